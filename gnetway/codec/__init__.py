@@ -1,0 +1,1 @@
+"""The framings of MTProto: socket bytes to packets and back."""

@@ -1,0 +1,1 @@
+"""The whole MTProto stack of one client link as one sans-I/O object."""

@@ -1,0 +1,1 @@
+"""Ciphers, hashes and big numbers as MTProto uses them; pure functions."""

@@ -1,0 +1,1 @@
+"""Making an authorization key: the server's half, sans-I/O."""

@@ -1,0 +1,162 @@
+"""The seams of the shell: every place where more than one provider can stand.
+
+Nothing here knows a provider. A test runs ``verifyObject`` on each, fakes included.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import BackendError
+
+
+class FutureSalt(NamedTuple):
+    """A server salt and when it holds: ``valid_since`` to ``valid_until``, Unix seconds."""
+
+    valid_since: int
+    valid_until: int
+    salt: int
+
+
+class SessionClient:
+    """One opened (auth_key_id, session_id) as the session backend hears of it.
+
+    ``key`` is shared with the connections, so its ``perm_auth_key_id`` is read live: it changes
+    when a temporary key is bound. ``client_ip`` is that of the newest connection.
+    ``backend_state`` belongs to the backend, which may keep there what it needs for each session.
+    """
+
+    __slots__ = ("backend_state", "client_ip", "key", "session_id")
+
+    def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
+        self.key = key
+        self.session_id = session_id
+        self.client_ip = client_ip
+        self.backend_state: object = None
+
+
+class IPushTarget(Interface):
+    """Where a backend's messages to clients go."""
+
+    def push(auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
+        """Encrypt and send to the newest connection of the session.
+
+        ``plaintext`` is salt, session_id, msg_id, seq_no, length and body, without padding.
+        Returns False where no connection holds the session.
+        """
+
+    def forget_key(auth_key_id: int) -> None:
+        """Drop a destroyed key from the cache and close the connections that use it."""
+
+
+class ISessionBackend(Interface):
+    """The session service, remote or in this process.
+
+    Errors come as :class:`~gnetway.errors.BackendError`: ``KeyUnknown`` only on proof.
+    """
+
+    description: str = Attribute("One line for the start-up log.")
+
+    def query_auth_key(auth_key_id: int) -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
+
+    def set_auth_key(key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        """Store a key that a handshake made; ``expires_in`` in seconds, 0 for a permanent key.
+
+        Fires with False where the backend refuses the key.
+        """
+
+    def open_session(client: SessionClient) -> None:
+        """The session's first message is about to come; called once for each close."""
+
+    def send_data(
+        client: SessionClient,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Callable[[BackendError | None], None] | None,
+    ) -> None:
+        """Hand over one client message; messages of a session arrive in the order of the calls.
+
+        ``payload`` is the plaintext without its first 16 bytes: msg_id, seq_no, length, body,
+        padding. ``done``, where given, is called once: with None when the backend has accepted
+        the message, else with the error.
+        """
+
+    def send_http_data(client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
+        """Like ``send_data``, for HTTP: fires with the plaintext that answers, maybe empty."""
+
+    def close_session(client: SessionClient) -> None:
+        """The last connection of the session is gone; called once for each open."""
+
+    def start(target: IPushTarget) -> Deferred[None]:
+        """Begin; ``target`` takes pushes from now on. Fires when calls may come."""
+
+    def stop() -> Deferred[None]:
+        """End; fires when everything that was handed over, closes included, has arrived."""
+
+
+class IKeyLookup(Interface):
+    """Auth keys by id: a bounded cache in front of the backend."""
+
+    def cached(auth_key_id: int) -> AuthKey | None:
+        """Return the key if it is at hand and not expired."""
+
+    def lookup(auth_key_id: int) -> Deferred[AuthKey]:
+        """Fire with the key; one query runs however many ask.
+
+        Fails with KeyUnknown, or with BackendUnavailable after a bounded time.
+        """
+
+    def add(key: AuthKey) -> None:
+        """Keep a key that was just made."""
+
+    def forget(auth_key_id: int) -> None:
+        """Drop a key, e.g. because it was destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcCall:
+    """A client's call that the embedded backend does not answer by itself.
+
+    ``body`` is the TL object with all its wrappers (invokeWithLayer, gzip_packed…) taken off;
+    ``constructor`` its first four bytes as an unsigned number. ``layer`` is the one the client
+    last named by invokeWithLayer, 0 if it never did. Ids are signed.
+    """
+
+    body: bytes
+    constructor: int
+    auth_key_id: int
+    perm_auth_key_id: int
+    session_id: int
+    msg_id: int
+    layer: int
+    client_ip: str
+
+
+class IRpcSessions(Interface):
+    """What a handler may do on its own: the sessions of the embedded backend."""
+
+    def push(auth_key_id: int, session_id: int, body: bytes) -> bool:
+        """Send a TL object, e.g. an updates object, to one session.
+
+        Returns False where the session has no connection now.
+        """
+
+    def session_ids() -> list[tuple[int, int]]:
+        """Return (auth_key_id, session_id) of every open session."""
+
+
+class IRpcHandler(Interface):
+    """Answers RPC calls; its class is called with an IRpcSessions provider."""
+
+    def handle(call: RpcCall) -> bytes | Deferred[bytes]:
+        """Return the TL object to put into rpc_result.
+
+        :raises RpcError: the client gets it as rpc_error. Any other error is logged and becomes
+            500 INTERNAL.
+        """

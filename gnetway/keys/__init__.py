@@ -1,0 +1,1 @@
+"""Auth keys at hand, and how the others are found."""

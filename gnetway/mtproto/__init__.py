@@ -1,0 +1,1 @@
+"""Packets to envelopes, envelopes to messages."""

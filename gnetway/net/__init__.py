@@ -1,0 +1,1 @@
+"""Twisted protocols and factories around the core."""

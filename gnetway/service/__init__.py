@@ -1,0 +1,1 @@
+"""What exists in a running gateway and in which order it starts."""

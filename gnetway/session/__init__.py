@@ -1,0 +1,1 @@
+"""From a client's message to the session backend."""

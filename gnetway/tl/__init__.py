@@ -1,0 +1,1 @@
+"""TL serialisation: primitives, constructor ids, and the records the gateway reads and writes."""
