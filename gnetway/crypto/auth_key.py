@@ -29,6 +29,7 @@ class AuthKey:
     """
 
     __slots__ = (
+        "__weakref__",
         "auth_key_id",
         "aux_hash",
         "expires_at",
