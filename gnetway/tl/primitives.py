@@ -1,0 +1,193 @@
+"""The building blocks of TL in both directions: int, long, int128, int256, bytes, Vector long.
+
+Everything is little endian. Numbers are signed unless their name says otherwise; int128 and
+int256 are nonces and stay bytes. A :class:`Reader` never trusts an announced length: it checks
+against what is there before it allocates anything.
+
+Source: core.telegram.org/mtproto/serialize
+"""
+
+from struct import Struct, pack, unpack_from
+from typing import Final
+
+from gnetway.errors import TLError, TransportErrorCode
+from gnetway.tl.constructors import Constructor
+
+#: The most identifiers one message may list.
+#: Source: core.telegram.org/mtproto/service_messages_about_messages
+MAX_IDS: Final = 8192
+
+_INT32: Final = Struct("<i")
+_UINT32: Final = Struct("<I")
+_INT64: Final = Struct("<q")
+
+#: Strings up to 253 bytes have a 1-byte length; this value announces a 3-byte length instead.
+_LONG_STRING: Final = 254
+_MAX_STRING_BYTES: Final = 0xFFFFFF
+
+
+class TooManyItems(TLError):
+    """A list or container with more entries than the protocol allows."""
+
+    transport_error = TransportErrorCode.FLOOD
+    cause = "too_many_items"
+
+    def __init__(self, count: int, max_count: int) -> None:
+        super().__init__(f"{count} entries, allowed are {max_count}")
+        self.count = count
+        self.max_count = max_count
+
+
+class Reader:
+    """Reads TL values one after another from ``data``, beginning at ``position`` (in bytes).
+
+    After a failed read ``position`` is unspecified. All methods raise
+    :class:`~gnetway.errors.TLError` where the data ends too early.
+    """
+
+    __slots__ = ("data", "position")
+
+    def __init__(self, data: bytes, position: int = 0) -> None:
+        self.data = data
+        self.position = position
+
+    def remaining(self) -> int:
+        """Return how many bytes are left."""
+        return len(self.data) - self.position
+
+    def _advance(self, count: int) -> int:
+        """Step over ``count`` bytes and return where they begin."""
+        start = self.position
+        end = start + count
+        if end > len(self.data):
+            raise TLError(f"{count} bytes wanted, {len(self.data) - start} are left")
+        self.position = end
+        return start
+
+    def int32(self) -> int:
+        """Read a signed 4-byte number."""
+        value: int = _INT32.unpack_from(self.data, self._advance(4))[0]
+        return value
+
+    def uint32(self) -> int:
+        """Read an unsigned 4-byte number, e.g. a constructor id."""
+        value: int = _UINT32.unpack_from(self.data, self._advance(4))[0]
+        return value
+
+    def int64(self) -> int:
+        """Read a signed 8-byte number."""
+        value: int = _INT64.unpack_from(self.data, self._advance(8))[0]
+        return value
+
+    def raw(self, count: int) -> bytes:
+        """Read ``count`` bytes as they stand.
+
+        :raises TLError: ``count`` is negative or more than what is left.
+        """
+        if count < 0:
+            raise TLError("a length is negative")
+        start = self._advance(count)
+        return self.data[start : start + count]
+
+    def int128(self) -> bytes:
+        """Read 16 bytes."""
+        return self.raw(16)
+
+    def int256(self) -> bytes:
+        """Read 32 bytes."""
+        return self.raw(32)
+
+    def string(self) -> bytes:
+        """Read a TL string or bytes, with the zeros that fill it up to a multiple of 4.
+
+        :raises TLError: the data ends within it, or its first byte is 255.
+        """
+        size = self.data[self._advance(1)]
+        head = 1
+        if size >= _LONG_STRING:
+            if size > _LONG_STRING:
+                raise TLError("a string begins with 255")
+            size = int.from_bytes(self.raw(3), "little")
+            head = 4
+        value = self.raw(size)
+        self._advance(-(head + size) % 4)
+        return value
+
+    def expect(self, constructor: int) -> None:
+        """Read a constructor id that must be ``constructor``.
+
+        :raises TLError: it is another.
+        """
+        found = self.uint32()
+        if found != constructor:
+            raise TLError(f"constructor {found:#010x} where {int(constructor):#010x} belongs")
+
+    def count(self, max_count: int, item_bytes: int) -> int:
+        """Read the number of entries that follow, each of at least ``item_bytes`` bytes.
+
+        Checked before a caller makes room for them.
+
+        :raises TooManyItems: there are more than ``max_count``.
+        :raises TLError: the number is negative, or so many entries cannot be here.
+        """
+        count = self.int32()
+        if count < 0:
+            raise TLError("a count is negative")
+        if count > max_count:
+            raise TooManyItems(count, max_count)
+        if count * item_bytes > self.remaining():
+            raise TLError("a count is larger than the data")
+        return count
+
+    def vector_int64(self, max_count: int = MAX_IDS) -> list[int]:
+        """Read a boxed ``Vector long``.
+
+        :raises TooManyItems: it has more than ``max_count`` entries.
+        :raises TLError: it is no such vector.
+        """
+        self.expect(Constructor.VECTOR)
+        count = self.count(max_count, 8)
+        return list(unpack_from(f"<{count}q", self.data, self._advance(8 * count)))
+
+
+def open_boxed(body: bytes, constructor: int) -> Reader:
+    """Return a reader that stands behind the constructor id of ``body``.
+
+    :raises TLError: ``body`` is no such object.
+    """
+    reader = Reader(body)
+    reader.expect(constructor)
+    return reader
+
+
+def pack_int32(value: int) -> bytes:
+    """Return a signed number as 4 bytes."""
+    return _INT32.pack(value)
+
+
+def pack_uint32(value: int) -> bytes:
+    """Return an unsigned number, e.g. a constructor id, as 4 bytes."""
+    return _UINT32.pack(value)
+
+
+def pack_int64(value: int) -> bytes:
+    """Return a signed number as 8 bytes."""
+    return _INT64.pack(value)
+
+
+def pack_string(value: bytes) -> bytes:
+    """Return a TL string or bytes: its length, ``value``, zeros up to a multiple of 4.
+
+    :raises ValueError: ``value`` has 2^24 bytes or more.
+    """
+    size = len(value)
+    if size > _MAX_STRING_BYTES:
+        raise ValueError(f"a TL string has at most {_MAX_STRING_BYTES} bytes, not {size}")
+    if size < _LONG_STRING:
+        return b"%c%b%b" % (size, value, bytes(-(1 + size) % 4))
+    return b"%b%b%b" % (_UINT32.pack(size << 8 | _LONG_STRING), value, bytes(-size % 4))
+
+
+def pack_vector_int64(values: list[int]) -> bytes:
+    """Return a boxed ``Vector long``."""
+    return pack(f"<Ii{len(values)}q", Constructor.VECTOR, len(values), *values)
