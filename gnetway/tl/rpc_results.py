@@ -1,0 +1,100 @@
+"""Answers to calls: results, errors, and the dropping of an answer.
+
+Bytes after an object are ignored by every ``parse``; all ids are signed 64-bit numbers. The two
+answers without fields, rpc_answer_unknown and rpc_answer_dropped_running, are their bare
+constructor ids.
+
+Source: core.telegram.org/mtproto/service_messages#response-to-an-rpc-query
+"""
+
+from typing import NamedTuple, Self
+
+from gnetway.errors import TLError
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import open_boxed, pack_int32, pack_int64, pack_string, pack_uint32
+
+
+class RpcResult(NamedTuple):
+    """The answer to the call ``req_msg_id``; ``result`` is a boxed object."""
+
+    req_msg_id: int
+    result: bytes
+
+    def pack(self) -> bytes:
+        """Return the boxed object."""
+        return pack_uint32(Constructor.RPC_RESULT) + pack_int64(self.req_msg_id) + self.result
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read the boxed object; ``result`` is everything that follows.
+
+        :raises TLError: it is another object, or is cut short.
+        """
+        reader = open_boxed(body, Constructor.RPC_RESULT)
+        return cls(reader.int64(), reader.raw(reader.remaining()))
+
+
+class RpcErrorObject(NamedTuple):
+    """rpc_error, which takes the result's place: 401 AUTH_KEY_UNREGISTERED and kin."""
+
+    code: int
+    text: str
+
+    def pack(self) -> bytes:
+        """Return the boxed object."""
+        head = pack_uint32(Constructor.RPC_ERROR)
+        return head + pack_int32(self.code) + pack_string(self.text.encode())
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read the boxed object.
+
+        :raises TLError: it is another object, is cut short, or its text is no UTF-8.
+        """
+        reader = open_boxed(body, Constructor.RPC_ERROR)
+        code, text = reader.int32(), reader.string()
+        try:
+            return cls(code, text.decode())
+        except UnicodeDecodeError:
+            # Without the cause: it would carry the bytes along into a log.
+            raise TLError("the text of an rpc_error is no UTF-8") from None
+
+
+class RpcDropAnswer(NamedTuple):
+    """The client wants no answer any more to the call ``req_msg_id``."""
+
+    req_msg_id: int
+
+    def pack(self) -> bytes:
+        """Return the boxed object, 12 bytes."""
+        return pack_uint32(Constructor.RPC_DROP_ANSWER) + pack_int64(self.req_msg_id)
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read the boxed object.
+
+        :raises TLError: it is another object, or is cut short.
+        """
+        return cls(open_boxed(body, Constructor.RPC_DROP_ANSWER).int64())
+
+
+class RpcAnswerDropped(NamedTuple):
+    """An answer was there already and is dropped; ``size`` was its length in bytes."""
+
+    msg_id: int
+    seq_no: int
+    size: int
+
+    def pack(self) -> bytes:
+        """Return the boxed object, 20 bytes."""
+        head = pack_uint32(Constructor.RPC_ANSWER_DROPPED)
+        return head + pack_int64(self.msg_id) + pack_int32(self.seq_no) + pack_int32(self.size)
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read the boxed object.
+
+        :raises TLError: it is another object, or is cut short.
+        """
+        reader = open_boxed(body, Constructor.RPC_ANSWER_DROPPED)
+        return cls(reader.int64(), reader.int32(), reader.int32())
