@@ -1,0 +1,349 @@
+"""One run of the key exchange, the server's half: queries in, answers and wants out.
+
+The phases and what leads from one to the next stand in ``phases.py``, the checks in
+``checks.py``. A run belongs to no link: over HTTP each query may come on another connection.
+
+``receive(query)``, then ``next_event()`` until None. What takes time is asked for, not done:
+
+    WorkWanted   → work_done(what it returned) or work_failed(what it raised)
+    StoreWanted  → stored(True), or stored(False) where the id is taken or the store failed
+
+then again ``next_event()``. An answer to a want that comes after the run died is ignored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, DHSecret
+from gnetway.crypto.pq import PQ
+from gnetway.crypto.rsa import RsaKey
+from gnetway.errors import HandshakeError, TLError
+from gnetway.handshake import checks
+from gnetway.handshake.events import ExchangeEvent, Reply, StoreWanted, WorkWanted
+from gnetway.handshake.nonces import (
+    FAIL_NUMBER,
+    OK_NUMBER,
+    RETRY_NUMBER,
+    first_salt,
+    new_nonce_hash,
+    temporary_aes,
+)
+from gnetway.handshake.phases import OVER, Phase, Step, next_phase
+from gnetway.handshake.sealed import make_key, open_client_dh, open_inner, seal_server_dh
+from gnetway.tl.key_exchange import (
+    DHGenFail,
+    DHGenOk,
+    DHGenRetry,
+    PQInnerData,
+    ReqDHParams,
+    ReqPq,
+    Request,
+    ResPQ,
+    ServerDHInnerData,
+    ServerDHParamsOk,
+    SetClientDHParams,
+    parse_request,
+)
+
+__all__ = ["ExchangeEvent", "ExchangeSetup", "KeyExchange", "Reply", "StoreWanted", "WorkWanted"]
+
+#: How long a run may take, and how long its last answer is repeated, in seconds.
+#: Source: core.telegram.org/mtproto/auth_key#handling-errors-lost-queries-and-responses
+DEFAULT_LIFETIME_SECONDS: Final = 600
+
+#: How long a temporary key may live, in seconds; clients ask for a day or a little less.
+DEFAULT_MAX_TEMP_SECONDS: Final = 7 * 86400
+
+#: How long the first salt holds, in seconds.
+FIRST_SALT_SECONDS: Final = 1800
+
+#: How often a client may try another g_b after its key was refused.
+MAX_RETRIES: Final = 3
+
+_NONCE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSetup:
+    """What all runs share.
+
+    ``rsa_keys`` by fingerprint, signed. With ``strict_dc`` a client that names another data
+    centre is sent away. ``allow_legacy`` takes the older padding of the RSA block, which several
+    client libraries still send. A longer life than ``max_temp_seconds`` is cut to that.
+    """
+
+    rsa_keys: dict[int, RsaKey]
+    strict_dc: int | None = None
+    allow_legacy: bool = True
+    max_temp_seconds: int = DEFAULT_MAX_TEMP_SECONDS
+    lifetime_seconds: float = DEFAULT_LIFETIME_SECONDS
+
+
+class KeyExchange:
+    """One run, from req_pq to dh_gen_ok.
+
+    ``nonce`` is empty until the first query, ``started_at`` (Unix seconds) is that query's time.
+    Every :class:`HandshakeError` that a method raises ends the run, and is raised again, as
+    :class:`~gnetway.handshake.checks.WrongStep`, for whatever the client sends to it later. A
+    client that begins anew with another req_pq begins another run.
+    """
+
+    __slots__ = (
+        "_aes",
+        "_answer",
+        "_event",
+        "_expires_in",
+        "_failed_id",
+        "_key",
+        "_kind",
+        "_new_nonce",
+        "_now",
+        "_pq",
+        "_query",
+        "_random_bytes",
+        "_retries",
+        "_secret",
+        "_secret_source",
+        "_setup",
+        "nonce",
+        "phase",
+        "server_nonce",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        setup: ExchangeSetup,
+        pq: PQ,
+        secret_source: Callable[[], DHSecret],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._setup = setup
+        self._pq = pq
+        self._secret_source = secret_source
+        self._random_bytes = random_bytes
+        self.phase = Phase.WANT_REQ_PQ
+        self.nonce = b""
+        self.server_nonce = random_bytes(_NONCE_BYTES)
+        self.started_at = 0.0
+        self._now = 0.0
+        self._query: Request | None = None
+        self._answer: Reply | None = None
+        self._event: ExchangeEvent | None = None
+        self._kind = KeyKind.PERM
+        self._expires_in = 0
+        self._retries = 0
+        #: What retry_id must be: 0, or the auth_key_aux_hash of the last refused key.
+        self._failed_id = 0
+        # The secrets of the run; _wipe() ends their time.
+        self._new_nonce = b""
+        self._aes = (b"", b"")
+        self._secret: DHSecret | None = None
+        self._key: AuthKey | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over, well or not: only repeats of its last query are answered."""
+        return self.phase in OVER
+
+    def __repr__(self) -> str:
+        return f"<KeyExchange {self.phase.name}>"
+
+    # -- in ------------------------------------------------------------------------------------
+
+    def receive(self, body: bytes, now: float) -> None:
+        """Take an unencrypted message's body; ``now`` is in Unix seconds.
+
+        :raises HandshakeError: it is no query, comes too late or out of turn, or fails a check.
+        """
+        try:
+            self._take(_parse(body), now)
+        except HandshakeError:
+            self._die()
+            raise
+
+    def repeats(self, query: Request) -> bool:
+        """Whether ``query`` is the last one again, on a run that still lives."""
+        return self.phase is not Phase.DEAD and query == self._query
+
+    def next_event(self) -> ExchangeEvent | None:
+        """Return what is to be done next, or None while the client or a want is waited for."""
+        event, self._event = self._event, None
+        return event
+
+    def _take(self, query: Request, now: float) -> None:
+        if self._query is not None:
+            checks.check_age(self.started_at, now, self._setup.lifetime_seconds)
+        if self.repeats(query):
+            # No answer yet: it is in the making, and goes to where the query came from first.
+            self._event = self._answer or self._event
+            return
+        self._now = now
+        if isinstance(query, ReqPq):
+            self._take_req_pq(query)
+        elif isinstance(query, ReqDHParams):
+            self._take_req_dh_params(query)
+        else:
+            self._take_client_dh(query)
+        self._query = query
+
+    def _take_req_pq(self, query: ReqPq) -> None:
+        self.phase = next_phase(self.phase, Step.REQ_PQ)
+        self.nonce = query.nonce
+        self.started_at = self._now
+        fingerprints = list(self._setup.rsa_keys)
+        self._reply(ResPQ(self.nonce, self.server_nonce, self._pq.pq_bytes, fingerprints).pack())
+
+    def _take_req_dh_params(self, query: ReqDHParams) -> None:
+        self.phase = next_phase(self.phase, Step.REQ_DH_PARAMS)
+        checks.check_nonces((query.nonce, query.server_nonce), self._nonces)
+        checks.check_factors(query.p, query.q, self._pq)
+        key = checks.check_fingerprint(query.fingerprint, self._setup.rsa_keys)
+        checks.check_rsa_block_size(query.encrypted_data)
+        legacy = self._setup.allow_legacy
+        self._want_work(partial(open_inner, key, query.encrypted_data, self._random_bytes, legacy))
+
+    def _take_client_dh(self, query: SetClientDHParams) -> None:
+        self.phase = next_phase(self.phase, Step.SET_CLIENT_DH)
+        checks.check_nonces((query.nonce, query.server_nonce), self._nonces)
+        inner = open_client_dh(query.encrypted_data, self._aes)
+        checks.check_client_dh_nonces((inner.nonce, inner.server_nonce), self._nonces)
+        checks.check_retry_id(inner.retry_id, self._failed_id)
+        assert self._secret is not None
+        expires_at = int(self._now) + self._expires_in if self._expires_in else 0
+        self._want_work(partial(make_key, self._secret, inner.g_b, self._kind, expires_at))
+
+    # -- answers to wants ----------------------------------------------------------------------
+
+    def work_done(self, result: object) -> None:
+        """Answer WorkWanted with what the work returned.
+
+        :raises HandshakeError: what came to light fails a check.
+        """
+        if self.phase is Phase.DEAD:
+            return
+        try:
+            if isinstance(result, PQInnerData):
+                self._inner_opened(result)
+            else:
+                assert isinstance(result, AuthKey)
+                self._key_made(result)
+        except HandshakeError:
+            self._die()
+            raise
+
+    def work_failed(self, error: Exception) -> None:
+        """Answer WorkWanted with what the work raised.
+
+        :raises HandshakeError: always, on a run that still lives: ``error`` itself or, where the
+            fault is ours, WorkFailed.
+        """
+        if self.phase is Phase.DEAD:
+            return
+        self._die()
+        if isinstance(error, HandshakeError):
+            raise error
+        raise checks.WorkFailed("a step of the key exchange failed on our side") from error
+
+    def stored(self, ok: bool) -> None:
+        """Answer StoreWanted: whether the key is stored, under an id that was free."""
+        key = self._key
+        if self.phase is Phase.DEAD or key is None:
+            return
+        if not ok:
+            self._refuse(key)
+            return
+        self.phase = next_phase(self.phase, Step.KEY_STORED)
+        self._reply(DHGenOk(*self._nonces, self._hash(OK_NUMBER, key)).pack())
+        self._wipe()
+
+    def _inner_opened(self, inner: PQInnerData) -> None:
+        self.phase = next_phase(self.phase, Step.INNER_DATA_OPENED)
+        checks.check_inner_factors(inner.pq, inner.p, inner.q, self._pq)
+        checks.check_inner_nonces((inner.nonce, inner.server_nonce), self._nonces)
+        if inner.expires_in is not None:
+            checks.check_expiry(inner.expires_in)
+            self._expires_in = min(inner.expires_in, self._setup.max_temp_seconds)
+        if inner.dc is not None and self._setup.strict_dc is not None:
+            checks.check_dc(inner.dc, self._setup.strict_dc)
+        self._kind = _kind(inner)
+        self._new_nonce = inner.new_nonce
+        self._aes = temporary_aes(inner.new_nonce, self.server_nonce)
+        self._secret = self._secret_source()
+        dh_data = ServerDHInnerData(
+            *self._nonces, GENERATOR, DH_PRIME_BYTES, self._secret.g_a, int(self._now)
+        )
+        sealed = seal_server_dh(dh_data, self._aes, self._random_bytes)
+        self._reply(ServerDHParamsOk(*self._nonces, sealed).pack())
+
+    def _key_made(self, key: AuthKey) -> None:
+        # On the wire the id 0 marks unencrypted messages.
+        if key.auth_key_id == 0:
+            self._refuse(key)
+            return
+        self.phase = next_phase(self.phase, Step.KEY_MADE)
+        self._key = key
+        since = int(self._now)
+        salt = first_salt(self._new_nonce, self.server_nonce)
+        until = since + FIRST_SALT_SECONDS
+        self._event = StoreWanted(key, salt, since, until, self._expires_in)
+
+    def _refuse(self, key: AuthKey) -> None:
+        """Let the client try another g_b, a few times."""
+        self._key = None
+        if self._retries == MAX_RETRIES:
+            self.phase = next_phase(self.phase, Step.KEYS_GIVEN_UP)
+            self._reply(DHGenFail(*self._nonces, self._hash(FAIL_NUMBER, key)).pack())
+            self._wipe()
+            return
+        self.phase = next_phase(self.phase, Step.KEY_REFUSED)
+        self._retries += 1
+        self._failed_id = int.from_bytes(key.aux_hash, "little", signed=True)
+        self._reply(DHGenRetry(*self._nonces, self._hash(RETRY_NUMBER, key)).pack())
+
+    # -- small parts ---------------------------------------------------------------------------
+
+    @property
+    def _nonces(self) -> tuple[bytes, bytes]:
+        return self.nonce, self.server_nonce
+
+    def _hash(self, number: int, key: AuthKey) -> bytes:
+        return new_nonce_hash(self._new_nonce, number, key.aux_hash)
+
+    def _reply(self, body: bytes) -> None:
+        self._answer = Reply(body)
+        self._event = self._answer
+
+    def _want_work(self, work: Callable[[], object]) -> None:
+        self._answer = None
+        self._event = WorkWanted(work)
+
+    def _die(self) -> None:
+        self.phase = Phase.DEAD
+        self._event = self._answer = self._query = None
+        self._wipe()
+
+    def _wipe(self) -> None:
+        if self._secret is not None:
+            self._secret.wipe()
+        self._secret = self._key = None
+        self._new_nonce = b""
+        self._aes = (b"", b"")
+
+
+def _parse(body: bytes) -> Request:
+    try:
+        return parse_request(body)
+    except TLError as error:
+        raise checks.BadQuery("the body is no query of the key exchange") from error
+
+
+def _kind(inner: PQInnerData) -> KeyKind:
+    if inner.expires_in is None:
+        return KeyKind.PERM
+    if inner.dc is not None and inner.dc < 0:
+        return KeyKind.MEDIA_TEMP
+    return KeyKind.TEMP

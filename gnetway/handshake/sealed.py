@@ -1,0 +1,78 @@
+"""The encrypted parts of the exchange, as the server opens and makes them.
+
+    by RSA, from the client:           inner data with new_nonce
+    by the temporary AES key, to it:   SHA1, server_DH_inner_data, 0 to 15 random bytes
+    by the same key, from it:          SHA1, client_DH_inner_data, 0 to 15 random bytes
+
+What takes about a millisecond (:func:`open_inner`, :func:`make_key`) touches nothing but its
+arguments, so that it may run in a thread.
+"""
+
+from collections.abc import Callable
+from hashlib import sha1
+
+from gnetway.crypto.aes import BLOCK_BYTES, ige_decrypt, ige_encrypt
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.crypto.diffie_hellman import DHSecret, shared_key
+from gnetway.crypto.rsa import RsaKey
+from gnetway.crypto.rsa_padding import open_inner_data
+from gnetway.errors import TLError
+from gnetway.handshake.checks import (
+    SHA1_BYTES,
+    BadClientDHData,
+    check_client_dh_hash,
+    check_client_dh_padding,
+    check_client_dh_size,
+)
+from gnetway.tl.key_exchange import (
+    ClientDHInnerData,
+    PQInnerData,
+    ServerDHInnerData,
+    parse_client_dh_inner_data,
+    parse_pq_inner_data,
+)
+
+
+def open_inner(
+    key: RsaKey, encrypted: bytes, random_bytes: Callable[[int], bytes], allow_legacy: bool
+) -> PQInnerData:
+    """Open the RSA block of 256 bytes: work for a thread.
+
+    :raises RsaOpenError: the block is not for this key, or not padded in an allowed way.
+    :raises RsaFault: this machine miscalculated.
+    """
+    block = key.open(encrypted, random_bytes)
+    return open_inner_data(block, parse_pq_inner_data, allow_legacy=allow_legacy)
+
+
+def make_key(secret: DHSecret, g_b: bytes, kind: KeyKind, expires_at: int) -> AuthKey:
+    """Make the auth key: work for a thread. ``expires_at`` is in Unix seconds, 0 for never.
+
+    :raises DHRangeError: ``g_b`` is out of range.
+    """
+    return AuthKey(shared_key(secret, g_b), kind, expires_at=expires_at)
+
+
+def seal_server_dh(
+    inner: ServerDHInnerData, aes: tuple[bytes, bytes], random_bytes: Callable[[int], bytes]
+) -> bytes:
+    """Return encrypted_answer; ``aes`` is the temporary key and its iv."""
+    data = inner.pack()
+    answer = sha1(data).digest() + data
+    return ige_encrypt(answer + random_bytes(-len(answer) % BLOCK_BYTES), *aes)
+
+
+def open_client_dh(encrypted: bytes, aes: tuple[bytes, bytes]) -> ClientDHInnerData:
+    """Open encrypted_data of set_client_DH_params; ``aes`` is the temporary key and its iv.
+
+    :raises HandshakeError: its size, layout, padding or SHA1 is wrong; one class for each.
+    """
+    check_client_dh_size(encrypted)
+    plaintext = ige_decrypt(encrypted, *aes)
+    try:
+        inner, size = parse_client_dh_inner_data(plaintext[SHA1_BYTES:])
+    except TLError:
+        raise BadClientDHData("no client_DH_inner_data where it should be") from None
+    check_client_dh_padding(plaintext, size)
+    check_client_dh_hash(plaintext, size)
+    return inner
