@@ -21,6 +21,9 @@ class ContainedMessage(NamedTuple):
     seq_no: int
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"<ContainedMessage {self.msg_id}, {len(self.body)} bytes>"
+
 
 def pack_container(messages: list[ContainedMessage]) -> bytes:
     """Return a boxed msg_container; an empty one is sound, HTTP answers with it."""

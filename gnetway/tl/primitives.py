@@ -38,6 +38,16 @@ class TooManyItems(TLError):
         self.max_count = max_count
 
 
+class NestedTooDeep(TLError):
+    """More than ``max_depth`` wrappers or levels stand in one another."""
+
+    cause = "nested_too_deep"
+
+    def __init__(self, max_depth: int) -> None:
+        super().__init__(f"nested deeper than {max_depth} levels")
+        self.max_depth = max_depth
+
+
 class Reader:
     """Reads TL values one after another from ``data``, beginning at ``position`` (in bytes).
 

@@ -33,6 +33,9 @@ class RpcResult(NamedTuple):
         reader = open_boxed(body, Constructor.RPC_RESULT)
         return cls(reader.int64(), reader.raw(reader.remaining()))
 
+    def __repr__(self) -> str:
+        return f"<RpcResult for {self.req_msg_id}, {len(self.result)} bytes>"
+
 
 class RpcErrorObject(NamedTuple):
     """rpc_error, which takes the result's place: 401 AUTH_KEY_UNREGISTERED and kin."""

@@ -71,6 +71,9 @@ class FutureSalts(NamedTuple):
         salts = [(reader.int32(), reader.int32(), reader.int64()) for _ in range(count)]
         return cls(req_msg_id, now, salts)
 
+    def __repr__(self) -> str:
+        return f"<FutureSalts for {self.req_msg_id}, {len(self.salts)} salts>"
+
 
 class BadServerSalt(NamedTuple):
     """A message came with a wrong salt: the client shall send it again with the new one."""
@@ -98,3 +101,6 @@ class BadServerSalt(NamedTuple):
         """
         reader = open_boxed(body, Constructor.BAD_SERVER_SALT)
         return cls(reader.int64(), reader.int32(), reader.int32(), reader.int64())
+
+    def __repr__(self) -> str:
+        return f"<BadServerSalt for {self.bad_msg_id}>"

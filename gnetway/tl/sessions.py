@@ -90,6 +90,9 @@ class NewSessionCreated(NamedTuple):
         reader = open_boxed(body, Constructor.NEW_SESSION_CREATED)
         return cls(reader.int64(), reader.int64(), reader.int64())
 
+    def __repr__(self) -> str:
+        return f"<NewSessionCreated from {self.first_msg_id}>"
+
 
 class HttpWait(NamedTuple):
     """How long an HTTP answer may be held back; all three in milliseconds."""
