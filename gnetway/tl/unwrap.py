@@ -5,9 +5,8 @@ invokeAfterMsg(s) and gzip_packed, in any order. Each layer costs the sender a f
 compressed one may grow a thousandfold, hence an account for the whole packet.
 """
 
+import zlib
 from typing import Final, NamedTuple
-from zlib import MAX_WBITS, decompressobj
-from zlib import error as ZlibError
 
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
@@ -76,11 +75,11 @@ def gunzip(packed: bytes, budget: UnwrapBudget) -> bytes:
     :raises UnpackedTooLarge: it holds more.
     :raises TLError: it is no such stream, is cut short, or something follows it.
     """
-    stream = decompressobj(MAX_WBITS | _EITHER_HEADER)
+    stream = zlib.decompressobj(zlib.MAX_WBITS | _EITHER_HEADER)
     try:
         # One byte more than allowed tells "too large" from "just fits"; 0 would mean no bound.
         data = stream.decompress(packed, budget.left_bytes + 1)
-    except ZlibError:
+    except zlib.error:
         raise TLError("gzip_packed holds no gzip or zlib stream") from None
     budget.unpacked_bytes += len(data)
     if budget.unpacked_bytes > budget.limits.max_unpacked_bytes:
