@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from zope.interface import Attribute, Interface
 
 from gnetway.crypto.auth_key import AuthKey
@@ -37,6 +38,10 @@ class SessionClient:
         self.session_id = session_id
         self.client_ip = client_ip
         self.backend_state: object = None
+
+
+class ILinkTransport(ITCPTransport, IConsumer, IPushProducer):
+    """What Twisted's TCP transport is to a client link: it takes bytes, and can be paused."""
 
 
 class IPushTarget(Interface):
@@ -160,3 +165,37 @@ class IRpcHandler(Interface):
         :raises RpcError: the client gets it as rpc_error. Any other error is logged and becomes
             500 INTERNAL.
         """
+
+
+class IDiscovery(Interface):
+    """Where the session nodes are, and how this gateway makes itself known.
+
+    Nodes and values are ``host:port``. An outage of the directory behind it is no error: the
+    last known nodes stay in use, and registrations come back by themselves.
+    """
+
+    description: str = Attribute("One line for the start-up log.")
+
+    def watch(listener: Callable[[list[str]], None]) -> None:
+        """Call ``listener`` with the full list of nodes: now, if it is known, and at each change.
+
+        No node is in a list twice; those that were added earlier stand first.
+        """
+
+    def register(prefix: str, value: str) -> None:
+        """Publish ``value`` under ``prefix`` from now (or from the start) until withdrawn."""
+
+    def withdraw() -> Deferred[None]:
+        """Take back all registrations, first of all at a shutdown; the watch goes on.
+
+        Fires when that is done, or after a bounded time without success.
+        """
+
+    def start() -> Deferred[None]:
+        """Begin; fires once the first list is known, however long that takes.
+
+        A stop that comes first cancels it (CancelledError).
+        """
+
+    def stop() -> Deferred[None]:
+        """Withdraw, end the watch, and fire when nothing runs any more."""

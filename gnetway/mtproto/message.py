@@ -1,5 +1,7 @@
-"""The decrypted message: salt (8 bytes), session_id (8), msg_id (8), seq_no (4), length (4),
-body (length), padding (12 to 1024), all little endian.
+"""The decrypted message.
+
+salt (8 bytes), session_id (8), msg_id (8), seq_no (4), length (4), body (length), padding (12 to
+1024); all numbers are little endian.
 
 Source: core.telegram.org/mtproto/description#encrypted-message-encrypted-data
 """

@@ -1,0 +1,1 @@
+"""The ``gnetway`` command: one file a subcommand."""

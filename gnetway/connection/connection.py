@@ -1,0 +1,395 @@
+"""One client link as a sans-I/O object: segments in, events and segments out.
+
+    in:   receive(segment) → detector → obfuscated2 → codec → plain:     key exchange
+                                                            → encrypted: key → decrypt → message
+    out:  send_message, send_quick_ack, answers of its own → codec → obfuscated2 → data_to_send()
+
+``next_event()`` takes one packet a call and is silent while
+
+    waiting for  KeyWanted     provide_key()                       (or the link ends)
+    waiting for  BindReceived  bind_accepted() or bind_refused()   (or the link ends)
+
+so the messages of a link keep their order. A key exchange does not silence it: its runs go on
+beside the encrypted messages, as clients make temporary keys on a link that they already use.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from gnetway.codec.detect import Detector
+from gnetway.codec.intermediate import PaddedIntermediateCodec
+from gnetway.codec.obfuscated2 import ObfuscatedStreams
+from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
+from gnetway.connection.events import (
+    BindReceived,
+    Event,
+    ExchangeStoreWanted,
+    ExchangeWorkWanted,
+    KeyWanted,
+    MessageReceived,
+)
+from gnetway.connection.unbound import Answers, Verdict, judge_unbound, refuse_bind
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.message_key import decrypt, encrypt
+from gnetway.errors import MessageError, PacketTooLarge, ProtocolError, TransportErrorCode
+from gnetway.handshake.exchange import KeyExchange, Reply, WorkWanted
+from gnetway.handshake.pending import PendingExchanges
+from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
+from gnetway.mtproto.message import ROUTING_BYTES, check_message
+from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.tl.unwrap import UnwrapLimits
+
+#: The largest packet until a key is known: no message of a key exchange comes near it.
+DEFAULT_FIRST_PACKET_BYTES: Final = 4096
+
+#: Keys one link may use; clients mix two or three (temporary, media, permanent).
+DEFAULT_MAX_KEYS: Final = 8
+
+#: Key exchanges one link may have open. Clients begin again at will, and some use a lone
+#: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
+MAX_EXCHANGES: Final = 4
+
+
+class AuthKeyMissing(ProtocolError):
+    """The backend has proved that it does not know the key of a packet, or the key has expired."""
+
+    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.KEY_UNKNOWN
+    cause: ClassVar[str] = "key_unknown"
+
+
+class TooManyKeys(ProtocolError):
+    """One link used more keys than any client does."""
+
+    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
+    cause: ClassVar[str] = "too_many_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSetup:
+    """What all connections of a listener share.
+
+    ``max_packet_bytes`` bounds any packet, ``first_packet_bytes`` those before a key is known.
+    """
+
+    exchanges: PendingExchanges
+    random_bytes: Callable[[int], bytes]
+    max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES
+    first_packet_bytes: int = DEFAULT_FIRST_PACKET_BYTES
+    max_keys: int = DEFAULT_MAX_KEYS
+    unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)
+
+
+class Connection:
+    """The whole MTProto stack of one link.
+
+    Any :class:`ProtocolError` out of ``receive``, ``next_event``, ``work_done``, ``work_failed``
+    or ``stored`` is final: give it to ``fail`` and close once ``data_to_send`` is written.
+    """
+
+    __slots__ = (
+        "_codec",
+        "_detector",
+        "_exchanges",
+        "_held",
+        "_key",
+        "_keys",
+        "_msg_ids",
+        "_out",
+        "_padded",
+        "_runs",
+        "_setup",
+        "_silent",
+        "_streams",
+        "_trusted",
+        "unsent_bytes",
+        "whole_messages",
+    )
+
+    def __init__(self, setup: ConnectionSetup) -> None:
+        self._setup = setup
+        self._detector: Detector | None = None
+        self._codec: Codec | None = None
+        self._streams: ObfuscatedStreams | None = None
+        self._padded = False
+        #: The key of the last packet; the others of this link, if any, are in ``_keys``.
+        self._key: AuthKey | None = None
+        self._keys: dict[bytes, AuthKey] | None = None
+        self._held: tuple[bytes, bool] | None = None
+        self._silent = False
+        #: Key exchanges begun on this link, oldest first, and those that have more to say.
+        self._exchanges: list[KeyExchange] | None = None
+        self._runs: list[KeyExchange] | None = None
+        self._msg_ids: MessageIdSource | None = None
+        self._trusted = False
+        self._out: list[bytes] = []
+        #: Bytes that wait in ``data_to_send``.
+        self.unsent_bytes = 0
+        #: Whether the client has said anything whole yet.
+        self.whole_messages = False
+
+    @property
+    def codec_name(self) -> str:
+        """The framing in use, as ``obfuscated abridged``; empty until it is known."""
+        if self._codec is None:
+            return ""
+        return self._codec.name if self._streams is None else f"obfuscated {self._codec.name}"
+
+    # -- in ------------------------------------------------------------------------------------
+
+    def receive(self, segment: bytes) -> None:
+        """Take bytes as they came from the link.
+
+        :raises ProtocolError: they belong to no transport served here.
+        """
+        codec = self._codec
+        if codec is None:
+            self._detect(segment)
+        elif self._streams is None:
+            codec.receive(segment)
+        else:
+            codec.receive(self._streams.incoming.update(segment))
+
+    def _detect(self, segment: bytes) -> None:
+        detector = self._detector
+        if detector is None:
+            detector = Detector(self._setup.max_packet_bytes, self._setup.random_bytes)
+            self._detector = detector
+        detector.receive(segment)
+        detected = detector.result()
+        if detected is not None:
+            self._codec, self._streams = detected
+            self._padded = isinstance(self._codec, PaddedIntermediateCodec)
+            self._detector = None
+
+    def next_event(self, now: float) -> Event | None:
+        """Return what happened next, or None while bytes or an answer of the shell are missing.
+
+        ``now`` is in Unix seconds.
+
+        :raises ProtocolError: the client broke the protocol; the link is to end.
+        """
+        codec = self._codec
+        if self._runs:
+            event = self._poll_runs(now)
+            if event is not None:
+                return event
+        if codec is None or self._silent:
+            return None
+        while True:
+            if self._held is not None:
+                packet, self._held = self._held, None
+            else:
+                next_packet = codec.next_packet()
+                if next_packet is None:
+                    return None if self._trusted else self._judge_announced(codec)
+                packet = next_packet
+            event = self._open(packet[0], packet[1], now)
+            if event is not None:
+                return event
+
+    def _open(self, packet: bytes, quick_ack: bool, now: float) -> Event | None:
+        key = self._key
+        if key is None or packet[:8] != key.id_bytes:
+            if packet[:8] == PLAIN_KEY_ID:
+                return self._open_plain(packet, now)
+            key = self._other_key(packet)
+            if key is None:
+                return self._want_key(packet[:8], (packet, quick_ack))
+        if key.expires_at and now >= key.expires_at:
+            raise AuthKeyMissing("the temporary key has expired")
+        plaintext, token = decrypt(key, trim_padding(packet) if self._padded else packet)
+        salt, session_id, msg_id = check_message(plaintext)
+        self.whole_messages = True
+        message = MessageReceived(
+            key, salt, session_id, plaintext[ROUTING_BYTES:], token if quick_ack else 0
+        )
+        if key.perm_auth_key_id:
+            return message
+        return self._open_unbound(message, msg_id, now)
+
+    def _other_key(self, packet: bytes) -> AuthKey | None:
+        if len(packet) < 8:
+            raise MessageError(f"packet of {len(packet)} bytes")
+        key = self._keys.get(packet[:8]) if self._keys else None
+        if key is not None:
+            self._key = key
+        return key
+
+    def _open_plain(self, packet: bytes, now: float) -> Event | None:
+        if len(packet) > self._setup.first_packet_bytes:
+            raise PacketTooLarge(len(packet), self._setup.first_packet_bytes)
+        _, body = parse_plain(packet)
+        exchange = self._setup.exchanges.route(body, now)
+        self._own(exchange)
+        exchange.receive(body, now)
+        self.whole_messages = True
+        return self._poll_run(exchange, now)
+
+    def _own(self, exchange: KeyExchange) -> None:
+        """Note that the run is this link's; its oldest leaves when a client begins many."""
+        if self._exchanges is None:
+            self._exchanges = []
+        if exchange in self._exchanges:
+            return
+        self._exchanges.append(exchange)
+        if len(self._exchanges) > MAX_EXCHANGES:
+            self._setup.exchanges.drop(self._exchanges.pop(0))
+
+    def _judge_announced(self, codec: Codec) -> Event | None:
+        """Bound what a link without a known key may make us buffer.
+
+        A client that resumes may begin with a large message, so its key is looked up as soon as
+        the first 8 bytes are here, before the rest is taken.
+        """
+        announced = codec.announced()
+        if announced is None or announced[0] <= self._setup.first_packet_bytes:
+            return None
+        size, head = announced
+        if len(head) < 8:
+            return None
+        if head == PLAIN_KEY_ID:
+            raise PacketTooLarge(size, self._setup.first_packet_bytes)
+        return self._want_key(head, None)
+
+    def _want_key(self, id_bytes: bytes, held: tuple[bytes, bool] | None) -> KeyWanted:
+        self._held = held
+        self._silent = True
+        return KeyWanted(int.from_bytes(id_bytes, "little", signed=True))
+
+    def provide_key(self, key: AuthKey) -> None:
+        """Answer KeyWanted.
+
+        :raises ProtocolError: the link uses too many keys.
+        """
+        self._silent = False
+        self._trusted = True
+        if self._keys is None:
+            self._keys = {}
+        elif len(self._keys) >= self._setup.max_keys:
+            raise TooManyKeys(f"more than {self._setup.max_keys} keys on a connection")
+        self._keys[key.id_bytes] = key
+        self._key = key
+
+    # -- temporary keys before their bind ------------------------------------------------------
+
+    def _open_unbound(self, message: MessageReceived, msg_id: int, now: float) -> Event | None:
+        judged = judge_unbound(msg_id, message.payload, self._setup.unwrap_limits)
+        if judged.verdict is Verdict.FORWARD:
+            return message
+        if judged.verdict is Verdict.BIND:
+            self._silent = True
+            return BindReceived(message, judged.perm_auth_key_id, judged.bind_msg_id)
+        self._answer(message, judged.answers, now)
+        return None
+
+    def bind_accepted(self, bind: BindReceived) -> None:
+        """Answer BindReceived: the backend agreed, so the permanent key is known from here on."""
+        bind.message.key.perm_auth_key_id = bind.perm_auth_key_id
+        self._silent = False
+
+    def bind_refused(self, bind: BindReceived, now: float) -> None:
+        """Answer BindReceived: the client gets ENCRYPTED_MESSAGE_INVALID."""
+        self._silent = False
+        self._answer(bind.message, refuse_bind(bind.bind_msg_id), now)
+
+    def _answer(self, message: MessageReceived, answers: Answers, now: float) -> None:
+        for body in answers:
+            plaintext = body.pack(message.salt, message.session_id, self._next_msg_id(now))
+            self.send_message(message.key, plaintext)
+
+    # -- key exchanges -------------------------------------------------------------------------
+
+    def work_done(self, exchange: KeyExchange, result: object) -> None:
+        """Answer ExchangeWorkWanted with what its work returned; next_event() goes on.
+
+        :raises ProtocolError: the step was wrong.
+        """
+        exchange.work_done(result)
+        self._poll_later(exchange)
+
+    def work_failed(self, exchange: KeyExchange, error: Exception) -> None:
+        """Answer ExchangeWorkWanted with what its work raised.
+
+        :raises ProtocolError: the step was wrong.
+        """
+        exchange.work_failed(error)
+        self._poll_later(exchange)
+
+    def stored(self, exchange: KeyExchange, ok: bool) -> None:
+        """Answer ExchangeStoreWanted: whether the backend has taken the key."""
+        exchange.stored(ok)
+        if ok:
+            self._trusted = True
+        self._poll_later(exchange)
+
+    def _poll_later(self, exchange: KeyExchange) -> None:
+        if self._runs is None:
+            self._runs = []
+        self._runs.append(exchange)
+
+    def _poll_runs(self, now: float) -> Event | None:
+        while self._runs:
+            event = self._poll_run(self._runs.pop(), now)
+            if event is not None:
+                return event
+        return None
+
+    def _poll_run(self, exchange: KeyExchange, now: float) -> Event | None:
+        while (said := exchange.next_event()) is not None:
+            if isinstance(said, Reply):
+                self._send_packet(pack_plain(self._next_msg_id(now), said.body))
+            elif isinstance(said, WorkWanted):
+                return ExchangeWorkWanted(exchange, said.work)
+            else:
+                return ExchangeStoreWanted(exchange, said)
+        return None
+
+    def close(self) -> None:
+        """Forget the unfinished key exchanges of a link that is gone."""
+        exchanges, self._exchanges = self._exchanges, None
+        for exchange in exchanges or ():
+            self._setup.exchanges.drop(exchange)
+
+    # -- out -----------------------------------------------------------------------------------
+
+    def send_message(self, key: AuthKey, plaintext: bytes) -> None:
+        """Encrypt and send a plaintext: salt, session_id, msg_id, seq_no, length, body."""
+        self._send_packet(encrypt(key, plaintext, self._setup.random_bytes))
+
+    def send_quick_ack(self, token: int) -> None:
+        """Tell the client that a message was accepted, in the form of its codec."""
+        codec = self._codec
+        if codec is not None and codec.supports_quick_ack:
+            self._send_framed(codec.frame_quick_ack(token))
+
+    def fail(self, error: ProtocolError) -> None:
+        """Tell the client why the link ends, where the protocol has a code for it."""
+        code = error.transport_error
+        if code is not None and self._codec is not None:
+            self._send_packet(code.to_bytes(4, "little", signed=True))
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be written to the link, and forget it."""
+        out = self._out
+        if not out:
+            return b""
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.unsent_bytes = 0
+        return data
+
+    def _next_msg_id(self, now: float) -> int:
+        if self._msg_ids is None:
+            self._msg_ids = MessageIdSource()
+        return self._msg_ids.next_id(now, response=True)
+
+    def _send_packet(self, packet: bytes) -> None:
+        assert self._codec is not None, "nothing is sent before the client has spoken"
+        self._send_framed(self._codec.frame(packet))
+
+    def _send_framed(self, framed: bytes) -> None:
+        if self._streams is not None:
+            framed = self._streams.outgoing.update(framed)
+        self._out.append(framed)
+        self.unsent_bytes += len(framed)

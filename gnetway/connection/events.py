@@ -1,0 +1,58 @@
+"""What a :class:`~gnetway.connection.connection.Connection` can say to the shell."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.handshake.exchange import KeyExchange, StoreWanted
+
+
+class MessageReceived(NamedTuple):
+    """A sound encrypted message that its key may send.
+
+    ``payload`` is the plaintext without salt and session_id: msg_id, seq_no, length, body,
+    padding. ``quick_ack_token`` is 0 where the client wants none.
+    """
+
+    key: AuthKey
+    salt: int
+    session_id: int
+    payload: bytes
+    quick_ack_token: int
+
+
+class BindReceived(NamedTuple):
+    """An unbound temporary key asks to be bound; ``message`` carries the request.
+
+    Nothing more is said until ``bind_accepted`` or ``bind_refused`` was called.
+    """
+
+    message: MessageReceived
+    perm_auth_key_id: int
+    bind_msg_id: int
+
+
+class KeyWanted(NamedTuple):
+    """A packet waits for this key: answer by ``provide_key``, or end the connection.
+
+    Nothing more is said until then.
+    """
+
+    auth_key_id: int
+
+
+class ExchangeWorkWanted(NamedTuple):
+    """Big-number work that wants a thread; answer by ``work_done`` or ``work_failed``."""
+
+    exchange: KeyExchange
+    work: Callable[[], object]
+
+
+class ExchangeStoreWanted(NamedTuple):
+    """A key was made and must be stored before its client hears of it; answer by ``stored``."""
+
+    exchange: KeyExchange
+    wanted: StoreWanted
+
+
+Event = MessageReceived | BindReceived | KeyWanted | ExchangeWorkWanted | ExchangeStoreWanted

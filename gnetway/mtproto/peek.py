@@ -1,0 +1,97 @@
+"""What an unbound temporary key is asking for, at any nesting, within bounds.
+
+This is the one place where the gateway looks into a message: a temporary key must be bound before
+it may call, and the request to bind it may stand inside a container, in invokeWithLayer, in
+initConnection, compressed (one client sends all of these at once).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gnetway.errors import TLError
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Reader
+from gnetway.tl.service_messages import (
+    BindTempAuthKey,
+    ContainedMessage,
+    MsgsAck,
+    Ping,
+    PingDelayDisconnect,
+    parse_container,
+)
+from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
+
+#: Service messages that want no answer.
+_SILENT: Final = frozenset({Constructor.HTTP_WAIT})
+
+#: Service messages that the session backend answers, whatever the key.
+_SERVICES: Final = frozenset(
+    {
+        Constructor.GET_FUTURE_SALTS,
+        Constructor.MSGS_STATE_REQ,
+        Constructor.MSGS_STATE_INFO,
+        Constructor.MSGS_ALL_INFO,
+        Constructor.MSG_RESEND_REQ,
+        Constructor.DESTROY_SESSION,
+        Constructor.DESTROY_AUTH_KEY,
+        Constructor.RPC_DROP_ANSWER,
+    }
+)
+
+
+@dataclass(slots=True)
+class Peek:
+    """What a message asks for.
+
+    ``bind`` with its ``bind_msg_id``; ``pings`` as (msg_id, ping_id); ``services`` says whether
+    other service messages are there; ``calls`` has the msg_ids of everything else.
+    """
+
+    bind: BindTempAuthKey | None = None
+    bind_msg_id: int = 0
+    pings: list[tuple[int, int]] = field(default_factory=list)
+    services: bool = False
+    calls: list[int] = field(default_factory=list)
+
+
+def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:
+    """Look into a message; bounds hold for all that it contains together.
+
+    :raises TLError: it cannot be read, contains a container inside a container, or is more than
+        ``limits`` allow.
+    """
+    budget = UnwrapBudget(limits)
+    found = Peek()
+    outer = unwrap(body, budget).body
+    if _constructor(outer) == Constructor.MSG_CONTAINER:
+        for contained in parse_container(outer, limits.max_messages):
+            inner = unwrap(contained.body, budget).body
+            if _constructor(inner) == Constructor.MSG_CONTAINER:
+                raise TLError("a container inside a container")
+            _note(ContainedMessage(contained.msg_id, contained.seq_no, inner), found)
+    else:
+        _note(ContainedMessage(msg_id, 0, outer), found)
+    return found
+
+
+def _constructor(body: bytes) -> int:
+    return Reader(body).uint32()
+
+
+def _note(message: ContainedMessage, found: Peek) -> None:
+    constructor = _constructor(message.body)
+    if constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
+        if found.bind is not None:
+            raise TLError("two binds in one message")
+        found.bind = BindTempAuthKey.parse(message.body)
+        found.bind_msg_id = message.msg_id
+    elif constructor == Constructor.PING:
+        found.pings.append((message.msg_id, Ping.parse(message.body).ping_id))
+    elif constructor == Constructor.PING_DELAY_DISCONNECT:
+        found.pings.append((message.msg_id, PingDelayDisconnect.parse(message.body).ping_id))
+    elif constructor == Constructor.MSGS_ACK:
+        MsgsAck.parse(message.body)
+    elif constructor in _SERVICES:
+        found.services = True
+    elif constructor not in _SILENT:
+        found.calls.append(message.msg_id)

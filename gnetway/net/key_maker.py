@@ -1,0 +1,157 @@
+"""The part of key exchanges that takes time: big numbers in threads, and storing the key."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar, Final, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gnetway.crypto.diffie_hellman import DHSecret, make_secret
+from gnetway.errors import BackendError, ProtocolError, TransportErrorCode
+from gnetway.handshake.exchange import StoreWanted
+from gnetway.handshake.pending import PendingExchanges
+from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
+
+#: How many g_a with their secrets are made ahead of need.
+SPARE_SECRETS: Final = 64
+
+#: How often exchanges past their deadline are swept out, in seconds.
+SWEEP_SECONDS: Final = 5.0
+
+T = TypeVar("T")
+
+
+class TooManyExchanges(ProtocolError):
+    """More work for key exchanges waits than will be done in time."""
+
+    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
+    cause: ClassVar[str] = "too_many_exchanges"
+
+
+class RunInThread(Protocol):
+    """Runs a callable beside the reactor."""
+
+    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
+        """Fire with what ``work`` returns, or fail with what it raises."""
+
+
+class SpareSecrets:
+    """Diffie-Hellman secrets made ahead, so that an exchange does not wait for its g_a.
+
+    ``take`` is called in worker threads: a deque's ends may be used from any thread.
+    """
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+        self._spare: deque[DHSecret] = deque()
+
+    def take(self) -> DHSecret:
+        """Return a secret that nobody else has."""
+        try:
+            return self._spare.popleft()
+        except IndexError:
+            return make_secret(self._random_bytes)
+
+    def refill(self) -> None:
+        """Make as many as are missing; to be run in a thread."""
+        while len(self._spare) < SPARE_SECRETS:
+            self._spare.append(make_secret(self._random_bytes))
+
+
+class KeyMaker:
+    """Does for the key exchanges of all connections what must not be done on the reactor.
+
+    At most ``max_waiting`` pieces of work wait for a thread.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        run_in_thread: RunInThread,
+        exchanges: PendingExchanges,
+        secrets: SpareSecrets,
+        backend: ISessionBackend,
+        keys: IKeyLookup,
+        max_waiting: int = 256,
+    ) -> None:
+        self._clock = clock
+        self._run_in_thread = run_in_thread
+        self._exchanges = exchanges
+        self._secrets = secrets
+        self._backend = backend
+        self._keys = keys
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._refilling = False
+        self._sweep: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin to make secrets ahead and to sweep out what is overdue."""
+        self._refill()
+        self._sweep = self._clock.callLater(SWEEP_SECONDS, self._sweep_out)
+
+    def stop(self) -> None:
+        """Sweep no more; work under way ends by itself."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def run(self, work: Callable[[], object]) -> Deferred[object]:
+        """Fire with the result of ``work``, done in a thread.
+
+        :raises TooManyExchanges: too much waits already.
+        """
+        if self._waiting >= self._max_waiting:
+            raise TooManyExchanges(f"{self._waiting} exchanges wait for a thread")
+        self._waiting += 1
+        done: Deferred[object] = self._run_in_thread(work)
+        done.addBoth(self._finished)
+        return done
+
+    def store(self, wanted: StoreWanted) -> Deferred[bool]:
+        """Fire with whether the key is stored, so that its client may hear of it.
+
+        A key whose id is taken is refused: its client makes another. A backend that cannot be
+        reached is a refusal as well, never an error.
+        """
+        if self._keys.cached(wanted.key.auth_key_id) is not None:
+            refused: Deferred[bool] = Deferred()
+            refused.callback(False)
+            return refused
+        salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
+        stored = maybeDeferred(self._backend.set_auth_key, wanted.key, salt, wanted.expires_in)
+        return stored.addCallbacks(self._remember, self._not_stored, callbackArgs=(wanted,))
+
+    def _remember(self, ok: bool, wanted: StoreWanted) -> bool:
+        if ok:
+            self._keys.add(wanted.key)
+        return ok
+
+    def _not_stored(self, failure: Failure) -> bool:
+        if not isinstance(failure.value, BackendError):
+            self._log.failure("Storing an auth key failed", failure)
+        return False
+
+    def _finished(self, result: T) -> T:
+        self._waiting -= 1
+        self._refill()
+        return result
+
+    def _refill(self) -> None:
+        if not self._refilling:
+            self._refilling = True
+            self._run_in_thread(self._secrets.refill).addBoth(self._refilled)
+
+    def _refilled(self, result: object) -> None:
+        self._refilling = False
+        if isinstance(result, Failure):
+            self._log.failure("Making Diffie-Hellman secrets ahead failed", result)
+
+    def _sweep_out(self) -> None:
+        self._exchanges.expire(self._clock.seconds())
+        self._sweep = self._clock.callLater(SWEEP_SECONDS, self._sweep_out)

@@ -1,0 +1,47 @@
+"""What the connections of a gateway share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.interfaces import IKeyLookup, ISessionBackend
+from gnetway.metrics import Causes
+from gnetway.net.idle import IdleWheel
+from gnetway.net.key_maker import KeyMaker
+from gnetway.net.open_links import OpenLinks
+from gnetway.net.registry import SessionRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    """Bounds of one connection, in seconds and bytes.
+
+    ``handshake_seconds``: until the first whole message. ``idle_seconds``: from one read to the
+    next, to which each connection adds its own 0 to 9 seconds, so that many that came at once do
+    not leave at once. ``bind_seconds``: for the backend to decide on a bind.
+    ``max_unsent_bytes``: what may wait for a client that does not read.
+    """
+
+    handshake_seconds: float = 30
+    idle_seconds: float = 300
+    bind_seconds: float = 10
+    max_unsent_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LinkServices:
+    """What a connection's shell works with; one for the whole gateway."""
+
+    clock: IReactorTime
+    setup: ConnectionSetup
+    backend: ISessionBackend
+    keys: IKeyLookup
+    registry: SessionRegistry
+    key_maker: KeyMaker
+    wheel: IdleWheel
+    open_links: OpenLinks
+    causes: Causes
+    random_bytes: Callable[[int], bytes]
+    limits: LinkLimits

@@ -1,0 +1,161 @@
+"""Doubles of the seams in gnetway.interfaces; a test proves each by verifyObject."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import BackendError, KeyUnknown
+from gnetway.interfaces import (
+    FutureSalt,
+    IKeyLookup,
+    IPushTarget,
+    ISessionBackend,
+    SessionClient,
+)
+
+Done = Callable[[BackendError | None], None]
+
+
+@dataclass
+class Sent:
+    """One call of ``send_data``."""
+
+    client: SessionClient
+    salt: int
+    payload: bytes
+    quick_ack: bool
+    done: Done | None
+
+
+class SeededBytes:
+    """Chance that is the same in every run: SHA-256 over a counter."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._count = 0
+
+    def __call__(self, size: int) -> bytes:
+        out = b""
+        while len(out) < size:
+            self._count += 1
+            out += sha256(f"{self._seed}:{self._count}".encode()).digest()
+        return out[:size]
+
+
+@implementer(ISessionBackend)
+@dataclass
+class FakeBackend:
+    """Knows the keys it was given; keeps every call for the test to look at.
+
+    With ``held`` set, key queries wait for the test to answer them from ``queries``.
+    """
+
+    keys: dict[int, AuthKey] = field(default_factory=dict)
+    held: bool = False
+    queries: list[tuple[int, Deferred[AuthKey]]] = field(default_factory=list)
+    stored: list[tuple[AuthKey, FutureSalt, int]] = field(default_factory=list)
+    store_outcomes: list[bool | Exception] = field(default_factory=list)
+    opened: list[SessionClient] = field(default_factory=list)
+    closed: list[SessionClient] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    on_send: Callable[[Sent], None] | None = None
+    description: str = "a fake"
+
+    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+        asked: Deferred[AuthKey] = Deferred()
+        self.queries.append((auth_key_id, asked))
+        if not self.held:
+            key = self.keys.get(auth_key_id)
+            if key is None:
+                asked.errback(KeyUnknown("not here"))
+            else:
+                asked.callback(key)
+        return asked
+
+    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        self.stored.append((key, salt, expires_in))
+        outcome = self.store_outcomes.pop(0) if self.store_outcomes else True
+        if isinstance(outcome, Exception):
+            return fail(outcome)
+        if outcome:
+            self.keys[key.auth_key_id] = key
+        return succeed(outcome)
+
+    def open_session(self, client: SessionClient) -> None:
+        self.opened.append(client)
+
+    def send_data(
+        self,
+        client: SessionClient,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Done | None,
+    ) -> None:
+        sent = Sent(client, salt, payload, quick_ack, done)
+        self.sent.append(sent)
+        if self.on_send is not None:
+            self.on_send(sent)
+
+    def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
+        self.sent.append(Sent(client, salt, payload, False, None))
+        return succeed(b"")
+
+    def close_session(self, client: SessionClient) -> None:
+        self.closed.append(client)
+
+    def start(self, target: IPushTarget) -> Deferred[None]:
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+
+@implementer(IKeyLookup)
+@dataclass
+class FakeKeys:
+    """Key lookup without a cache's bounds."""
+
+    keys: dict[int, AuthKey] = field(default_factory=dict)
+    forgotten: list[int] = field(default_factory=list)
+
+    def cached(self, auth_key_id: int) -> AuthKey | None:
+        return self.keys.get(auth_key_id)
+
+    def lookup(self, auth_key_id: int) -> Deferred[AuthKey]:
+        key = self.keys.get(auth_key_id)
+        return fail(KeyUnknown("not here")) if key is None else succeed(key)
+
+    def add(self, key: AuthKey) -> None:
+        self.keys[key.auth_key_id] = key
+
+    def forget(self, auth_key_id: int) -> None:
+        self.forgotten.append(auth_key_id)
+        self.keys.pop(auth_key_id, None)
+
+
+@implementer(IPushTarget)
+@dataclass
+class FakeTarget:
+    """Takes pushes, as if every session had a connection unless told otherwise."""
+
+    pushed: list[tuple[int, int, bytes]] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
+    reachable: bool = True
+
+    def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
+        if self.reachable:
+            self.pushed.append((auth_key_id, session_id, plaintext))
+        return self.reachable
+
+    def forget_key(self, auth_key_id: int) -> None:
+        self.forgotten.append(auth_key_id)
+
+
+def some_key(number: int, **known: int) -> AuthKey:
+    """A permanent auth key, another for each number."""
+    return AuthKey(SeededBytes(number)(256), **known)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""Sessions and the connections that hold them."""
+
+from hypothesis import given
+from hypothesis.strategies import integers, lists, tuples
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.interfaces import IPushTarget
+from gnetway.net.registry import Session, SessionRegistry
+from tests.fakes import FakeBackend, FakeKeys, some_key
+
+KEY = some_key(1)
+
+
+class FakeLink:
+    def __init__(self, client_ip: str = "127.0.0.1") -> None:
+        self.client_ip = client_ip
+        self.got: list[bytes] = []
+        self.forgotten = 0
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> None:
+        self.got.append(plaintext)
+
+    def key_forgotten(self) -> None:
+        self.forgotten += 1
+
+
+class SessionRegistryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.backend, self.keys = FakeBackend(), FakeKeys()
+        self.registry = SessionRegistry(self.backend, self.keys)
+
+    def test_it_provides_the_interface(self) -> None:
+        verifyObject(IPushTarget, self.registry)
+
+    def test_a_push_goes_to_the_newest_connection(self) -> None:
+        old, new = FakeLink(), FakeLink()
+        self.registry.join(KEY, 7, old)
+        session = self.registry.join(KEY, 7, new)
+        self.assertTrue(self.registry.push(KEY.auth_key_id, 7, b"one"))
+        self.registry.leave(session, new)
+        self.assertTrue(self.registry.push(KEY.auth_key_id, 7, b"two"))
+        self.assertEqual((old.got, new.got), ([b"two"], [b"one"]))
+
+    def test_a_push_for_nobody_says_so(self) -> None:
+        self.registry.join(KEY, 7, FakeLink())
+        self.assertFalse(self.registry.push(KEY.auth_key_id, 8, b"x"))
+        self.assertFalse(self.registry.push(KEY.auth_key_id + 1, 7, b"x"))
+
+    def test_the_backend_knows_the_newest_address(self) -> None:
+        first, second = FakeLink("10.0.0.1"), FakeLink("10.0.0.2")
+        session = self.registry.join(KEY, 7, first)
+        self.registry.join(KEY, 7, second)
+        self.assertEqual(session.client_ip, "10.0.0.2")
+        self.registry.leave(session, second)
+        self.assertEqual(session.client_ip, "10.0.0.1")
+
+    def test_a_destroyed_key_ends_its_connections(self) -> None:
+        mine, other = FakeLink(), FakeLink()
+        self.registry.join(KEY, 7, mine)
+        self.registry.join(some_key(2), 7, other)
+        self.registry.forget_key(KEY.auth_key_id)
+        self.assertEqual((mine.forgotten, other.forgotten), (1, 0))
+        self.assertEqual(self.keys.forgotten, [KEY.auth_key_id])
+
+    @given(lists(tuples(integers(0, 3), integers(0, 2)), max_size=40))
+    def test_one_close_for_each_open(self, moves: list[tuple[int, int]]) -> None:
+        """However connections come to sessions and go, opens and closes pair up."""
+        backend = FakeBackend()
+        registry = SessionRegistry(backend, FakeKeys())
+        links = [FakeLink() for _ in range(4)]
+        held: dict[int, Session] = {}
+        for link, session_id in moves:
+            if link in held:
+                registry.leave(held.pop(link), links[link])
+            else:
+                held[link] = registry.join(KEY, session_id + 1, links[link])
+            live = {session.session_id for session in held.values()}
+            self.assertEqual(len(registry), len(live))
+            self.assertEqual(len(backend.opened) - len(backend.closed), len(live))
+        for link, session in held.items():
+            registry.leave(session, links[link])
+        self.assertEqual(
+            sorted(id(client) for client in backend.opened),
+            sorted(id(client) for client in backend.closed),
+        )
