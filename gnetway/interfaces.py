@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import (
+    IConsumer,
+    IPushProducer,
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorSocket,
+    IReactorTime,
+    ITCPTransport,
+)
 from zope.interface import Attribute, Interface
 
 from gnetway.crypto.auth_key import AuthKey
@@ -42,6 +50,10 @@ class SessionClient:
 
 class ILinkTransport(ITCPTransport, IConsumer, IPushProducer):
     """What Twisted's TCP transport is to a client link: it takes bytes, and can be paused."""
+
+
+class IGatewayReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTime):
+    """What a gateway needs of its reactor; Twisted's epoll, poll and select reactors have it."""
 
 
 class IPushTarget(Interface):

@@ -1,13 +1,13 @@
 """The factory of client links."""
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ServerFactory
 
 from gnetway.net.links import LinkServices
 from gnetway.net.protocol import GatewayProtocol
 
 
-class GatewayFactory(Factory):
+class GatewayFactory(ServerFactory):
     """Makes a :class:`GatewayProtocol` for each connection of a TCP listener."""
 
     noisy = False

@@ -10,13 +10,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.crypto.diffie_hellman import DHSecret, make_secret
+from gnetway.crypto.pq import PQ, make_pq
 from gnetway.errors import BackendError, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
-
-#: How many g_a with their secrets are made ahead of need.
-SPARE_SECRETS: Final = 64
 
 #: How often exchanges past their deadline are swept out, in seconds.
 SWEEP_SECONDS: Final = 5.0
@@ -39,26 +37,38 @@ class RunInThread(Protocol):
 
 
 class SpareSecrets:
-    """Diffie-Hellman secrets made ahead, so that an exchange does not wait for its g_a.
+    """Primes and Diffie-Hellman secrets made ahead, so that no exchange waits for its own.
 
-    ``take`` is called in worker threads: a deque's ends may be used from any thread.
+    At most ``count`` of each lie ready. ``take`` is called in worker threads: a deque's ends may
+    be used from any thread.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], count: int) -> None:
         self._random_bytes = random_bytes
-        self._spare: deque[DHSecret] = deque()
+        self._count = count
+        self._secrets: deque[DHSecret] = deque()
+        self._primes: deque[PQ] = deque()
 
     def take(self) -> DHSecret:
         """Return a secret that nobody else has."""
         try:
-            return self._spare.popleft()
+            return self._secrets.popleft()
         except IndexError:
             return make_secret(self._random_bytes)
 
+    def take_pq(self) -> PQ:
+        """Return a pq that nobody else has."""
+        try:
+            return self._primes.popleft()
+        except IndexError:
+            return make_pq(self._random_bytes)
+
     def refill(self) -> None:
         """Make as many as are missing; to be run in a thread."""
-        while len(self._spare) < SPARE_SECRETS:
-            self._spare.append(make_secret(self._random_bytes))
+        while len(self._primes) < self._count:
+            self._primes.append(make_pq(self._random_bytes))
+        while len(self._secrets) < self._count:
+            self._secrets.append(make_secret(self._random_bytes))
 
 
 class KeyMaker:

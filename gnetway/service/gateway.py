@@ -1,0 +1,172 @@
+"""A whole gateway as one Twisted service: what exists in it, and what starts first.
+
+prepare     find the handler, bind every socket: faults show before anything runs
+start       the backend, then the key maker, then accept connections
+stop        accept no more, end the connections (so the backend hears of each session's end),
+            then the backend, then the threads
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from gnetway.config.load import load_mapping
+from gnetway.config.model import GatewayConfig
+from gnetway.embedded.handler import HandlerFactory
+from gnetway.interfaces import IGatewayReactor, ISessionBackend
+from gnetway.metrics import Causes
+from gnetway.net.factory import GatewayFactory
+from gnetway.net.links import LinkServices
+from gnetway.service.announce import announce, write_public_keys
+from gnetway.service.backends import find_handler, make_backend
+from gnetway.service.links import make_link_services
+from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
+
+T = TypeVar("T")
+
+
+class GatewayService(MultiService):
+    """The gateway. Services of an embedder may be added as its children.
+
+    ``causes`` counts why connections have ended.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        handler: HandlerFactory | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self._reactor = reactor
+        self._handler = handler
+        self._random_bytes = random_bytes
+        self._prepared = False
+        self._listeners: list[Listener] = []
+        self._ports = ListeningPorts(reactor)
+        self._threads = ThreadPool(
+            0, config.gnetway.limits.handshake_threads, name="gnetway key exchange"
+        )
+        self._backend: ISessionBackend | None = None
+        self._links: LinkServices | None = None
+        self._starting: Deferred[None] | None = None
+        self.causes = Causes()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each listener, once prepared: real ports where the file says 0."""
+        return [(listener.host, listener.port) for listener in self._listeners]
+
+    def prepare(self) -> None:
+        """Do what can fail for the configuration's sake; may be called before the start.
+
+        :raises ConfigError: with a line for each fault.
+        """
+        if self._prepared:
+            return
+        self._handler = self._handler or find_handler(self._config)
+        self._listeners = bind_all(self._config)
+        self._prepared = True
+
+    def privilegedStartService(self) -> None:
+        """Bind the sockets while ports below 1024 are still allowed."""
+        self.prepare()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Begin; ``when_ready`` tells when clients are served."""
+        self.prepare()
+        super().startService()
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._start_failed)
+
+    def when_ready(self) -> Deferred[None]:
+        """Fire when clients are served; immediately if they are."""
+        assert self._starting is not None, "the service has not been started"
+        ready: Deferred[None] = Deferred()
+
+        def tell(result: T) -> T:
+            ready.callback(None)
+            return result
+
+        self._starting.addCallback(tell)
+        return ready
+
+    def stopService(self) -> Deferred[None]:
+        """End; fires when the backend has heard of everything."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _start(self) -> None:
+        write_public_keys(self._config.rsa_keys)
+        self._threads.start()
+        backend = make_backend(
+            self._config, self._reactor, self._handler, self.addresses, self._random_bytes
+        )
+        links = make_link_services(
+            self._config,
+            self._reactor,
+            backend,
+            self._run_in_thread,
+            self.causes,
+            self._random_bytes,
+        )
+        self._backend, self._links = backend, links
+        await backend.start(links.registry)
+        links.key_maker.start()
+        factory = GatewayFactory(links)
+        for listener in self._listeners:
+            self._ports.serve(listener, factory)
+        announce(self._config, self._listeners, backend.description)
+
+    def _start_failed(self, failure: Failure) -> None:
+        self._log.failure("The gateway cannot start", failure)
+        self._reactor.stop()
+
+    async def _stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        await self._ports.stop()
+        close_all(self._listeners)
+        if self._links is not None:
+            await self._links.open_links.shut_down()
+            self._links.key_maker.stop()
+        if self._backend is not None:
+            await self._backend.stop()
+        self._threads.stop()
+        self._log.info("connections ended, by cause: {causes}", causes=self.causes.as_dict())
+        stopped = super().stopService()
+        if stopped is not None:
+            await stopped
+
+    def _run_in_thread(self, work: Callable[[], T]) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._threads, work)
+
+
+def make_gateway(
+    config: GatewayConfig | Mapping[str, object],
+    reactor: IGatewayReactor,
+    handler: HandlerFactory | None = None,
+) -> GatewayService:
+    """Build a gateway to run in a Twisted application.
+
+    ``config`` is a loaded configuration, or a mapping of the form of ``etc/gnetway.yaml``.
+    ``handler``, called with an IRpcSessions provider, makes the IRpcHandler that answers the
+    calls of clients; without it Session.Embedded.Handler counts.
+
+    :raises ConfigError: with a line for each fault. Faults that show only at start, such as a
+        port that is taken, come from ``prepare()``.
+    """
+    if not isinstance(config, GatewayConfig):
+        config = load_mapping(config)
+    return GatewayService(config, reactor, handler)

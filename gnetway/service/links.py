@@ -1,0 +1,77 @@
+"""What the connections share, built from the configuration."""
+
+from collections.abc import Callable
+
+from gnetway.config.model import GatewayConfig
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
+from gnetway.handshake.pending import PendingExchanges
+from gnetway.interfaces import IGatewayReactor, ISessionBackend
+from gnetway.keys.cache import KeyCache
+from gnetway.keys.lookup import KeyLookup
+from gnetway.metrics import Causes
+from gnetway.net.idle import IdleWheel
+from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
+from gnetway.net.links import LinkLimits, LinkServices
+from gnetway.net.open_links import OpenLinks
+from gnetway.net.registry import SessionRegistry
+from gnetway.tl.key_exchange import ReqPq
+from gnetway.tl.unwrap import UnwrapLimits
+
+
+def make_link_services(
+    config: GatewayConfig,
+    reactor: IGatewayReactor,
+    backend: ISessionBackend,
+    run_in_thread: RunInThread,
+    causes: Causes,
+    random_bytes: Callable[[int], bytes],
+) -> LinkServices:
+    """Build the services of all connections."""
+    limits = config.gnetway.limits
+    keys = KeyLookup(
+        reactor, backend, KeyCache(config.gnetway.key_cache_bytes), limits.key_lookup_seconds
+    )
+    secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
+    exchanges = _make_exchanges(config, secrets, random_bytes)
+    return LinkServices(
+        clock=reactor,
+        setup=ConnectionSetup(
+            exchanges=exchanges,
+            random_bytes=random_bytes,
+            max_packet_bytes=limits.max_packet_bytes,
+            first_packet_bytes=limits.first_packet_bytes,
+            max_keys=limits.max_keys_per_connection,
+            unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
+        ),
+        backend=backend,
+        keys=keys,
+        registry=SessionRegistry(backend, keys),
+        key_maker=KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys),
+        wheel=IdleWheel(reactor),
+        open_links=OpenLinks(),
+        causes=causes,
+        random_bytes=random_bytes,
+        limits=LinkLimits(
+            handshake_seconds=limits.handshake_seconds,
+            idle_seconds=limits.idle_seconds,
+            bind_seconds=limits.key_lookup_seconds,
+            max_unsent_bytes=limits.max_send_buffer_bytes,
+        ),
+    )
+
+
+def _make_exchanges(
+    config: GatewayConfig, secrets: SpareSecrets, random_bytes: Callable[[int], bytes]
+) -> PendingExchanges:
+    limits = config.gnetway.limits
+    setup = ExchangeSetup(
+        rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
+        max_temp_seconds=limits.max_temp_key_seconds,
+        lifetime_seconds=limits.exchange_seconds,
+    )
+
+    def begin(query: ReqPq, now: float) -> KeyExchange:
+        return KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
+
+    return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin)

@@ -1,0 +1,102 @@
+"""Listening sockets: bound before anything else runs, served once the backend is ready.
+
+Binding early gives a taken port its line on the terminal even where twistd becomes a daemon, and
+clients that come during the start wait in the backlog instead of being refused.
+"""
+
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from twisted.internet.defer import DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.protocol import ServerFactory
+
+from gnetway.config.model import GatewayConfig, ServerConfig
+from gnetway.errors import ConfigError
+
+#: Connections that may wait to be accepted; the kernel cuts it to its own limit.
+BACKLOG: Final = 1024
+
+
+@dataclass(slots=True)
+class Listener:
+    """A bound socket and what is spoken on it.
+
+    ``host`` and ``port`` are what it is bound to: a real port where the file says 0.
+    """
+
+    server: ServerConfig
+    bound: socket.socket
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def bind_all(config: GatewayConfig) -> list[Listener]:
+    """Bind every address of the configuration.
+
+    :raises ConfigError: with each address that cannot be bound; nothing stays bound then.
+    """
+    listeners: list[Listener] = []
+    faults: list[str] = []
+    for server in config.gnetway.servers:
+        for address in server.addresses:
+            try:
+                listeners.append(_bind(server, address.host, address.port))
+            except OSError as error:
+                found = f"{address}, which cannot be bound: {error.strerror or error}"
+                faults.append(config.fault(address.path, found, "an address that is free"))
+    if faults:
+        close_all(listeners)
+        raise ConfigError(faults)
+    return listeners
+
+
+def close_all(listeners: list[Listener]) -> None:
+    """Close the sockets that are not served."""
+    for listener in listeners:
+        listener.bound.close()
+
+
+def _bind(server: ServerConfig, host: str, port: int) -> Listener:
+    family, kind, proto, _, where = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, proto)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # [::] and 0.0.0.0 may stand beside each other in the file.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(where)
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    name = bound.getsockname()
+    return Listener(server, bound, name[0], name[1])
+
+
+class ListeningPorts:
+    """The sockets that are being served."""
+
+    def __init__(self, reactor: IReactorSocket) -> None:
+        self._reactor = reactor
+        self._ports: list[IListeningPort] = []
+
+    def serve(self, listener: Listener, factory: ServerFactory) -> None:
+        """Accept connections on a bound socket from now on."""
+        bound = listener.bound
+        port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        # The port works on a duplicate of the descriptor.
+        bound.close()
+        self._ports.append(port)
+
+    async def stop(self) -> None:
+        """Accept no more connections; those that are open stay."""
+        ports, self._ports = self._ports, []
+        await DeferredList([maybeDeferred(port.stopListening) for port in ports])
