@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError, KeyUnknown
 from gnetway.interfaces import (
     FutureSalt,
@@ -16,6 +15,7 @@ from gnetway.interfaces import (
     ISessionBackend,
     SessionClient,
 )
+from tests.strategies import SeededBytes
 
 Done = Callable[[BackendError | None], None]
 
@@ -29,21 +29,6 @@ class Sent:
     payload: bytes
     quick_ack: bool
     done: Done | None
-
-
-class SeededBytes:
-    """Chance that is the same in every run: SHA-256 over a counter."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self._seed = seed
-        self._count = 0
-
-    def __call__(self, size: int) -> bytes:
-        out = b""
-        while len(out) < size:
-            self._count += 1
-            out += sha256(f"{self._seed}:{self._count}".encode()).digest()
-        return out[:size]
 
 
 @implementer(ISessionBackend)
@@ -156,6 +141,6 @@ class FakeTarget:
         self.forgotten.append(auth_key_id)
 
 
-def some_key(number: int, **known: int) -> AuthKey:
-    """A permanent auth key, another for each number."""
-    return AuthKey(SeededBytes(number)(256), **known)  # type: ignore[arg-type]
+def some_key(number: int, kind: KeyKind = KeyKind.PERM, expires_at: int = 0) -> AuthKey:
+    """An auth key, another for each number."""
+    return AuthKey(SeededBytes(number)(256), kind, expires_at=expires_at)
