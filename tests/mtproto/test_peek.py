@@ -1,9 +1,9 @@
 """What an unbound temporary key asks for, found at any nesting within bounds."""
 
+import contextlib
 import gzip
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 
 from hypothesis import given
 from hypothesis.strategies import binary, lists, sampled_from
@@ -97,7 +97,7 @@ class PeekTests(SynchronousTestCase):
 
     @given(binary(max_size=200))
     def test_noise_raises_nothing_but_protocol_errors(self, body: bytes) -> None:
-        with suppress(ProtocolError):
+        with contextlib.suppress(ProtocolError):
             peek(body)
 
 
