@@ -1,0 +1,1 @@
+"""Where the session nodes are, and how the gateway makes itself known."""
