@@ -1,0 +1,111 @@
+"""Discovery through etcd, as Teamgram's services do it among themselves."""
+
+from collections.abc import Callable
+from os import urandom
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from zope.interface import implementer
+
+from gnetway.backoff import BackOff
+from gnetway.discovery.etcd_api import EtcdClients
+from gnetway.discovery.etcd_connection import EtcdSettings
+from gnetway.discovery.etcd_keeper import EtcdKeeper, EtcdWork
+from gnetway.discovery.etcd_outage import EtcdOutage
+from gnetway.discovery.etcd_threads import EtcdThreads
+from gnetway.discovery.etcd_work import NodeWatch, Registration
+from gnetway.discovery.listeners import NodeListeners
+from gnetway.interfaces import IDiscovery
+
+
+@implementer(IDiscovery)
+class EtcdDiscovery:
+    """Watches one prefix and keeps any number of registrations.
+
+    The watch and each registration have a connection of their own, so none waits for another.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        clients: EtcdClients,
+        hosts: tuple[str, ...],
+        prefix: str,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.description = f"etcd at {', '.join(hosts)}, watching {prefix}"
+        self._clock = clock
+        self._clients = clients
+        self._hosts = hosts
+        self._random_bytes = random_bytes
+        self._outage = EtcdOutage(clock, hosts)
+        self._listeners = NodeListeners()
+        self._watch = self._keeper(NodeWatch(clock, prefix, self._changed))
+        self._registrations: list[EtcdKeeper] = []
+        self._started: Deferred[None] | None = None
+        self._running = False
+
+    def watch(self, listener: Callable[[list[str]], None]) -> None:
+        """See IDiscovery."""
+        self._listeners.add(listener)
+
+    def register(self, prefix: str, value: str) -> None:
+        """See IDiscovery."""
+        keeper = self._keeper(Registration(self._clock, prefix, value))
+        self._registrations.append(keeper)
+        if self._running:
+            keeper.start()
+
+    def withdraw(self) -> Deferred[None]:
+        """See IDiscovery."""
+        keepers, self._registrations = self._registrations, []
+        return _all([keeper.stop() for keeper in keepers])
+
+    def start(self) -> Deferred[None]:
+        """See IDiscovery."""
+        self._running = True
+        started = self._started = Deferred()
+        self._clients.start()
+        for keeper in (self._watch, *self._registrations):
+            keeper.start()
+        return started
+
+    def stop(self) -> Deferred[None]:
+        """See IDiscovery."""
+        if not self._running:
+            return succeed(None)
+        self._running = False
+        started, self._started = self._started, None
+        if started is not None:
+            started.cancel()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.withdraw()
+        await self._watch.stop()
+        await self._clients.stop()
+
+    def _changed(self, nodes: list[str]) -> None:
+        self._listeners.tell(nodes)
+        started, self._started = self._started, None
+        if started is not None:
+            started.callback(None)
+
+    def _keeper(self, work: EtcdWork) -> EtcdKeeper:
+        back_off = BackOff(self._random_bytes)
+        return EtcdKeeper(self._clock, self._clients, self._hosts, work, back_off, self._outage)
+
+
+def make_etcd_discovery(
+    clock: IReactorTime, reactor: IReactorFromThreads, settings: EtcdSettings, prefix: str
+) -> EtcdDiscovery:
+    """Return discovery over real etcd hosts, watching ``prefix``; the reactor is both."""
+    clients = EtcdThreads(reactor, settings)
+    return EtcdDiscovery(clock, clients, settings.hosts, prefix, urandom)
+
+
+def _all(deferreds: list[Deferred[None]]) -> Deferred[None]:
+    def nothing(_: object) -> None:
+        return None
+
+    return DeferredList(deferreds).addCallback(nothing)

@@ -1,0 +1,94 @@
+"""What discovery wants of an etcd client: the seam between its logic and its threads."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from twisted.internet.defer import Deferred
+
+from gnetway.errors import GatewayError
+
+
+class EtcdError(GatewayError):
+    """etcd could not be reached, or refused; the client it came from is of no more use."""
+
+
+class LeaseLost(EtcdError):
+    """The lease expired, or etcd came back without it."""
+
+
+class Entry(NamedTuple):
+    """One key; ``create_revision`` orders the entries by when they were made."""
+
+    key: str
+    value: str
+    create_revision: int
+
+
+class Snapshot(NamedTuple):
+    """All entries under a prefix, as of ``revision``."""
+
+    revision: int
+    entries: list[Entry]
+
+
+class Deleted(NamedTuple):
+    """The key is gone."""
+
+    key: str
+
+
+class EtcdClient(Protocol):
+    """A connection to one etcd host. Every Deferred fails with EtcdError alone."""
+
+    def open(self) -> Deferred[None]:
+        """Make ready and authenticate; comes first."""
+        ...
+
+    def read(self, prefix: str) -> Deferred[Snapshot]:
+        """Fire with everything under ``prefix``."""
+        ...
+
+    def watch(
+        self, prefix: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
+    ) -> Deferred[None]:
+        """Call ``changed`` with what happens from ``revision`` on.
+
+        Never succeeds: fails when the watch is over, for whatever reason.
+        """
+        ...
+
+    def grant(self, ttl_seconds: int) -> Deferred[int]:
+        """Fire with the id of a new lease."""
+        ...
+
+    def put(self, key: str, value: str, lease_id: int) -> Deferred[None]:
+        """Write a key that lives as long as the lease; may fail with LeaseLost."""
+        ...
+
+    def keep_alive(self, lease_id: int) -> Deferred[None]:
+        """Renew the lease once; may fail with LeaseLost."""
+        ...
+
+    def revoke(self, lease_id: int) -> Deferred[None]:
+        """End the lease and delete its keys; may fail with LeaseLost."""
+        ...
+
+    def close(self) -> None:
+        """End; everything under way fails soon."""
+        ...
+
+
+class EtcdClients(Protocol):
+    """Makes clients, and owns what they run on."""
+
+    def start(self) -> None:
+        """Begin; comes first."""
+        ...
+
+    def client(self, host: str) -> EtcdClient:
+        """Return a new client, not yet opened, for one ``host:port``."""
+        ...
+
+    def stop(self) -> Deferred[None]:
+        """Close all clients and fire when nothing runs any more."""
+        ...

@@ -1,0 +1,80 @@
+"""What the node table says after readings, changes and outages."""
+
+from hypothesis import given
+from hypothesis.strategies import integers, lists, tuples
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.discovery.etcd_api import Deleted, Entry
+from gnetway.discovery.node_table import NodeTable
+
+
+class NodeTableTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.table = NodeTable()
+
+    def test_order(self) -> None:
+        """Older keys stand first, whatever their names."""
+        self.table.replace([Entry("a", "x:1", 7), Entry("b", "y:1", 3)], 0)
+        self.table.change([Entry("0", "z:1", 9)])
+        self.assertEqual(self.table.nodes(), ["y:1", "x:1", "z:1"])
+
+    def test_one_value_under_two_keys(self) -> None:
+        """A node is there until its last key is gone."""
+        self.table.change([Entry("a", "x:1", 1), Entry("b", "x:1", 2), Deleted("a")])
+        self.assertEqual(self.table.nodes(), ["x:1"])
+        self.table.change([Deleted("b")])
+        self.assertEqual(self.table.nodes(), [])
+
+    def test_value_changed(self) -> None:
+        self.table.change([Entry("a", "x:1", 1), Entry("a", "y:1", 1)])
+        self.assertEqual(self.table.nodes(), ["y:1"])
+
+    def test_empty_values(self) -> None:
+        """A key without a value names no node, and takes back the one it named."""
+        self.table.replace([Entry("a", "", 1), Entry("b", "x:1", 2)], 0)
+        self.assertEqual(self.table.nodes(), ["x:1"])
+        self.table.change([Entry("b", "", 2)])
+        self.assertEqual(self.table.nodes(), [])
+
+    def test_stranger_deleted(self) -> None:
+        self.table.change([Deleted("nobody")])
+        self.assertEqual(self.table.nodes(), [])
+
+    def test_lingering(self) -> None:
+        self.table.replace([Entry("a", "x:1", 1), Entry("b", "y:1", 2)], 10)
+        self.table.replace([Entry("c", "y:1", 1)], 25)
+        self.assertEqual(self.table.nodes(), ["x:1", "y:1"])
+        self.table.expire(24.9)
+        self.assertEqual(self.table.nodes(), ["x:1", "y:1"])
+        self.table.expire(25)
+        self.assertEqual(self.table.nodes(), ["y:1"])
+
+    def test_registered_again_and_gone(self) -> None:
+        """Who came back and then left has left."""
+        self.table.replace([Entry("a", "x:1", 1)], 10)
+        self.table.replace([], 25)
+        self.table.change([Entry("b", "x:1", 2)])
+        self.table.change([Deleted("b")])
+        self.assertEqual(self.table.nodes(), [])
+
+    def test_second_outage(self) -> None:
+        """A further reading gives a node that lingers no longer time."""
+        self.table.replace([Entry("a", "x:1", 1)], 10)
+        self.table.replace([], 25)
+        self.table.replace([], 35)
+        self.table.expire(25)
+        self.assertEqual(self.table.nodes(), [])
+
+    @given(pairs=lists(tuples(integers(0, 5), integers(-1, 4)), max_size=30))
+    def test_like_a_dict(self, pairs: list[tuple[int, int]]) -> None:
+        """Without outages the nodes are the values of what a plain dict would hold."""
+        table, model = NodeTable(), dict[str, str]()
+        for revision, (key, value) in enumerate(pairs):
+            if value < 0:
+                table.change([Deleted(str(key))])
+                model.pop(str(key), None)
+            else:
+                table.change([Entry(str(key), f"n{value}:1", revision)])
+                model[str(key)] = f"n{value}:1"
+        self.assertEqual(set(table.nodes()), set(model.values()))
+        self.assertEqual(len(table.nodes()), len(set(table.nodes())))
