@@ -1,0 +1,86 @@
+"""A real etcd on free loopback ports, started and ended by a test."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def require_etcd() -> None:
+    """Skip where etcd is not installed; in CI it must be."""
+    if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
+        if "CI" in os.environ:
+            raise AssertionError("CI must have etcd and etcdctl (Debian: etcd-server, etcd-client)")
+        raise SkipTest("etcd and etcdctl are not installed (Debian: etcd-server, etcd-client)")
+
+
+class EtcdServer:
+    """One member; ``tls`` is a folder with ca.pem, server.pem, server.key, or None."""
+
+    def __init__(self, tls: Path | None = None) -> None:
+        require_etcd()
+        self._tls = tls
+        self._scheme = "http" if tls is None else "https"
+        self._folder = tempfile.mkdtemp(prefix="gnetway-etcd-")
+        self._port = free_port()
+        self._peer_port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.host = f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Begin, on the same ports and data each time."""
+        client, peer = f"{self._scheme}://{self.host}", f"http://127.0.0.1:{self._peer_port}"
+        command = ["etcd", "--name=test", f"--data-dir={self._folder}/data"]
+        command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
+        command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
+        command += [f"--initial-cluster=test={peer}", "--unsafe-no-fsync"]
+        if self._tls is not None:
+            command += [f"--cert-file={self._tls}/server.pem", f"--key-file={self._tls}/server.key"]
+            command += [f"--trusted-ca-file={self._tls}/ca.pem", "--client-cert-auth"]
+        with (Path(self._folder) / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End at once, as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wipe(self) -> None:
+        """Lose all data."""
+        shutil.rmtree(f"{self._folder}/data")
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def ctl(self, *arguments: str) -> str:
+        """Run etcdctl, which waits for a server that is just starting. Not for the reactor."""
+        command = ["etcdctl", f"--endpoints={self._scheme}://{self.host}", *arguments]
+        if self._tls is not None:
+            command += [f"--cacert={self._tls}/ca.pem", f"--cert={self._tls}/client.pem"]
+            command += [f"--key={self._tls}/client.key"]
+        environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=20, check=False
+        )
+        if done.returncode:
+            raise AssertionError(f"etcdctl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def read(self, prefix: str) -> dict[str, str]:
+        """Return the keys under a prefix and their values."""
+        lines = self.ctl("get", "--prefix", prefix).splitlines()
+        return dict(zip(lines[::2], lines[1::2], strict=True))
