@@ -1,0 +1,241 @@
+"""The session backend in this process.
+
+gateway → open_session → salts at hand? else loaded, messages wait
+        → send_data → ClientSession → SessionRunner → IPushTarget → gateway
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.embedded.client_session import ClientSession
+from gnetway.embedded.directory import SessionDirectory
+from gnetway.embedded.handler import HandlerFactory, StockHandler
+from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls
+from gnetway.embedded.key_book import KeyBook
+from gnetway.embedded.live_session import (
+    MAX_WAITING_MESSAGES,
+    Done,
+    LiveSession,
+    WaitingMessage,
+)
+from gnetway.embedded.pending import PendingWork
+from gnetway.embedded.runner import SessionRunner
+from gnetway.embedded.salts import SaltSchedule, make_salt
+from gnetway.embedded.server_config import ServerConfig
+from gnetway.embedded.sessions import RpcSessions
+from gnetway.embedded.store import IKeyStore, StoredKey
+from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
+from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
+
+#: How often expired temporary keys and long closed sessions are dropped, in seconds.
+PURGE_SECONDS: Final = 600
+
+
+@implementer(ISessionBackend)
+class EmbeddedBackend:
+    """Answers sessions by itself, out of ``store``.
+
+    ``handler_factory``, where given, makes the handler of the calls that the backend does not
+    know; ``config`` is what clients are told of this gateway.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IKeyStore,
+        config: ServerConfig,
+        handler_factory: HandlerFactory | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.description = f"embedded, {store.description}"
+        self._clock = clock
+        self._store = store
+        self._random_bytes = random_bytes
+        self._pending = PendingWork()
+        self._directory = SessionDirectory()
+        self._book = KeyBook(store, random_bytes)
+        self._runner = SessionRunner(clock, store, self._book, self._directory, self._pending)
+        self._purging = LoopingCall(self._purge)
+        self._purging.clock = clock
+        #: The sessions as a handler sees them.
+        self.sessions = RpcSessions(clock, self._directory, self._runner)
+        other = None if handler_factory is None else handler_factory(self.sessions)
+        self._runner.handler = StockHandler(clock, config, other)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self, target: IPushTarget) -> Deferred[None]:
+        """Open the store; fails with StoreUnusable."""
+        self._runner.target = target
+        return self._store.open().addCallback(self._opened)
+
+    def stop(self) -> Deferred[None]:
+        """Stop handlers, answer waiting HTTP requests with nothing, close the store."""
+        if self._purging.running:
+            self._purging.stop()
+        for live in self._directory.all_open():
+            live.cancel_calls()
+            if live.polls is not None:
+                live.polls.end_all()
+        return self._pending.finished().addCallback(lambda _: self._store.close())
+
+    def _opened(self, _: None) -> None:
+        self._purging.start(PURGE_SECONDS)
+
+    def _purge(self) -> None:
+        now = self._clock.seconds()
+        self._directory.expire(now)
+        self._pending.add(self._store.purge(now).addCallback(lambda _: None))
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
+        return self._store.load(auth_key_id).addCallback(self._loaded_key)
+
+    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        """Store a new key; fires with False where its id is taken."""
+        expires_at = key.expires_at
+        if expires_in and not expires_at:
+            expires_at = int(self._clock.seconds()) + expires_in
+        copy = AuthKey(key.secret, key.kind, key.perm_auth_key_id, expires_at)
+        stored = StoredKey(copy, [make_salt(salt.salt, salt.valid_since)])
+
+        def added(new: bool) -> bool:
+            if new:
+                self._book.note(stored)
+            return new
+
+        return self._store.add(stored).addCallback(added)
+
+    def _loaded_key(self, stored: StoredKey) -> AuthKey:
+        if 0 < stored.key.expires_at <= self._clock.seconds():
+            raise KeyUnknown(f"auth key {stored.key.auth_key_id} has expired")
+        self._book.note(stored)
+        return stored.key
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def open_session(self, client: SessionClient) -> None:
+        """Begin a session, or go on with one whose client was away for a while."""
+        self._begin(self._directory.open(client))
+
+    def close_session(self, client: SessionClient) -> None:
+        """Keep the session for a while: its client may come back."""
+        self._directory.close(client, self._clock.seconds())
+
+    def send_data(
+        self,
+        client: SessionClient,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Done | None,
+    ) -> None:
+        """Take one message; ``quick_ack`` changes nothing, the gateway sends those."""
+        live = client.backend_state
+        if isinstance(live, LiveSession):
+            self._take(live, salt, payload, done)
+        elif done is not None:
+            done(BackendUnavailable("the session is not open"))
+
+    def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
+        """Take one message of an HTTP request; fires as soon as there is something to tell.
+
+        Fails with BackendRefused where a bind was refused.
+        """
+        live = client.backend_state
+        if not isinstance(live, LiveSession):
+            refused: Deferred[bytes] = Deferred()
+            refused.errback(BackendUnavailable("the session is not open"))
+            return refused
+        if live.polls is None:
+            live.polls = HttpPolls(self._clock, lambda: self._say_nothing(live))
+        polls, poll = live.polls, live.polls.add()
+        if live.session is not None:
+            live.session.max_wait_ms = DEFAULT_MAX_WAIT_MS
+
+        def done(error: BackendError | None) -> None:
+            if error is not None:
+                polls.refuse(poll, error)
+
+        self._take(live, salt, payload, done)
+        waits = DEFAULT_MAX_WAIT_MS if live.session is None else live.session.max_wait_ms
+        polls.limit(poll, waits)
+        return poll.answer
+
+    def _say_nothing(self, live: LiveSession) -> bytes:
+        if live.session is None:
+            return b""
+        return live.session.out.take_empty(self._clock.seconds())
+
+    def _take(self, live: LiveSession, salt: int, payload: bytes, done: Done | None) -> None:
+        session = live.session
+        if session is None:
+            self._wait(live, WaitingMessage(salt, payload, done))
+            return
+        session.receive(salt, payload, self._clock.seconds())
+        if session.salts.unsaved:
+            self._pending.add(self._book.save(live.auth_key_id, session.salts))
+        if session.calls.events:
+            done = self._runner.run(live, session, done)
+        if done is not None:
+            done(None)
+        self._runner.deliver(live, session)
+
+    # -- sessions before their salts are there -------------------------------------------------
+
+    def _wait(self, live: LiveSession, message: WaitingMessage) -> None:
+        if len(live.waiting) < MAX_WAITING_MESSAGES:
+            live.waiting.append(message)
+            self._begin(live)
+        elif message.done is not None:
+            message.done(BackendUnavailable("too many messages wait for the key store"))
+
+    def _begin(self, live: LiveSession) -> None:
+        """Give a session its salts, at once if they are at hand."""
+        if live.session is not None or live.loading:
+            return
+        live.loading = True
+        salts = self._book.get(live.auth_key_id)
+        if salts is not None:
+            self._equip(live, salts)
+            return
+        self._pending.add(
+            self._book.load(live.auth_key_id).addCallbacks(
+                lambda salts: self._equip(live, salts), lambda fault: self._give_up(live, fault)
+            )
+        )
+
+    def _equip(self, live: LiveSession, salts: SaltSchedule) -> None:
+        client = live.client
+        live.loading = False
+        live.session = ClientSession(client.key, client.session_id, salts, self._random_bytes)
+        live.session.max_wait_ms = DEFAULT_MAX_WAIT_MS
+        waiting, live.waiting = live.waiting, []
+        for message in waiting:
+            self._take(live, *message)
+
+    def _give_up(self, live: LiveSession, failure: Failure) -> None:
+        live.loading = False
+        error = failure.value
+        if not isinstance(error, BackendError):
+            self._log.failure("The salts of a key could not be loaded", failure)
+            error = BackendUnavailable("the key store failed")
+        waiting, live.waiting = live.waiting, []
+        for message in waiting:
+            if message.done is not None:
+                message.done(error)
+        if isinstance(error, KeyUnknown):
+            self._runner.target.forget_key(live.auth_key_id)

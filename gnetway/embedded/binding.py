@@ -1,0 +1,123 @@
+"""The inner message of auth.bindTempAuthKey: proof that a client has the permanent key.
+
+It is encrypted with the permanent key by MTProto 1.0, the only place where that is still used:
+
+    perm_auth_key_id (8 bytes), msg_key (16), AES-256-IGE of
+        random (16), msg_id (8), seq_no (4), length = 40 (4), bind_auth_key_inner (40), padding (8)
+
+msg_key is the low 128 bits of SHA1 of the plaintext without its padding.
+
+Source: core.telegram.org/method/auth.bindTempAuthKey, core.telegram.org/mtproto/description_v1
+"""
+
+from hashlib import sha1
+from hmac import compare_digest
+from struct import Struct
+from typing import Final
+
+from gnetway.crypto.aes import BLOCK_BYTES, ige_decrypt, ige_encrypt
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.errors import BackendRefused, MessageError, TLError
+from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
+
+#: What a refused bind is answered.
+REFUSED_CODE: Final = 400
+REFUSED_TEXT: Final = "ENCRYPTED_MESSAGE_INVALID"
+
+#: Length of bind_auth_key_inner with its constructor, in bytes.
+INNER_BYTES: Final = 40
+
+_HEADER: Final = Struct("<16sqii")
+_PADDED_BYTES: Final = 80
+_KEY_ID_AND_MSG_KEY: Final = Struct("<q16s")
+
+
+class BindRefused(BackendRefused):
+    """The bind is not proved; ``reason`` is for counters and tests, the client is not told it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(REFUSED_CODE, REFUSED_TEXT)
+        self.reason = reason
+
+
+def derive_aes_v1(secret: bytes, msg_key: bytes) -> tuple[bytes, bytes]:
+    """Return AES key and IGE iv, 32 bytes each, by MTProto 1.0 for a client's message (x = 0)."""
+    a = sha1(msg_key + secret[0:32]).digest()
+    b = sha1(secret[32:48] + msg_key + secret[48:64]).digest()
+    c = sha1(secret[64:96] + msg_key).digest()
+    d = sha1(msg_key + secret[96:128]).digest()
+    return a[:8] + b[8:20] + c[4:16], a[8:20] + b[:8] + c[16:20] + d[:8]
+
+
+def seal_bind(perm_key: AuthKey, msg_id: int, inner: BindAuthKeyInner, chance: bytes) -> bytes:
+    """Encrypt the proof: the client's half.
+
+    ``msg_id`` is that of the auth.bindTempAuthKey message; ``chance`` is 24 random bytes.
+    """
+    body = inner.pack()
+    plaintext = _HEADER.pack(chance[:16], msg_id, 0, len(body)) + body
+    msg_key = sha1(plaintext).digest()[4:20]
+    aes_key, aes_iv = derive_aes_v1(perm_key.secret, msg_key)
+    padded = plaintext + chance[16 : 16 + _PADDED_BYTES - len(plaintext)]
+    return perm_key.id_bytes + msg_key + ige_encrypt(padded, aes_key, aes_iv)
+
+
+def open_bind(perm_key: AuthKey, encrypted: bytes) -> tuple[int, BindAuthKeyInner]:
+    """Decrypt the proof; returns its msg_id and what it says.
+
+    :raises MessageError: lengths, key or msg_key do not fit.
+    :raises TLError: there is no bind_auth_key_inner in it.
+    """
+    if len(encrypted) <= _KEY_ID_AND_MSG_KEY.size or (len(encrypted) - 24) % BLOCK_BYTES:
+        raise MessageError(f"a bind cannot have {len(encrypted)} encrypted bytes")
+    auth_key_id, msg_key = _KEY_ID_AND_MSG_KEY.unpack_from(encrypted)
+    if auth_key_id != perm_key.auth_key_id:
+        raise MessageError("the bind is encrypted with another key")
+    aes_key, aes_iv = derive_aes_v1(perm_key.secret, msg_key)
+    plaintext = ige_decrypt(encrypted[24:], aes_key, aes_iv)
+    end = _HEADER.size + INNER_BYTES
+    if not compare_digest(sha1(plaintext[:end]).digest()[4:20], msg_key):
+        raise MessageError("msg_key does not fit the decrypted bind")
+    _, msg_id, _, length = _HEADER.unpack_from(plaintext)
+    if length != INNER_BYTES:
+        raise MessageError(f"the bind announces {length} bytes")
+    return msg_id, BindAuthKeyInner.parse(plaintext[_HEADER.size : end])
+
+
+def check_bind(
+    temp_key: AuthKey,
+    perm_key: AuthKey,
+    bind: BindTempAuthKey,
+    msg_id: int,
+    session_id: int,
+    now: float,
+) -> None:
+    """Check that the holder of ``perm_key`` wants ``temp_key`` bound to it, here and now.
+
+    ``msg_id`` and ``session_id`` are those of the message that carries ``bind``.
+
+    :raises BindRefused: anything differs.
+    """
+    if temp_key.kind is KeyKind.PERM:
+        raise BindRefused("the bind was not sent with a temporary key")
+    if temp_key.perm_auth_key_id not in (0, perm_key.auth_key_id):
+        raise BindRefused("the temporary key is bound to another one")
+    if perm_key.kind is not KeyKind.PERM:
+        raise BindRefused("the key to bind to is no permanent one")
+    if bind.expires_at <= now:
+        raise BindRefused("expires_at has passed")
+    try:
+        inner_msg_id, inner = open_bind(perm_key, bind.encrypted_message)
+    except (MessageError, TLError) as error:
+        raise BindRefused(str(error)) from error
+    said = (inner_msg_id, *inner)
+    expected = (
+        msg_id,
+        bind.nonce,
+        temp_key.auth_key_id,
+        perm_key.auth_key_id,
+        session_id,
+        bind.expires_at,
+    )
+    if perm_key.auth_key_id != bind.perm_auth_key_id or said != expected:
+        raise BindRefused("the proof speaks of another bind")

@@ -1,0 +1,224 @@
+"""One MTProto session as the server sees it, sans-I/O.
+
+    receive(message) → judge msg_id, salt, seq_no → container → gzip, invokeWith… → service | call
+    calls.events     → what the shell is to do: calls, binds, destroyed keys
+    out.take()       → the next plaintext for the client
+
+Source: core.telegram.org/mtproto/service_messages_about_messages, /mtproto/service_messages
+"""
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.embedded.calls import SessionCalls
+from gnetway.embedded.events import CallWanted
+from gnetway.embedded.outbox import Outbox
+from gnetway.embedded.received import BadMessage, MessageState, ReceivedMessages
+from gnetway.embedded.salts import SaltSchedule
+from gnetway.embedded.services import SERVICES
+from gnetway.errors import TLError
+from gnetway.mtproto.message_id import judge_message_id
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.service_messages import (
+    BadMsgNotification,
+    BadServerSalt,
+    BindTempAuthKey,
+    NewSessionCreated,
+    parse_container,
+)
+from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
+
+_LIMITS: Final = UnwrapLimits()
+
+#: A plain number: looking an enum's member up costs as much as two comparisons.
+_MSG_CONTAINER: Final = int(Constructor.MSG_CONTAINER)
+
+#: msg_id, seq_no, length, and the constructor of the body; with an empty body that is padding.
+_HEAD: Final = Struct("<qiiI")
+_BODY_OFFSET: Final = 16
+_CONSTRUCTOR_BYTES: Final = 4
+
+
+class ClientSession:
+    """The state of one session; ``now`` is in Unix seconds everywhere.
+
+    ``max_wait_ms`` is what the last http_wait said.
+    """
+
+    __slots__ = (
+        "_greeted",
+        "_random_bytes",
+        "calls",
+        "max_wait_ms",
+        "out",
+        "received",
+        "salts",
+        "session_id",
+    )
+
+    def __init__(
+        self,
+        key: AuthKey,
+        session_id: int,
+        salts: SaltSchedule,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.session_id = session_id
+        self.salts = salts
+        self.max_wait_ms = 0
+        self.received = ReceivedMessages()
+        self.out = Outbox(session_id, salts)
+        self.calls = SessionCalls(key, self.out)
+        self._random_bytes = random_bytes
+        self._greeted = False
+
+    def receive(self, salt: int, payload: bytes, now: float) -> None:
+        """Take one message: msg_id, seq_no, length, body, padding.
+
+        A message with a wrong msg_id or salt is not processed; the client sends it again.
+        """
+        msg_id, seq_no, length, constructor = _HEAD.unpack_from(payload)
+        fault = judge_message_id(msg_id, now)
+        if fault:
+            self._refuse(msg_id, seq_no, fault, now)
+        elif not self.salts.accepts(salt, now):
+            right = self.salts.current(now)
+            wrong = BadServerSalt(msg_id, seq_no, BadMessage.WRONG_SALT, right)
+            self.out.say(wrong.pack(), now, response=True)
+        else:
+            body = payload[_BODY_OFFSET : _BODY_OFFSET + length]
+            if length < _CONSTRUCTOR_BYTES:
+                constructor = 0
+            if constructor == _MSG_CONTAINER:
+                self._receive_container(msg_id, seq_no, body, now)
+            else:
+                self._receive_message(msg_id, seq_no, constructor, body, now)
+
+    def state_of(self, msg_id: int) -> int:
+        """Return the byte that msgs_state_info has for one message."""
+        state: int = self.received.state(msg_id)
+        if state == MessageState.RECEIVED:
+            if msg_id in self.calls.running:
+                state += MessageState.RUNNING
+            if self.out.sent.answer_to(msg_id) is not None:
+                state += MessageState.ANSWERED
+        return state
+
+    def push(self, body: bytes, now: float) -> None:
+        """Say something that the client has not asked for, e.g. updates."""
+        self.out.say_content(body, now)
+
+    def _receive_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
+        fault = BadMessage.SEQ_NO_MUST_BE_EVEN if seq_no & 1 else self.received.add(msg_id, seq_no)
+        if fault:
+            self._refuse(msg_id, seq_no, fault, now)
+        else:
+            self._open_container(msg_id, seq_no, body, UnwrapBudget(_LIMITS), now)
+
+    def _open_container(
+        self, msg_id: int, seq_no: int, body: bytes, budget: UnwrapBudget, now: float
+    ) -> None:
+        try:
+            messages = parse_container(body, _LIMITS.max_messages)
+        except TLError:
+            self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
+            return
+        if not self._greeted:
+            self._greet(min([message.msg_id for message in messages], default=msg_id), now)
+        for inner_id, inner_seq_no, inner_body in messages:
+            # An inner message may be older than 300 s: a container is how it is sent again.
+            fault = judge_message_id(inner_id, now)
+            if fault and fault != BadMessage.MSG_ID_TOO_LOW:
+                self._refuse(inner_id, inner_seq_no, fault, now)
+                continue
+            constructor = int.from_bytes(inner_body[:4], "little")
+            self._receive_message(inner_id, inner_seq_no, constructor, inner_body, now, budget)
+
+    def _receive_message(
+        self,
+        msg_id: int,
+        seq_no: int,
+        constructor: int,
+        body: bytes,
+        now: float,
+        budget: UnwrapBudget | None = None,
+    ) -> None:
+        """Take a message that is no container; ``budget`` is that of the container around it."""
+        fault = self.received.add(msg_id, seq_no)
+        if fault:
+            if fault == BadMessage.REPEATED:
+                self._answer_repeated(msg_id, seq_no)
+            else:
+                self._refuse(msg_id, seq_no, fault, now)
+            return
+        if not self._greeted:
+            self._greet(msg_id, now)
+        if seq_no & 1:
+            self.out.acks[msg_id] = None
+        service = SERVICES.get(constructor)
+        try:
+            if service is not None:
+                service(self, msg_id, body, now)
+            else:
+                self._unwrap(msg_id, seq_no, body, now, budget)
+        except TLError:
+            self.calls.refuse(msg_id, 400, "INPUT_FETCH_ERROR", now)
+
+    def _unwrap(
+        self, msg_id: int, seq_no: int, body: bytes, now: float, outer: UnwrapBudget | None
+    ) -> None:
+        budget = UnwrapBudget(_LIMITS) if outer is None else outer
+        unwrapped = unwrap(body, budget)
+        if unwrapped.layer:
+            self.calls.layer = unwrapped.layer
+        body = unwrapped.body
+        constructor = int.from_bytes(body[:4], "little")
+        service = SERVICES.get(constructor)
+        if service is not None:
+            service(self, msg_id, body, now)
+        elif constructor == _MSG_CONTAINER:
+            self._open_packed_container(msg_id, seq_no, body, outer, budget, now)
+        elif not seq_no & 1:
+            self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_ODD, now)
+        elif constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
+            self.calls.bind(msg_id, BindTempAuthKey.parse(body))
+        else:
+            self.calls.call(CallWanted(msg_id, body, constructor, self.calls.layer), now)
+
+    def _open_packed_container(
+        self,
+        msg_id: int,
+        seq_no: int,
+        body: bytes,
+        outer: UnwrapBudget | None,
+        budget: UnwrapBudget,
+        now: float,
+    ) -> None:
+        # A container needs no acknowledgement, and none may be in another.
+        self.out.acks.pop(msg_id, None)
+        if outer is not None:
+            self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
+        elif seq_no & 1:
+            self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_EVEN, now)
+        else:
+            self._open_container(msg_id, seq_no, body, budget, now)
+
+    def _answer_repeated(self, msg_id: int, seq_no: int) -> None:
+        """Answer a message that came before: the client has missed what was said to it."""
+        answer = self.out.sent.answer_to(msg_id)
+        if answer is not None:
+            self.out.repeat(answer)
+        elif seq_no & 1:
+            self.out.acks[msg_id] = None
+
+    def _greet(self, first_msg_id: int, now: float) -> None:
+        self._greeted = True
+        unique_id = int.from_bytes(self._random_bytes(8), "little", signed=True)
+        created = NewSessionCreated(first_msg_id, unique_id, self.salts.current(now))
+        self.out.say_content(created.pack(), now)
+
+    def _refuse(self, msg_id: int, seq_no: int, fault: int, now: float) -> None:
+        self.out.acks.pop(msg_id, None)
+        self.out.say(BadMsgNotification(msg_id, seq_no, fault).pack(), now, response=True)

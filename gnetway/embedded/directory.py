@@ -1,0 +1,89 @@
+"""The sessions by (auth_key_id, session_id): the open ones, and for a while the closed ones.
+
+A closed session is kept because its client comes back to it after a lost link, and because a
+session that knows no msg_ids would take a recorded message a second time.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from gnetway.embedded.live_session import LiveSession
+from gnetway.interfaces import SessionClient
+from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
+
+#: How long a closed session is kept, in seconds: no message recorded before is good for longer.
+KEPT_SECONDS: Final = MAX_PAST_SECONDS + MAX_FUTURE_SECONDS + 30
+
+#: How many closed sessions are kept at most; an idle one takes about 2 KiB.
+MAX_KEPT_SESSIONS: Final = 10_000
+
+
+class SessionDirectory:
+    """Finds sessions."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int], LiveSession] = {}
+        self._closed: OrderedDict[tuple[int, int], tuple[LiveSession, float]] = OrderedDict()
+
+    def open(self, client: SessionClient) -> LiveSession:
+        """Return the session of a client, the kept one if there is one."""
+        ids = client.key.auth_key_id, client.session_id
+        kept = self._closed.pop(ids, None)
+        live = LiveSession(client) if kept is None else kept[0]
+        live.client = client
+        if live.session is not None:
+            live.session.calls.key = client.key
+        self._open[ids] = live
+        client.backend_state = live
+        return live
+
+    def close(self, client: SessionClient, now: float) -> None:
+        """Keep the session of a client that has gone; ``now`` is in Unix seconds."""
+        live = client.backend_state
+        client.backend_state = None
+        ids = client.key.auth_key_id, client.session_id
+        if not isinstance(live, LiveSession) or self._open.get(ids) is not live:
+            return
+        del self._open[ids]
+        self._closed[ids] = (live, now)
+        self.expire(now)
+
+    def find(self, auth_key_id: int, session_id: int) -> LiveSession | None:
+        """Return an open session."""
+        return self._open.get((auth_key_id, session_id))
+
+    def ids(self) -> list[tuple[int, int]]:
+        """Return (auth_key_id, session_id) of every open session."""
+        return list(self._open)
+
+    def all_open(self) -> list[LiveSession]:
+        """Return every open session."""
+        return list(self._open.values())
+
+    def drop(self, auth_key_id: int, session_id: int) -> bool:
+        """Forget the state of a session, open or kept; returns whether there was any."""
+        ids = auth_key_id, session_id
+        kept = self._closed.pop(ids, None)
+        live = self._open.get(ids) if kept is None else kept[0]
+        if live is None:
+            return False
+        live.cancel_calls()
+        if live.polls is not None:
+            live.polls.end_all()
+        live.session = None
+        return True
+
+    def drop_key(self, auth_key_id: int) -> None:
+        """Forget the state of all sessions of a key."""
+        for ids in [*self._open, *self._closed]:
+            if ids[0] == auth_key_id:
+                self.drop(*ids)
+
+    def expire(self, now: float) -> None:
+        """Forget the closed sessions that were kept long enough."""
+        while self._closed:
+            live, closed_at = next(iter(self._closed.values()))
+            if closed_at + KEPT_SECONDS > now and len(self._closed) <= MAX_KEPT_SESSIONS:
+                return
+            self._closed.popitem(last=False)
+            live.cancel_calls()

@@ -1,0 +1,80 @@
+"""RPC handlers: the stock one, and finding the one that the configuration names."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from gnetway.embedded.server_config import ServerConfig
+from gnetway.errors import ConfigError, RpcError
+from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcCall
+from gnetway.tl.constructors import Constructor
+
+
+@implementer(IRpcHandler)
+class StockHandler:
+    """Answers help.getConfig and help.getNearestDc; the rest goes to ``other``, if there is one.
+
+    Without one, whatever else a client calls needs a login, and nobody can log in here.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, config: ServerConfig, other: IRpcHandler | None = None
+    ) -> None:
+        self._clock = clock
+        self._config = config
+        self._other = other
+
+    def handle(self, call: RpcCall) -> bytes | Deferred[bytes]:
+        """Return the answer.
+
+        :raises RpcError: 401 AUTH_KEY_UNREGISTERED, or what the other handler raises.
+        """
+        if call.constructor == Constructor.HELP_GET_CONFIG:
+            return self._config.config(self._clock.seconds())
+        if call.constructor == Constructor.HELP_GET_NEAREST_DC:
+            return self._config.nearest_dc
+        if self._other is None:
+            raise RpcError(401, "AUTH_KEY_UNREGISTERED")
+        return self._other.handle(call)
+
+
+#: Makes a handler that may use the given sessions.
+HandlerFactory = Callable[[IRpcSessions], IRpcHandler]
+
+
+def load_handler(path: str) -> HandlerFactory:
+    """Return the class at ``path``, e.g. ``package.module.Class``.
+
+    :raises ConfigError: there is no such class, its module fails, or it is no IRpcHandler.
+    """
+    module_name, _, class_name = path.rpartition(".")
+    if not module_name or not class_name:
+        raise _fault(path, "is no dotted path of the form package.module.Class")
+    found = getattr(_load_module(path, module_name), class_name, None)
+    if found is None:
+        raise _fault(path, f"module {module_name} has no {class_name}")
+    if not isinstance(found, type):
+        raise _fault(path, "is no class")
+    if not IRpcHandler.implementedBy(found):
+        raise _fault(path, "does not implement gnetway.interfaces.IRpcHandler")
+    return cast(HandlerFactory, found)
+
+
+def _load_module(path: str, module_name: str) -> object:
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise _fault(path, f"no module named {error.name}") from error
+    except Exception as error:
+        # Anything may go wrong in someone else's module; it is told, not shown as a traceback.
+        raise _fault(
+            path, f"importing {module_name} failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _fault(path: str, found: str) -> ConfigError:
+    return ConfigError([f"{path}: {found}"])

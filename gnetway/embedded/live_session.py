@@ -1,0 +1,62 @@
+"""A session together with what waits for it: its client, Deferreds, messages before its salts."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from twisted.internet.defer import Deferred
+
+from gnetway.embedded.client_session import ClientSession
+from gnetway.embedded.http_polls import HttpPolls
+from gnetway.errors import BackendError
+from gnetway.interfaces import SessionClient
+
+#: Messages of one session that may wait until its salts are loaded.
+MAX_WAITING_MESSAGES: Final = 256
+
+Done = Callable[[BackendError | None], None]
+
+
+class WaitingMessage(NamedTuple):
+    """A message that came before the salts of its key were loaded."""
+
+    salt: int
+    payload: bytes
+    done: Done | None
+
+
+class LiveSession:
+    """One session of the backend, also for a while after its client has gone.
+
+    ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
+    are the handler's Deferreds by msg_id. While ``holds`` is above 0 nothing is delivered, so
+    that all answers of one turn go together.
+    """
+
+    __slots__ = (
+        "auth_key_id",
+        "calls",
+        "client",
+        "holds",
+        "loading",
+        "polls",
+        "session",
+        "session_id",
+        "waiting",
+    )
+
+    def __init__(self, client: SessionClient) -> None:
+        self.client = client
+        self.auth_key_id = client.key.auth_key_id
+        self.session_id = client.session_id
+        self.session: ClientSession | None = None
+        self.loading = False
+        self.holds = 0
+        self.polls: HttpPolls | None = None
+        self.calls: dict[int, Deferred[bytes]] = {}
+        self.waiting: list[WaitingMessage] = []
+
+    def cancel_calls(self) -> None:
+        """Stop the handler's work for this session."""
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.cancel()

@@ -1,0 +1,138 @@
+"""The server's side of a session: numbering, containers, acknowledgements, sending again.
+
+``say`` and ``say_content`` collect what one turn has to tell; ``take`` makes one plaintext of
+it, a container where it is more than one message.
+
+Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
+"""
+
+from typing import Final
+
+from gnetway.embedded.salts import SaltSchedule
+from gnetway.embedded.sent import SentMessage, SentMessages
+from gnetway.mtproto.message import pack_message
+from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
+
+#: Most messages in one container; some clients refuse 1024 and more.
+#: Source: core.telegram.org/mtproto/service_messages#simple-container
+MAX_CONTAINER_MESSAGES: Final = 1000
+
+#: A container is closed once its bodies reach this many bytes; a larger message goes alone.
+MAX_CONTAINER_BYTES: Final = 512 * 1024
+
+#: Most msg_ids in one msgs_ack.
+#: Source: core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt
+MAX_ACKS: Final = 8192
+
+
+class Outbox:
+    """What one session sends.
+
+    ``acks`` are the client's messages that nothing said so far acknowledges; ``sent`` is what
+    the client has yet to acknowledge.
+    """
+
+    __slots__ = (
+        "_content_count",
+        "_msg_ids",
+        "_newest",
+        "_out",
+        "_salts",
+        "_session_id",
+        "_taken",
+        "acks",
+        "sent",
+    )
+
+    def __init__(self, session_id: int, salts: SaltSchedule) -> None:
+        self._session_id = session_id
+        self._salts = salts
+        self._msg_ids = MessageIdSource()
+        self._content_count = 0
+        self._newest = 0
+        self._out: list[ContainedMessage] = []
+        self._taken: list[ContainedMessage] = []
+        self.acks: dict[int, None] = {}
+        self.sent = SentMessages()
+
+    def say(self, body: bytes, now: float, response: bool) -> None:
+        """Add a service message, which the client need not acknowledge.
+
+        ``response`` tells whether it answers a message of the client.
+        """
+        msg_id = self._newest = self._msg_ids.next_id(now, response)
+        self._out.append(ContainedMessage(msg_id, 2 * self._content_count, body))
+
+    def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> None:
+        """Add a message that is kept until the client acknowledges it.
+
+        ``request_msg_id`` is what it answers, which thereby is acknowledged.
+        """
+        msg_id = self._newest = self._msg_ids.next_id(now, request_msg_id != 0)
+        seq_no = 2 * self._content_count + 1
+        self._content_count += 1
+        self._out.append(ContainedMessage(msg_id, seq_no, body))
+        self.sent.add(SentMessage(msg_id, seq_no, body, request_msg_id))
+        if request_msg_id:
+            self.acks.pop(request_msg_id, None)
+
+    def repeat(self, message: SentMessage) -> None:
+        """Add a message that was said before, under its first msg_id and seq_no."""
+        self._out.append(ContainedMessage(message.msg_id, message.seq_no, message.body))
+
+    def take(self, now: float) -> bytes:
+        """Return the next plaintext to send, empty if there is nothing to tell."""
+        if self.acks:
+            self._say_acks(now)
+        out = self._out
+        if not out:
+            return b""
+        salt = self._salts.current(now)
+        if len(out) == 1 and out[0].msg_id == self._newest:
+            self._taken, self._out = out, []
+            msg_id, seq_no, body = out[0]
+            return pack_message(salt, self._session_id, msg_id, seq_no, body)
+        self._taken = self._split_off()
+        container = pack_container(self._taken)
+        # A message said again has an old msg_id, which a client takes only inside of a container.
+        msg_id = self._newest = self._msg_ids.next_id(now, response=False)
+        return pack_message(salt, self._session_id, msg_id, 2 * self._content_count, container)
+
+    def take_empty(self, now: float) -> bytes:
+        """Return an empty container: the end of a long poll.
+
+        Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
+        """
+        msg_id = self._newest = self._msg_ids.next_id(now, response=False)
+        salt = self._salts.current(now)
+        return pack_message(
+            salt, self._session_id, msg_id, 2 * self._content_count, pack_container([])
+        )
+
+    def put_back(self) -> None:
+        """Keep what ``take`` gave last for the next time: nobody was there to get it.
+
+        Service messages are dropped: they only made sense at that moment.
+        """
+        sent = self.sent
+        again = [message for message in self._taken if sent.get(message.msg_id) is not None]
+        self._out = again + self._out
+        self._taken = []
+
+    def _split_off(self) -> list[ContainedMessage]:
+        out = self._out
+        size = count = 0
+        for message in out:
+            size += len(message.body)
+            if count and (count == MAX_CONTAINER_MESSAGES or size > MAX_CONTAINER_BYTES):
+                break
+            count += 1
+        self._out = out[count:]
+        return out[:count]
+
+    def _say_acks(self, now: float) -> None:
+        msg_ids = list(self.acks)
+        self.acks.clear()
+        for start in range(0, len(msg_ids), MAX_ACKS):
+            self.say(MsgsAck(msg_ids[start : start + MAX_ACKS]).pack(), now, response=False)

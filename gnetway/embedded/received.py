@@ -1,0 +1,99 @@
+"""Which messages of a client were received: repeats, too old ones, and the order of seq_no.
+
+Source: core.telegram.org/mtproto/service_messages_about_messages
+"""
+
+from array import array
+from bisect import bisect_left
+from enum import IntEnum
+from typing import Final
+
+#: How many msg_ids are remembered at least; memory is 12 bytes for each, up to three times this.
+REMEMBERED_MESSAGES: Final = 512
+
+#: Forgetting happens in blocks, so that it costs next to nothing a message. The room above also
+#: takes a whole container of 1024, whose first messages must not be too old for its last.
+_PRUNE_ABOVE: Final = 3 * REMEMBERED_MESSAGES
+
+
+class BadMessage(IntEnum):
+    """Codes of bad_msg_notification and bad_server_salt; 0 is no fault.
+
+    The first three are told by :func:`gnetway.mtproto.message_id.judge_message_id`.
+    """
+
+    NONE = 0
+    MSG_ID_TOO_LOW = 16
+    MSG_ID_TOO_HIGH = 17
+    MSG_ID_NOT_DIVISIBLE = 18
+    REPEATED = 19
+    TOO_OLD = 20
+    SEQ_NO_TOO_LOW = 32
+    SEQ_NO_TOO_HIGH = 33
+    SEQ_NO_MUST_BE_EVEN = 34
+    SEQ_NO_MUST_BE_ODD = 35
+    WRONG_SALT = 48
+    INVALID_CONTAINER = 64
+
+
+class MessageState(IntEnum):
+    """What msgs_state_info says of one message; the last two are added to RECEIVED."""
+
+    FORGOTTEN = 1
+    NOT_RECEIVED = 2
+    NOT_YET = 3
+    RECEIVED = 4
+    RUNNING = 32
+    ANSWERED = 64
+
+
+class ReceivedMessages:
+    """The newest msg_ids of one session with their seq_nos, both growing."""
+
+    __slots__ = ("_msg_ids", "_pruned", "_seq_nos")
+
+    def __init__(self) -> None:
+        self._msg_ids = array("q")
+        self._seq_nos = array("i")
+        self._pruned = False
+
+    def add(self, msg_id: int, seq_no: int) -> int:
+        """Remember a message and return 0, or return its :class:`BadMessage` code.
+
+        A message with a higher msg_id must have a higher seq_no, or the same even one.
+        """
+        msg_ids = self._msg_ids
+        position = len(msg_ids)
+        if position and msg_id <= msg_ids[-1]:
+            position = bisect_left(msg_ids, msg_id)
+            if msg_ids[position] == msg_id:
+                return BadMessage.REPEATED
+            if position == 0 and self._pruned:
+                return BadMessage.TOO_OLD
+            later = self._seq_nos[position]
+            if later < seq_no or (later == seq_no and seq_no & 1):
+                return BadMessage.SEQ_NO_TOO_HIGH
+        if position:
+            earlier = self._seq_nos[position - 1]
+            if earlier > seq_no or (earlier == seq_no and seq_no & 1):
+                return BadMessage.SEQ_NO_TOO_LOW
+        msg_ids.insert(position, msg_id)
+        self._seq_nos.insert(position, seq_no)
+        if len(msg_ids) > _PRUNE_ABOVE:
+            self._prune()
+        return 0
+
+    def state(self, msg_id: int) -> MessageState:
+        """Say whether a message was received."""
+        msg_ids = self._msg_ids
+        if not msg_ids or msg_id > msg_ids[-1]:
+            return MessageState.NOT_YET
+        position = bisect_left(msg_ids, msg_id)
+        if msg_ids[position] == msg_id:
+            return MessageState.RECEIVED
+        return MessageState.FORGOTTEN if position == 0 else MessageState.NOT_RECEIVED
+
+    def _prune(self) -> None:
+        del self._msg_ids[:-REMEMBERED_MESSAGES]
+        del self._seq_nos[:-REMEMBERED_MESSAGES]
+        self._pruned = True

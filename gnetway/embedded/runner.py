@@ -1,0 +1,222 @@
+"""Does what a session wants done, and delivers what it says.
+
+CallWanted           → handler → rpc_result
+BindWanted           → permanent key from the store → check → store → true
+KeyDestroyWanted     → store, then the gateway forgets the key
+SessionDestroyWanted → directory
+"""
+
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gnetway.embedded.binding import BindRefused, check_bind
+from gnetway.embedded.client_session import ClientSession
+from gnetway.embedded.directory import SessionDirectory
+from gnetway.embedded.events import (
+    BindWanted,
+    CallDropped,
+    CallWanted,
+    KeyDestroyWanted,
+    SessionDestroyWanted,
+)
+from gnetway.embedded.key_book import KeyBook
+from gnetway.embedded.live_session import Done, LiveSession
+from gnetway.embedded.pending import PendingWork
+from gnetway.embedded.store import IKeyStore
+from gnetway.errors import BackendError, BackendRefused, KeyUnknown, RpcError
+from gnetway.interfaces import IPushTarget, IRpcHandler, RpcCall
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk
+
+_KEY_GONE: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)
+_KEY_NOT_FOUND: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_NONE)
+_KEY_STAYS: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_FAIL)
+
+#: What a client hears of a fault that is ours.
+_INTERNAL: Final = BackendRefused(500, "INTERNAL")
+
+
+class SessionRunner:
+    """The shell around every ClientSession of a backend.
+
+    ``handler`` and ``target`` are set before the first message comes.
+    """
+
+    _log = Logger()
+
+    handler: IRpcHandler
+    target: IPushTarget
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IKeyStore,
+        book: KeyBook,
+        directory: SessionDirectory,
+        pending: PendingWork,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._book = book
+        self._directory = directory
+        self._pending = pending
+
+    def run(self, live: LiveSession, session: ClientSession, done: Done | None) -> Done | None:
+        """Do what the session wants; returns ``done``, or None where a bind will call it."""
+        live.holds += 1
+        events, session.calls.events = session.calls.events, []
+        for event in events:
+            if isinstance(event, CallWanted):
+                self._call(live, session, event)
+            elif isinstance(event, BindWanted):
+                self._pending.add(self._bind(live, session, event, done))
+                done = None
+            elif isinstance(event, CallDropped):
+                running = live.calls.pop(event.msg_id, None)
+                if running is not None:
+                    running.cancel()
+            elif isinstance(event, SessionDestroyWanted):
+                self._destroy_session(live, session, event.session_id)
+            else:
+                assert isinstance(event, KeyDestroyWanted)
+                self._pending.add(self._destroy_key(live, session))
+        live.holds -= 1
+        return done
+
+    def deliver(self, live: LiveSession, session: ClientSession) -> None:
+        """Send what the session has to say: to a waiting HTTP request, else to the gateway."""
+        if live.holds:
+            return
+        now = self._clock.seconds()
+        while plaintext := session.out.take(now):
+            if live.polls:
+                live.polls.tell(plaintext)
+            elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
+                session.out.put_back()
+                return
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def _call(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
+        call = RpcCall(
+            body=wanted.body,
+            constructor=wanted.constructor,
+            auth_key_id=live.auth_key_id,
+            perm_auth_key_id=session.calls.perm_auth_key_id,
+            session_id=live.session_id,
+            msg_id=wanted.msg_id,
+            layer=wanted.layer,
+            client_ip=live.client.client_ip,
+        )
+        try:
+            result: object = self.handler.handle(call)
+        except Exception:  # noqa: BLE001 (whatever someone's handler does, its client is told)
+            result = Failure()
+        if isinstance(result, Deferred):
+            live.calls[wanted.msg_id] = result
+            result.addBoth(self._call_ended, live, session, wanted)
+        else:
+            self._tell_result(session, wanted, result)
+
+    def _call_ended(
+        self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
+    ) -> None:
+        live.calls.pop(wanted.msg_id, None)
+        self._tell_result(session, wanted, result)
+        if live.session is session:
+            self.deliver(live, session)
+
+    def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
+        now = self._clock.seconds()
+        calls, msg_id = session.calls, wanted.msg_id
+        if isinstance(result, bytes):
+            calls.answered(msg_id, result, now)
+        elif isinstance(result, Failure) and isinstance(result.value, RpcError):
+            calls.failed(msg_id, result.value.code, result.value.text, now)
+        elif msg_id in calls.running:
+            self._log_fault(wanted, result)
+            calls.failed(msg_id, _INTERNAL.code, _INTERNAL.text, now)
+
+    def _log_fault(self, wanted: CallWanted, result: object) -> None:
+        constructor = f"{wanted.constructor:#010x}"
+        if isinstance(result, Failure):
+            self._log.failure(
+                "The handler failed at {constructor}", result, constructor=constructor
+            )
+        else:
+            self._log.error(
+                "The handler answered {constructor} with {kind} instead of bytes",
+                constructor=constructor,
+                kind=type(result).__name__,
+            )
+
+    # -- keys and sessions ---------------------------------------------------------------------
+
+    async def _bind(
+        self, live: LiveSession, session: ClientSession, wanted: BindWanted, done: Done | None
+    ) -> None:
+        # A waiting HTTP request must hear whether the bind was refused, not what else was said.
+        hold = 1 if live.polls else 0
+        live.holds += hold
+        try:
+            error = await self._try_bind(live, session, wanted)
+        finally:
+            live.holds -= hold
+        if done is not None:
+            done(error)
+        now = self._clock.seconds()
+        if error is None:
+            session.calls.bind_accepted(wanted.msg_id, wanted.bind.perm_auth_key_id, now)
+        elif done is not None:
+            session.calls.bind_refused(wanted.msg_id, None, now)
+        else:
+            told = error if isinstance(error, BackendRefused) else _INTERNAL
+            session.calls.bind_refused(wanted.msg_id, told, now)
+        self.run(live, session, None)
+        self.deliver(live, session)
+
+    async def _try_bind(
+        self, live: LiveSession, session: ClientSession, wanted: BindWanted
+    ) -> BackendError | None:
+        temp_key, bind = session.calls.key, wanted.bind
+        try:
+            perm = await self._store.load(bind.perm_auth_key_id)
+            now = self._clock.seconds()
+            check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id, now)
+            await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
+        except KeyUnknown:
+            return BindRefused("the key to bind to is unknown")
+        except BackendError as error:
+            return error
+        return None
+
+    async def _destroy_key(self, live: LiveSession, session: ClientSession) -> None:
+        auth_key_id = live.auth_key_id
+        gone = {auth_key_id}
+        try:
+            removed = await self._store.remove(auth_key_id)
+        except BackendError:
+            gone.clear()
+            answer = _KEY_STAYS
+        else:
+            gone.update(removed)
+            answer = _KEY_GONE if removed else _KEY_NOT_FOUND
+        session.out.say(answer, self._clock.seconds(), response=True)
+        # The answer leaves first: afterwards nobody can encrypt it any more.
+        self.deliver(live, session)
+        for destroyed in gone:
+            self._book.forget(destroyed)
+            self._directory.drop_key(destroyed)
+            self.target.forget_key(destroyed)
+
+    def _destroy_session(self, live: LiveSession, session: ClientSession, session_id: int) -> None:
+        # By the documents a session cannot destroy itself.
+        another = session_id != live.session_id
+        there = another and self._directory.drop(live.auth_key_id, session_id)
+        answer = DestroySessionOk(session_id) if there else DestroySessionNone(session_id)
+        session.out.say(answer.pack(), self._clock.seconds(), response=True)

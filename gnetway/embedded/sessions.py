@@ -1,0 +1,36 @@
+"""What a handler may do on its own."""
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from gnetway.embedded.directory import SessionDirectory
+from gnetway.embedded.runner import SessionRunner
+from gnetway.interfaces import IRpcSessions
+
+
+@implementer(IRpcSessions)
+class RpcSessions:
+    """The open sessions of a backend."""
+
+    def __init__(
+        self, clock: IReactorTime, directory: SessionDirectory, runner: SessionRunner
+    ) -> None:
+        self._clock = clock
+        self._directory = directory
+        self._runner = runner
+
+    def push(self, auth_key_id: int, session_id: int, body: bytes) -> bool:
+        """Send a TL object to one session; it is kept until the client acknowledges it.
+
+        Returns False where the session has no connection now, or has not spoken yet.
+        """
+        live = self._directory.find(auth_key_id, session_id)
+        if live is None or live.session is None:
+            return False
+        live.session.push(body, self._clock.seconds())
+        self._runner.deliver(live, live.session)
+        return True
+
+    def session_ids(self) -> list[tuple[int, int]]:
+        """Return (auth_key_id, session_id) of every open session."""
+        return self._directory.ids()

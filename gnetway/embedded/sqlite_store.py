@@ -1,0 +1,255 @@
+"""Auth keys in an SQLite file.
+
+One thread runs every statement in the order of the calls, so that a key is there before anything
+asks for it. The file is made with mode 0600: whoever reads it can read all traffic.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from struct import Struct
+from typing import Final, NoReturn, Protocol, TypeVar, cast
+
+from twisted.enterprise.adbapi import ConnectionPool, Transaction
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
+from gnetway.errors import BackendUnavailable, KeyUnknown
+from gnetway.interfaces import FutureSalt
+
+#: Version of the tables below; a file of another version is refused, not guessed at.
+SCHEMA_VERSION: Final = 1
+
+#: How long a statement waits for another process that has the file locked, in seconds.
+_BUSY_SECONDS: Final = 5.0
+
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS auth_keys (
+        auth_key_id INTEGER PRIMARY KEY,
+        secret BLOB NOT NULL,
+        kind INTEGER NOT NULL,
+        perm_auth_key_id INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        salts BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS auth_keys_by_perm ON auth_keys (perm_auth_key_id)",
+    """CREATE INDEX IF NOT EXISTS auth_keys_by_expiry ON auth_keys (expires_at)
+        WHERE expires_at > 0""",
+)
+
+#: valid_since, valid_until (Unix seconds), salt; little endian.
+_SALT: Final = Struct("<iiq")
+
+_T = TypeVar("_T")
+
+
+class _Pool(Protocol):
+    """What is used of adbapi's untyped ConnectionPool."""
+
+    running: bool
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def runInteraction(  # noqa: N802
+        self, interaction: Callable[[Transaction], _T]
+    ) -> Deferred[_T]: ...
+
+
+def _make_pool(reactor: IReactorCore, path: str) -> _Pool:
+    pool = ConnectionPool(
+        "sqlite3",
+        path,
+        timeout=_BUSY_SECONDS,
+        check_same_thread=False,
+        cp_reactor=reactor,
+        cp_min=1,
+        cp_max=1,
+        cp_noisy=False,
+        cp_openfun=_prepare,
+    )
+    return cast(_Pool, pool)
+
+
+def _pack_salts(salts: list[FutureSalt]) -> bytes:
+    return b"".join([_SALT.pack(*salt) for salt in salts])
+
+
+def _unpack_salts(packed: bytes) -> list[FutureSalt]:
+    return [FutureSalt(*fields) for fields in _SALT.iter_unpack(packed)]
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    # With a write-ahead log a killed process loses nothing and a power cut the last keys at most,
+    # which their clients then make anew; a full flush for each would cost a handshake 5 ms.
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _create_schema(transaction: Transaction) -> int:
+    for statement in _SCHEMA:
+        transaction.execute(statement)
+    transaction.execute("SELECT version FROM schema_version")
+    row = transaction.fetchone()
+    if row is not None:
+        return int(row[0])
+    transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
+    return SCHEMA_VERSION
+
+
+@implementer(IKeyStore)
+class SQLiteStore:
+    """Keeps keys in the file ``path``.
+
+    ``reactor`` runs the thread; its threads must be running, so only a real one will do.
+    """
+
+    def __init__(self, reactor: IReactorCore, path: str) -> None:
+        self.description = f"keys in {path}"
+        self._reactor = reactor
+        self._path = path
+        self._pool: _Pool | None = None
+
+    def open(self) -> Deferred[None]:
+        """Make the file, if it is missing, and its tables; fails with StoreUnusable."""
+        opened: Deferred[None] = Deferred()
+        try:
+            # SQLite gives its log files the mode of the main one.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.chmod(self._path, 0o600)
+        except OSError as error:
+            opened.errback(StoreUnusable(f"{self._path}: {error.strerror}"))
+            return opened
+        self._pool = pool = _make_pool(self._reactor, self._path)
+        if not pool.running:
+            pool.start()
+        created = pool.runInteraction(_create_schema)
+        return created.addCallbacks(self._check_version, self._cannot_open)
+
+    def close(self) -> Deferred[None]:
+        """Fire when everything handed over is in the file."""
+        return self._run(_nothing).addBoth(self._end)
+
+    def add(self, stored: StoredKey) -> Deferred[bool]:
+        """Keep a new key; fires with False where its auth_key_id is taken."""
+        key = stored.key
+        row = (
+            key.auth_key_id,
+            key.secret,
+            int(key.kind),
+            key.perm_auth_key_id,
+            key.expires_at,
+            _pack_salts(stored.salts),
+        )
+
+        def insert(transaction: Transaction) -> bool:
+            transaction.execute("INSERT OR IGNORE INTO auth_keys VALUES (?, ?, ?, ?, ?, ?)", row)
+            return bool(transaction.rowcount == 1)
+
+        return self._run(insert)
+
+    def load(self, auth_key_id: int) -> Deferred[StoredKey]:
+        """Fire with the key, or fail with KeyUnknown."""
+
+        def select(transaction: Transaction) -> StoredKey:
+            transaction.execute(
+                "SELECT secret, kind, perm_auth_key_id, expires_at, salts"
+                " FROM auth_keys WHERE auth_key_id = ?",
+                (auth_key_id,),
+            )
+            row = transaction.fetchone()
+            if row is None:
+                raise KeyUnknown(f"no auth key {auth_key_id}")
+            key = AuthKey(row[0], KeyKind(row[1]), row[2], row[3])
+            return StoredKey(key, _unpack_salts(row[4]))
+
+        return self._run(select)
+
+    def bind(self, temp_auth_key_id: int, perm_auth_key_id: int) -> Deferred[None]:
+        """Note which permanent key stands behind a temporary one."""
+        return self._change(
+            "UPDATE auth_keys SET perm_auth_key_id = ? WHERE auth_key_id = ?",
+            (perm_auth_key_id, temp_auth_key_id),
+        ).addCallback(_drop_result)
+
+    def save_salts(self, auth_key_id: int, salts: list[FutureSalt]) -> Deferred[None]:
+        """Keep these salts instead of the ones before."""
+        return self._change(
+            "UPDATE auth_keys SET salts = ? WHERE auth_key_id = ?",
+            (_pack_salts(salts), auth_key_id),
+        ).addCallback(_drop_result)
+
+    def remove(self, auth_key_id: int) -> Deferred[list[int]]:
+        """Drop a key and the temporary keys bound to it."""
+        ids = (auth_key_id, auth_key_id)
+
+        def delete(transaction: Transaction) -> list[int]:
+            transaction.execute(
+                "SELECT auth_key_id FROM auth_keys WHERE auth_key_id = ? OR perm_auth_key_id = ?",
+                ids,
+            )
+            removed = [int(row[0]) for row in transaction.fetchall()]
+            transaction.execute(
+                "DELETE FROM auth_keys WHERE auth_key_id = ? OR perm_auth_key_id = ?", ids
+            )
+            return removed
+
+        return self._run(delete)
+
+    def purge(self, now: float) -> Deferred[int]:
+        """Drop temporary keys that expired before ``now``."""
+        return self._change(
+            "DELETE FROM auth_keys WHERE expires_at > 0 AND expires_at <= ?", (int(now),)
+        )
+
+    def _change(self, statement: str, values: tuple[object, ...]) -> Deferred[int]:
+        def change(transaction: Transaction) -> int:
+            transaction.execute(statement, values)
+            return int(transaction.rowcount)
+
+        return self._run(change)
+
+    def _run(self, interaction: Callable[[Transaction], _T]) -> Deferred[_T]:
+        if self._pool is None:
+            refused: Deferred[_T] = Deferred()
+            refused.errback(BackendUnavailable("the key store is not open"))
+            return refused
+        return self._pool.runInteraction(interaction).addErrback(_translate)
+
+    def _check_version(self, version: int) -> None:
+        if version != SCHEMA_VERSION:
+            self._end(None)
+            raise StoreUnusable(
+                f"{self._path}: its tables have version {version}, this program reads"
+                f" version {SCHEMA_VERSION}"
+            )
+
+    def _cannot_open(self, failure: Failure) -> NoReturn:
+        self._end(None)
+        raise StoreUnusable(f"{self._path}: {failure.getErrorMessage()}")
+
+    def _end(self, _: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def _nothing(transaction: Transaction) -> None:
+    """Run after everything before it."""
+
+
+def _drop_result(_: int) -> None:
+    return None
+
+
+def _translate(failure: Failure) -> NoReturn:
+    # The text of a database error never holds the values of the statement.
+    if not isinstance(failure.value, sqlite3.Error):
+        failure.raiseException()
+    raise BackendUnavailable(f"the key store failed: {failure.getErrorMessage()}")

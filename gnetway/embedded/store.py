@@ -1,0 +1,68 @@
+"""Where the embedded backend keeps auth keys and their salts: what every store does.
+
+Two providers: :class:`~gnetway.embedded.memory_store.MemoryStore`, and
+:class:`~gnetway.embedded.sqlite_store.SQLiteStore`, which survives a restart.
+"""
+# ruff: noqa: N805 (zope interfaces have no self)
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import GatewayError
+from gnetway.interfaces import FutureSalt
+
+
+class StoreUnusable(GatewayError):
+    """The store cannot be opened; the text names its file and says why."""
+
+
+class StoredKey:
+    """An auth key as it is kept: the key and its salts in the order of time."""
+
+    __slots__ = ("key", "salts")
+
+    def __init__(self, key: AuthKey, salts: list[FutureSalt]) -> None:
+        self.key = key
+        self.salts = salts
+
+    def __repr__(self) -> str:
+        return f"<StoredKey {self.key!r} with {len(self.salts)} salts>"
+
+
+class IKeyStore(Interface):
+    """Auth keys by auth_key_id, in order: what was handed over first is done first.
+
+    Calls fail with :class:`~gnetway.errors.BackendUnavailable` when the store does.
+    """
+
+    description: str = Attribute("Where the keys are, for the start-up log.")
+
+    def open() -> Deferred[None]:
+        """Begin; fails with StoreUnusable."""
+
+    def close() -> Deferred[None]:
+        """End; fires when everything handed over is kept."""
+
+    def add(stored: StoredKey) -> Deferred[bool]:
+        """Keep a new key; fires with False where its auth_key_id is taken."""
+
+    def load(auth_key_id: int) -> Deferred[StoredKey]:
+        """Fire with a fresh copy of the key, or fail with KeyUnknown."""
+
+    def bind(temp_auth_key_id: int, perm_auth_key_id: int) -> Deferred[None]:
+        """Note which permanent key stands behind a temporary one."""
+
+    def save_salts(auth_key_id: int, salts: list[FutureSalt]) -> Deferred[None]:
+        """Keep these salts instead of the ones before."""
+
+    def remove(auth_key_id: int) -> Deferred[list[int]]:
+        """Drop a key and the temporary keys bound to it; fires with the ids of what was there."""
+
+    def purge(now: float) -> Deferred[int]:
+        """Drop temporary keys that expired before ``now``; fires with their number."""
+
+
+def copy_key(key: AuthKey, perm_auth_key_id: int) -> AuthKey:
+    """Return the key as one that is bound to ``perm_auth_key_id``."""
+    return AuthKey(key.secret, key.kind, perm_auth_key_id, key.expires_at)
