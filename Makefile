@@ -25,10 +25,13 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The lock file has hashes, so nothing but what was locked can be installed.
+# The lock file has hashes, so nothing but what was locked can be installed. The .pth file puts the
+# checkout on the path, where twistd finds its plugin.
 $(STAMP): requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | \
+	  { read -r site; pwd > "$$site/gnetway-checkout.pth"; }
 	touch $@
 
 etc/server_pkcs1.key: | $(STAMP)

@@ -1,6 +1,7 @@
 """What a gateway says of itself at start, in a few lines that a person can read."""
 
 import os
+import sys
 from collections.abc import Iterable
 
 from twisted.logger import Logger
@@ -48,7 +49,8 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
     if config.unused:
         _log.info("without effect here: {keys}", keys=", ".join(config.unused))
     _log.info(
-        "try it: python examples/telethon_ping.py --address {address} --key {path}",
+        "try it: {python} examples/telethon_ping.py --address {address} --key {path}",
+        python=sys.executable,
         address=_local(listeners[0]),
         path=config.rsa_keys[0].public_path,
     )

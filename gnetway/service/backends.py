@@ -6,6 +6,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory, load_handler
 from gnetway.embedded.memory_store import MemoryStore
+from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.sqlite_store import SQLiteStore
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, ISessionBackend
@@ -37,4 +38,4 @@ def make_backend(
     """Build the backend; ``addresses`` are those at which clients reach the gateway."""
     embedded = config.session.embedded
     store = MemoryStore() if embedded.in_memory else SQLiteStore(reactor, embedded.store)
-    return EmbeddedBackend(reactor, store, handler, addresses, random_bytes)
+    return EmbeddedBackend(reactor, store, ServerConfig(addresses), handler, random_bytes)

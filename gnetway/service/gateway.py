@@ -47,7 +47,7 @@ class GatewayService(MultiService):
         handler: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._handler = handler
@@ -82,12 +82,12 @@ class GatewayService(MultiService):
     def privilegedStartService(self) -> None:
         """Bind the sockets while ports below 1024 are still allowed."""
         self.prepare()
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Begin; ``when_ready`` tells when clients are served."""
         self.prepare()
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -145,7 +145,7 @@ class GatewayService(MultiService):
             await self._backend.stop()
         self._threads.stop()
         self._log.info("connections ended, by cause: {causes}", causes=self.causes.as_dict())
-        stopped = super().stopService()
+        stopped = super().stopService()  # type: ignore[no-untyped-call]
         if stopped is not None:
             await stopped
 
