@@ -59,7 +59,6 @@ class RpcErrorObject(NamedTuple):
         try:
             return cls(code, text.decode())
         except UnicodeDecodeError:
-            # Without the cause: it would carry the bytes along into a log.
             raise TLError("the text of an rpc_error is no UTF-8") from None
 
 

@@ -118,5 +118,7 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
         elif kind == Constructor.INVOKE_AFTER_MSGS:
             after_msg_ids += reader.vector_int64()
         else:
-            return Unwrapped(reader.data[start:], layer, without_updates, after_msg_ids)
+            # Said outright, as compiled code copies even where the slice is the whole.
+            inner = reader.data[start:] if start else reader.data
+            return Unwrapped(inner, layer, without_updates, after_msg_ids)
     raise NestedTooDeep(budget.limits.max_depth)

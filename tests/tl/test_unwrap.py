@@ -136,8 +136,7 @@ class GunzipTests(SynchronousTestCase):
         """The stream's own checksum is checked."""
         packed = bytearray(gzip.compress(bytes(range(100))))
         packed[-8] ^= 1
-        error = self.assertRaises(TLError, gunzip, bytes(packed), budget())
-        self.assertTrue(error.__suppress_context__)
+        self.assertRaises(TLError, gunzip, bytes(packed), budget())
 
     @given(data=binary(max_size=100), head=sampled_from([b"", b"\x78\x9c", b"\x1f\x8b\x08\x00"]))
     def test_only_tl_error(self, data: bytes, head: bytes) -> None:
