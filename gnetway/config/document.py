@@ -1,0 +1,219 @@
+"""The configuration as a tree that knows its lines: from YAML text, or from a Python mapping.
+
+PyYAML's safe loader would lose the lines, take a key twice without a word, and follow aliases
+that multiply. So its event stream is measured first, then its node tree is turned into ours.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import PurePath
+from typing import Final, Protocol
+
+import yaml
+
+from gnetway.config.faults import Faults, Rejected
+
+#: Levels of nesting; the Teamgram vocabulary needs 5.
+MAX_DEPTH: Final = 16
+
+#: Values in the whole document, those behind an alias counted each time: a real file has about
+#: 60, and a few lines of aliases can stand for millions.
+MAX_NODES: Final = 5_000
+
+_TAG: Final = "tag:yaml.org,2002:"
+
+
+class Node:
+    """One value and where it stands.
+
+    ``value`` is a scalar, a list of nodes, or a dict of nodes by their keys as spelt in the file.
+    ``line`` counts from 1 and is that of the key (of the item in a list); 0 without a file.
+    ``path`` names the value in faults, e.g. ``Gnetway.Server[1].Proto``; ``pattern`` is the same
+    with all indexes taken out, under which tables know the key.
+    """
+
+    __slots__ = ("line", "path", "pattern", "value")
+
+    def __init__(self, value: object, line: int, path: str) -> None:
+        self.value = value
+        self.line = line
+        self.path = path
+        self.pattern = ""
+
+    def plain(self) -> object:
+        """Return the value without lines; keys in lower case, since their case means nothing."""
+        if isinstance(self.value, dict):
+            return {name.lower(): node.plain() for name, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+class _Builder:
+    """What both kinds of input share: the bounds, the key rules and the faults."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._nodes = 0
+
+    def reject(self, line: int, path: str, found: str, allowed: str) -> Rejected:
+        self._faults.add(line, path, found, allowed)
+        return Rejected()
+
+    def count(self, line: int, path: str, depth: int) -> None:
+        self._nodes += 1
+        if depth > MAX_DEPTH:
+            raise self.reject(line, path, "too many levels", f"{MAX_DEPTH} levels")
+        if self._nodes > MAX_NODES:
+            raise self.reject(line, path, "too many values", f"{MAX_NODES} values")
+
+    def mapping(
+        self,
+        path: str,
+        items: Iterator[tuple[object, int, Callable[[str], Node]]],
+    ) -> dict[str, Node]:
+        """Build a mapping from (key, line, function that builds the value for its path)."""
+        built: dict[str, Node] = {}
+        spelt: set[str] = set()
+        for name, line, build in items:
+            if not isinstance(name, str):
+                self._faults.add(line, path, "a key that is no text", "names as keys, no <<")
+                continue
+            child = join(path, name)
+            if name.casefold() in spelt:
+                self._faults.add(line, child, "the key a second time", "each key once")
+                continue
+            spelt.add(name.casefold())
+            built[name] = build(child)
+        return built
+
+
+def join(path: str, name: str) -> str:
+    """Return the path of key ``name`` in the section at ``path``."""
+    shown_name = name if len(name) <= 40 else name[:40] + "…"
+    return f"{path}.{shown_name}" if path else shown_name
+
+
+def from_mapping(data: Mapping[str, object], faults: Faults) -> Node:
+    """Turn a Python mapping into a tree without lines.
+
+    :raises Rejected: it is too deep or too large.
+    """
+    return _FromPython(faults).node(data, "", 0)
+
+
+def from_yaml(text: str, faults: Faults) -> Node:
+    """Turn one YAML document into a tree.
+
+    :raises Rejected: it is no YAML, is empty, or is too deep or too large.
+    """
+    loader = None
+    try:
+        _measure(text, faults)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            faults.add(0, "", "an empty file", "a mapping of keys")
+            raise Rejected
+        return _FromYaml(faults, loader).node(root, 1, "", 0)
+    except yaml.YAMLError as error:
+        faults.add(_error_line(error, text), "", _problem(error), "YAML")
+        raise Rejected from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+class _FromPython(_Builder):
+    def node(self, value: object, path: str, depth: int) -> Node:
+        self.count(0, path, depth)
+        if isinstance(value, Mapping):
+            items = (
+                (name, 0, partial(self.node, item, depth=depth + 1)) for name, item in value.items()
+            )
+            return Node(self.mapping(path, items), 0, path)
+        if isinstance(value, list | tuple):
+            nodes = [
+                self.node(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
+            ]
+            return Node(nodes, 0, path)
+        return Node(str(value) if isinstance(value, PurePath) else value, 0, path)
+
+
+class _FromYaml(_Builder):
+    def __init__(self, faults: Faults, loader: yaml.SafeLoader) -> None:
+        super().__init__(faults)
+        self._loader = loader
+
+    def node(self, source: yaml.Node, line: int, path: str, depth: int) -> Node:
+        self.count(line, path, depth)
+        if isinstance(source, yaml.MappingNode) and source.tag == _TAG + "map":
+            return Node(self.mapping(path, self._items(source, depth)), line, path)
+        if isinstance(source, yaml.SequenceNode) and source.tag == _TAG + "seq":
+            nodes = [
+                self.node(item, _line(item.start_mark), f"{path}[{index}]", depth + 1)
+                for index, item in enumerate(source.value)
+            ]
+            return Node(nodes, line, path)
+        return Node(self._scalar(source, line, path), line, path)
+
+    def _items(
+        self, source: yaml.MappingNode, depth: int
+    ) -> Iterator[tuple[object, int, Callable[[str], Node]]]:
+        for key, item in source.value:
+            line = _line(key.start_mark)
+            # Numbers, and the merge key <<, are told from text by their tags.
+            name = key.value if key.tag == _TAG + "str" else None
+            yield name, line, partial(self.node, item, line, depth=depth + 1)
+
+    def _scalar(self, source: yaml.Node, line: int, path: str) -> object:
+        try:
+            if isinstance(source, yaml.ScalarNode):
+                value: object = self._loader.construct_object(source)
+                return value
+        except (ValueError, LookupError, TypeError, OverflowError, yaml.YAMLError):
+            # What an explicit or guessed tag does not fit: !!int x, 2026-99-99, !unknown.
+            pass
+        tag = source.tag.removeprefix(_TAG)
+        raise self.reject(line, path, f"a value that is no {tag!r}", "plain YAML values")
+
+
+def _measure(text: str, faults: Faults) -> None:
+    """Refuse what is nested too deeply before PyYAML's recursive composer meets it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH + 1:
+            faults.add(_line(event.start_mark), "", "too many levels", f"{MAX_DEPTH} levels")
+            raise Rejected
+
+
+class _Mark(Protocol):
+    """A place in the text as PyYAML has it; it counts lines from 0."""
+
+    @property
+    def line(self) -> int: ...
+
+
+def _line(mark: _Mark | None) -> int:
+    return mark.line + 1 if mark is not None else 0
+
+
+def _error_line(error: yaml.YAMLError, text: str) -> int:
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position) + 1
+    mark = None
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+    return _line(mark)
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    # Never str(error): it quotes the file.
+    if isinstance(error, yaml.MarkedYAMLError):
+        context = f" {error.context}" if error.context else ""
+        return f"a YAML error{context}: {error.problem or 'unknown'}"
+    return "a character that YAML does not allow"
