@@ -1,0 +1,67 @@
+"""Addresses to listen on, as the file writes them: ``host:port``, ``[IPv6]:port``, ``:port``."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from gnetway.config.document import Node
+from gnetway.config.faults import shown
+from gnetway.config.section import Reading
+
+_ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
+
+_ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
+_ONLY_DIGITS: Final = re.compile(r"[0-9.]+")
+
+#: What an address without a host means: all IPv4 addresses of the machine.
+_EVERY_HOST: Final = "0.0.0.0"  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address to listen on.
+
+    ``host`` is an IP address in its shortest form, without brackets, or a host name; ``port`` is
+    0 for any free one. ``path`` is the key path for a later fault, such as a port that is taken.
+    """
+
+    host: str
+    port: int
+    path: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(node: Node, reading: Reading) -> Address:
+    """Read one address; the same one a second time is a fault."""
+    match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
+    if match is None or int(match["port"]) > 65535:
+        reading.reject(node, shown(node.value), _ALLOWED)
+    host = _host(match["host"] or _EVERY_HOST) if match["v6"] is None else _ipv6(match["v6"])
+    if not host:
+        reading.reject(node, shown(node.value), _ALLOWED)
+    read = Address(host, int(match["port"]), node.path)
+    first = reading.claims.setdefault(read, node.path) if read.port else node.path
+    if first != node.path:
+        reading.reject(node, f"{read} a second time, after {first}", "each address once")
+    return read
+
+
+def _host(text: str) -> str:
+    """Return the host in the form to compare and bind, or an empty text if it is none."""
+    if _ONLY_DIGITS.fullmatch(text):
+        try:
+            return str(ip_address(text))
+        except ValueError:
+            return ""
+    return text.lower() if len(text) <= 253 and _NAME.fullmatch(text) else ""
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(IPv6Address(text))
+    except ValueError:
+        return ""

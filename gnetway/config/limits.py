@@ -1,0 +1,134 @@
+"""Gnetway.Limits: every bound that keeps one client, or a crowd of them, from taking it all."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gnetway.config.section import key
+from gnetway.config.values import whole
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """Bounds on sizes, counts and times; each field gives its default, unit and reason."""
+
+    max_packet_bytes: int = field(
+        default=16 * MIB,
+        metadata=key(
+            "MaxPacketBytes",
+            whole(MIB, 256 * MIB),
+            "bytes",
+            "the largest packet that official clients and servers take",
+        ),
+    )
+    first_packet_bytes: int = field(
+        default=4 * KIB,
+        metadata=key(
+            "FirstPacketBytes",
+            whole(KIB, MIB),
+            "bytes",
+            "until a first handshake or known key; the largest handshake packet is below 1 KiB",
+        ),
+    )
+    max_unpacked_bytes: int = field(
+        default=16 * MIB,
+        metadata=key(
+            "MaxUnpackedBytes",
+            whole(MIB, 256 * MIB),
+            "bytes",
+            "all that gzip_packed unpacks to in one packet; a bomb of 16 KiB would fill gigabytes",
+        ),
+    )
+    max_send_buffer_bytes: int = field(
+        default=32 * MIB,
+        metadata=key(
+            "MaxSendBufferBytes",
+            whole(MIB, 1024 * MIB),
+            "bytes",
+            "what may wait for one slow reader: two of the largest packets; above it is closed",
+        ),
+    )
+    max_keys_per_connection: int = field(
+        default=16,
+        metadata=key(
+            "MaxKeysPerConnection",
+            whole(1, 1024),
+            "auth keys",
+            "clients use up to 3 on a connection: permanent, temporary, temporary for media",
+        ),
+    )
+    max_exchanges: int = field(
+        default=4096,
+        metadata=key(
+            "MaxExchanges",
+            whole(1, 1_000_000),
+            "key exchanges",
+            "unfinished at a time; each holds some 4 KiB, so they stay below 16 MiB",
+        ),
+    )
+    exchange_seconds: int = field(
+        default=60,
+        metadata=key(
+            "ExchangeSeconds",
+            whole(10, 600),
+            "seconds",
+            "lifetime of an exchange; slow phones need 10, and the protocol ends repeats after 600",
+        ),
+    )
+    prepared_exchanges: int = field(
+        default=32,
+        metadata=key(
+            "PreparedExchanges",
+            whole(0, 4096),
+            "key exchanges",
+            "whose primes and powers are made ahead in idle time: a burst of clients at a restart",
+        ),
+    )
+    handshake_threads: int = field(
+        default=2,
+        metadata=key(
+            "HandshakeThreads",
+            whole(1, 64),
+            "threads",
+            "for the large powers of key exchanges, off the event loop; one a core is enough",
+        ),
+    )
+    handshake_seconds: int = field(
+        default=30,
+        metadata=key(
+            "HandshakeSeconds",
+            whole(1, 600),
+            "seconds",
+            "until a connection's first whole message; Teamgram's gateway waits as long",
+        ),
+    )
+    idle_seconds: int = field(
+        default=300,
+        metadata=key(
+            "IdleSeconds",
+            whole(10, 86_400),
+            "seconds",
+            "without a byte from the client, plus 0 to 9 at random so that a crowd does not leave"
+            " together; clients ping every 60",
+        ),
+    )
+    key_lookup_seconds: int = field(
+        default=10,
+        metadata=key(
+            "KeyLookupSeconds",
+            whole(1, 120),
+            "seconds",
+            "for the backend to find an auth key; clients themselves give up after about 15",
+        ),
+    )
+    max_temp_key_seconds: int = field(
+        default=604_800,
+        metadata=key(
+            "MaxTempKeySeconds",
+            whole(60, 31_536_000),
+            "seconds",
+            "lifetime a client may ask for a temporary key; clients ask for a day, this is a week",
+        ),
+    )

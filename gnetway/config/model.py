@@ -1,0 +1,120 @@
+"""What a configuration says, as frozen records: one for each section of the file.
+
+Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` shows them all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gnetway.config.addresses import Address, address
+from gnetway.config.faults import fault_line
+from gnetway.config.limits import MIB, LimitsConfig
+from gnetway.config.reader import section
+from gnetway.config.rsa_keys import RsaKeyConfig
+from gnetway.config.section import key
+from gnetway.config.store import MEMORY, store
+from gnetway.config.values import choice, class_name, list_of, whole
+
+#: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
+_DEFAULT_CACHE_MIB = 10
+
+
+class Proto(StrEnum):
+    """What a listener speaks."""
+
+    TCP = "tcp"
+    WEBSOCKET = "websocket"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """An item of Gnetway.Server: addresses that speak the same."""
+
+    proto: Proto = field(
+        default=Proto.TCP, metadata=key("Proto", choice(Proto), "", "Teamgram's default")
+    )
+    addresses: tuple[Address, ...] = field(
+        metadata=key("Addresses", list_of(address), "", "a list of host:port")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GnetwayConfig:
+    """Gnetway: what faces the clients."""
+
+    servers: tuple[ServerConfig, ...] = field(
+        metadata=key("Server", list_of(section(ServerConfig)), "", "a list of listeners")
+    )
+    auth_key_cache_mib: int = field(
+        default=_DEFAULT_CACHE_MIB,
+        metadata=key(
+            "AuthKeyCacheM",
+            whole(0, 1 << 20),
+            "MiB",
+            "some 20,000 auth keys; 0 means the default, as in Teamgram's gateway",
+        ),
+    )
+    limits: LimitsConfig = field(
+        default_factory=LimitsConfig,
+        metadata=key("Limits", section(LimitsConfig), "", "each has its own default"),
+    )
+
+    @property
+    def key_cache_bytes(self) -> int:
+        """Bound of the auth key cache in bytes."""
+        return (self.auth_key_cache_mib or _DEFAULT_CACHE_MIB) * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedConfig:
+    """Session.Embedded: the session backend in this process.
+
+    ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
+    that answers RPC calls; None for the stock one.
+    """
+
+    store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
+    handler: str | None = field(
+        default=None, metadata=key("Handler", class_name, "", "the stock one needs no code")
+    )
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether keys and salts are lost at the end of the process."""
+        return self.store == MEMORY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Session: where decrypted messages go."""
+
+    embedded: EmbeddedConfig = field(
+        metadata=key("Embedded", section(EmbeddedConfig), "", "a section with Store")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """A whole configuration.
+
+    ``rsa_keys`` are loaded, each once, at least one. ``unused`` has the paths of the keys that
+    were read and have no effect, in the order of the file. ``source`` names the file, ``lines``
+    has the line of each key by its path.
+    """
+
+    gnetway: GnetwayConfig
+    session: SessionConfig
+    rsa_keys: tuple[RsaKeyConfig, ...]
+    name: str
+    unused: tuple[str, ...] = ()
+    source: str = field(default="", compare=False)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def fault(self, path: str, found: str, allowed: str) -> str:
+        """Return the line for a fault that shows only at start, such as a port that is taken.
+
+        ``path`` is a key path, e.g. that of an :class:`Address`.
+        """
+        return fault_line(self.source, self.lines.get(path, 0), path, found, allowed)

@@ -1,0 +1,119 @@
+"""The server's RSA keys: the files that RSAKey names, read and held against their fingerprints."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from gnetway.config.document import Node, join
+from gnetway.config.faults import Rejected, shown
+from gnetway.config.files import Unreadable, input_path, read_bounded
+from gnetway.config.reader import section
+from gnetway.config.section import Reading, key
+from gnetway.config.values import text
+from gnetway.crypto.rsa import RsaKey, RsaKeyError
+
+#: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.
+MAX_KEY_FILE_BYTES: Final = 64 * 1024
+
+_ALLOWED: Final = "an unencrypted RSA private key of 2048 bits in PEM"
+_MASK: Final = (1 << 64) - 1
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,20}")
+_HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class RsaKeyConfig:
+    """A loaded key, and the absolute path of its file."""
+
+    path: str
+    key: RsaKey
+
+    @property
+    def public_path(self) -> str:
+        """Where the public half is written for clients to take: beside the private one."""
+        return f"{self.path}.pub"
+
+
+def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
+    """Read the path of a key file, and the file."""
+    name = text(node, reading)
+    if "PRIVATE KEY" in name:
+        reading.reject(node, "a private key itself", "the path of its file")
+    path = input_path(name, reading.directory)
+    try:
+        return RsaKeyConfig(path, RsaKey.from_pem(read_bounded(path, MAX_KEY_FILE_BYTES)))
+    except Unreadable as error:
+        allowed = f"{_ALLOWED}, made e.g. by: openssl genrsa -out {path} 2048"
+        reading.reject(node, f"{shown(name)}, not readable as {path}: {error}", allowed)
+    except RsaKeyError as error:
+        reading.reject(node, f"{shown(name)}, not usable ({path}): {error}", _ALLOWED)
+
+
+def fingerprint(node: Node, reading: Reading) -> frozenset[int]:
+    """Read a fingerprint as the unsigned 64-bit numbers it may mean; none if it is empty.
+
+    Teamgram writes it in unsigned decimal, protocol traces signed, clients in 16 hexadecimal
+    digits; a text of 16 decimal digits can be read in two ways.
+    """
+    value = node.value
+    written = str(value) if isinstance(value, int) and abs(value) <= _MASK else value
+    if not isinstance(written, str) or isinstance(value, bool):
+        reading.reject(node, shown(value), "a 64-bit number, decimal or hexadecimal")
+    written = written.strip()
+    meant = set()
+    if _DECIMAL.fullmatch(written):
+        meant.add(int(written))
+    if _HEX.fullmatch(written):
+        meant.add(int(written, 16))
+    numbers = frozenset(number & _MASK for number in meant if -(1 << 63) <= number <= _MASK)
+    if written and not numbers:
+        reading.reject(node, shown(value), "a 64-bit number, decimal or hexadecimal")
+    return numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RsaKeySection:
+    file: RsaKeyConfig = field(
+        metadata=key("KeyFile", key_file, "", "the path of an RSA key in PEM")
+    )
+    fingerprints: frozenset[int] = field(
+        default=frozenset(),
+        metadata=key("KeyFingerprint", fingerprint, "", "computed from the key; only compared"),
+    )
+
+
+def rsa_key(node: Node, reading: Reading) -> RsaKeyConfig:
+    """Read an item of RSAKey: KeyFile, and KeyFingerprint where it is given."""
+    entry = section(_RsaKeySection)(node, reading)
+    check_fingerprint(entry.file, entry.fingerprints, node.path, reading)
+    return entry.file
+
+
+def check_fingerprint(
+    loaded: RsaKeyConfig, expected: frozenset[int], section_path: str, reading: Reading
+) -> None:
+    """Hold a key against the KeyFingerprint in the section of its KeyFile, if there is one.
+
+    :raises Rejected: they differ; the fault shows both.
+    """
+    actual = loaded.key.fingerprint & _MASK
+    if not expected or actual in expected:
+        return
+    found = " or ".join(_both(number) for number in sorted(expected))
+    path = join(section_path, "KeyFingerprint")
+    allowed = f"{_both(actual)}, that of {loaded.path}"
+    reading.faults.add(reading.lines[path], path, found, allowed)
+    raise Rejected
+
+
+def without_doubles(keys: Iterable[RsaKeyConfig]) -> tuple[RsaKeyConfig, ...]:
+    """Return the keys in their order, each once: Teamgram's file names the same one twice."""
+    by_fingerprint: dict[int, RsaKeyConfig] = {}
+    for loaded in keys:
+        by_fingerprint.setdefault(loaded.key.fingerprint, loaded)
+    return tuple(by_fingerprint.values())
+
+
+def _both(number: int) -> str:
+    return f"{number} ({number:016x})"

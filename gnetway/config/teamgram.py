@@ -1,0 +1,151 @@
+"""The part of Teamgram's vocabulary that gnetway does not use: refused by name, or without effect.
+
+Both tables shrink: a key that gains a meaning becomes a field of the model and leaves here. The
+names are those of teamgram-server's gnetway and of the go-zero framework below it. A pattern is
+a key path without indexes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A key that asks for something this version cannot do.
+
+    ``asks`` gets the plain value (keys in lower case) and tells whether it asks at all: `false`
+    and an empty section do not. ``stands_for`` names needed keys of the same section that nobody
+    should miss while this one is there. A ``secret`` value is not shown.
+    """
+
+    asks: Callable[[object], bool]
+    allowed: str = "leave it out"
+    stands_for: tuple[str, ...] = ()
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A key whose value is checked for its kind and then has no effect."""
+
+    kinds: tuple[type, ...]
+    allowed: str
+
+    def fits(self, value: object) -> bool:
+        """Tell whether a plain value is of the kind that Teamgram takes."""
+        # bool is an int to Python, but not to go-zero.
+        return isinstance(value, self.kinds) and (bool in self.kinds or not isinstance(value, bool))
+
+
+def _given(value: object) -> bool:
+    return value not in (None, "", [], {})
+
+
+def _on(value: object) -> bool:
+    return value is not None and value is not False
+
+
+def _more_than(*harmless: str) -> Callable[[object], bool]:
+    """Return a test for sections that do nothing while only ``harmless`` keys are set."""
+
+    def asks(value: object) -> bool:
+        if not isinstance(value, dict):
+            return value is not None
+        return any(
+            _given(item) and _on(item) for name, item in value.items() if name not in harmless
+        )
+
+    return asks
+
+
+def _telemetry(value: object) -> bool:
+    if isinstance(value, dict) and value.get("disabled") is True:
+        return False
+    return _more_than("name", "sampler", "batcher", "disabled")(value)
+
+
+def _dev_server(value: object) -> bool:
+    # go-zero starts it unless told otherwise.
+    return value is not None and not (isinstance(value, dict) and value.get("enabled") is False)
+
+
+def _web(value: object) -> bool:
+    return value in ("websocket", "http")
+
+
+#: What is refused by its name.
+NOT_YET: Final[dict[str, NotYet]] = {
+    "ListenOn": NotYet(_given),
+    "Etcd": NotYet(_given),
+    "Auth": NotYet(_on, "false, or leave it out"),
+    "Redis": NotYet(_given),
+    "MetricsUrl": NotYet(_given),
+    "Prometheus": NotYet(_more_than("port", "path")),
+    "Telemetry": NotYet(_telemetry),
+    "DevServer": NotYet(_dev_server, "'Enabled: false', or leave it out"),
+    "Profiling": NotYet(_more_than("cpuprofilinginterval", "profileinterval", "loginterval")),
+    "UseStreamSession": NotYet(_on, "false, or leave it out"),
+    "Gnetway.Multicore": NotYet(_on, "false, or leave it out"),
+    "Gnetway.Server.Proto": NotYet(_web, "tcp"),
+    "Gnetway.Server.PPV1": NotYet(_on, "false, or leave it out"),
+    "Session.Etcd": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
+    "Session.Endpoints": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
+    "Session.Target": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
+    "Session.App": NotYet(_given),
+    "Session.Token": NotYet(_given, secret=True),
+}
+
+_TEXT: Final = Ignored((str,), "a text")
+_WHOLE: Final = Ignored((int,), "a whole number")
+_FLAG: Final = Ignored((bool,), "true or false")
+_DURATION: Final = Ignored((int, str), "a whole number or a text such as 20s")
+_SECTION: Final = Ignored((dict,), "a mapping of keys")
+_LIST: Final = Ignored((list,), "a list")
+
+#: What only tunes the Go gateway: read, named once at start, without effect.
+IGNORED: Final[dict[str, Ignored]] = {
+    "Mode": _TEXT,
+    "Timeout": _WHOLE,
+    "CpuThreshold": _WHOLE,
+    "MaxProc": _WHOLE,
+    "Health": _FLAG,
+    "StrictControl": _FLAG,
+    "Middlewares": _SECTION,
+    "MethodTimeouts": _LIST,
+    "Shutdown": _SECTION,
+    "Log.ServiceName": _TEXT,
+    "Log.Mode": _TEXT,
+    "Log.Encoding": _TEXT,
+    "Log.TimeFormat": _TEXT,
+    "Log.Path": _TEXT,
+    "Log.Level": _TEXT,
+    "Log.MaxContentLength": _WHOLE,
+    "Log.Compress": _FLAG,
+    "Log.Stat": _FLAG,
+    "Log.KeepDays": _WHOLE,
+    "Log.StackCooldownMillis": _WHOLE,
+    "Log.MaxBackups": _WHOLE,
+    "Log.MaxSize": _WHOLE,
+    "Log.Rotation": _TEXT,
+    "Log.FileTimeFormat": _TEXT,
+    "Log.FieldKeys": _SECTION,
+    "Gnetway.SendBuf": _WHOLE,
+    "Gnetway.ReceiveBuf": _WHOLE,
+    "Session.NonBlock": _FLAG,
+    "Session.Timeout": _WHOLE,
+    "Session.KeepaliveTime": _DURATION,
+    "Session.Middlewares": _SECTION,
+    "Session.BalancerName": _TEXT,
+}
+
+
+#: Sections of older Teamgram releases, and where their keys stand now.
+MOVED: Final[dict[str, str]] = {"Server": "Gnetway.Server"}
+
+
+def names_in(pattern: str) -> list[str]:
+    """Return the keys that the two tables have in the section ``pattern`` ("" is the file)."""
+    prefix = f"{pattern}." if pattern else ""
+    inner = (name[len(prefix) :] for name in (*NOT_YET, *IGNORED) if name.startswith(prefix))
+    return list(dict.fromkeys(name.partition(".")[0] for name in inner))

@@ -1,0 +1,55 @@
+import os
+from unittest.mock import patch
+
+from gnetway.config.load import load_file
+from tests.config.cases import GOOD, ConfigCase
+
+ALLOWED = "allowed: an SQLite file that can be written, or memory"
+
+
+class StoreTests(ConfigCase):
+    def file(self, store: str) -> str:
+        return GOOD.replace("Store: memory", f"Store: {store}")
+
+    def refused(self, store: str, path: str, problem: str) -> None:
+        self.assert_faults(
+            self.file(store),
+            f"9: Session.Embedded.Store: found {store!r}, which means {path}: {problem}; {ALLOWED}",
+        )
+
+    def test_memory(self) -> None:
+        embedded = load_file(self.write("gnetway.yaml", self.file("memory"))).session.embedded
+        self.assertEqual((embedded.store, embedded.in_memory), ("memory", True))
+
+    def test_new_file_beside_the_configuration(self) -> None:
+        embedded = load_file(self.write("gnetway.yaml", self.file("./x.sqlite"))).session.embedded
+        self.assertEqual(embedded.store, str(self.directory / "x.sqlite"))
+        self.assertFalse(embedded.in_memory)
+
+    def test_existing_file(self) -> None:
+        path = self.write("x.sqlite", b"")
+        config = load_file(self.write("gnetway.yaml", self.file("x.sqlite")))
+        self.assertEqual(config.session.embedded.store, path)
+
+    def test_no_directory(self) -> None:
+        self.refused("a/x", f"{self.directory}/a/x", "no such directory")
+
+    def test_is_a_directory(self) -> None:
+        self.refused(".", f"{self.directory}", "no name for a file")
+
+    def test_unprintable_name(self) -> None:
+        faults = self.faults(self.file('"a\\0b"'))
+        self.assertIn("no name for a file", faults[0])
+
+    def test_read_only(self) -> None:
+        """Asked of the system, since the tests may run as root, who may write anywhere."""
+        path = self.write("x", b"")
+        real = os.access
+
+        def refuse(refused: str) -> object:
+            return patch("os.access", lambda at, mode: at != refused and real(at, mode))
+
+        with refuse(str(self.directory)):  # type: ignore[attr-defined]
+            self.refused("x", path, "the directory cannot be written")
+        with refuse(path):  # type: ignore[attr-defined]
+            self.refused("x", path, "the file cannot be written")

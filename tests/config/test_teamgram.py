@@ -1,0 +1,168 @@
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.config.load import load_file
+from gnetway.config.teamgram import IGNORED, NOT_YET, names_in
+from tests import vectors
+from tests.config.cases import GOOD, ConfigCase
+
+REAL = (Path(vectors.__file__).parent / "teamgram_gnetway.yaml").read_text()
+NOT_HERE = "which is not implemented yet in this version"
+
+
+def in_section(section: str, line: str) -> str:
+    """Return the good file with one more line, given as ``Key: value``, in a section."""
+    match section:
+        case "":
+            return f"{GOOD}{line}\n"
+        case "Gnetway":
+            return GOOD.replace("Gnetway:\n", f"Gnetway:\n  {line}\n")
+        case "Gnetway.Server":
+            return GOOD.replace("    - Addresses:", f"    - {line}\n      Addresses:")
+        case _:
+            return GOOD.replace(f"{section}:\n", f"{section}:\n  {line}\n")
+
+
+class RealFileTests(ConfigCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("server_pkcs1.key", (self.directory / "key.pem").read_bytes())
+        #: Without its fingerprints, since its key is not ours.
+        self.real = REAL.replace("KeyFingerprint:", "# KeyFingerprint:")
+
+    def test_names_everything_that_is_not_here_yet(self) -> None:
+        """Nothing else is wrong with it: no key is unknown, no value of a wrong type."""
+        instead = "allowed: Session.Embedded in its place"
+        self.assert_faults(
+            self.real,
+            f"4: ListenOn: found '0.0.0.0:20110', {NOT_HERE}; allowed: leave it out",
+            f"5: Etcd: found a mapping, {NOT_HERE}; allowed: leave it out",
+            f"15: Prometheus: found a mapping, {NOT_HERE}; allowed: leave it out",
+            f"20: Telemetry: found a mapping, {NOT_HERE}; allowed: leave it out",
+            f"39: Gnetway.Server[1].Proto: found 'websocket', {NOT_HERE}; allowed: tcp",
+            f"47: Session.Etcd: found a mapping, {NOT_HERE}; {instead}",
+        )
+
+    def test_rest_of_it_is_taken(self) -> None:
+        lines = self.real.splitlines()
+        kept = [*lines[2:3], *lines[8:13], *lines[25:38], *lines[41:44]]
+        text = "\n".join([*kept, "Session:", "  Embedded: {Store: memory}", ""])
+        config = load_file(self.write("gnetway.yaml", text))
+        self.assertEqual(config.name, "interface.gateway")
+        self.assertEqual(
+            [str(address) for address in config.gnetway.servers[0].addresses],
+            ["0.0.0.0:10443", "0.0.0.0:5222"],
+        )
+        self.assertEqual(len(config.rsa_keys), 1)
+        self.assertEqual(
+            config.unused,
+            ("Log.ServiceName", "Log.Level", "MaxProc", "Gnetway.SendBuf", "Gnetway.ReceiveBuf"),
+        )
+
+    def test_its_fingerprint_is_compared(self) -> None:
+        faults = self.faults(REAL)
+        self.assertIn(
+            "30: KeyFingerprint: found 12240908862933197005 (a9e071c1771060cd)", faults[5]
+        )
+
+
+class RefusedTests(ConfigCase):
+    def test_each_by_its_name(self) -> None:
+        out = "leave it out"
+        off = f"false, or {out}"
+        for section, line, found, allowed in (
+            ("", "ListenOn: 127.0.0.1:20110", "'127.0.0.1:20110', ", out),
+            ("", "Etcd: {Hosts: [a:1], Key: k}", "a mapping, ", out),
+            ("", "Auth: true", "true, ", off),
+            ("", "Redis: {Key: x}", "a mapping, ", out),
+            ("", "MetricsUrl: http://x", "'http://x', ", out),
+            ("", "Prometheus: {Host: 0.0.0.0}", "a mapping, ", out),
+            ("", "Prometheus: 5", "5, ", out),
+            ("", "Telemetry: {Endpoint: x}", "a mapping, ", out),
+            ("", "DevServer: {}", "a mapping, ", f"'Enabled: false', or {out}"),
+            ("", "Profiling: {ServerAddr: x}", "a mapping, ", out),
+            ("", "UseStreamSession: true", "true, ", off),
+            ("Gnetway", "Multicore: true", "true, ", off),
+            ("Gnetway.Server", "Proto: websocket", "'websocket', ", "tcp"),
+            ("Gnetway.Server", "Proto: http", "'http', ", "tcp"),
+            ("Gnetway.Server", "PPV1: true", "true, ", off),
+            ("Gnetway.Server", "PPV1: 0", "0, ", off),
+            ("Session", "Endpoints: [a:1]", "a list, ", "Session.Embedded in its place"),
+            ("Session", "Target: x", "'x', ", "Session.Embedded in its place"),
+            ("Session", "App: x", "'x', ", out),
+            ("Session", "Token: hidden", "", out),
+        ):
+            faults = self.faults(in_section(section, line))
+            index = "[0]" if section == "Gnetway.Server" else ""
+            path = f"{section}{index}.".lstrip(".") + line.partition(":")[0]
+            self.assertEqual(len(faults), 1, faults)
+            _, _, told = faults[0].partition(": ")
+            self.assertEqual(
+                told, f"{path}: found {found or 'a value, '}{NOT_HERE}; allowed: {allowed}"
+            )
+
+    def test_what_asks_for_nothing_is_taken(self) -> None:
+        for section, line in (
+            ("", 'ListenOn: ""'),
+            ("", "Etcd: {}"),
+            ("", "Auth: false"),
+            ("", "Prometheus: {Port: 9101, Path: /metrics}"),
+            ("", "Telemetry: {name: x, Sampler: 1.0, Batcher: jaeger}"),
+            ("", "Telemetry: {Endpoint: x, Disabled: true}"),
+            ("", "DevServer: {Enabled: false, Port: 6060}"),
+            ("", "UseStreamSession: false"),
+            ("Gnetway", "Multicore: false"),
+            ("Gnetway.Server", "Proto: tcp"),
+            ("Gnetway.Server", "PPV1: false"),
+            ("Session", "Etcd:"),
+        ):
+            config = load_file(self.write("gnetway.yaml", in_section(section, line)))
+            self.assertEqual(config.unused, (), line)
+
+
+class IgnoredTests(ConfigCase):
+    def test_listed_once(self) -> None:
+        for section, line, unused in (
+            ("", "Mode: pro", ("Mode",)),
+            ("", "Timeout: 1", ("Timeout",)),
+            ("", "CPUThreshold: 900", ("CpuThreshold",)),
+            ("", "MaxProc: 4", ("MaxProc",)),
+            ("", "Log: {Level: debug, KeepDays: 7}", ("Log.Level", "Log.KeepDays")),
+            ("", "Log:", ()),
+            ("", "MaxProc:", ()),
+            ("Session", "Timeout: 2000", ("Session.Timeout",)),
+            ("Session", "KeepaliveTime: 20s", ("Session.KeepaliveTime",)),
+        ):
+            config = load_file(self.write("gnetway.yaml", in_section(section, line)))
+            self.assertEqual(config.unused, unused)
+
+    def test_still_checked(self) -> None:
+        for section, line, fault in (
+            ("", "MaxProc: four", "10: MaxProc: found 'four'; allowed: a whole number"),
+            ("", "MaxProc: true", "10: MaxProc: found true; allowed: a whole number"),
+            ("", "Log: debug", "10: Log: found 'debug'; allowed: a mapping of keys"),
+            ("", "Log: {Stat: 1}", "10: Log.Stat: found 1; allowed: true or false"),
+            ("Gnetway", "SendBuf: 64K", "4: Gnetway.SendBuf: found '64K'; allowed: a whole number"),
+        ):
+            self.assert_faults(in_section(section, line), fault)
+
+    def test_misspelt(self) -> None:
+        faults = self.faults(in_section("", "Log: {Levle: debug}"))
+        self.assertTrue(faults[0].startswith("10: Log.Levle: found an unknown key; allowed: "))
+        self.assertTrue(faults[0].endswith("; did you mean 'Level'?"))
+
+    def test_older_form(self) -> None:
+        faults = self.faults(in_section("", "Server: {Addrs: [0.0.0.0:1]}"))
+        self.assertTrue(faults[0].endswith("; did you mean 'Gnetway.Server'?"))
+
+
+class TableTests(SynchronousTestCase):
+    def test_a_key_is_in_one_table(self) -> None:
+        self.assertEqual(NOT_YET.keys() & IGNORED.keys(), set())
+
+    def test_names_in(self) -> None:
+        self.assertEqual(names_in("Gnetway.Server"), ["Proto", "PPV1"])
+        self.assertEqual(names_in("Nowhere"), [])
+        self.assertIn("Log", names_in(""))
+        self.assertEqual(len(names_in("")), len(set(names_in(""))))
