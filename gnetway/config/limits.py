@@ -20,7 +20,7 @@ class LimitsConfig:
             "MaxPacketBytes",
             whole(MIB, 256 * MIB),
             "bytes",
-            "the largest packet that official clients and servers take",
+            "the bound that other gateways and client libraries set",
         ),
     )
     first_packet_bytes: int = field(
@@ -38,7 +38,7 @@ class LimitsConfig:
             "MaxUnpackedBytes",
             whole(MIB, 256 * MIB),
             "bytes",
-            "all that gzip_packed unpacks to in one packet; a bomb of 16 KiB would fill gigabytes",
+            "all that gzip_packed unpacks to in one packet; 16 MiB of it could become 16 GiB",
         ),
     )
     max_send_buffer_bytes: int = field(
@@ -65,7 +65,7 @@ class LimitsConfig:
             "MaxExchanges",
             whole(1, 1_000_000),
             "key exchanges",
-            "unfinished at a time; each holds some 4 KiB, so they stay below 16 MiB",
+            "unfinished at a time; a few KiB each, so a flood holds tens of MiB at most",
         ),
     )
     exchange_seconds: int = field(
@@ -74,7 +74,7 @@ class LimitsConfig:
             "ExchangeSeconds",
             whole(10, 600),
             "seconds",
-            "lifetime of an exchange; slow phones need 10, and the protocol ends repeats after 600",
+            "lifetime of an exchange: ample for a slow link; the protocol ends repeats after 600",
         ),
     )
     prepared_exchanges: int = field(
@@ -120,7 +120,7 @@ class LimitsConfig:
             "KeyLookupSeconds",
             whole(1, 120),
             "seconds",
-            "for the backend to find an auth key; clients themselves give up after about 15",
+            "for the backend to find an auth key: time for one failover, while the client waits",
         ),
     )
     max_temp_key_seconds: int = field(

@@ -53,7 +53,7 @@ class GnetwayConfig:
             "AuthKeyCacheM",
             whole(0, 1 << 20),
             "MiB",
-            "some 20,000 auth keys; 0 means the default, as in Teamgram's gateway",
+            "more than 10,000 auth keys; 0 means the default, as in Teamgram's gateway",
         ),
     )
     limits: LimitsConfig = field(
