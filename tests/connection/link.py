@@ -1,0 +1,162 @@
+"""A client against a Connection in memory: what the shell would do is done at once, or kept."""
+
+from collections.abc import Iterable
+
+from gnetway.connection.connection import Connection, ConnectionSetup
+from gnetway.connection.events import (
+    BindReceived,
+    Event,
+    ExchangeStoreWanted,
+    ExchangeWorkWanted,
+    KeyWanted,
+    MessageReceived,
+)
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.diffie_hellman import DHSecret, make_secret
+from gnetway.errors import HandshakeError
+from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
+from gnetway.handshake.pending import PendingExchanges
+from gnetway.tl.key_exchange import ReqPq
+from tests.connection.client_end import ABRIDGED, ClientEnd, QuickAck, Style
+from tests.handshake.server import NOW, PQ_OF_DOCUMENTS, make_setup
+from tests.peer import (
+    ClientExchange,
+    ClientSession,
+    ServerMessage,
+    open_plain_packet,
+    plain_packet,
+)
+from tests.strategies import SeededBytes
+
+__all__ = ["NOW"]
+
+LIFETIME_SECONDS = 600.0
+
+
+class Secrets:
+    """Diffie-Hellman secrets for exchanges, remembered for the test to look for."""
+
+    def __init__(self, random_bytes: SeededBytes) -> None:
+        self._random_bytes = random_bytes
+        self.taken: list[DHSecret] = []
+
+    def take(self) -> DHSecret:
+        self.taken.append(make_secret(self._random_bytes))
+        return self.taken[-1]
+
+
+def make_pending(
+    secrets: Secrets,
+    random_bytes: SeededBytes,
+    setup: ExchangeSetup | None = None,
+    max_exchanges: int = 100,
+) -> PendingExchanges:
+    chosen = setup or make_setup()
+
+    def begin(query: ReqPq, now: float) -> KeyExchange:
+        return KeyExchange(chosen, PQ_OF_DOCUMENTS, secrets.take, random_bytes)
+
+    return PendingExchanges(max_exchanges, LIFETIME_SECONDS, begin)
+
+
+def make_connection_setup(seed: int = 1000, max_keys: int = 8) -> ConnectionSetup:
+    chance = SeededBytes(seed)
+    pending = make_pending(Secrets(chance), chance)
+    return ConnectionSetup(pending, chance, max_keys=max_keys)
+
+
+class Link:
+    """``keys`` answer KeyWanted; what is not answered at once is in ``wanted``.
+
+    ``messages`` and ``binds`` are what the client got through; ``got`` is what it heard.
+    """
+
+    def __init__(
+        self,
+        style: Style = ABRIDGED,
+        keys: Iterable[AuthKey] = (),
+        setup: ConnectionSetup | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.chance = SeededBytes(seed)
+        self.setup = setup or make_connection_setup(seed + 1000)
+        self.connection = Connection(self.setup)
+        self.client = ClientEnd(style, self.chance)
+        self.keys = {key.auth_key_id: key for key in keys}
+        self.now = NOW
+        #: Whether work and stores wait for the test.
+        self.held = False
+        self.wanted: list[Event] = []
+        self.messages: list[MessageReceived] = []
+        self.binds: list[BindReceived] = []
+        self.got: list[bytes | QuickAck] = []
+
+    def session(self, key: AuthKey, session_id: int = 0) -> ClientSession:
+        return ClientSession(key, 99, self.chance, session_id)
+
+    def send(self, packet: bytes, quick_ack: bool = False) -> None:
+        self.feed(self.client.packet(packet, quick_ack))
+
+    def feed(self, data: bytes) -> None:
+        self.connection.receive(data)
+        self.pump()
+
+    def pump(self) -> None:
+        while (event := self.connection.next_event(self.now)) is not None:
+            self._hear(event)
+        self.read()
+
+    def read(self) -> None:
+        self.got += self.client.receive(self.connection.data_to_send())
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, MessageReceived):
+            self.messages.append(event)
+            if event.quick_ack_token:
+                self.connection.send_quick_ack(event.quick_ack_token)
+        elif isinstance(event, BindReceived):
+            self.binds.append(event)
+        elif isinstance(event, KeyWanted) and event.auth_key_id in self.keys:
+            self.connection.provide_key(self.keys[event.auth_key_id])
+        elif isinstance(event, KeyWanted) or self.held:
+            self.wanted.append(event)
+        else:
+            self.do(event)
+
+    def do(self, event: Event) -> None:
+        """Do what an exchange wants."""
+        if isinstance(event, ExchangeWorkWanted):
+            try:
+                result = event.work()
+            except HandshakeError as error:
+                self.connection.work_failed(event.exchange, error)
+            else:
+                self.connection.work_done(event.exchange, result)
+        else:
+            assert isinstance(event, ExchangeStoreWanted)
+            key = event.wanted.key
+            self.keys[key.auth_key_id] = key
+            self.connection.stored(event.exchange, True)
+
+    def packets(self) -> list[bytes]:
+        """Return and forget the packets that came; nothing else may have come."""
+        got, self.got = self.got, []
+        assert not self.client.unfinished, "the server stopped in the middle of a packet"
+        return [packet for packet in got if isinstance(packet, bytes)]
+
+    def said(self, session: ClientSession) -> list[ServerMessage]:
+        """Return and forget the messages that came for a session."""
+        return [session.decrypt(packet) for packet in self.packets()]
+
+    def ask(self, query: bytes) -> bytes:
+        """Send a query of the key exchange and return the one answer."""
+        self.send(plain_packet(query, self.now))
+        (packet,) = self.packets()
+        return open_plain_packet(packet)
+
+    def make_key(self, client: ClientExchange) -> AuthKey:
+        query: bytes | None = client.begin()
+        while query is not None:
+            query = client.receive(self.ask(query))
+        assert client.key is not None
+        return client.key

@@ -1,0 +1,132 @@
+"""One client link from its first byte: handshake, messages, any transport, any split."""
+
+from collections.abc import Callable
+
+from hypothesis import given, settings
+from hypothesis.strategies import lists, sampled_from
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.connection.events import MessageReceived
+from gnetway.mtproto.message import message_body, pack_message
+from gnetway.tl.service_messages import Ping, Pong
+from tests.connection.client_end import NAMES, STYLES, Style
+from tests.connection.link import NOW, Link
+from tests.fakes import some_key
+from tests.handshake.server import make_client
+from tests.peer import ClientSession, open_plain_packet, plain_packet
+from tests.strategies import cut, cuts, payloads
+
+KEY = some_key(1)
+Receive = Callable[[bytes], bytes | None]
+
+
+def body_of(message: MessageReceived) -> bytes:
+    return message_body(bytes(16) + message.payload)
+
+
+class EveryStyleTests(SynchronousTestCase):
+    def test_a_key_is_made_and_a_ping_goes_through(self) -> None:
+        for style in STYLES:
+            with self.subTest(style=style):
+                link, client = Link(style), make_client()
+                key = link.make_key(client)
+                session = ClientSession(key, client.salt, link.chance)
+                link.send(session.encrypt(Ping(7).pack(), NOW))
+                (message,) = link.messages
+                self.assertEqual(body_of(message), Ping(7).pack())
+                self.assertEqual(message.key.secret, key.secret)
+                self.assertEqual(
+                    (message.salt, message.session_id), (client.salt, session.session_id)
+                )
+                answer = pack_message(5, session.session_id, 1, 0, Pong(session.msg_id, 7).pack())
+                link.connection.send_message(message.key, answer)
+                link.read()
+                (said,) = link.said(session)
+                self.assertEqual(said.body, Pong(session.msg_id, 7).pack())
+                self.assertEqual(said.salt, 5)
+
+    def test_the_transport_has_a_name(self) -> None:
+        for style in STYLES:
+            with self.subTest(style=style):
+                link = Link(style, [KEY])
+                self.assertEqual(link.connection.codec_name, "")
+                link.send(link.session(KEY).encrypt(Ping(1).pack(), NOW))
+                name = NAMES[style.framing]
+                expected = f"obfuscated {name}" if style.obfuscated else name
+                self.assertEqual(link.connection.codec_name, expected)
+
+    def test_a_link_that_has_said_nothing_whole_says_so(self) -> None:
+        for style in STYLES:
+            with self.subTest(style=style):
+                link = Link(style, [KEY])
+                data = link.client.packet(link.session(KEY).encrypt(Ping(1).pack(), NOW))
+                link.feed(data[:-1])
+                self.assertFalse(link.connection.whole_messages)
+                link.feed(data[-1:])
+                self.assertTrue(link.connection.whole_messages)
+
+    def test_a_query_of_the_key_exchange_is_whole_as_well(self) -> None:
+        link = Link()
+        link.ask(make_client().begin())
+        self.assertTrue(link.connection.whole_messages)
+
+
+class AnySplitTests(SynchronousTestCase):
+    @settings(max_examples=40)
+    @given(sampled_from(STYLES), cuts(), lists(payloads(), max_size=3))
+    def test_a_handshake_and_messages(
+        self, style: Style, sizes: list[int], bodies: list[bytes]
+    ) -> None:
+        """The client knows its key before dh_gen_ok, so it may send all of it in one piece."""
+        link, client = Link(style), make_client()
+        first = link.client.packet(plain_packet(client.begin(), NOW))
+        query = self.answered(link, first, sizes, client.receive)
+        data = link.client.packet(plain_packet(query, NOW))
+        query = self.answered(link, data, sizes, client.receive)
+        assert client.candidate is not None
+        session = link.session(client.candidate)
+        data = link.client.packet(plain_packet(query, NOW))
+        data += b"".join(link.client.packet(session.encrypt(body, NOW)) for body in bodies)
+        for segment in cut(data, sizes):
+            link.feed(segment)
+        self.assertIsNone(client.receive(open_plain_packet(link.packets()[0])))
+        self.assertEqual([body_of(message) for message in link.messages], bodies)
+
+    def answered(self, link: Link, data: bytes, sizes: list[int], receive: Receive) -> bytes:
+        for segment in cut(data, sizes):
+            self.assertEqual(link.packets(), [])
+            link.feed(segment)
+        (packet,) = link.packets()
+        query = receive(open_plain_packet(packet))
+        assert query is not None
+        return query
+
+    @given(sampled_from(STYLES), cuts(), lists(payloads(), min_size=1, max_size=6))
+    def test_messages_of_two_keys(
+        self, style: Style, sizes: list[int], bodies: list[bytes]
+    ) -> None:
+        keys = [KEY, some_key(2)]
+        link = Link(style, keys)
+        sessions = [link.session(key) for key in keys]
+        sent = [(sessions[number % 2], body) for number, body in enumerate(bodies)]
+        data = b"".join(link.client.packet(who.encrypt(body, NOW)) for who, body in sent)
+        for segment in cut(data, sizes):
+            link.feed(segment)
+        self.assertEqual(
+            [(message.key, message.session_id, body_of(message)) for message in link.messages],
+            [(who.key, who.session_id, body) for who, body in sent],
+        )
+
+
+class OutTests(SynchronousTestCase):
+    def test_what_waits_is_counted_and_forgotten_once_taken(self) -> None:
+        link = Link(keys=[KEY])
+        session = link.session(KEY)
+        link.send(session.encrypt(Ping(1).pack(), NOW))
+        for _ in range(3):
+            link.connection.send_message(KEY, pack_message(1, session.session_id, 1, 0, bytes(64)))
+        waiting = link.connection.unsent_bytes
+        data = link.connection.data_to_send()
+        self.assertEqual(waiting, len(data))
+        self.assertGreater(waiting, 3 * 64)
+        self.assertEqual((link.connection.unsent_bytes, link.connection.data_to_send()), (0, b""))
