@@ -20,6 +20,10 @@ class MessageReceived(NamedTuple):
     payload: bytes
     quick_ack_token: int
 
+    def __repr__(self) -> str:
+        size = len(self.payload)
+        return f"<MessageReceived {self.key!r}, session {self.session_id}, {size} bytes>"
+
 
 class BindReceived(NamedTuple):
     """An unbound temporary key asks to be bound; ``message`` carries the request.
@@ -46,6 +50,9 @@ class ExchangeWorkWanted(NamedTuple):
 
     exchange: KeyExchange
     work: Callable[[], object]
+
+    def __repr__(self) -> str:
+        return f"<ExchangeWorkWanted {self.exchange!r}>"
 
 
 class ExchangeStoreWanted(NamedTuple):

@@ -41,6 +41,9 @@ class Answer(NamedTuple):
     body: bytes
     seq_no: int
 
+    def __repr__(self) -> str:
+        return f"<Answer of {len(self.body)} bytes>"
+
     def pack(self, salt: int, session_id: int, msg_id: int) -> bytes:
         """Build the plaintext to encrypt."""
         return pack_message(salt, session_id, msg_id, self.seq_no, self.body)

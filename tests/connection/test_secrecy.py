@@ -1,0 +1,97 @@
+"""No text that these classes make of themselves tells a secret."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.connection.events import ExchangeStoreWanted, ExchangeWorkWanted
+from gnetway.connection.unbound import judge_unbound
+from gnetway.errors import ProtocolError
+from gnetway.mtproto.message import pack_message
+from gnetway.tl.service_messages import Ping
+from gnetway.tl.unwrap import UnwrapLimits
+from tests.connection.link import NOW, Link, Secrets, make_pending
+from tests.connection.wrappers import bind_body, temp_key
+from tests.fakes import some_key
+from tests.handshake.server import full_text, make_client, told
+from tests.peer import ClientExchange, plain_packet
+from tests.strategies import SeededBytes
+
+KEY = some_key(1)
+
+
+class EventTests(SynchronousTestCase):
+    def test_messages(self) -> None:
+        key, body = temp_key(), SeededBytes(3)(64)
+        link = Link(keys=[KEY, key])
+        session = link.session(KEY)
+        session.salt = 0x1234_5678_9ABC
+        link.send(session.encrypt(body, NOW), quick_ack=True)
+        link.send(link.session(key).encrypt(bind_body(), NOW))
+        (message,), (bind,) = link.messages, link.binds
+        secrets = [KEY.secret, key.secret, body, body[:16], message.payload, bind.message.payload]
+        for event in (message, bind):
+            with self.subTest(event=type(event).__name__):
+                self.assertEqual(told(repr(event), secrets), [])
+                self.assertNotIn(str(session.salt), repr(event))
+                self.assertIn("AuthKey", repr(event))
+
+    def test_wants_of_an_exchange(self) -> None:
+        chance = SeededBytes(7)
+        secrets = Secrets(chance)
+        link = Link(setup=ConnectionSetup(make_pending(secrets, chance), chance))
+        client = make_client()
+        link.held = True
+        query: bytes | None = client.begin()
+        texts = []
+        while query is not None:
+            link.send(plain_packet(query, NOW))
+            while link.wanted:
+                event = link.wanted.pop()
+                assert isinstance(event, ExchangeWorkWanted | ExchangeStoreWanted)
+                texts.append(repr(event))
+                link.do(event)
+                link.pump()
+            query = None if client.key else client.receive(link.packets()[0][20:])
+        self.assertEqual(len(texts), 3)
+        for text in texts:
+            self.assertEqual(told(text, run_secrets(client, secrets)), [])
+
+
+class ErrorTests(SynchronousTestCase):
+    def test_no_error_tells_what_it_was_about(self) -> None:
+        client = make_client()
+        body = SeededBytes(4)(64)
+        session = Link().session(KEY)
+        sealed = session.encrypt(body, NOW)
+        short = session.seal(bytes(28) + (4).to_bytes(4, "little") + body)
+        for packet in (
+            sealed[:-16] + bytes(16),
+            sealed[:40],
+            short,
+            plain_packet(body, NOW),
+            plain_packet(client.begin(), NOW)[:-4],
+        ):
+            with self.subTest(packet=len(packet)):
+                with self.assertRaises(ProtocolError) as caught:
+                    Link(keys=[KEY]).send(packet)
+                text = full_text(caught.exception)
+                secrets = [KEY.secret, body, body[:16], client.nonce, packet[8:24]]
+                self.assertEqual(told(text, secrets), [])
+
+
+class VerdictTests(SynchronousTestCase):
+    def test_a_verdict_tells_no_payload(self) -> None:
+        ping_id = 0x1234_5678_9ABC_DEF0
+        payload = pack_message(0, 0, 400, 1, Ping(ping_id).pack())[16:] + bytes(12)
+        judged = judge_unbound(400, payload, UnwrapLimits())
+        secret = ping_id.to_bytes(8, "little")
+        self.assertEqual(told(repr(judged), [secret]), [])
+        self.assertEqual(told(repr(judged.answers), [secret]), [])
+
+
+def run_secrets(client: ClientExchange, secrets: Secrets) -> list[bytes]:
+    """What the run made; see ``secrets_of`` for the same over an exchange alone."""
+    assert client.key is not None
+    found = [client.nonce, client.new_nonce, client.server_nonce, *client.aes()]
+    found += [secret.g_a for secret in secrets.taken]
+    return [*found, client.exponent.to_bytes(64, "big"), client.key.secret, client.key.aux_hash]
