@@ -32,7 +32,7 @@ from gnetway.handshake.nonces import (
     temporary_aes,
 )
 from gnetway.handshake.phases import OVER, Phase, Step, next_phase
-from gnetway.handshake.sealed import make_key, open_client_dh, open_inner, seal_server_dh
+from gnetway.handshake.sealed import Opened, make_key, open_client_dh, open_inner, seal_server_dh
 from gnetway.tl.key_exchange import (
     DHGenFail,
     DHGenOk,
@@ -85,6 +85,7 @@ class ExchangeSetup:
 class KeyExchange:
     """One run, from req_pq to dh_gen_ok.
 
+    ``secret_source`` and ``random_bytes`` are called by the work as well, so in its thread.
     ``nonce`` is empty until the first query, ``started_at`` (Unix seconds) is that query's time.
     Every :class:`HandshakeError` that a method raises ends the run, and is raised again, as
     :class:`~gnetway.handshake.checks.WrongStep`, for whatever the client sends to it later. A
@@ -203,8 +204,16 @@ class KeyExchange:
         checks.check_factors(query.p, query.q, self._pq)
         key = checks.check_fingerprint(query.fingerprint, self._setup.rsa_keys)
         checks.check_rsa_block_size(query.encrypted_data)
-        legacy = self._setup.allow_legacy
-        self._want_work(partial(open_inner, key, query.encrypted_data, self._random_bytes, legacy))
+        self._want_work(
+            partial(
+                open_inner,
+                key,
+                query.encrypted_data,
+                self._setup.allow_legacy,
+                self._secret_source,
+                self._random_bytes,
+            )
+        )
 
     def _take_client_dh(self, query: SetClientDHParams) -> None:
         self.phase = next_phase(self.phase, Step.SET_CLIENT_DH)
@@ -226,8 +235,8 @@ class KeyExchange:
         if self.phase is Phase.DEAD:
             return
         try:
-            if isinstance(result, PQInnerData):
-                self._inner_opened(result)
+            if isinstance(result, Opened):
+                self._inner_opened(*result)
             else:
                 assert isinstance(result, AuthKey)
                 self._key_made(result)
@@ -260,7 +269,8 @@ class KeyExchange:
         self._reply(DHGenOk(*self._nonces, self._hash(OK_NUMBER, key)).pack())
         self._wipe()
 
-    def _inner_opened(self, inner: PQInnerData) -> None:
+    def _inner_opened(self, inner: PQInnerData, secret: DHSecret) -> None:
+        self._secret = secret
         self.phase = next_phase(self.phase, Step.INNER_DATA_OPENED)
         checks.check_inner_factors(inner.pq, inner.p, inner.q, self._pq)
         checks.check_inner_nonces((inner.nonce, inner.server_nonce), self._nonces)
@@ -272,9 +282,8 @@ class KeyExchange:
         self._kind = _kind(inner)
         self._new_nonce = inner.new_nonce
         self._aes = temporary_aes(inner.new_nonce, self.server_nonce)
-        self._secret = self._secret_source()
         dh_data = ServerDHInnerData(
-            *self._nonces, GENERATOR, DH_PRIME_BYTES, self._secret.g_a, int(self._now)
+            *self._nonces, GENERATOR, DH_PRIME_BYTES, secret.g_a, int(self._now)
         )
         sealed = seal_server_dh(dh_data, self._aes, self._random_bytes)
         self._reply(ServerDHParamsOk(*self._nonces, sealed).pack())

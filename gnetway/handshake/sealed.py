@@ -5,11 +5,13 @@
     by the same key, from it:          SHA1, client_DH_inner_data, 0 to 15 random bytes
 
 What takes about a millisecond (:func:`open_inner`, :func:`make_key`) touches nothing but its
-arguments, so that it may run in a thread.
+arguments, so that it may run in a thread; two of these are sources of chance and of secrets,
+which must bear that.
 """
 
 from collections.abc import Callable
 from hashlib import sha1
+from typing import NamedTuple
 
 from gnetway.crypto.aes import BLOCK_BYTES, ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
@@ -33,16 +35,33 @@ from gnetway.tl.key_exchange import (
 )
 
 
+class Opened(NamedTuple):
+    """What came out of the RSA block, and the secret that will meet the client's."""
+
+    inner: PQInnerData
+    secret: DHSecret
+
+    def __repr__(self) -> str:
+        return "<Opened>"
+
+
 def open_inner(
-    key: RsaKey, encrypted: bytes, random_bytes: Callable[[int], bytes], allow_legacy: bool
-) -> PQInnerData:
-    """Open the RSA block of 256 bytes: work for a thread.
+    key: RsaKey,
+    encrypted: bytes,
+    allow_legacy: bool,
+    secret_source: Callable[[], DHSecret],
+    random_bytes: Callable[[int], bytes],
+) -> Opened:
+    """Open the RSA block of 256 bytes, and get a secret for it: work for a thread.
+
+    A source that has no secret at hand makes one, which takes as long again.
 
     :raises RsaOpenError: the block is not for this key, or not padded in an allowed way.
     :raises RsaFault: this machine miscalculated.
     """
     block = key.open(encrypted, random_bytes)
-    return open_inner_data(block, parse_pq_inner_data, allow_legacy=allow_legacy)
+    inner = open_inner_data(block, parse_pq_inner_data, allow_legacy=allow_legacy)
+    return Opened(inner, secret_source())
 
 
 def make_key(secret: DHSecret, g_b: bytes, kind: KeyKind, expires_at: int) -> AuthKey:
