@@ -1,0 +1,217 @@
+"""The table of open runs: routing, bounds, expiry."""
+
+from hypothesis import given
+from hypothesis.strategies import integers, lists
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.errors import TransportErrorCode
+from gnetway.handshake.checks import BadQuery, WrongStep
+from gnetway.handshake.exchange import KeyExchange
+from gnetway.handshake.pending import (
+    SURE_SECONDS,
+    PendingExchanges,
+    TooManyExchanges,
+    UnknownExchange,
+)
+from gnetway.tl.key_exchange import ReqPq, SetClientDHParams
+from tests.handshake.server import NOW, Server, make_client
+from tests.peer import Wish
+
+
+class Table:
+    """A table with the server that stands behind each of its runs."""
+
+    def __init__(self, max_exchanges: int = 3) -> None:
+        self.begun: list[tuple[ReqPq, float]] = []
+        self.servers: dict[KeyExchange, Server] = {}
+        self.pending = PendingExchanges(max_exchanges, 600, self.make)
+
+    def make(self, query: ReqPq, now: float) -> KeyExchange:
+        self.begun.append((query, now))
+        server = Server(seed=100 + len(self.begun))
+        self.servers[server.exchange] = server
+        return server.exchange
+
+    def ask(self, body: bytes, now: float = NOW) -> bytes:
+        return self.servers[self.pending.route(body, now)].ask(body, now) or b""
+
+
+def req_pq(number: int) -> bytes:
+    return ReqPq(number.to_bytes(16, "big"), multi=True).pack()
+
+
+class RouteTests(SynchronousTestCase):
+    def test_a_run_over_the_table(self) -> None:
+        """Each query may come on another link: nothing but its nonces leads to the run."""
+        table, clients = Table(), [make_client(1), make_client(2, Wish(multi=False))]
+        queries: list[bytes | None] = [client.begin() for client in clients]
+        for _ in range(3):
+            queries = [
+                client.receive(table.ask(query or b""))
+                for client, query in zip(clients, queries, strict=True)
+            ]
+        self.assertEqual(queries, [None, None])
+        self.assertEqual([now for _, now in table.begun], [NOW, NOW])
+        self.assertEqual(len(table.pending), 2)
+
+    def test_the_last_answer_can_be_asked_for_again(self) -> None:
+        table, client = Table(), make_client()
+        query = client.begin()
+        for _ in range(2):
+            query = client.receive(table.ask(query)) or b""
+        answer = table.ask(query)
+        self.assertEqual(table.ask(query, NOW + 600), answer)
+
+    def test_repeated_req_pq_gets_the_same_answer(self) -> None:
+        table = Table()
+        answer = table.ask(req_pq(1))
+        self.assertEqual(table.ask(req_pq(1) + b"padding", NOW + 1), answer)
+        self.assertEqual(len(table.pending), 1)
+
+    def test_the_other_req_pq_with_the_same_nonce_begins_anew(self) -> None:
+        table = Table()
+        answer = table.ask(req_pq(1))
+        other = ReqPq((1).to_bytes(16, "big"), multi=False).pack()
+        self.assertNotEqual(table.ask(other)[20:36], answer[20:36])
+        self.assertEqual(len(table.pending), 2)
+
+    def test_req_pq_in_any_later_phase_begins_anew(self) -> None:
+        """The older run goes on beside it."""
+        for steps in (1, 2):
+            table, client = Table(), make_client()
+            query = client.begin()
+            for _ in range(steps):
+                query = client.receive(table.ask(query)) or b""
+            answer = table.ask(query)
+            self.assertNotEqual(table.ask(client.begin())[20:36], client.server_nonce)
+            self.assertEqual(len(table.begun), 2)
+            self.assertEqual(table.ask(query), answer)
+
+    def test_the_new_run_with_an_old_nonce_is_the_one_repeated(self) -> None:
+        table, client = Table(), make_client()
+        table.ask(client.receive(table.ask(client.begin())) or b"")
+        answer = table.ask(client.begin())
+        self.assertEqual(table.ask(client.begin()), answer)
+        self.assertEqual(len(table.begun), 2)
+
+    def test_unknown_nonces(self) -> None:
+        table, client = Table(), make_client()
+        query = client.receive(table.ask(client.begin())) or b""
+        for place in (4, 20):
+            other = query[:place] + bytes(16) + query[place + 16 :]
+            error = self.assertRaises(UnknownExchange, table.pending.route, other, NOW)
+            self.assertIs(error.transport_error, TransportErrorCode.KEY_UNKNOWN)
+        self.assertIs(table.pending.route(query, NOW), table.pending.route(query, NOW))
+
+    def test_a_dead_run_stays_dead(self) -> None:
+        """Every later query of it is refused as well."""
+        table, client = Table(), make_client()
+        query = client.receive(table.ask(client.begin())) or b""
+        wrong = SetClientDHParams(client.nonce, client.server_nonce, b"").pack()
+        for body in (wrong, query, wrong, query):
+            error = self.assertRaises(WrongStep, table.ask, body)
+            self.assertIs(error.transport_error, TransportErrorCode.KEY_UNKNOWN)
+
+    def test_req_pq_after_a_dead_run_begins_anew(self) -> None:
+        table, client = Table(), make_client()
+        answer = table.ask(client.begin())
+        wrong = SetClientDHParams(client.nonce, answer[20:36], b"").pack()
+        self.assertRaises(WrongStep, table.ask, wrong)
+        self.assertNotEqual(table.ask(client.begin()), answer)
+
+    def test_no_query(self) -> None:
+        table = Table()
+        for body in (b"", b"\0" * 20, req_pq(1)[:19]):
+            error = self.assertRaises(BadQuery, table.pending.route, body, NOW)
+            self.assertIs(error.transport_error, TransportErrorCode.KEY_UNKNOWN)
+        self.assertEqual(table.begun, [])
+
+
+class BoundTests(SynchronousTestCase):
+    def test_a_full_table_takes_no_more(self) -> None:
+        table = Table(3)
+        for number in range(3):
+            table.ask(req_pq(number))
+        error = self.assertRaises(TooManyExchanges, table.pending.route, req_pq(3), NOW)
+        self.assertIs(error.transport_error, TransportErrorCode.FLOOD)
+        self.assertEqual(len(table.begun), 3)
+
+    def test_a_full_table_still_serves_those_in_it(self) -> None:
+        table, client = Table(1), make_client()
+        query: bytes | None = client.begin()
+        while query is not None:
+            query = client.receive(table.ask(query))
+        self.assertIsNotNone(client.key)
+
+    def test_the_oldest_gives_way_after_its_time(self) -> None:
+        table = Table(3)
+        for number in range(3):
+            table.ask(req_pq(number), NOW + number)
+        late = NOW + SURE_SECONDS
+        self.assertRaises(TooManyExchanges, table.pending.route, req_pq(3), late)
+        table.ask(req_pq(3), late + 0.5)
+        self.assertRaises(TooManyExchanges, table.pending.route, req_pq(4), late + 0.6)
+        for number in (1, 2, 3):
+            table.ask(req_pq(number), late + 0.7)
+        self.assertEqual(len(table.begun), 4)
+
+    def test_expired_runs_leave_first_and_all_at_once(self) -> None:
+        table = Table(3)
+        for number, begun_at in enumerate((0, 1, 500)):
+            table.ask(req_pq(number), NOW + begun_at)
+        table.ask(req_pq(3), NOW + 700)
+        self.assertEqual(len(table.pending), 2)
+
+    def test_no_room_at_all(self) -> None:
+        table = Table(0)
+        self.assertRaises(TooManyExchanges, table.pending.route, req_pq(1), NOW)
+
+    @given(gaps=lists(integers(0, 400), max_size=30))
+    def test_bounded_whatever_comes(self, gaps: list[int]) -> None:
+        table, now = Table(3), NOW
+        for number, gap in enumerate(gaps):
+            now += gap
+            try:
+                table.ask(req_pq(number), now)
+            except TooManyExchanges:
+                self.assertEqual(len(table.pending), 3)
+            self.assertLessEqual(len(table.pending), 3)
+        left = len(table.pending)
+        self.assertEqual(table.pending.expire(now + 601), left)
+        self.assertEqual(len(table.pending), 0)
+
+
+class ExpiryTests(SynchronousTestCase):
+    def test_expire(self) -> None:
+        table = Table(3)
+        for number in range(3):
+            table.ask(req_pq(number), NOW + number)
+        self.assertEqual(table.pending.expire(NOW + 600), 0)
+        self.assertEqual(table.pending.expire(NOW + 601.5), 2)
+        self.assertEqual(table.pending.expire(NOW + 601.5), 0)
+        self.assertEqual(len(table.pending), 1)
+
+    def test_an_expired_run_is_unknown(self) -> None:
+        table, client = Table(), make_client()
+        query = client.receive(table.ask(client.begin())) or b""
+        table.pending.expire(NOW + 601)
+        self.assertRaises(UnknownExchange, table.pending.route, query, NOW + 601)
+        self.assertNotEqual(table.ask(client.begin(), NOW + 601), b"")
+        self.assertEqual(len(table.begun), 2)
+
+    def test_an_older_run_takes_the_newer_one_not_along(self) -> None:
+        """Two runs with one nonce: the second is still repeated once the first is gone."""
+        table, client = Table(), make_client()
+        table.ask(client.receive(table.ask(client.begin())) or b"")
+        answer = table.ask(client.begin(), NOW + 300)
+        self.assertEqual(table.pending.expire(NOW + 601), 1)
+        self.assertEqual(table.ask(client.begin(), NOW + 601), answer)
+
+    def test_drop(self) -> None:
+        table = Table()
+        table.ask(req_pq(1))
+        exchange = table.pending.route(req_pq(1), NOW)
+        table.pending.drop(exchange)
+        table.pending.drop(exchange)
+        self.assertEqual(len(table.pending), 0)
+        self.assertIsNot(table.pending.route(req_pq(1), NOW), exchange)
