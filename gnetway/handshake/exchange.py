@@ -20,7 +20,7 @@ from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, DHSecret
 from gnetway.crypto.pq import PQ
 from gnetway.crypto.rsa import RsaKey
-from gnetway.errors import HandshakeError, TLError
+from gnetway.errors import HandshakeError, ProtocolError, TLError
 from gnetway.handshake import checks
 from gnetway.handshake.events import ExchangeEvent, Reply, StoreWanted, WorkWanted
 from gnetway.handshake.nonces import (
@@ -247,13 +247,13 @@ class KeyExchange:
     def work_failed(self, error: Exception) -> None:
         """Answer WorkWanted with what the work raised.
 
-        :raises HandshakeError: always, on a run that still lives: ``error`` itself or, where the
-            fault is ours, WorkFailed.
+        :raises ProtocolError: always, on a run that still lives: ``error`` itself where it is one
+            (a failed check, or no room for the work), else WorkFailed: the fault is ours.
         """
         if self.phase is Phase.DEAD:
             return
         self._die()
-        if isinstance(error, HandshakeError):
+        if isinstance(error, ProtocolError):
             raise error
         raise checks.WorkFailed("a step of the key exchange failed on our side") from error
 

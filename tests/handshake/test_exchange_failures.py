@@ -6,6 +6,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaFault, RsaOpenError
 from gnetway.errors import HandshakeError
 from gnetway.handshake import checks
+from gnetway.handshake.pending import TooManyExchanges
 from gnetway.handshake.phases import Phase
 from gnetway.tl.key_exchange import (
     DHGenFail,
@@ -106,12 +107,14 @@ class FailedWorkTests(SynchronousTestCase):
         self.assertIs(error.__cause__, fault)
         self.assertIs(server.exchange.phase, Phase.DEAD)
 
-    def test_a_failed_check_is_raised_as_it_is(self) -> None:
-        client, server = make_client(), Server()
-        server.exchange.receive(until_dh_params(client, server), NOW)
-        fault = RsaOpenError("another key")
-        error = self.assertRaises(RsaOpenError, server.exchange.work_failed, fault)
-        self.assertIs(error, fault)
+    def test_an_error_of_the_protocol_is_raised_as_it_is(self) -> None:
+        """A failed check, or whoever does the work having no room for it."""
+        for fault in (RsaOpenError("another key"), TooManyExchanges("no thread is free")):
+            client, server = make_client(), Server()
+            server.exchange.receive(until_dh_params(client, server), NOW)
+            error = self.assertRaises(type(fault), server.exchange.work_failed, fault)
+            self.assertIs(error, fault)
+            self.assertTrue(server.exchange.done)
 
     def test_results_that_come_too_late_are_ignored(self) -> None:
         """A wrong query ends the run while a thread works for it."""
