@@ -1,0 +1,1 @@
+"""Calling and serving gRPC behind one seam, whatever carries it."""
