@@ -1,0 +1,32 @@
+"""The carrier that is there first: Google's grpcio, with threads beside the reactor."""
+
+from zope.interface import implementer
+
+from gnetway.rpc.calls import (
+    IRpcCarrier,
+    IRpcClient,
+    IRpcReactor,
+    IRpcServer,
+    RpcHandlers,
+    RpcOptions,
+)
+from gnetway.rpc.grpcio_client import GrpcioClient
+from gnetway.rpc.grpcio_server import GrpcioServer
+
+
+@implementer(IRpcCarrier)
+class GrpcioCarrier:
+    """IRpcCarrier by grpcio."""
+
+    name = "grpcio"
+
+    def __init__(self, reactor: IRpcReactor) -> None:
+        self._reactor = reactor
+
+    def client(self, peer: str, options: RpcOptions) -> IRpcClient:
+        """See IRpcCarrier."""
+        return GrpcioClient(self._reactor, peer, options)
+
+    def server(self, address: str, handlers: RpcHandlers, options: RpcOptions) -> IRpcServer:
+        """See IRpcCarrier."""
+        return GrpcioServer(self._reactor, address, handlers, options)

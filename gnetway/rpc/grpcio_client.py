@@ -1,0 +1,110 @@
+"""Calling by grpcio.
+
+A unary call is a grpcio future whose end is posted to the reactor; nothing waits for it. A stream
+has two threads, grpcio's that iterates the outbox and ours that reads. Both were measured against
+grpcio's asyncio half in a thread of its own: that costs as much or more in a bridge.
+"""
+
+import re
+from threading import Thread, current_thread
+from typing import Any, Final
+
+import grpc
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface import implementer
+
+from gnetway.rpc.bridge import Batch, OneEnd, run_in_thread
+from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.grpcio_options import channel_arguments, channel_credentials
+from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.threaded_stream import ThreadedStream
+
+#: How grpcio wraps the text of a status whose number it does not know.
+_FOREIGN_STATUS: Final = re.compile(r'Server sent unknown code .*? and details "(.*)"', re.DOTALL)
+
+
+def status_of(call: Any) -> RpcStatus:
+    """Return the status that a grpcio call has ended with."""
+    details = call.details() or ""
+    foreign = _FOREIGN_STATUS.fullmatch(details)
+    return RpcStatus(call.code().value[0], foreign[1] if foreign is not None else details)
+
+
+@implementer(IRpcClient)
+class GrpcioClient:
+    """IRpcClient over one grpcio channel."""
+
+    def __init__(self, reactor: IReactorFromThreads, peer: str, options: RpcOptions) -> None:
+        self.peer = peer
+        self._options = options
+        self._batch = Batch(reactor)
+        arguments = channel_arguments(options)
+        self._channel: Any = (
+            grpc.insecure_channel(peer, options=arguments)
+            if options.tls is None
+            else grpc.secure_channel(peer, channel_credentials(options.tls), options=arguments)
+        )
+        self._unary_methods: dict[str, Any] = {}
+        self._in_flight = 0
+        self._readers: set[Thread] = set()
+        self._end = OneEnd(lambda: run_in_thread(reactor, f"rpc-close-{peer}", self._shut))
+
+    def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
+        """See IRpcClient."""
+        if self._end.asked:
+            return fail(RpcStatus(StatusCode.CANCELLED, "the client is closed"))
+        if self._in_flight >= self._options.max_calls:
+            return fail(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls in flight"))
+        call_method = self._unary_methods.get(method)
+        if call_method is None:
+            call_method = self._unary_methods[method] = self._channel.unary_unary(method)
+        call = call_method.future(request, timeout=timeout_seconds)
+        self._in_flight += 1
+        answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
+        call.add_done_callback(lambda call: self._batch.post(self._answered, answer, call))
+        return answer
+
+    def _answered(self, answer: Deferred[bytes], call: Any) -> None:
+        self._in_flight -= 1
+        if answer.called:
+            return  # it was cancelled
+        if call.code() is grpc.StatusCode.OK:
+            answer.callback(call.result())
+        else:
+            answer.errback(status_of(call))
+
+    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+        """See IRpcClient."""
+        call: Any = None
+        stream = ThreadedStream(self._batch, self._options, lambda _: call.cancel())
+        stream.listen(listener)
+        if self._end.asked:
+            stream.thread_ended(RpcStatus(StatusCode.CANCELLED, "the client is closed"))
+            return stream
+        call = self._channel.stream_stream(method)(stream.outbox)
+        reader = Thread(
+            target=self._read, args=(stream, call), name=f"rpc-read-{self.peer}", daemon=True
+        )
+        self._readers.add(reader)
+        reader.start()
+        return stream
+
+    def _read(self, stream: ThreadedStream, call: Any) -> None:
+        error: RpcStatus | None = None
+        try:
+            for message in call:
+                stream.thread_received(message)
+        except grpc.RpcError:
+            error = status_of(call)
+        stream.thread_ended(error)
+        self._readers.discard(current_thread())
+
+    def close(self) -> Deferred[None]:
+        """See IRpcClient."""
+        return self._end.ask()
+
+    def _shut(self) -> None:
+        self._channel.close()  # waits for its calls, so not in the reactor
+        for reader in list(self._readers):
+            reader.join()
