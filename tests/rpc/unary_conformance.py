@@ -1,0 +1,262 @@
+"""Unary calls, as every carrier has to carry them."""
+
+from typing import cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+from zope.interface.verify import verifyObject
+
+from gnetway.rpc.calls import IRpcClient, IRpcServer, RpcOptions
+from gnetway.rpc.status import (
+    ListenFailed,
+    RpcStatus,
+    StatusCode,
+    is_key_unregistered,
+    redirect_target,
+)
+from tests.rpc.conformance import (
+    BIG,
+    CRASH,
+    ECHO,
+    FAIL,
+    LATER,
+    MIB,
+    NEVER,
+    WHO,
+    CarrierCase,
+    reactor,
+    tcp,
+)
+from tests.rpc.peers import StatusFactory
+
+
+class UnaryConformance(CarrierCase):
+    async def test_providers(self) -> None:
+        server, peer = await self.serve()
+        client = self.call(peer)
+        self.assertTrue(verifyObject(IRpcServer, server))
+        self.assertTrue(verifyObject(IRpcClient, client))
+        self.assertEqual(client.peer, peer)
+
+    async def test_reply(self) -> None:
+        client = await self.pair()
+        self.assertEqual(await client.unary(ECHO, b"question", 5), b"question")
+
+    async def test_empty_messages(self) -> None:
+        client = await self.pair()
+        self.assertEqual(await client.unary(ECHO, b"", 5), b"")
+
+    async def test_large_messages(self) -> None:
+        client = await self.pair()
+        request = bytes(range(256)) * (5 * MIB // 256)
+        self.assertEqual(await client.unary(ECHO, request, 10), request)
+
+    async def test_handler_that_takes_its_time(self) -> None:
+        client = await self.pair()
+        self.assertEqual(await client.unary(LATER, b"late", 5), b"late")
+
+    async def test_handler_knows_the_caller(self) -> None:
+        client = await self.pair()
+        await client.unary(WHO, b"", 5)
+        self.assertIn("127.0.0.1", self.peers[0].address)
+
+    async def test_status_of_a_handler(self) -> None:
+        client = await self.pair()
+        for code in range(1, 17):
+            status = await self.status_of(client.unary(FAIL, b"%d no \xc3\xa4pples" % code, 5))
+            self.assertEqual((status.code, status.details), (code, "no äpples"))
+
+    async def test_status_numbers_of_the_session_service_keep_their_text(self) -> None:
+        client = await self.pair()
+        unknown = await self.status_of(client.unary(FAIL, b"401 AUTH_KEY_UNREGISTERED", 5))
+        self.assertTrue(is_key_unregistered(unknown))
+        moved = await self.status_of(client.unary(FAIL, b"700 REDIRECT_TO_node:1", 5))
+        self.assertEqual(redirect_target(moved), "node:1")
+
+    async def test_foreign_status_numbers_keep_their_text(self) -> None:
+        """So does what a peer sends whose library lets such numbers through."""
+        for code, details in ((401, "AUTH_KEY_UNREGISTERED"), (700, "REDIRECT_TO_10.0.0.2:1")):
+            port = tcp.listenTCP(0, StatusFactory(code, details), interface="127.0.0.1")
+            self.addCleanup(port.stopListening)
+            address = cast("IPv4Address", port.getHost())
+            client = self.call(f"127.0.0.1:{address.port}")
+            status = await self.status_of(client.unary(ECHO, b"", 5))
+            self.assertIn(status.code, (code, StatusCode.UNKNOWN))
+            self.assertEqual(status.details, details)
+            await client.close()
+
+    async def test_handler_that_fails_tells_nothing(self) -> None:
+        client = await self.pair()
+        status = await self.status_of(client.unary(CRASH, b"", 5))
+        self.assertEqual(status.code, StatusCode.INTERNAL)
+        self.assertNotIn("secret", status.details)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(await client.unary(ECHO, b"goes on", 5), b"goes on")
+
+    async def test_unknown_method(self) -> None:
+        client = await self.pair()
+        status = await self.status_of(client.unary("/test.Service/absent", b"", 5))
+        self.assertEqual(status.code, StatusCode.UNIMPLEMENTED)
+
+    async def test_deadline(self) -> None:
+        """The caller hears of it, and so does the handler."""
+        client = await self.pair()
+        before = reactor.seconds()
+        status = await self.status_of(client.unary(NEVER, b"", 0.2))
+        self.assertEqual(status.code, StatusCode.DEADLINE_EXCEEDED)
+        self.assertGreaterEqual(reactor.seconds() - before, 0.15)
+        await self.until(lambda: self.cancelled == 1)
+
+    async def test_cancelling(self) -> None:
+        """The caller hears of it, and so does the handler."""
+        client = await self.pair()
+        answer = client.unary(NEVER, b"", 30)
+        await self.until(lambda: len(self.never) == 1)
+        answer.cancel()
+        await self.assertFailure(answer, CancelledError)
+        await self.until(lambda: self.cancelled == 1)
+        self.assertEqual(await client.unary(ECHO, b"goes on", 5), b"goes on")
+
+    async def test_calls_given_up_let_others_through(self) -> None:
+        """More of them than the server has threads."""
+        client = await self.pair()
+        for _ in range(4):
+            await self.status_of(client.unary(NEVER, b"", 0.1))
+        self.assertEqual(await client.unary(ECHO, b"still served", 5), b"still served")
+
+    async def test_request_over_the_bound(self) -> None:
+        client = await self.pair(RpcOptions(max_message_bytes=MIB))
+        self.assertEqual(len(await client.unary(ECHO, bytes(MIB), 5)), MIB)
+        status = await self.status_of(client.unary(ECHO, bytes(MIB + 1), 5))
+        self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
+        self.assertEqual(await client.unary(ECHO, b"goes on", 5), b"goes on")
+
+    async def test_request_over_the_bound_of_the_server(self) -> None:
+        _, peer = await self.serve(RpcOptions(max_message_bytes=MIB))
+        status = await self.status_of(self.call(peer).unary(ECHO, bytes(MIB + 1), 5))
+        self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
+
+    async def test_reply_over_the_bound_of_the_client(self) -> None:
+        _, peer = await self.serve()
+        client = self.call(peer, RpcOptions(max_message_bytes=MIB))
+        status = await self.status_of(client.unary(BIG, b"%d" % (MIB + 1), 5))
+        self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
+
+    async def test_many_at_once(self) -> None:
+        client = await self.pair()
+        requests = [b"%d" % number for number in range(1000)]
+        answers = [client.unary(ECHO, request, 20) for request in requests]
+        self.assertEqual(await self.all_of(answers), requests)
+
+    async def test_bound_of_calls_in_flight(self) -> None:
+        _, peer = await self.serve()
+        client = self.call(peer, RpcOptions(max_calls=2))
+        held = [client.unary(NEVER, b"", 30) for _ in range(2)]
+        status = await self.status_of(client.unary(ECHO, b"", 5))
+        self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
+        await self.until(lambda: len(self.never) == 2)
+        for waiting in self.never:
+            waiting.callback(b"done")
+        self.assertEqual(await self.all_of(held), [b"done", b"done"])
+        self.assertEqual(await client.unary(ECHO, b"room again", 5), b"room again")
+
+    async def test_bound_of_calls_served(self) -> None:
+        """Calls over it are refused, not heaped up."""
+        _, peer = await self.serve(RpcOptions(threads=1, max_calls=2, max_streams=1))
+        client = self.call(peer)
+        refused: list[RpcStatus] = []
+
+        def failed(failure: Failure) -> None:
+            refused.append(cast("RpcStatus", failure.value))
+
+        for _ in range(6):
+            client.unary(NEVER, b"", 30).addErrback(failed)
+        await self.until(lambda: len(refused) >= 3)
+        status = await self.status_of(client.unary(ECHO, b"", 5))
+        codes = {refusal.code for refusal in [*refused, status]}
+        self.assertEqual(codes, {StatusCode.RESOURCE_EXHAUSTED})
+
+    async def test_peer_down(self) -> None:
+        server, peer = await self.serve()
+        await server.stop(0)
+        status = await self.status_of(self.call(peer).unary(ECHO, b"", 5))
+        self.assertEqual(status.code, StatusCode.UNAVAILABLE)
+
+    async def test_peer_restarts(self) -> None:
+        """The same client finds it again."""
+        server, peer = await self.serve()
+        client = self.call(peer)
+        self.assertEqual(await client.unary(ECHO, b"before", 5), b"before")
+        await server.stop(0)
+        await self.status_of(client.unary(ECHO, b"down", 5))
+        await self.serve(port=int(peer.rsplit(":", 1)[1]))
+        answers: list[bytes] = []
+
+        def again(_: object = None) -> None:
+            client.unary(ECHO, b"after", 5).addCallbacks(
+                answers.append, lambda _: reactor.callLater(0.05, again)
+            )
+
+        again()
+        await self.until(lambda: answers == [b"after"])
+
+    async def test_peer_stops_in_the_middle_of_a_call(self) -> None:
+        server, peer = await self.serve()
+        answer = self.call(peer).unary(NEVER, b"", 30)
+        await self.until(lambda: len(self.never) == 1)
+        await server.stop(0)
+        status = await self.status_of(answer)
+        self.assertIn(status.code, (StatusCode.UNAVAILABLE, StatusCode.CANCELLED))
+        self.assertEqual(self.cancelled, 1)
+
+    async def test_stop_with_grace_lets_calls_end(self) -> None:
+        server, peer = await self.serve()
+        answer = self.call(peer).unary(NEVER, b"", 30)
+        await self.until(lambda: len(self.never) == 1)
+        stopped = server.stop(20)
+        reactor.callLater(0.05, self.never[0].callback, b"in time")
+        self.assertEqual(await answer, b"in time")
+        await stopped
+
+    async def test_closing_ends_what_is_open(self) -> None:
+        client = await self.pair()
+        answer = client.unary(NEVER, b"", 30)
+        failed = self.status_of(answer)
+        await client.close()
+        self.assertEqual((await failed).code, StatusCode.CANCELLED)
+
+    async def test_closed_client(self) -> None:
+        client = await self.pair()
+        first, second = client.close(), client.close()
+        await first
+        await second
+        await client.close()
+        status = await self.status_of(client.unary(ECHO, b"", 5))
+        self.assertEqual(status.code, StatusCode.CANCELLED)
+
+    async def test_stopping_twice_and_without_a_start(self) -> None:
+        server, _ = await self.serve()
+        first, second = server.stop(0), server.stop(0)
+        await first
+        await second
+        await self.carrier.server("127.0.0.1:0", self.handlers(), RpcOptions()).stop(0)
+
+    async def test_stopping_while_it_starts(self) -> None:
+        """Whichever comes first, nothing listens afterwards."""
+        server = self.carrier.server("127.0.0.1:0", self.handlers(), RpcOptions())
+        started = server.start()
+        await server.stop(0)
+        try:
+            port = await started
+        except ListenFailed:
+            return
+        status = await self.status_of(self.call(f"127.0.0.1:{port}").unary(ECHO, b"", 5))
+        self.assertEqual(status.code, StatusCode.UNAVAILABLE)
+
+    async def test_address_in_use(self) -> None:
+        _, peer = await self.serve()
+        server = self.carrier.server(peer, self.handlers(), RpcOptions())
+        error = await self.assertFailure(server.start(), ListenFailed)
+        self.assertIn(peer, str(error))
+        await server.stop(0)
