@@ -4,9 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaFault, RsaOpenError
-from gnetway.errors import HandshakeError
+from gnetway.errors import HandshakeError, ProtocolError
 from gnetway.handshake import checks
-from gnetway.handshake.pending import TooManyExchanges
 from gnetway.handshake.phases import Phase
 from gnetway.tl.key_exchange import (
     DHGenFail,
@@ -23,6 +22,10 @@ from tests.handshake.server import (
     until_dh_params,
 )
 from tests.peer import KeyGivenUp
+
+
+class NoRoom(ProtocolError):
+    """What the shell says when too much work waits."""
 
 
 class RefusedKeyTests(SynchronousTestCase):
@@ -109,7 +112,7 @@ class FailedWorkTests(SynchronousTestCase):
 
     def test_an_error_of_the_protocol_is_raised_as_it_is(self) -> None:
         """A failed check, or whoever does the work having no room for it."""
-        for fault in (RsaOpenError("another key"), TooManyExchanges("no thread is free")):
+        for fault in (RsaOpenError("another key"), NoRoom("no thread is free")):
             client, server = make_client(), Server()
             server.exchange.receive(until_dh_params(client, server), NOW)
             error = self.assertRaises(type(fault), server.exchange.work_failed, fault)
