@@ -32,8 +32,9 @@ from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
 
 _LIMITS: Final = UnwrapLimits()
 
-#: A plain number: looking an enum's member up costs as much as two comparisons.
+#: Plain numbers: looking an enum's member up costs as much as two comparisons.
 _MSG_CONTAINER: Final = int(Constructor.MSG_CONTAINER)
+_MSGS_ACK: Final = int(Constructor.MSGS_ACK)
 
 #: msg_id, seq_no, length, and the constructor of the body; with an empty body that is padding.
 _HEAD: Final = Struct("<qiiI")
@@ -156,6 +157,9 @@ class ClientSession:
         if not self._greeted:
             self._greet(msg_id, now)
         if seq_no & 1:
+            if constructor == _MSGS_ACK:
+                self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_EVEN, now)
+                return
             self.out.acks[msg_id] = None
         service = SERVICES.get(constructor)
         try:

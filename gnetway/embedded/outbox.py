@@ -50,6 +50,7 @@ class Outbox:
         self._salts = salts
         self._msg_ids = MessageIdSource()
         self._content_count = 0
+        #: The msg_id said last, 0 once it was taken.
         self._newest = 0
         self._out: list[ContainedMessage] = []
         self._taken: list[ContainedMessage] = []
@@ -90,13 +91,13 @@ class Outbox:
             return b""
         salt = self._salts.current(now)
         if len(out) == 1 and out[0].msg_id == self._newest:
-            self._taken, self._out = out, []
+            self._taken, self._out, self._newest = out, [], 0
             msg_id, seq_no, body = out[0]
             return pack_message(salt, self._session_id, msg_id, seq_no, body)
         self._taken = self._split_off()
         container = pack_container(self._taken)
         # A message said again has an old msg_id, which a client takes only inside of a container.
-        msg_id = self._newest = self._msg_ids.next_id(now, response=False)
+        msg_id = self._msg_ids.next_id(now, response=False)
         return pack_message(salt, self._session_id, msg_id, 2 * self._content_count, container)
 
     def take_empty(self, now: float) -> bytes:
@@ -104,7 +105,7 @@ class Outbox:
 
         Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
         """
-        msg_id = self._newest = self._msg_ids.next_id(now, response=False)
+        msg_id = self._msg_ids.next_id(now, response=False)
         salt = self._salts.current(now)
         return pack_message(
             salt, self._session_id, msg_id, 2 * self._content_count, pack_container([])

@@ -41,6 +41,11 @@ _KEY_STAYS: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_FAIL)
 _INTERNAL: Final = BackendRefused(500, "INTERNAL")
 
 
+def is_whole(body: bytes) -> bool:
+    """Whether ``body`` can be a TL object: all are whole words of 4 bytes, at least one."""
+    return len(body) >= 4 and len(body) % 4 == 0
+
+
 class SessionRunner:
     """The shell around every ClientSession of a backend.
 
@@ -90,8 +95,10 @@ class SessionRunner:
 
     def deliver(self, live: LiveSession, session: ClientSession) -> None:
         """Send what the session has to say: to a waiting HTTP request, else to the gateway."""
-        if live.holds:
-            return
+        if not live.holds:
+            self._send(live, session)
+
+    def _send(self, live: LiveSession, session: ClientSession) -> None:
         now = self._clock.seconds()
         while plaintext := session.out.take(now):
             if live.polls:
@@ -126,7 +133,8 @@ class SessionRunner:
     def _call_ended(
         self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
     ) -> None:
-        live.calls.pop(wanted.msg_id, None)
+        if live.calls.pop(wanted.msg_id, None) is None:
+            return  # cancelled from here: nobody wants the answer
         self._tell_result(session, wanted, result)
         if live.session is session:
             self.deliver(live, session)
@@ -134,7 +142,7 @@ class SessionRunner:
     def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
         now = self._clock.seconds()
         calls, msg_id = session.calls, wanted.msg_id
-        if isinstance(result, bytes):
+        if isinstance(result, bytes) and is_whole(result):
             calls.answered(msg_id, result, now)
         elif isinstance(result, Failure) and isinstance(result.value, RpcError):
             calls.failed(msg_id, result.value.code, result.value.text, now)
@@ -150,9 +158,9 @@ class SessionRunner:
             )
         else:
             self._log.error(
-                "The handler answered {constructor} with {kind} instead of bytes",
+                "The handler answered {constructor} with {kind}, which is no TL object",
                 constructor=constructor,
-                kind=type(result).__name__,
+                kind=f"{len(result)} bytes" if isinstance(result, bytes) else type(result).__name__,
             )
 
     # -- keys and sessions ---------------------------------------------------------------------
@@ -207,8 +215,8 @@ class SessionRunner:
             gone.update(removed)
             answer = _KEY_GONE if removed else _KEY_NOT_FOUND
         session.out.say(answer, self._clock.seconds(), response=True)
-        # The answer leaves first: afterwards nobody can encrypt it any more.
-        self.deliver(live, session)
+        # The answer leaves first, held or not: afterwards nobody can encrypt it any more.
+        self._send(live, session)
         for destroyed in gone:
             self._book.forget(destroyed)
             self._directory.drop_key(destroyed)

@@ -4,7 +4,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gnetway.embedded.directory import SessionDirectory
-from gnetway.embedded.runner import SessionRunner
+from gnetway.embedded.runner import SessionRunner, is_whole
 from gnetway.interfaces import IRpcSessions
 
 
@@ -23,7 +23,11 @@ class RpcSessions:
         """Send a TL object to one session; it is kept until the client acknowledges it.
 
         Returns False where the session has no connection now, or has not spoken yet.
+
+        :raises ValueError: ``body`` cannot be a TL object.
         """
+        if not is_whole(body):
+            raise ValueError(f"no TL object has {len(body)} bytes")
         live = self._directory.find(auth_key_id, session_id)
         if live is None or live.session is None:
             return False

@@ -1,0 +1,130 @@
+"""An EmbeddedBackend with a store in memory, and a gateway's half to talk with it."""
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.embedded.backend import EmbeddedBackend
+from gnetway.embedded.memory_store import MemoryStore
+from gnetway.embedded.server_config import ServerConfig
+from gnetway.embedded.store import IKeyStore, StoredKey
+from gnetway.errors import BackendError
+from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
+from tests.embedded.handlers import Recorder
+from tests.embedded.talk import NOW, SALT, SESSION_ID, Talker, open_plaintext
+from tests.fakes import FakeTarget, some_key
+from tests.peer import ServerMessage
+from tests.strategies import SeededBytes
+
+CONFIG = ServerConfig([("192.0.2.7", 443)])
+PERM = some_key(1)
+
+
+@implementer(IKeyStore)
+class SlowStore(MemoryStore):
+    """A store whose ``load`` and ``remove`` wait for ``answer_all`` once ``slow`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow = False
+        self.broken: BackendError | None = None
+        self._waiting: list[Deferred[None]] = []
+
+    def answer_all(self) -> None:
+        """Let everything through that waits."""
+        waiting, self._waiting = self._waiting, []
+        for gate in waiting:
+            gate.callback(None)
+
+    def load(self, auth_key_id: int) -> Deferred[StoredKey]:
+        return self._gate().addCallback(lambda _: super(SlowStore, self).load(auth_key_id))
+
+    def remove(self, auth_key_id: int) -> Deferred[list[int]]:
+        return self._gate().addCallback(lambda _: super(SlowStore, self).remove(auth_key_id))
+
+    def _gate(self) -> Deferred[None]:
+        gate: Deferred[None] = Deferred()
+        if self.broken is not None:
+            gate.errback(self.broken)
+        elif self.slow:
+            self._waiting.append(gate)
+        else:
+            gate.callback(None)
+        return gate
+
+
+class OneClient:
+    """The gateway's half of one session: opened at once; ``done`` keeps what was accepted."""
+
+    def __init__(
+        self, backend: EmbeddedBackend, key: AuthKey, session_id: int = SESSION_ID
+    ) -> None:
+        self.backend = backend
+        self.key = key
+        self.talker = Talker()
+        self.done: list[BackendError | None] = []
+        self.client = SessionClient(key, session_id, "198.51.100.4")
+        backend.open_session(self.client)
+
+    def send(self, payload: bytes, salt: int = SALT) -> None:
+        """Hand over a message."""
+        self.backend.send_data(self.client, salt, payload, False, self.done.append)
+
+    def say(self, body: bytes, content_related: bool = True) -> int:
+        """Send the next message; returns its msg_id."""
+        self.send(self.talker.payload(body, content_related))
+        return self.talker.msg_id
+
+    def ask_http(self, body: bytes, content_related: bool = True) -> Deferred[bytes]:
+        """Send the next message by HTTP."""
+        payload = self.talker.payload(body, content_related)
+        return self.backend.send_http_data(self.client, SALT, payload)
+
+    def come_back(self) -> None:
+        """Lose the link and open the session again, on a new SessionClient."""
+        self.backend.close_session(self.client)
+        self.client = SessionClient(self.key, self.client.session_id, "198.51.100.5")
+        self.backend.open_session(self.client)
+
+
+class BackendCase(SynchronousTestCase):
+    """Each test has a backend with one permanent key and a handler that records."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.store = SlowStore()
+        self.target = FakeTarget()
+        self.backend = self.make_backend()
+        self.add_key(PERM)
+
+    def make_backend(self) -> EmbeddedBackend:
+        """Return a started backend over the store; ``self.handler`` is its handler's."""
+        backend = EmbeddedBackend(self.clock, self.store, CONFIG, self.make_handler, SeededBytes(6))
+        self.successResultOf(backend.start(self.target))
+        return backend
+
+    def make_handler(self, sessions: IRpcSessions) -> Recorder:
+        """Be the handler's class."""
+        self.handler = Recorder(sessions)
+        return self.handler
+
+    def add_key(self, key: AuthKey, expires_in: int = 0) -> None:
+        """Store a key as a handshake does."""
+        salt = FutureSalt(NOW, NOW + 1800, SALT)
+        self.assertTrue(self.successResultOf(self.backend.set_auth_key(key, salt, expires_in)))
+
+    def open(self, key: AuthKey = PERM, session_id: int = SESSION_ID) -> OneClient:
+        """Open a session."""
+        return OneClient(self.backend, key, session_id)
+
+    def heard(self, plaintexts: Iterable[bytes] | None = None) -> list[ServerMessage]:
+        """Return what was pushed since the last time, or is in ``plaintexts``."""
+        if plaintexts is None:
+            plaintexts = [plaintext for _, _, plaintext in self.target.pushed]
+            self.target.pushed.clear()
+        return [message for plaintext in plaintexts for message in open_plaintext(plaintext)]

@@ -1,0 +1,78 @@
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from gnetway.embedded.handler import StockHandler, load_handler
+from gnetway.embedded.server_config import ServerConfig
+from gnetway.errors import ConfigError, RpcError
+from gnetway.interfaces import IRpcHandler, RpcCall
+from gnetway.tl.constructors import Constructor
+from tests.embedded.fake_sessions import FakeSessions
+from tests.embedded.handlers import Recorder
+from tests.embedded.talk import NOW
+
+
+def a_call(constructor: int) -> RpcCall:
+    return RpcCall(constructor.to_bytes(4, "little"), constructor, 1, 1, 2, 4, 0, "192.0.2.1")
+
+
+class StockHandlerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.config = ServerConfig([("192.0.2.7", 443)])
+
+    def test_is_a_handler(self) -> None:
+        verifyObject(IRpcHandler, StockHandler(self.clock, self.config))
+
+    def test_get_config_is_of_now(self) -> None:
+        handler = StockHandler(self.clock, self.config)
+        self.clock.advance(60)
+        answer = handler.handle(a_call(Constructor.HELP_GET_CONFIG))
+        self.assertEqual(answer, self.config.config(NOW + 60))
+
+    def test_get_nearest_dc(self) -> None:
+        handler = StockHandler(self.clock, self.config)
+        answer = handler.handle(a_call(Constructor.HELP_GET_NEAREST_DC))
+        self.assertEqual(answer, self.config.nearest_dc)
+
+    def test_all_else_needs_a_login(self) -> None:
+        handler = StockHandler(self.clock, self.config)
+        error = self.assertRaises(RpcError, handler.handle, a_call(0x12345678))
+        self.assertEqual((error.code, error.text), (401, "AUTH_KEY_UNREGISTERED"))
+
+    def test_other_handler_gets_all_else(self) -> None:
+        other = Recorder(FakeSessions())
+        handler = StockHandler(self.clock, self.config, other)
+        self.assertEqual(handler.handle(a_call(0x12345678)), b"done")
+        handler.handle(a_call(Constructor.HELP_GET_CONFIG))
+        self.assertEqual(other.calls, [a_call(0x12345678)])
+
+
+class LoadHandlerTests(SynchronousTestCase):
+    def assert_fault(self, path: str, said: str) -> None:
+        error = self.assertRaises(ConfigError, load_handler, path)
+        self.assertEqual(len(error.faults), 1)
+        self.assertIn(path, error.faults[0])
+        self.assertIn(said, error.faults[0])
+
+    def test_finds_the_class(self) -> None:
+        self.assertIs(load_handler("tests.embedded.handlers.Recorder"), Recorder)
+
+    def test_no_path(self) -> None:
+        for path in ("Recorder", "tests.", ".Recorder", ""):
+            self.assert_fault(path, "package.module.Class")
+
+    def test_no_module(self) -> None:
+        self.assert_fault("tests.embedded.nowhere.Recorder", "tests.embedded.nowhere")
+        self.assert_fault("no_such_package.Recorder", "no_such_package")
+
+    def test_module_that_fails(self) -> None:
+        self.assert_fault("tests.embedded.broken_module.Handler", "broken on purpose")
+
+    def test_no_class(self) -> None:
+        self.assert_fault("tests.embedded.handlers.Missing", "has no Missing")
+        self.assert_fault("tests.embedded.handlers.NOT_A_CLASS", "is no class")
+
+    def test_no_handler(self) -> None:
+        self.assert_fault("tests.embedded.handlers.NoHandler", "IRpcHandler")

@@ -1,0 +1,214 @@
+"""What every key store does, shown on each."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from twisted.internet import reactor  # noqa: TID251 (a real store needs real threads)
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.embedded.memory_store import MemoryStore
+from gnetway.embedded.salts import make_salt
+from gnetway.embedded.sqlite_store import SCHEMA_VERSION, SQLiteStore
+from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
+from gnetway.errors import BackendUnavailable, KeyUnknown
+from gnetway.interfaces import FutureSalt
+from tests.embedded.talk import NOW
+from tests.fakes import some_key
+
+SALTS = [make_salt(-5, NOW), FutureSalt(NOW + 1800, NOW + 3900, 2**63 - 1)]
+PERM = some_key(1)
+
+
+def temp_key(number: int, expires_at: int, perm_auth_key_id: int = 0) -> AuthKey:
+    return AuthKey(some_key(number).secret, KeyKind.TEMP, perm_auth_key_id, expires_at)
+
+
+def fields(key: AuthKey) -> tuple[object, ...]:
+    return key.secret, key.kind, key.auth_key_id, key.perm_auth_key_id, key.expires_at
+
+
+class MemoryStoreTests(TestCase):
+    def make_store(self) -> IKeyStore:
+        return MemoryStore()
+
+    def setUp(self) -> Deferred[None]:  # type: ignore[override]
+        self.store = self.make_store()
+        self.addCleanup(self.close)
+        return self.store.open()
+
+    def close(self) -> Deferred[None]:
+        # Not the store of setUp's: a test may have put another in its place.
+        return self.store.close()
+
+    def test_is_a_store(self) -> None:
+        verifyObject(IKeyStore, self.store)
+
+    def test_description_says_where_the_keys_are(self) -> None:
+        self.assertIn("keys in", self.store.description)
+
+    async def test_what_was_added_is_loaded(self) -> None:
+        keys = [PERM, temp_key(2, NOW + 60), AuthKey(bytes(255) + b"\x01", KeyKind.MEDIA_TEMP)]
+        for key in keys:
+            self.assertTrue(await self.store.add(StoredKey(key, SALTS)))
+        for key in keys:
+            loaded = await self.store.load(key.auth_key_id)
+            self.assertEqual(fields(loaded.key), fields(key))
+            self.assertEqual(loaded.salts, SALTS)
+            self.assertIsNot(loaded.key, key)
+
+    async def test_unknown_key(self) -> None:
+        await self.assertFailure(self.store.load(5), KeyUnknown)
+
+    async def test_taken_id_is_refused(self) -> None:
+        await self.store.add(StoredKey(PERM, SALTS))
+        self.assertFalse(await self.store.add(StoredKey(PERM, [])))
+        self.assertEqual((await self.store.load(PERM.auth_key_id)).salts, SALTS)
+
+    async def test_bind_is_kept(self) -> None:
+        temp = temp_key(2, NOW + 60)
+        await self.store.add(StoredKey(temp, []))
+        await self.store.bind(temp.auth_key_id, PERM.auth_key_id)
+        loaded = await self.store.load(temp.auth_key_id)
+        self.assertEqual(loaded.key.perm_auth_key_id, PERM.auth_key_id)
+        self.assertEqual(temp.perm_auth_key_id, 0)
+
+    async def test_salts_are_replaced(self) -> None:
+        await self.store.add(StoredKey(PERM, SALTS))
+        await self.store.save_salts(PERM.auth_key_id, SALTS[1:])
+        self.assertEqual((await self.store.load(PERM.auth_key_id)).salts, SALTS[1:])
+
+    async def test_changing_a_missing_key_makes_none(self) -> None:
+        await self.store.bind(5, 6)
+        await self.store.save_salts(5, SALTS)
+        await self.assertFailure(self.store.load(5), KeyUnknown)
+
+    async def test_removed_key_takes_its_temporary_keys_along(self) -> None:
+        bound = temp_key(2, NOW + 60, PERM.auth_key_id)
+        other = temp_key(3, NOW + 60)
+        for key in (PERM, bound, other):
+            await self.store.add(StoredKey(key, []))
+        removed = await self.store.remove(PERM.auth_key_id)
+        self.assertEqual(set(removed), {PERM.auth_key_id, bound.auth_key_id})
+        await self.assertFailure(self.store.load(bound.auth_key_id), KeyUnknown)
+        self.assertEqual(await self.store.remove(PERM.auth_key_id), [])
+        await self.store.load(other.auth_key_id)
+
+    async def test_removed_temporary_key_leaves_the_permanent_one(self) -> None:
+        bound = temp_key(2, NOW + 60, PERM.auth_key_id)
+        for key in (PERM, bound):
+            await self.store.add(StoredKey(key, []))
+        self.assertEqual(await self.store.remove(bound.auth_key_id), [bound.auth_key_id])
+        await self.store.load(PERM.auth_key_id)
+
+    async def test_purge_drops_what_has_expired(self) -> None:
+        expired, good = temp_key(2, NOW), temp_key(3, NOW + 1)
+        for key in (PERM, expired, good):
+            await self.store.add(StoredKey(key, []))
+        self.assertEqual(await self.store.purge(NOW + 0.5), 1)
+        await self.assertFailure(self.store.load(expired.auth_key_id), KeyUnknown)
+        for key in (PERM, good):
+            await self.store.load(key.auth_key_id)
+
+    async def test_order_of_calls_is_kept(self) -> None:
+        added = self.store.add(StoredKey(PERM, []))
+        saved = self.store.save_salts(PERM.auth_key_id, SALTS)
+        loaded = self.store.load(PERM.auth_key_id)
+        self.assertEqual((await loaded).salts, SALTS)
+        await added
+        await saved
+
+    def test_nothing_secret_in_its_words(self) -> None:
+        text = repr(StoredKey(PERM, SALTS))
+        self.assertIn(str(PERM.auth_key_id), text)
+        self.assertNotIn(str(SALTS[1].salt), text)
+
+
+class SQLiteStoreTests(MemoryStoreTests):
+    def make_store(self) -> IKeyStore:
+        self.path = self.mktemp()
+        return self.open_path(self.path)
+
+    def open_path(self, path: str) -> SQLiteStore:
+        assert IReactorCore.providedBy(reactor)
+        return SQLiteStore(reactor, path)
+
+    def a_file(self, content: bytes, mode: int = 0o600) -> str:
+        path = Path(self.mktemp())
+        path.write_bytes(content)
+        path.chmod(mode)
+        return str(path)
+
+    async def refusal(self, path: str) -> str:
+        """Return why a store of this file cannot be opened."""
+        try:
+            await self.open_path(path).open()
+        except StoreUnusable as error:
+            return str(error)
+        raise self.failureException("opened")
+
+    async def test_keys_survive_a_restart(self) -> None:
+        await self.store.add(StoredKey(PERM, SALTS))
+        await self.store.close()
+        self.store = self.open_path(self.path)
+        await self.store.open()
+        loaded = await self.store.load(PERM.auth_key_id)
+        self.assertEqual((fields(loaded.key), loaded.salts), (fields(PERM), SALTS))
+
+    async def test_closing_waits_for_what_was_handed_over(self) -> None:
+        added = self.store.add(StoredKey(PERM, SALTS))
+        await self.store.close()
+        self.assertTrue(await added)
+        await self.assertFailure(self.store.load(PERM.auth_key_id), BackendUnavailable)
+
+    async def test_only_the_owner_may_read_the_files(self) -> None:
+        await self.store.add(StoredKey(PERM, SALTS))
+        path = Path(self.path)
+        files = list(path.parent.glob(path.name + "*"))
+        self.assertIn(path.name + "-wal", [file.name for file in files])
+        for file in files:
+            self.assertEqual(os.stat(file).st_mode & 0o777, 0o600, file.name)
+
+    async def test_a_file_that_others_may_read_is_closed_to_them(self) -> None:
+        path = self.a_file(b"", 0o644)
+        store = self.open_path(path)
+        await store.open()
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        await store.close()
+
+    async def test_write_ahead_log_and_version(self) -> None:
+        with closing(sqlite3.connect(self.path)) as connection:
+            [(mode,)] = connection.execute("PRAGMA journal_mode")
+            [(version,)] = connection.execute("SELECT version FROM schema_version")
+        self.assertEqual((mode, version), ("wal", SCHEMA_VERSION))
+
+    async def test_tables_of_another_version_are_refused(self) -> None:
+        await self.store.close()
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("UPDATE schema_version SET version = 99")
+        refusal = await self.refusal(self.path)
+        self.assertIn(self.path, refusal)
+        self.assertIn("99", refusal)
+
+    async def test_no_such_directory(self) -> None:
+        path = os.path.join(self.mktemp(), "keys.sqlite3")
+        refusal = await self.refusal(path)
+        self.assertIn(path, refusal)
+        self.assertIn("No such file", refusal)
+
+    async def test_no_database(self) -> None:
+        refusal = await self.refusal(self.a_file(b"this is no database" * 100))
+        self.assertIn("not a database", refusal)
+
+    async def test_a_store_that_fails_is_unavailable(self) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("DROP TABLE auth_keys")
+        await self.assertFailure(self.store.load(5), BackendUnavailable)
+
+    async def test_not_open(self) -> None:
+        await self.assertFailure(self.open_path(self.path).load(5), BackendUnavailable)
