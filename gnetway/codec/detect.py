@@ -1,0 +1,133 @@
+"""Which transport a connection speaks, told from its first bytes.
+
+    ef                          abridged
+    ee ee ee ee                 intermediate
+    dd dd dd dd                 padded intermediate
+    .. .. .. .. 00 00 00 00     full: the length, then the first packet's sequence number
+    any other 64 bytes          an obfuscated2 header, if a known tag stands in it
+
+No two of these can be true of the same bytes, since obfuscated clients keep clear of the others;
+so each is decided on as soon as its own bytes are here, however the network cuts them.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from gnetway.codec.abridged import ABRIDGED_TAG, AbridgedCodec
+from gnetway.codec.full import FullCodec
+from gnetway.codec.intermediate import (
+    INTERMEDIATE_TAG,
+    PADDED_INTERMEDIATE_TAG,
+    IntermediateCodec,
+    PaddedIntermediateCodec,
+)
+from gnetway.codec.obfuscated2 import HEADER_BYTES, ObfuscatedStreams, open_header
+from gnetway.codec.packet import Codec
+from gnetway.errors import UnknownTransport
+
+#: First 4 bytes -> what was sent to an MTProto port by mistake, for whoever looks for the fault.
+_FOREIGN: Final[dict[bytes, str]] = {
+    b"GET ": "an HTTP request",
+    b"POST": "an HTTP request",
+    b"HEAD": "an HTTP request",
+    b"OPTI": "an HTTP request",
+    b"PROX": "a PROXY protocol header",
+    b"\r\n\r\n": "a PROXY protocol header",
+}
+
+#: A TLS record of type handshake and version 3.1, as every ClientHello begins; its length (2
+#: bytes) is free, the message type 1 follows. All four bytes known to be fixed are asked for, so
+#: that a random header is not mistaken for one.
+_TLS_RECORD: Final = b"\x16\x03\x01"
+_TLS_TYPE_OFFSET: Final = 5
+_TLS_CLIENT_HELLO: Final = 1
+
+_FULL_FIRST_SEQ: Final = bytes(4)
+
+
+class Detected(NamedTuple):
+    """The transport of a connection.
+
+    ``codec`` has been fed with all that came after the header, decrypted. ``streams`` is None
+    on a plain connection.
+    """
+
+    codec: Codec
+    streams: ObfuscatedStreams | None
+
+
+class Detector:
+    """Holds the first bytes of a connection until they tell its transport.
+
+    It holds less than 64 bytes between segments. Once it has answered, its work is done and it
+    is to be dropped.
+    """
+
+    __slots__ = ("_data", "_max_packet_bytes", "_random_bytes")
+
+    def __init__(self, max_packet_bytes: int, random_bytes: Callable[[int], bytes]) -> None:
+        self._max_packet_bytes = max_packet_bytes
+        self._random_bytes = random_bytes
+        self._data = b""
+
+    def receive(self, data: bytes) -> None:
+        """Take the next segment; ``result`` then says whether it was enough."""
+        self._data += data
+
+    def result(self) -> Detected | None:
+        """Return the transport, or None while more bytes are needed.
+
+        :raises UnknownTransport: the bytes belong to none served here; the text says to what.
+        """
+        data = self._data
+        if data[:1] == ABRIDGED_TAG[:1]:
+            return self._plain(AbridgedCodec(self._max_packet_bytes), 1)
+        if len(data) < 4:
+            return None
+        start = data[:4]
+        if start in (INTERMEDIATE_TAG, PADDED_INTERMEDIATE_TAG):
+            return self._plain(self._codec(start), 4)
+        _refuse_foreign(data)
+        if data[4:8] == _FULL_FIRST_SEQ:
+            return self._plain(FullCodec(self._max_packet_bytes), 0)
+        if len(data) < HEADER_BYTES:
+            return None
+        return self._obfuscated()
+
+    def _plain(self, codec: Codec, header_bytes: int) -> Detected:
+        codec.receive(self._data[header_bytes:])
+        return Detected(codec, None)
+
+    def _obfuscated(self) -> Detected:
+        streams = open_header(self._data[:HEADER_BYTES])
+        codec = self._codec(streams.tag)
+        codec.receive(streams.incoming.update(self._data[HEADER_BYTES:]))
+        return Detected(codec, streams)
+
+    def _codec(self, tag: bytes) -> Codec:
+        if tag == ABRIDGED_TAG:
+            return AbridgedCodec(self._max_packet_bytes)
+        if tag == INTERMEDIATE_TAG:
+            return IntermediateCodec(self._max_packet_bytes)
+        if tag == PADDED_INTERMEDIATE_TAG:
+            return PaddedIntermediateCodec(self._random_bytes, self._max_packet_bytes)
+        raise UnknownTransport(
+            "no known protocol tag in the obfuscated header: no MTProto client, or one that is "
+            "set up with the secret of an MTProxy"
+        )
+
+
+def _refuse_foreign(data: bytes) -> None:
+    """Name the protocols that are sent here by mistake; ``data`` has 4 bytes or more.
+
+    :raises UnknownTransport: it is one of them.
+    """
+    foreign = _FOREIGN.get(data[:4])
+    if foreign is not None:
+        raise UnknownTransport(f"{foreign} on a port that expects MTProto")
+    if (
+        data[:3] == _TLS_RECORD
+        and len(data) > _TLS_TYPE_OFFSET
+        and data[_TLS_TYPE_OFFSET] == _TLS_CLIENT_HELLO
+    ):
+        raise UnknownTransport("a TLS ClientHello on a port that expects MTProto")
