@@ -4,6 +4,7 @@ Reading is paused while the connection waits for a key or a bind, and while the 
 read what it was sent. Everything else the core decides.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -165,9 +166,9 @@ class GatewayProtocol(Protocol):
                 if event is None:
                     break
                 if type(event) is MessageReceived:
-                    self._message_received(event)
+                    self._hand_over(event, None)
                 else:
-                    self._heard(event, now)
+                    self._heard(event)
         except ProtocolError as error:
             self._end(error)
         finally:
@@ -175,7 +176,7 @@ class GatewayProtocol(Protocol):
         if self._state is LinkState.OPEN:
             self._flush()
 
-    def _heard(self, event: Event, now: float) -> None:
+    def _heard(self, event: Event) -> None:
         if isinstance(event, KeyWanted):
             self._key_wanted(event.auth_key_id)
         elif isinstance(event, ExchangeWorkWanted):
@@ -185,7 +186,17 @@ class GatewayProtocol(Protocol):
         elif isinstance(event, BindReceived):
             self._bind_received(event)
 
-    def _message_received(self, message: MessageReceived) -> None:
+    def _hand_over(
+        self, message: MessageReceived, done: Callable[[BackendError | None], None] | None
+    ) -> None:
+        token = message.quick_ack_token
+        self._services.backend.send_data(
+            self._session_of(message), message.salt, message.payload, token != 0, done
+        )
+        if token:
+            self._connection.send_quick_ack(token)
+
+    def _session_of(self, message: MessageReceived) -> Session:
         session = self._session
         if (
             session is None
@@ -193,27 +204,22 @@ class GatewayProtocol(Protocol):
             or session.key is not message.key
         ):
             session = self._change_session(message.key, message.session_id)
-        token = message.quick_ack_token
-        self._services.backend.send_data(session, message.salt, message.payload, token != 0, None)
-        if token:
-            self._connection.send_quick_ack(token)
+        return session
 
     def _change_session(self, key: AuthKey, session_id: int) -> Session:
         """Make the session of this key current; one session for each key is held at a time."""
         others = self._other_sessions or []
         if self._session is not None:
             others.append(self._session)
-        before = next((session for session in others if session.key is key), None)
-        if before is not None:
-            others.remove(before)
-        if before is None or before.session_id != session_id:
+        # By id: a key that was forgotten and looked up again is another object.
+        before = next((held for held in others if held.key.auth_key_id == key.auth_key_id), None)
+        session = before
+        if session is None or session.session_id != session_id:
             session = self._services.registry.join(key, session_id, self)
             if before is not None:
                 self._services.registry.leave(before, self)
-        else:
-            session = before
         self._session = session
-        self._other_sessions = others or None
+        self._other_sessions = [held for held in others if held is not before] or None
         return session
 
     # -- keys ----------------------------------------------------------------------------------
@@ -248,24 +254,12 @@ class GatewayProtocol(Protocol):
         self._close("backend_unavailable")
 
     def _bind_received(self, bind: BindReceived) -> None:
-        message = bind.message
-        session = self._session
-        if session is None or session.session_id != message.session_id:
-            session = self._change_session(message.key, message.session_id)
         self._wait()
         limit = self._services.limits.bind_seconds
         self._timeout = self._services.clock.callLater(
             limit, self._bind_decided, bind, BackendUnavailable(f"no decision in {limit:g} s")
         )
-        self._services.backend.send_data(
-            session,
-            message.salt,
-            message.payload,
-            message.quick_ack_token != 0,
-            lambda error: self._bind_decided(bind, error),
-        )
-        if message.quick_ack_token:
-            self._connection.send_quick_ack(message.quick_ack_token)
+        self._hand_over(bind.message, lambda error: self._bind_decided(bind, error))
 
     def _bind_decided(self, bind: BindReceived, error: BackendError | None) -> None:
         if error is None:
@@ -333,12 +327,14 @@ class GatewayProtocol(Protocol):
         if not self._pumping:
             self._pump(self._services.clock.seconds())
 
-    def deliver(self, key: AuthKey, plaintext: bytes) -> None:
-        """Encrypt and send a message of the session backend."""
-        if self._state is LinkState.OPEN:
-            self._connection.send_message(key, plaintext)
-            if not self._pumping:
-                self._flush()
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Encrypt and send a message of the session backend; False on a link that ends."""
+        if self._state is not LinkState.OPEN:
+            return False
+        self._connection.send_message(key, plaintext)
+        if not self._pumping:
+            self._flush()
+        return True
 
     def key_forgotten(self) -> None:
         """End the connection: its key was destroyed."""
