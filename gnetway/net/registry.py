@@ -17,8 +17,8 @@ class Link(Protocol):
 
     client_ip: str
 
-    def deliver(self, key: AuthKey, plaintext: bytes) -> None:
-        """Encrypt and send a message."""
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Encrypt and send a message; False where the connection is about to end."""
 
     def key_forgotten(self) -> None:
         """Hear that a key of this connection was destroyed; the connection ends."""
@@ -70,12 +70,14 @@ class SessionRegistry:
         self._backend.close_session(session)
 
     def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
-        """Send to the newest connection of the session; False where there is none."""
+        """Send to the newest connection of the session; False where there is none.
+
+        One that is about to end, but not gone yet, is none.
+        """
         session = self._sessions.get((auth_key_id, session_id))
         if session is None:
             return False
-        session.links[-1].deliver(session.key, plaintext)
-        return True
+        return any(link.deliver(session.key, plaintext) for link in reversed(session.links))
 
     def forget_key(self, auth_key_id: int) -> None:
         """Drop a destroyed key and end the connections that use it."""

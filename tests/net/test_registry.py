@@ -18,9 +18,12 @@ class FakeLink:
         self.client_ip = client_ip
         self.got: list[bytes] = []
         self.forgotten = 0
+        self.ending = False
 
-    def deliver(self, key: AuthKey, plaintext: bytes) -> None:
-        self.got.append(plaintext)
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        if not self.ending:
+            self.got.append(plaintext)
+        return not self.ending
 
     def key_forgotten(self) -> None:
         self.forgotten += 1
@@ -42,6 +45,16 @@ class SessionRegistryTests(SynchronousTestCase):
         self.registry.leave(session, new)
         self.assertTrue(self.registry.push(KEY.auth_key_id, 7, b"two"))
         self.assertEqual((old.got, new.got), ([b"two"], [b"one"]))
+
+    def test_a_push_passes_over_connections_that_end(self) -> None:
+        old, new = FakeLink(), FakeLink()
+        self.registry.join(KEY, 7, old)
+        self.registry.join(KEY, 7, new)
+        new.ending = True
+        self.assertTrue(self.registry.push(KEY.auth_key_id, 7, b"one"))
+        old.ending = True
+        self.assertFalse(self.registry.push(KEY.auth_key_id, 7, b"two"))
+        self.assertEqual((old.got, new.got), ([b"one"], []))
 
     def test_a_push_for_nobody_says_so(self) -> None:
         self.registry.join(KEY, 7, FakeLink())
