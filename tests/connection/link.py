@@ -17,15 +17,9 @@ from gnetway.errors import HandshakeError
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.tl.key_exchange import ReqPq
-from tests.connection.client_end import ABRIDGED, ClientEnd, QuickAck, Style
+from tests.connection.client_end import ABRIDGED, Style
+from tests.connection.talk import Talk
 from tests.handshake.server import NOW, PQ_OF_DOCUMENTS, make_setup
-from tests.peer import (
-    ClientExchange,
-    ClientSession,
-    ServerMessage,
-    open_plain_packet,
-    plain_packet,
-)
 from tests.strategies import SeededBytes
 
 __all__ = ["NOW"]
@@ -65,7 +59,7 @@ def make_connection_setup(seed: int = 1000, max_keys: int = 8) -> ConnectionSetu
     return ConnectionSetup(pending, chance, max_keys=max_keys)
 
 
-class Link:
+class Link(Talk):
     """``keys`` answer KeyWanted; what is not answered at once is in ``wanted``.
 
     ``messages`` and ``binds`` are what the client got through; ``got`` is what it heard.
@@ -78,24 +72,15 @@ class Link:
         setup: ConnectionSetup | None = None,
         seed: int = 1,
     ) -> None:
-        self.chance = SeededBytes(seed)
+        super().__init__(style, SeededBytes(seed), NOW)
         self.setup = setup or make_connection_setup(seed + 1000)
         self.connection = Connection(self.setup)
-        self.client = ClientEnd(style, self.chance)
         self.keys = {key.auth_key_id: key for key in keys}
-        self.now = NOW
         #: Whether work and stores wait for the test.
         self.held = False
         self.wanted: list[Event] = []
         self.messages: list[MessageReceived] = []
         self.binds: list[BindReceived] = []
-        self.got: list[bytes | QuickAck] = []
-
-    def session(self, key: AuthKey, session_id: int = 0) -> ClientSession:
-        return ClientSession(key, 99, self.chance, session_id)
-
-    def send(self, packet: bytes, quick_ack: bool = False) -> None:
-        self.feed(self.client.packet(packet, quick_ack))
 
     def feed(self, data: bytes) -> None:
         self.connection.receive(data)
@@ -137,26 +122,3 @@ class Link:
             key = event.wanted.key
             self.keys[key.auth_key_id] = key
             self.connection.stored(event.exchange, True)
-
-    def packets(self) -> list[bytes]:
-        """Return and forget the packets that came; nothing else may have come."""
-        got, self.got = self.got, []
-        assert not self.client.unfinished, "the server stopped in the middle of a packet"
-        return [packet for packet in got if isinstance(packet, bytes)]
-
-    def said(self, session: ClientSession) -> list[ServerMessage]:
-        """Return and forget the messages that came for a session."""
-        return [session.decrypt(packet) for packet in self.packets()]
-
-    def ask(self, query: bytes) -> bytes:
-        """Send a query of the key exchange and return the one answer."""
-        self.send(plain_packet(query, self.now))
-        (packet,) = self.packets()
-        return open_plain_packet(packet)
-
-    def make_key(self, client: ClientExchange) -> AuthKey:
-        query: bytes | None = client.begin()
-        while query is not None:
-            query = client.receive(self.ask(query))
-        assert client.key is not None
-        return client.key

@@ -16,7 +16,7 @@ from tests.connection.client_end import STYLES
 from tests.connection.link import NOW, Link
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import Wish, open_plain_packet, plain_packet
+from tests.peer import Wish, plain_packet
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)
@@ -32,9 +32,9 @@ class BesideMessagesTests(SynchronousTestCase):
                 client = make_client(wish=Wish(expires_in=86400))
                 query: bytes | None = client.begin()
                 while query is not None:
-                    link.send(session.encrypt(PING, NOW))
+                    link.say(session, PING)
                     query = client.receive(link.ask(query))
-                link.send(session.encrypt(PING, NOW))
+                link.say(session, PING)
                 self.assertEqual(len(link.messages), 4)
                 assert client.key is not None
                 made = link.keys[client.key.auth_key_id]
@@ -46,27 +46,25 @@ class BesideMessagesTests(SynchronousTestCase):
     def test_messages_pass_while_a_thread_works(self) -> None:
         link, client = Link(keys=[KEY]), make_client()
         query = client.receive(link.ask(client.begin()))
-        assert query is not None
         link.held = True
-        link.send(plain_packet(query, NOW))
+        link.query(query)
         (work,) = link.wanted
         link.send(link.session(KEY).encrypt(PING, NOW))
         self.assertEqual((len(link.messages), link.got), (1, []))
         link.do(work)
         link.pump()
-        self.assertIsNotNone(client.receive(open_plain_packet(link.packets()[0])))
+        self.assertIsNotNone(client.receive(link.answer()))
 
     def test_an_exchange_goes_on_while_a_key_is_looked_up(self) -> None:
         link, client = Link(), make_client()
         query = client.receive(link.ask(client.begin()))
-        assert query is not None
         link.held = True
-        link.send(plain_packet(query, NOW))
+        link.query(query)
         link.send(link.session(KEY).encrypt(PING, NOW))
         work = link.wanted[0]
         link.do(work)
         link.pump()
-        self.assertIsNotNone(client.receive(open_plain_packet(link.packets()[0])))
+        self.assertIsNotNone(client.receive(link.answer()))
         self.assertEqual(link.messages, [])
         link.connection.provide_key(KEY)
         link.pump()
@@ -77,7 +75,7 @@ class BesideMessagesTests(SynchronousTestCase):
         session = link.session(KEY)
         for number in range(3 * MAX_EXCHANGES):
             link.ask(ReqPq(SeededBytes(number)(16), multi=True).pack())
-            link.send(session.encrypt(PING, NOW))
+            link.say(session, PING)
         self.assertEqual(len(link.messages), 3 * MAX_EXCHANGES)
         self.assertEqual(len(link.setup.exchanges), MAX_EXCHANGES)
 
@@ -92,10 +90,9 @@ class RunTests(SynchronousTestCase):
 
     def test_the_key_is_stored_before_its_client_hears_of_it(self) -> None:
         link, client = Link(), make_client()
-        query = client.receive(link.ask(client.begin()))
-        query = client.receive(link.ask(query or b""))
+        query = link.until_client_dh(client)
         link.held = True
-        link.send(plain_packet(query or b"", NOW))
+        link.query(query)
         link.do(link.wanted.pop())
         link.pump()
         store = link.wanted.pop()
@@ -104,15 +101,14 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(store.wanted.key.secret, cast(AuthKey, client.candidate).secret)
         link.do(store)
         link.pump()
-        self.assertIsNone(client.receive(open_plain_packet(link.packets()[0])))
+        self.assertIsNone(client.receive(link.answer()))
         self.assertEqual(client.salt, store.wanted.salt)
 
     def test_a_key_that_is_not_stored_is_made_anew(self) -> None:
         link, client = Link(), make_client()
-        query = client.receive(link.ask(client.begin()))
-        query = client.receive(link.ask(query or b""))
+        query = link.until_client_dh(client)
         link.held = True
-        link.send(plain_packet(query or b"", NOW))
+        link.query(query)
         link.do(link.wanted.pop())
         link.pump()
         store = link.wanted.pop()
@@ -120,16 +116,16 @@ class RunTests(SynchronousTestCase):
         link.connection.stored(store.exchange, False)
         link.pump()
         link.held = False
-        query = client.receive(open_plain_packet(link.packets()[0]))
+        another = client.receive(link.answer())
         self.assertEqual(client.retries, 1)
-        self.assertIsNone(client.receive(link.ask(query or b"")))
+        self.assertIsNone(client.receive(link.ask(another)))
         self.assertIsNotNone(client.key)
 
     def test_work_that_broke_on_our_side_ends_the_run(self) -> None:
         link, client = Link(), make_client()
         query = client.receive(link.ask(client.begin()))
         link.held = True
-        link.send(plain_packet(query or b"", NOW))
+        link.query(query)
         (work,) = link.wanted
         assert isinstance(work, ExchangeWorkWanted)
         with self.assertRaises(WorkFailed):
@@ -137,8 +133,7 @@ class RunTests(SynchronousTestCase):
 
     def test_a_wrong_step_is_an_error(self) -> None:
         link, client = Link(), make_client()
-        query = client.receive(link.ask(client.begin()))
-        altered = bytearray(query or b"")
+        altered = bytearray(client.receive(link.ask(client.begin())) or b"")
         altered[60] ^= 1
         with self.assertRaises(HandshakeError):
             link.send(plain_packet(bytes(altered), NOW))
@@ -147,8 +142,8 @@ class RunTests(SynchronousTestCase):
         first = Link()
         second, client = Link(setup=first.setup, seed=2), make_client()
         query = client.receive(first.ask(client.begin()))
-        query = client.receive(second.ask(query or b""))
-        self.assertIsNone(client.receive(first.ask(query or b"")))
+        query = client.receive(second.ask(query))
+        self.assertIsNone(client.receive(first.ask(query)))
 
 
 class EndTests(SynchronousTestCase):
@@ -163,16 +158,16 @@ class EndTests(SynchronousTestCase):
         link.connection.close()
         self.assertEqual(len(link.setup.exchanges), 1)
         with self.assertRaises(UnknownExchange):
-            other.send(plain_packet(queries[0] or b"", NOW))
+            other.query(queries[0])
 
     def test_a_link_that_begins_many_loses_the_oldest(self) -> None:
         link = Link()
         clients = [make_client(seed) for seed in range(MAX_EXCHANGES + 1)]
         queries = [client.receive(link.ask(client.begin())) for client in clients]
         for query in queries[1:]:
-            link.ask(query or b"")
+            link.ask(query)
         with self.assertRaises(UnknownExchange):
-            link.send(plain_packet(queries[0] or b"", NOW))
+            link.query(queries[0])
 
     def test_a_repeated_query_counts_once(self) -> None:
         link = Link()
@@ -180,4 +175,4 @@ class EndTests(SynchronousTestCase):
         first, *_ = [client.receive(link.ask(client.begin())) for client in clients]
         for _ in range(10):
             link.ask(clients[-1].begin())
-        self.assertIsNotNone(clients[0].receive(link.ask(first or b"")))
+        self.assertIsNotNone(clients[0].receive(link.ask(first)))

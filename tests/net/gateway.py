@@ -1,0 +1,168 @@
+"""A gateway's shell in memory: real lookup, registry and wheel over a fake backend and a Clock."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.handshake.exchange import ExchangeSetup
+from gnetway.keys.cache import KeyCache
+from gnetway.keys.lookup import KeyLookup
+from gnetway.metrics import Causes
+from gnetway.net.factory import GatewayFactory
+from gnetway.net.idle import IdleWheel
+from gnetway.net.key_maker import KeyMaker, SpareSecrets
+from gnetway.net.links import LinkLimits, LinkServices
+from gnetway.net.open_links import OpenLinks
+from gnetway.net.registry import SessionRegistry
+from tests.connection.client_end import ABRIDGED, Style
+from tests.connection.link import Secrets, make_pending
+from tests.connection.talk import Talk
+from tests.fakes import FakeBackend
+from tests.handshake.server import NOW
+from tests.net.transport import MemoryTransport
+from tests.strategies import SeededBytes
+
+T = TypeVar("T")
+
+LOOKUP_SECONDS = 5.0
+
+
+class Threads:
+    """A run_in_thread whose work is done at once, or, while ``held``, when the test says so."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting: list[Callable[[], None]] = []
+
+    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
+        done: Deferred[T] = Deferred()
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception:  # noqa: BLE001 - what a thread pool does
+                done.errback()
+            else:
+                done.callback(result)
+
+        if self.held:
+            self.waiting.append(run)
+        else:
+            run()
+        return done
+
+    def work(self) -> None:
+        """Do all that waits."""
+        waiting, self.waiting = self.waiting, []
+        for run in waiting:
+            run()
+
+
+class Gateway:
+    """Everything that the links of a gateway share."""
+
+    def __init__(
+        self,
+        limits: LinkLimits | None = None,
+        max_waiting: int = 256,
+        max_keys: int = 8,
+        exchange_setup: ExchangeSetup | None = None,
+    ) -> None:
+        self.chance = SeededBytes(1000)
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.backend = FakeBackend()
+        self.threads = Threads()
+        self.secrets = Secrets(self.chance)
+        self.keys = KeyLookup(self.clock, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS)
+        self.registry = SessionRegistry(self.backend, self.keys)
+        self.causes = Causes()
+        self.wheel = IdleWheel(self.clock)
+        self.open_links = OpenLinks()
+        self.exchanges = make_pending(self.secrets, self.chance, exchange_setup)
+        self.key_maker = KeyMaker(
+            self.clock,
+            self.threads,
+            self.exchanges,
+            SpareSecrets(self.chance, 0),
+            self.backend,
+            self.keys,
+            max_waiting,
+        )
+        self.services = LinkServices(
+            clock=self.clock,
+            setup=ConnectionSetup(self.exchanges, self.chance, max_keys=max_keys),
+            backend=self.backend,
+            keys=self.keys,
+            registry=self.registry,
+            key_maker=self.key_maker,
+            wheel=self.wheel,
+            open_links=self.open_links,
+            causes=self.causes,
+            random_bytes=self.chance,
+            limits=limits or LinkLimits(),
+        )
+        self.factory = GatewayFactory(self.services)
+        self._links = 0
+
+    def knows(self, *keys: AuthKey) -> None:
+        """Let the backend know these keys."""
+        for key in keys:
+            self.backend.keys[key.auth_key_id] = key
+
+    def connect(self, style: Style = ABRIDGED, client_ip: str = "192.0.2.1") -> "TcpLink":
+        self._links += 1
+        return TcpLink(self, style, client_ip, self._links)
+
+    def settle(self) -> None:
+        """Let the reactor turn until nothing is due any more."""
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
+            self.clock.advance(0)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass in turns of at most a second, as the wheel has it."""
+        whole, rest = divmod(seconds, 1.0)
+        for step in [1.0] * int(whole) + [rest]:
+            self.clock.advance(step)
+            self.settle()
+
+    def ended(self) -> dict[str, int]:
+        """Why connections have ended, and how often."""
+        return self.causes.as_dict()
+
+
+class TcpLink(Talk):
+    """One client over TCP."""
+
+    def __init__(self, gateway: Gateway, style: Style, client_ip: str, seed: int) -> None:
+        super().__init__(style, SeededBytes(seed), gateway.clock.seconds())
+        self.gateway = gateway
+        self.protocol = gateway.factory.buildProtocol(None)
+        self.transport = MemoryTransport(gateway.clock, self.protocol, client_ip)
+        self.protocol.makeConnection(self.transport)
+
+    def feed(self, data: bytes) -> None:
+        self.transport.client_sends(data)
+        self.read()
+
+    def read(self) -> None:
+        """Let the reactor turn and the client take what has come."""
+        self.gateway.settle()
+        self.got += self.client.receive(self.transport.client_takes())
+        self.gateway.settle()
+
+    def leave(self, clean: bool = True) -> None:
+        self.transport.client_leaves(clean)
+        self.gateway.settle()
+
+    @property
+    def open(self) -> bool:
+        """Whether the gateway still listens to this link."""
+        transport = self.transport
+        return not (
+            transport.lost or transport.closing or transport.aborted or transport.half_closed
+        )
