@@ -47,6 +47,15 @@ class SessionClient:
         self.client_ip = client_ip
         self.backend_state: object = None
 
+    def pause_reading(self) -> None:
+        """Read nothing more from the session's connections until ``resume_reading``."""
+
+    def resume_reading(self) -> None:
+        """Read again."""
+
+    def end_links(self, cause: str) -> None:
+        """End the session's connections, without a code: the client comes back by itself."""
+
 
 class ILinkTransport(ITCPTransport, IConsumer, IPushProducer):
     """What Twisted's TCP transport is to a client link: it takes bytes, and can be paused."""

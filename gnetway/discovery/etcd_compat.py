@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from google.protobuf import descriptor_pool  # type: ignore[import-untyped]
-from google.protobuf.internal import builder  # type: ignore[import-untyped]
+from google.protobuf import descriptor_pool
+from google.protobuf.internal import builder
 
 from gnetway.errors import GatewayError
 

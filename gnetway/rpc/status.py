@@ -71,9 +71,14 @@ class ListenFailed(GatewayError):
 def is_unavailable(status: RpcStatus) -> bool:
     """Tell whether the node is down or too slow, so that the next one is to be tried.
 
-    A connection that fails or breaks is UNAVAILABLE too.
+    A connection that fails or breaks is UNAVAILABLE too. CANCELLED is what the calls of a node
+    get that stops: a call cancelled on our side tells nobody.
     """
-    return status.code in {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}
+    return status.code in {
+        StatusCode.CANCELLED,
+        StatusCode.UNAVAILABLE,
+        StatusCode.DEADLINE_EXCEEDED,
+    }
 
 
 def is_key_unregistered(status: RpcStatus) -> bool:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from google.protobuf.internal import api_implementation  # type: ignore[import-untyped]
+from google.protobuf.internal import api_implementation
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,10 +1,10 @@
 """Each message's bytes, encoded here by hand from the contract's field numbers and types."""
 
-from google.protobuf.descriptor import (  # type: ignore[import-untyped]
+from google.protobuf.descriptor import (
     FileDescriptor,
     MethodDescriptor,
 )
-from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.pb import gateway_pb2, mtproto_pb2, session_pb2

@@ -24,9 +24,11 @@ class RpcStatusTests(SynchronousTestCase):
 
 
 class UnavailableTests(SynchronousTestCase):
-    def test_only_the_two_that_mean_the_node_is_down(self) -> None:
+    def test_only_those_that_mean_the_node_is_down(self) -> None:
         down = {code for code in StatusCode if is_unavailable(RpcStatus(code))}
-        self.assertEqual(down, {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
+        self.assertEqual(
+            down, {StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE}
+        )
 
 
 class KeyUnregisteredTests(SynchronousTestCase):

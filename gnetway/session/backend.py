@@ -1,0 +1,235 @@
+"""The session backend in other processes: Teamgram's session service.
+
+discovery → node table with ring → lanes, one for each session → unary calls or streams
+↘ hold, while no node answers
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, GatewayError
+from gnetway.interfaces import (
+    FutureSalt,
+    IDiscovery,
+    IPushTarget,
+    ISessionBackend,
+    SessionClient,
+)
+from gnetway.metrics import Causes
+from gnetway.rpc.calls import IRpcCarrier, RpcOptions
+from gnetway.session.contract import (
+    Method,
+    client_head,
+    http_request,
+    query_request,
+    read_bool,
+    read_http_payload,
+    read_key,
+    set_request,
+)
+from gnetway.session.hold import Hold, HoldLimits
+from gnetway.session.lane import Lanes
+from gnetway.session.nodes import Node, NodeLink, NodeTable
+from gnetway.session.operation import Operation
+from gnetway.session.remote_session import Announce, RemoteSession
+from gnetway.session.single import ask
+from gnetway.session.stream import StreamLink
+from gnetway.session.unary import UnaryLink
+
+__all__ = ["Announce", "HoldLimits", "RemoteBackend", "RemoteSettings"]
+
+#: How long a stop waits for what is still to be said, in seconds.
+DRAIN_SECONDS: Final = 5.0
+
+#: How many operations of a session may be on their way by stream.
+_STREAM_WINDOW: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """How to talk to the session service.
+
+    ``server_id`` is this gateway's own gRPC address, where answers come back to. A node that
+    does not answer within ``timeout_seconds`` is passed over.
+    """
+
+    server_id: str
+    use_stream: bool = False
+    announce: Announce = Announce.MESSAGE
+    timeout_seconds: float = 10.0
+    hold: HoldLimits = field(default_factory=HoldLimits)
+
+
+@implementer(ISessionBackend)
+class RemoteBackend:
+    """Sends everything to the session nodes that ``discovery`` names.
+
+    ``refused`` counts the messages that a node answered with an error, by its text.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        carrier: IRpcCarrier,
+        options: RpcOptions,
+        discovery: IDiscovery,
+        settings: RemoteSettings,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._clock = clock
+        self._carrier = carrier
+        self._options = options
+        self._discovery = discovery
+        self._settings = settings
+        self._nodes = NodeTable(clock, self._make_link, random_bytes, self._nodes_changed)
+        self._hold = Hold(clock, settings.hold, self._nodes.may_take)
+        self._lanes = Lanes(self._nodes, self._hold, _STREAM_WINDOW if settings.use_stream else 1)
+        self._sessions: dict[tuple[int, int], RemoteSession] = {}
+        self._drained: Deferred[None] | None = None
+        self.refused = Causes()
+        way = "by stream" if settings.use_stream else "by unary calls"
+        self.description = f"session service {way}, {discovery.description}"
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self, target: IPushTarget) -> Deferred[None]:
+        """Begin to look for nodes; clients may come before there are any.
+
+        Pushes come by the gateway's own gRPC service, not through ``target``.
+        """
+        self._discovery.watch(self._nodes.set_listed)
+        self._discovery.start().addErrback(self._discovery_failed)
+        started: Deferred[None] = Deferred()
+        started.callback(None)
+        return started
+
+    def stop(self) -> Deferred[None]:
+        """Say what is still to be said, for a few seconds at most, and hang up."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._sessions:
+            self._drained = Deferred()
+            self._drained.addTimeout(DRAIN_SECONDS, self._clock, lambda *_: None)
+            await self._drained
+            self._drained = None
+        self._hold.close()
+        await DeferredList(self._nodes.close(), consumeErrors=True)
+        await self._discovery.stop()
+
+    def _discovery_failed(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            self._log.failure("Looking for session nodes failed", failure)
+
+    def _make_link(self, node: Node) -> NodeLink:
+        client = self._carrier.client(node.address, self._options)
+        timeout = self._settings.timeout_seconds
+        if self._settings.use_stream:
+            return StreamLink(self._clock, node, client, timeout, self._nodes_changed)
+        return UnaryLink(node, client, timeout)
+
+    def _nodes_changed(self) -> None:
+        self._hold.go_on()
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown or BackendUnavailable.
+
+        In an outage the query waits; who asks says for how long.
+        """
+        query = Operation(Method.QUERY_AUTH_KEY, auth_key_id, query_request(auth_key_id))
+        return ask(self._lanes, query, patient=True).addCallback(read_key, auth_key_id)
+
+    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        """Store a key; fails at once in an outage, since its client is told to try again."""
+        request = set_request(key, salt, expires_in)
+        operation = Operation(Method.SET_AUTH_KEY, key.auth_key_id, request)
+        return ask(self._lanes, operation, patient=False).addCallback(self._is_true)
+
+    def _is_true(self, reply: bytes) -> bool:
+        # A stream says the same by its ack, which has no body.
+        return not reply or read_bool(reply)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def open_session(self, client: SessionClient) -> None:
+        """Note a session; its node hears of it with its first message."""
+        name = (client.key.auth_key_id, client.session_id)
+        session = self._sessions.get(name)
+        if session is None:
+            session = RemoteSession(
+                self._lanes,
+                client,
+                self._settings.server_id,
+                self._settings.announce,
+                self._forget,
+            )
+            self._sessions[name] = session
+        else:
+            session.reopen(client)
+        client.backend_state = session
+
+    def send_data(
+        self,
+        client: SessionClient,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Callable[[BackendError | None], None] | None,
+    ) -> None:
+        """Hand over one client message; messages of a session keep their order."""
+        session = client.backend_state
+        assert isinstance(session, RemoteSession), "open_session comes first"
+        finished = self._data_answered if done is None else _Decision(done).finished
+        session.send(salt, payload, quick_ack, finished)
+
+    def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
+        """Call for an HTTP client; fires with the plaintext that answers, maybe empty."""
+        head = client_head(self._settings.server_id, client)
+        request = http_request(head, salt, payload)
+        operation = Operation(Method.SEND_HTTP_DATA, client.key.auth_key_id, request)
+        return ask(self._lanes, operation, patient=True).addCallback(read_http_payload)
+
+    def close_session(self, client: SessionClient) -> None:
+        """Tell the session's node that it is over."""
+        session = client.backend_state
+        assert isinstance(session, RemoteSession), "open_session comes first"
+        session.close()
+
+    def _data_answered(self, reply: bytes, error: GatewayError | None) -> None:
+        if error is not None and not isinstance(error, BackendUnavailable):
+            self.refused.count(str(error))
+
+    def _forget(self, session: RemoteSession) -> None:
+        self._sessions.pop(session.name, None)
+        if not self._sessions and self._drained is not None and not self._drained.called:
+            self._drained.callback(None)
+
+
+class _Decision:
+    """What a node decided about a message whose sender waits for it."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self, done: Callable[[BackendError | None], None]) -> None:
+        self._done = done
+
+    def finished(self, reply: bytes, error: GatewayError | None) -> None:
+        """Pass it on."""
+        if error is None and reply and not read_bool(reply):
+            self._done(BackendRefused(400, "BOOL_FALSE"))
+        elif error is None or isinstance(error, BackendError):
+            self._done(error)
+        else:
+            self._done(BackendUnavailable(str(error)))

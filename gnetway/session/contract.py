@@ -1,0 +1,199 @@
+"""Requests to the session service as bytes, and what its replies mean.
+
+The fields of a session that stay the same are serialised once; what a message adds is put behind
+them by hand, since fields may stand in any order and protobuf's own objects would cost more than
+the rest of the way. A stream carries the very bytes of the unary requests.
+"""
+
+from enum import Enum
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
+from gnetway.errors import BackendRefused
+from gnetway.interfaces import FutureSalt, SessionClient
+from gnetway.pb import mtproto_pb2, session_pb2
+
+#: conn_type of a session's first message, and of an HTTP request; 0 is any other.
+FIRST_MESSAGE: Final = 1
+HTTP_REQUEST: Final = 2
+
+#: The one method of the stream.
+STREAM_PATH: Final = "/session.RPCSessionStream/SessionDataStream"
+
+_VARINT: Final = 0
+_LENGTH: Final = 2
+
+
+class Method(Enum):
+    """A call of the session service: its name, and its field in SessionStreamRequest."""
+
+    QUERY_AUTH_KEY = ("session_queryAuthKey", 13)
+    SET_AUTH_KEY = ("session_setAuthKey", 14)
+    CREATE_SESSION = ("session_createSession", 11)
+    SEND_DATA = ("session_sendDataToSession", 10)
+    CLOSE_SESSION = ("session_closeSession", 12)
+    #: Only as a unary call: the stream has no field for it.
+    SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
+
+    def __init__(self, rpc_name: str, stream_field: int) -> None:
+        self.path = f"/session.RPCSession/{rpc_name}"
+        self.stream_field = stream_field
+
+
+def _varint(value: int) -> bytes:
+    if value < 0:
+        value += 1 << 64
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _number(field: int, value: int) -> bytes:
+    """Return a varint field; proto3 leaves out zeros."""
+    return _varint(field << 3 | _VARINT) + _varint(value) if value else b""
+
+
+def _block(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | _LENGTH) + _varint(len(content)) + content
+
+
+_DATA_CONSTRUCTOR: Final = _number(1, session_pb2.SEND_DATA_TO_SESSION)
+_FIRST: Final = _number(4, FIRST_MESSAGE)
+_QUICK_ACK: Final = _number(10, 1)
+
+
+def client_head(server_id: str, client: SessionClient) -> bytes:
+    """Serialise what all messages of a session have in common, for ``data_request``."""
+    head: bytes = session_pb2.SessionClientData(
+        constructor=session_pb2.SESSION_CLIENT_DATA,
+        server_id=server_id,
+        auth_key_id=client.key.auth_key_id,
+        key_type=client.key.kind.value,
+        perm_auth_key_id=client.key.perm_auth_key_id,
+        session_id=client.session_id,
+        client_ip=client.client_ip,
+    ).SerializeToString()
+    return head
+
+
+def data_request(head: bytes, first: bool, quick_ack: bool, salt: int, payload: bytes) -> bytes:
+    """Build TL_session_sendDataToSession; ``first`` announces the session."""
+    data = b"".join(
+        (
+            head,
+            _FIRST if first else b"",
+            _QUICK_ACK if quick_ack else b"",
+            _number(11, salt),
+            _block(12, payload),
+        )
+    )
+    return _DATA_CONSTRUCTOR + _block(3, data)
+
+
+def http_request(head: bytes, salt: int, payload: bytes) -> bytes:
+    """Build TL_session_sendHttpDataToSession."""
+    data = head + _number(4, HTTP_REQUEST) + _number(11, salt) + _block(12, payload)
+    return _number(1, session_pb2.SEND_HTTP_DATA_TO_SESSION) + _block(3, data)
+
+
+def event_request(method: Method, server_id: str, client: SessionClient) -> bytes:
+    """Build TL_session_createSession or TL_session_closeSession."""
+    event = session_pb2.SessionClientEvent(
+        constructor=session_pb2.SESSION_CLIENT_EVENT,
+        server_id=server_id,
+        auth_key_id=client.key.auth_key_id,
+        key_type=client.key.kind.value,
+        perm_auth_key_id=client.key.perm_auth_key_id,
+        session_id=client.session_id,
+        client_ip=client.client_ip,
+    )
+    if method is Method.CREATE_SESSION:
+        create = session_pb2.TL_session_createSession(
+            constructor=session_pb2.CREATE_SESSION, client=event
+        )
+        return bytes(create.SerializeToString())
+    close = session_pb2.TL_session_closeSession(constructor=session_pb2.CLOSE_SESSION, client=event)
+    return bytes(close.SerializeToString())
+
+
+def query_request(auth_key_id: int) -> bytes:
+    """Build TL_session_queryAuthKey."""
+    request = session_pb2.TL_session_queryAuthKey(
+        constructor=session_pb2.QUERY_AUTH_KEY, auth_key_id=auth_key_id
+    )
+    return bytes(request.SerializeToString())
+
+
+def set_request(key: AuthKey, salt: FutureSalt, expires_in: int) -> bytes:
+    """Build TL_session_setAuthKey; ``expires_in`` is in seconds, 0 for a permanent key."""
+    request = session_pb2.TL_session_setAuthKey(
+        constructor=session_pb2.SET_AUTH_KEY,
+        auth_key=mtproto_pb2.AuthKeyInfo(
+            constructor=mtproto_pb2.AUTH_KEY_INFO,
+            auth_key_id=key.auth_key_id,
+            auth_key=key.secret,
+            auth_key_type=key.kind.value,
+            perm_auth_key_id=key.perm_auth_key_id,
+        ),
+        future_salt=mtproto_pb2.FutureSalt(
+            constructor=mtproto_pb2.FUTURE_SALT,
+            valid_since=salt.valid_since,
+            valid_until=salt.valid_until,
+            salt=salt.salt,
+        ),
+        expires_in=expires_in,
+    )
+    return bytes(request.SerializeToString())
+
+
+def stream_request(request_id: bytes, method: Method, request: bytes) -> bytes:
+    """Wrap a unary request into a SessionStreamRequest."""
+    return _block(1, request_id) + _block(method.stream_field, request)
+
+
+def read_bool(reply: bytes) -> bool:
+    """Return whether a reply is boolTrue, by its name or its number.
+
+    :raises BackendRefused: it is no mtproto.Bool.
+    """
+    try:
+        message = mtproto_pb2.Bool.FromString(reply)
+    except DecodeError:
+        raise BackendRefused(500, "UNREADABLE_REPLY") from None
+    return bool(
+        message.constructor == mtproto_pb2.BOOL_TRUE or message.predicate_name == "boolTrue"
+    )
+
+
+def read_key(reply: bytes, auth_key_id: int) -> AuthKey:
+    """Return the key of an AuthKeyInfo.
+
+    :raises BackendRefused: it is no key, or another than the one asked for.
+    """
+    try:
+        info = mtproto_pb2.AuthKeyInfo.FromString(reply)
+        kind = KeyKind(info.auth_key_type)
+    except (DecodeError, ValueError):
+        raise BackendRefused(500, "UNREADABLE_REPLY") from None
+    if len(info.auth_key) != AUTH_KEY_BYTES:
+        raise BackendRefused(500, "AUTH_KEY_INVALID")
+    key = AuthKey(info.auth_key, kind, info.perm_auth_key_id)
+    if key.auth_key_id != auth_key_id:
+        raise BackendRefused(500, "AUTH_KEY_INVALID")
+    return key
+
+
+def read_http_payload(reply: bytes) -> bytes:
+    """Return the plaintext of an HttpSessionData, maybe empty.
+
+    :raises BackendRefused: it is none.
+    """
+    try:
+        return bytes(session_pb2.HttpSessionData.FromString(reply).payload)
+    except DecodeError:
+        raise BackendRefused(500, "UNREADABLE_REPLY") from None

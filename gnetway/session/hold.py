@@ -1,0 +1,137 @@
+"""What waits while no session node takes it: bounded in messages, bytes and seconds.
+
+An outage of the session service is not a lost key and not a lost message. Lanes that can go no
+further stop here, with the reading of their clients paused; when a node is back they all go on,
+each in its own order. What there is no room or no time for ends the client's connections, so that
+the client sends it again on the next one, and is counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from gnetway.metrics import Causes
+
+#: How often lanes try again and are looked at for their age, in seconds.
+ROUND_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """How much may wait in all, and for how many seconds."""
+
+    max_messages: int = 100_000
+    max_bytes: int = 64 * 1024 * 1024
+    max_seconds: float = 30.0
+
+
+class Held(Protocol):
+    """A lane that can go no further."""
+
+    def go_on(self) -> None:
+        """Try again."""
+
+    def give_up(self, cause: str) -> None:
+        """Fail everything that waits."""
+
+
+class _Stay:
+    """What one lane holds, and since when."""
+
+    __slots__ = ("messages", "since", "size")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.messages = 0
+        self.size = 0
+
+
+class Hold:
+    """All lanes that wait for a node; ``may_take`` says whether trying again has any point.
+
+    ``lost`` counts what could not be held, by cause.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, limits: HoldLimits, may_take: Callable[[], bool]
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._may_take = may_take
+        #: The longest waiting first.
+        self._stays: dict[Held, _Stay] = {}
+        self._messages = 0
+        self._size = 0
+        self._round: IDelayedCall | None = None
+        self.lost = Causes()
+
+    def __len__(self) -> int:
+        return len(self._stays)
+
+    @property
+    def messages(self) -> int:
+        """How many messages wait."""
+        return self._messages
+
+    def stop(self, lane: Held) -> None:
+        """Take in a lane that can go no further."""
+        self._stays.setdefault(lane, _Stay(self._clock.seconds()))
+        if self._round is None:
+            self._round = self._clock.callLater(ROUND_SECONDS, self._go_round)
+
+    def add(self, lane: Held, size: int) -> bool:
+        """Let a message of ``size`` bytes wait in a lane that is here; False without room."""
+        if self._messages >= self._limits.max_messages or (
+            self._size + size > self._limits.max_bytes
+        ):
+            return False
+        self._count(self._stays[lane], 1, size)
+        return True
+
+    def remove(self, lane: Held, size: int) -> None:
+        """Note that a message of a lane that is here waits no longer."""
+        self._count(self._stays[lane], -1, -size)
+
+    def leave(self, lane: Held) -> float:
+        """Let a lane go with all that it holds; returns since when it was here."""
+        stay = self._stays.pop(lane, None)
+        if stay is None:
+            return self._clock.seconds()
+        self._count(stay, -stay.messages, -stay.size)
+        return stay.since
+
+    def was_here(self, lane: Held, since: float) -> None:
+        """Let a lane that only tried in vain keep its age."""
+        self._stays[lane].since = since
+
+    def go_on(self) -> None:
+        """Let every lane try again, the longest waiting first; who cannot comes back."""
+        for lane in list(self._stays):
+            if not self._may_take():
+                return
+            if lane in self._stays:
+                lane.go_on()
+
+    def close(self) -> None:
+        """End the timer."""
+        if self._round is not None:
+            self._round.cancel()
+            self._round = None
+
+    def _count(self, stay: _Stay, messages: int, size: int) -> None:
+        stay.messages += messages
+        stay.size += size
+        self._messages += messages
+        self._size += size
+
+    def _go_round(self) -> None:
+        self._round = None
+        before = self._clock.seconds() - self._limits.max_seconds
+        for lane, stay in list(self._stays.items()):
+            if stay.since <= before and lane in self._stays:
+                lane.give_up("hold_expired")
+        self.go_on()
+        if self._stays and self._round is None:
+            self._round = self._clock.callLater(ROUND_SECONDS, self._go_round)
