@@ -1,8 +1,10 @@
 import json
+from hashlib import sha1
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.crypto.aes import ige_encrypt
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.embedded.binding import (
     BindRefused,
@@ -13,7 +15,7 @@ from gnetway.embedded.binding import (
 )
 from gnetway.errors import MessageError, TLError
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import pack_int32, pack_int64, pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey
 from tests.embedded.binds import EXPIRES_AT, good_inner, make_bind
 from tests.embedded.talk import NOW, SESSION_ID, temp_key
@@ -65,12 +67,12 @@ class OpenBindTests(SynchronousTestCase):
         self.assertRaises(TLError, open_bind, PERM, sealed)
 
     def test_another_length_inside(self) -> None:
-        class Bent:
-            def pack(self) -> bytes:
-                return good_inner(TEMP, PERM).pack() + bytes(4)
-
-        sealed = seal_bind(PERM, MSG_ID, Bent(), bytes(24))  # type: ignore[arg-type]
-        self.assertRaises(MessageError, open_bind, PERM, sealed)
+        plaintext = bytes(16) + pack_int64(MSG_ID) + pack_int32(0) + pack_int32(36)
+        plaintext += self.inner.pack()
+        msg_key = sha1(plaintext).digest()[4:20]
+        sealed = ige_encrypt(plaintext + bytes(8), *derive_aes_v1(PERM.secret, msg_key))
+        error = self.assertRaises(MessageError, open_bind, PERM, PERM.id_bytes + msg_key + sealed)
+        self.assertIn("36 bytes", str(error))
 
 
 class CheckBindTests(SynchronousTestCase):
