@@ -7,6 +7,7 @@ asks for it. The file is made with mode 0600: whoever reads it can read all traf
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from struct import Struct
 from typing import Final, NoReturn, Protocol, TypeVar, cast
 
@@ -90,6 +91,35 @@ def _prepare(connection: sqlite3.Connection) -> None:
     # which their clients then make anew; a full flush for each would cost a handshake 5 ms.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def check_file(path: str) -> None:
+    """See whether what lies at ``path`` can be a store; a file that is missing can be made.
+
+    Waits for the disk, so it is for the time before anything runs.
+
+    :raises StoreUnusable: it is no SQLite file, or its tables are of another version.
+    """
+    if not os.path.exists(path):
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+            if ("schema_version",) not in tables:
+                return
+            row = connection.execute("SELECT version FROM schema_version").fetchone()
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from error
+    if row is not None:
+        _check_version(path, int(row[0]))
+
+
+def _check_version(path: str, version: int) -> None:
+    if version != SCHEMA_VERSION:
+        raise StoreUnusable(
+            f"{path}: its tables have version {version}, this program reads"
+            f" version {SCHEMA_VERSION}"
+        )
 
 
 def _create_schema(transaction: Transaction) -> int:
@@ -223,12 +253,11 @@ class SQLiteStore:
         return self._pool.runInteraction(interaction).addErrback(_translate)
 
     def _check_version(self, version: int) -> None:
-        if version != SCHEMA_VERSION:
+        try:
+            _check_version(self._path, version)
+        except StoreUnusable:
             self._end(None)
-            raise StoreUnusable(
-                f"{self._path}: its tables have version {version}, this program reads"
-                f" version {SCHEMA_VERSION}"
-            )
+            raise
 
     def _cannot_open(self, failure: Failure) -> NoReturn:
         self._end(None)

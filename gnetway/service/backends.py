@@ -7,7 +7,8 @@ from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory, load_handler
 from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.server_config import ServerConfig
-from gnetway.embedded.sqlite_store import SQLiteStore
+from gnetway.embedded.sqlite_store import SQLiteStore, check_file
+from gnetway.embedded.store import StoreUnusable
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, ISessionBackend
 
@@ -26,6 +27,23 @@ def find_handler(config: GatewayConfig) -> HandlerFactory | None:
         path = "Session.Embedded.Handler"
         allowed = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
         raise ConfigError([config.fault(path, str(error), allowed)]) from error
+
+
+def check_store(config: GatewayConfig) -> None:
+    """See whether the file that Session.Embedded.Store names can be used.
+
+    Here and not at the start, when a daemon has no terminal any more to tell it on.
+
+    :raises ConfigError: it cannot.
+    """
+    embedded = config.session.embedded
+    if embedded is None or embedded.in_memory:
+        return
+    try:
+        check_file(embedded.store)
+    except StoreUnusable as error:
+        allowed = "an SQLite file of this program, or none yet, or memory"
+        raise ConfigError([config.fault("Session.Embedded.Store", str(error), allowed)]) from error
 
 
 def make_backend(

@@ -1,6 +1,6 @@
 """A whole gateway as one Twisted service: what exists in it, and what starts first.
 
-prepare     find the handler, bind every socket: faults show before anything runs
+prepare     find the handler, look at the store, bind every socket: faults show before anything runs
 start       the backend, then the key maker, then accept connections
 stop        accept no more, end the connections (so the backend hears of each session's end),
             then the backend, then the threads
@@ -25,7 +25,7 @@ from gnetway.metrics import Causes
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.links import LinkServices
 from gnetway.service.announce import announce, write_public_keys
-from gnetway.service.backends import find_handler, make_backend
+from gnetway.service.backends import check_store, find_handler, make_backend
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 
@@ -76,6 +76,7 @@ class GatewayService(MultiService):
         if self._prepared:
             return
         self._handler = self._handler or find_handler(self._config)
+        check_store(self._config)
         self._listeners = bind_all(self._config)
         self._prepared = True
 
