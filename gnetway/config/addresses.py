@@ -1,4 +1,4 @@
-"""Addresses to listen on, as the file writes them: ``host:port``, ``[IPv6]:port``, ``:port``."""
+"""Addresses as the file writes them: ``host:port``, ``[IPv6]:port``; to listen on, ``:port``."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from gnetway.config.faults import shown
 from gnetway.config.section import Reading
 
 _ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
+
+_ALLOWED_ENDPOINT: Final = "host:port or [IPv6]:port, the port from 1 to 65535"
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
@@ -48,6 +50,21 @@ def address(node: Node, reading: Reading) -> Address:
     if first != node.path:
         reading.reject(node, f"{read} a second time, after {first}", "each address once")
     return read
+
+
+def endpoint(node: Node, reading: Reading) -> str:
+    """Read the address of a service.
+
+    It comes out as it is written: the ring hashes this text, and every gateway has to hash the
+    same.
+    """
+    match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
+    host = (
+        "" if match is None else _host(match["host"]) if match["v6"] is None else _ipv6(match["v6"])
+    )
+    if match is None or not host or not 0 < int(match["port"]) <= 65535:
+        reading.reject(node, shown(node.value), _ALLOWED_ENDPOINT)
+    return match[0]
 
 
 def _host(text: str) -> str:

@@ -50,6 +50,16 @@ class LimitsConfig:
             "what may wait for one slow reader: two of the largest packets; above it is closed",
         ),
     )
+    max_unsent_bytes: int = field(
+        default=256 * MIB,
+        metadata=key(
+            "MaxUnsentBytes",
+            whole(MIB, 65_536 * MIB),
+            "bytes",
+            "what may wait for all slow readers together: eight of them at their own bound; above"
+            " it the next one that is sent to is closed",
+        ),
+    )
     max_keys_per_connection: int = field(
         default=16,
         metadata=key(

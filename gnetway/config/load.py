@@ -3,17 +3,21 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import MISSING, Field, dataclass, field
+from typing import Any, Final
 
+from gnetway.config.addresses import Address, address
 from gnetway.config.document import Node, from_mapping, from_yaml
+from gnetway.config.etcd import EtcdConfig, gateway_etcd
 from gnetway.config.faults import Faults, Rejected
 from gnetway.config.files import Unreadable, read_bounded
-from gnetway.config.model import GatewayConfig, GnetwayConfig, SessionConfig
+from gnetway.config.model import GatewayConfig, GnetwayConfig
 from gnetway.config.reader import section
+from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
-from gnetway.config.section import Reading, key
-from gnetway.config.values import list_of, text
+from gnetway.config.section import Reading, key, keys_of
+from gnetway.config.session import SessionConfig, session
+from gnetway.config.values import flag, list_of, optional, text
 from gnetway.errors import ConfigError
 
 #: Bytes of a configuration file: the longest known has 2 KB.
@@ -21,6 +25,13 @@ MAX_CONFIG_BYTES: Final = 256 * 1024
 
 #: The two keys of the form for a single RSA key, in lower case.
 _SINGLE_KEY_NAMES: Final = frozenset({"keyfile", "keyfingerprint"})
+
+#: What protobuf and the fields beside the payload add to a client's packet, with room to spare.
+_MESSAGE_OVERHEAD_BYTES: Final = 4096
+
+#: Without effect beside Session.Embedded: keys of the file, and keys of Session.
+_REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
+_REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "Hold"})
 
 _NO_KEY: Final = "RSAKey, a list with KeyFile: the path of an RSA key in PEM"
 
@@ -37,10 +48,26 @@ class _File:
         metadata=key("Gnetway", section(GnetwayConfig), "", "a section with Server: listeners")
     )
     session: SessionConfig = field(
-        metadata=key("Session", section(SessionConfig), "", "a section with Embedded")
+        metadata=key("Session", session, "", "a section with Embedded, Etcd or Endpoints")
     )
     name: str = field(
         default="interface.gateway", metadata=key("Name", text, "", "what Teamgram's file says")
+    )
+    listen_on: Address | None = field(
+        default=None,
+        metadata=key("ListenOn", optional(address), "", "only a remote session backend needs it"),
+    )
+    etcd: EtcdConfig | None = field(
+        default=None,
+        metadata=key("Etcd", optional(gateway_etcd), "", "only Session.Etcd needs it"),
+    )
+    use_stream_session: bool = field(
+        default=False,
+        metadata=key("UseStreamSession", flag, "", "unary calls, as in Teamgram's gateway"),
+    )
+    rpc: RpcConfig = field(
+        default_factory=RpcConfig,
+        metadata=key("Rpc", section(RpcConfig), "", "each has its own default"),
     )
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
         default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several")
@@ -95,6 +122,8 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         with suppress(Rejected):
             file = section(_File)(root, reading)
         single = _single_key(root, reading)
+        if file is not None:
+            _check_together(file, root.line, reading)
     if file is None or faults.lines():
         raise ConfigError(faults.lines())
     return GatewayConfig(
@@ -102,10 +131,49 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         session=file.session,
         rsa_keys=without_doubles(file.rsa_keys + single),
         name=file.name,
-        unused=tuple(reading.unused),
+        listen_on=file.listen_on,
+        etcd=file.etcd,
+        use_stream_session=file.use_stream_session,
+        rpc=file.rpc,
+        unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),
         source=faults.source,
         lines=reading.lines,
     )
+
+
+def _check_together(file: _File, line: int, reading: Reading) -> None:
+    """Check what no section can know for itself."""
+    if not file.session.is_remote:
+        reading.unused.extend(_set_for_remote(file))
+        return
+    faults = reading.faults
+    if file.listen_on is None:
+        faults.add(line, "ListenOn", "nothing", "host:port, where session services reach this one")
+    if file.session.etcd is not None and file.etcd is None:
+        allowed = "a section with Hosts, by which session services find this gateway"
+        faults.add(line, "Etcd", "nothing", allowed)
+    least = file.gnetway.limits.max_packet_bytes + _MESSAGE_OVERHEAD_BYTES
+    if file.rpc.max_message_bytes < least:
+        path = "Rpc.MaxMessageBytes"
+        allowed = f"at least {least}, for a packet of Gnetway.Limits.MaxPacketBytes"
+        faults.add(reading.lines.get(path, line), path, str(file.rpc.max_message_bytes), allowed)
+
+
+def _set_for_remote(file: _File) -> list[str]:
+    """Return the paths of the keys that only a remote session backend gives a meaning."""
+    return [
+        f"{prefix}{entry.name}"
+        for values, prefix, names in (
+            (file, "", _REMOTE),
+            (file.session, "Session.", _REMOTE_INNER),
+        )
+        for item, entry in keys_of(type(values))
+        if entry.name in names and getattr(values, item.name) != _default(item)
+    ]
+
+
+def _default(item: Field[Any]) -> object:
+    return item.default if item.default_factory is MISSING else item.default_factory()
 
 
 def _single_key(root: Node, reading: Reading) -> tuple[RsaKeyConfig, ...]:

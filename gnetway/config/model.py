@@ -1,6 +1,7 @@
 """What a configuration says, as frozen records: one for each section of the file.
 
-Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` shows them all.
+Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` shows them all, with
+``etc/gnetway-cluster.yaml`` for what only a remote session backend needs.
 """
 
 from collections.abc import Mapping
@@ -8,13 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gnetway.config.addresses import Address, address
+from gnetway.config.etcd import EtcdConfig
 from gnetway.config.faults import fault_line
 from gnetway.config.limits import MIB, LimitsConfig
 from gnetway.config.reader import section
+from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.section import key
-from gnetway.config.store import MEMORY, store
-from gnetway.config.values import choice, class_name, list_of, whole
+from gnetway.config.session import SessionConfig
+from gnetway.config.values import choice, list_of, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
@@ -67,39 +70,13 @@ class GnetwayConfig:
         return (self.auth_key_cache_mib or _DEFAULT_CACHE_MIB) * MIB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddedConfig:
-    """Session.Embedded: the session backend in this process.
-
-    ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
-    that answers RPC calls; None for the stock one.
-    """
-
-    store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
-    handler: str | None = field(
-        default=None, metadata=key("Handler", class_name, "", "the stock one needs no code")
-    )
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether keys and salts are lost at the end of the process."""
-        return self.store == MEMORY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
-    """Session: where decrypted messages go."""
-
-    embedded: EmbeddedConfig = field(
-        metadata=key("Embedded", section(EmbeddedConfig), "", "a section with Store")
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """A whole configuration.
 
-    ``rsa_keys`` are loaded, each once, at least one. ``unused`` has the paths of the keys that
+    ``rsa_keys`` are loaded, each once, at least one. With a remote session backend ``listen_on``
+    is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
+    None for nowhere. ``unused`` has the paths of the keys that
     were read and have no effect, in the order of the file. ``source`` names the file, ``lines``
     has the line of each key by its path.
     """
@@ -108,6 +85,10 @@ class GatewayConfig:
     session: SessionConfig
     rsa_keys: tuple[RsaKeyConfig, ...]
     name: str
+    listen_on: Address | None = None
+    etcd: EtcdConfig | None = None
+    use_stream_session: bool = False
+    rpc: RpcConfig = field(default_factory=RpcConfig)
     unused: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)

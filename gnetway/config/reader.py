@@ -36,7 +36,7 @@ class _SectionReader(Generic[T]):
         self._keys = {key.name: (item, key) for item, key in keys_of(cls)}
         self._known = list(dict.fromkeys([*self._keys, *names_in(node.pattern)]))
         self._values: dict[str, Any] = {}
-        #: Needed keys that are there, or that a refused key stands for.
+        #: Keys that are there, sound or not.
         self._met: set[str] = set()
 
     def read(self) -> T:
@@ -85,7 +85,6 @@ class _SectionReader(Generic[T]):
         refusal = NOT_YET.get(child.pattern)
         if refusal is None or not refusal.asks(child.plain()):
             return
-        self._met.update(refusal.stands_for)
         what = "a value" if refusal.secret else shown(child.plain())
         found = f"{what}, which is not implemented yet in this version"
         self._reading.reject(child, found, refusal.allowed)

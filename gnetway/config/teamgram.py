@@ -15,13 +15,11 @@ class NotYet:
     """A key that asks for something this version cannot do.
 
     ``asks`` gets the plain value (keys in lower case) and tells whether it asks at all: `false`
-    and an empty section do not. ``stands_for`` names needed keys of the same section that nobody
-    should miss while this one is there. A ``secret`` value is not shown.
+    and an empty section do not. A ``secret`` value is not shown.
     """
 
     asks: Callable[[object], bool]
     allowed: str = "leave it out"
-    stands_for: tuple[str, ...] = ()
     secret: bool = False
 
 
@@ -59,12 +57,6 @@ def _more_than(*harmless: str) -> Callable[[object], bool]:
     return asks
 
 
-def _telemetry(value: object) -> bool:
-    if isinstance(value, dict) and value.get("disabled") is True:
-        return False
-    return _more_than("name", "sampler", "batcher", "disabled")(value)
-
-
 def _dev_server(value: object) -> bool:
     # go-zero starts it unless told otherwise.
     return value is not None and not (isinstance(value, dict) and value.get("enabled") is False)
@@ -76,22 +68,19 @@ def _web(value: object) -> bool:
 
 #: What is refused by its name.
 NOT_YET: Final[dict[str, NotYet]] = {
-    "ListenOn": NotYet(_given),
-    "Etcd": NotYet(_given),
     "Auth": NotYet(_on, "false, or leave it out"),
     "Redis": NotYet(_given),
     "MetricsUrl": NotYet(_given),
-    "Prometheus": NotYet(_more_than("port", "path")),
-    "Telemetry": NotYet(_telemetry),
     "DevServer": NotYet(_dev_server, "'Enabled: false', or leave it out"),
     "Profiling": NotYet(_more_than("cpuprofilinginterval", "profileinterval", "loginterval")),
-    "UseStreamSession": NotYet(_on, "false, or leave it out"),
     "Gnetway.Multicore": NotYet(_on, "false, or leave it out"),
     "Gnetway.Server.Proto": NotYet(_web, "tcp"),
     "Gnetway.Server.PPV1": NotYet(_on, "false, or leave it out"),
-    "Session.Etcd": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
-    "Session.Endpoints": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
-    "Session.Target": NotYet(_given, "Session.Embedded in its place", stands_for=("Embedded",)),
+    "Etcd.ID": NotYet(_given),
+    "Etcd.InsecureSkipVerify": NotYet(_on, "false, or leave it out"),
+    "Session.Etcd.ID": NotYet(_given),
+    "Session.Etcd.InsecureSkipVerify": NotYet(_on, "false, or leave it out"),
+    "Session.Target": NotYet(_given, "Session.Endpoints in its place"),
     "Session.App": NotYet(_given),
     "Session.Token": NotYet(_given, secret=True),
 }
@@ -103,9 +92,11 @@ _DURATION: Final = Ignored((int, str), "a whole number or a text such as 20s")
 _SECTION: Final = Ignored((dict,), "a mapping of keys")
 _LIST: Final = Ignored((list,), "a list")
 
-#: What only tunes the Go gateway: read, named once at start, without effect.
+#: What only tunes or watches the Go gateway: read, named once at start, without effect.
 IGNORED: Final[dict[str, Ignored]] = {
     "Mode": _TEXT,
+    "Prometheus": _SECTION,
+    "Telemetry": _SECTION,
     "Timeout": _WHOLE,
     "CpuThreshold": _WHOLE,
     "MaxProc": _WHOLE,
@@ -133,7 +124,6 @@ IGNORED: Final[dict[str, Ignored]] = {
     "Gnetway.SendBuf": _WHOLE,
     "Gnetway.ReceiveBuf": _WHOLE,
     "Session.NonBlock": _FLAG,
-    "Session.Timeout": _WHOLE,
     "Session.KeepaliveTime": _DURATION,
     "Session.Middlewares": _SECTION,
     "Session.BalancerName": _TEXT,

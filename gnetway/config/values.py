@@ -22,6 +22,22 @@ def text(node: Node, reading: Reading) -> str:
     return node.value
 
 
+def secret(node: Node, reading: Reading) -> str:
+    """Read a text that is not empty; a fault does not show what was found."""
+    if not isinstance(node.value, str) or not node.value.strip():
+        reading.reject(node, "a value that is no text", "a text, in quotes if it is all digits")
+    return node.value
+
+
+def optional(parse: Parser[T]) -> Parser[T | None]:
+    """Return a parser that takes an empty value for a key that is not there, as Teamgram does."""
+
+    def parse_optional(node: Node, reading: Reading) -> T | None:
+        return None if node.value in (None, "", [], {}) else parse(node, reading)
+
+    return parse_optional
+
+
 def flag(node: Node, reading: Reading) -> bool:
     """Read true or false."""
     if not isinstance(node.value, bool):

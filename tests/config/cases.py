@@ -18,7 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.config.document import Node
 from gnetway.config.faults import Faults, Rejected
 from gnetway.config.load import load_file
+from gnetway.config.model import GatewayConfig
 from gnetway.config.section import Parser, Reading
+from gnetway.config.session import EmbeddedConfig
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ConfigError
 
@@ -36,6 +38,11 @@ Session:
   Embedded:
     Store: memory
 """
+
+#: The same with a remote session backend, which needs the gateway's own address.
+REMOTE = GOOD.replace("Embedded:\n    Store: memory", "Endpoints: [10.0.0.7:20120]").replace(
+    "RSAKey:", "ListenOn: 127.0.0.1:20110\nRSAKey:"
+)
 
 
 @cache
@@ -91,6 +98,12 @@ class ConfigCase(SynchronousTestCase):
 
     def assert_faults(self, content: bytes | str, *expected: str) -> None:
         self.assertEqual(self.faults(content), list(expected))
+
+
+def embedded(config: GatewayConfig) -> EmbeddedConfig:
+    """Return Session.Embedded of a configuration that has it."""
+    assert config.session.embedded is not None
+    return config.session.embedded
 
 
 def parse_value(parse: Parser[T], value: object) -> T:

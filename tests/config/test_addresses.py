@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, ip_addresses, text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.addresses import Address, address
+from gnetway.config.addresses import Address, address, endpoint
 from gnetway.config.values import list_of
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
@@ -77,3 +77,22 @@ class AddressTests(SynchronousTestCase):
             self.assertTrue(parse_value(address, written).host.isprintable())
         except ConfigError as error:
             self.assertEqual(len(error.faults), 1)
+
+
+class EndpointTests(SynchronousTestCase):
+    def test_as_written(self) -> None:
+        """The ring hashes the text, so not even the case of a name may change."""
+        for written in ("10.0.0.7:20120", "Session-1.Internal:1", "[2001:DB8:0::1]:65535"):
+            self.assertEqual(parse_value(endpoint, written), written)
+
+    def test_refused(self) -> None:
+        allowed = "allowed: host:port or [IPv6]:port, the port from 1 to 65535"
+        for written in (":20120", "10.0.0.7", "10.0.0.7:0", "10.0.0.7:65536", "[::g]:1", "h:1\n"):
+            error = self.assertRaises(ConfigError, parse_value, endpoint, written)
+            self.assertEqual(error.faults, [f"file:1: Key: found {written!r}; {allowed}"])
+        error = self.assertRaises(ConfigError, parse_value, endpoint, 20120)
+        self.assertEqual(error.faults, [f"file:1: Key: found 20120; {allowed}"])
+
+    def test_may_stand_twice(self) -> None:
+        """The same etcd serves both ways."""
+        self.assertEqual(parse_value(list_of(endpoint), ["a:1", "a:1"]), ("a:1", "a:1"))

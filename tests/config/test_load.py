@@ -22,21 +22,36 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig, Proto
+from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
+from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from gnetway.config.teamgram import IGNORED, NOT_YET
 from gnetway.errors import ConfigError
-from tests.config.cases import GOOD, ConfigCase
+from tests.config.cases import GOOD, ConfigCase, embedded
 
 SHIPPED = Path(__file__).parents[2] / "etc" / "gnetway.yaml"
+CLUSTER = SHIPPED.with_name("gnetway-cluster.yaml")
+
+SECTIONS = (
+    GnetwayConfig,
+    LimitsConfig,
+    EtcdConfig,
+    RpcConfig,
+    RpcTlsConfig,
+    SessionConfig,
+    HoldConfig,
+    EmbeddedConfig,
+)
 
 #: Every name of the vocabulary, so that arbitrary mappings get deep into it.
 NAMES = sorted(
     {part for path in (*NOT_YET, *IGNORED) for part in path.split(".")}
-    | {key.name for cls in (GnetwayConfig, LimitsConfig) for _, key in keys_of(cls)}
-    | {"RSAKey", "KeyFile", "KeyFingerprint", "Addresses", "Embedded", "Store", "Handler", "Name"}
+    | {key.name for cls in SECTIONS for _, key in keys_of(cls)}
+    | {"RSAKey", "KeyFile", "KeyFingerprint", "Addresses", "Name", "ListenOn", "UseStreamSession"}
 )
 
 
@@ -47,7 +62,7 @@ def documents(letters: SearchStrategy[str]) -> SearchStrategy[dict[str, object]]
         integers(),
         floats(),
         text(letters, max_size=20),
-        sampled_from(["tcp", "memory", "127.0.0.1:1", "key.pem", "a.B"]),
+        sampled_from(["tcp", "memory", "127.0.0.1:1", "h:1", "key.pem", "a.B"]),
     )
     keys = one_of(sampled_from(NAMES), text(letters, max_size=10))
 
@@ -64,7 +79,7 @@ class LoadFileTests(ConfigCase):
         self.assertEqual(config.name, "interface.gateway")
         self.assertEqual(config.gnetway.limits, LimitsConfig())
         self.assertEqual(config.gnetway.key_cache_bytes, 10 * 1024 * 1024)
-        self.assertIsNone(config.session.embedded.handler)
+        self.assertIsNone(embedded(config).handler)
         self.assertEqual([server.proto for server in config.gnetway.servers], [Proto.TCP])
         self.assertEqual((config.unused, config.source), ((), path))
 
@@ -73,7 +88,7 @@ class LoadFileTests(ConfigCase):
         text = text.replace("Gnetway:", "Name: shop\nGnetway:\n  AuthKeyCacheM: 3")
         config = load_file(self.write("gnetway.yaml", text))
         self.assertEqual(config.name, "shop")
-        self.assertEqual(config.session.embedded.handler, "shop.rpc.Shop")
+        self.assertEqual(embedded(config).handler, "shop.rpc.Shop")
         self.assertEqual(config.gnetway.key_cache_bytes, 3 * 1024 * 1024)
 
     def test_cache_of_zero_is_the_default(self) -> None:
@@ -176,7 +191,7 @@ class FileFaultTests(ConfigCase):
         self.assert_faults(
             "Name: x\n",
             "1: Gnetway: found nothing; allowed: a section with Server: listeners",
-            "1: Session: found nothing; allowed: a section with Embedded",
+            "1: Session: found nothing; allowed: a section with Embedded, Etcd or Endpoints",
             "1: RSAKey: found nothing;"
             " allowed: RSAKey, a list with KeyFile: the path of an RSA key in PEM",
         )
@@ -317,7 +332,7 @@ class ShippedFileTests(ConfigCase):
             [str(address) for address in config.gnetway.servers[0].addresses],
             ["0.0.0.0:10443", "0.0.0.0:5222"],
         )
-        self.assertEqual(config.session.embedded.store, str(self.directory / "gnetway.sqlite"))
+        self.assertEqual(embedded(config).store, str(self.directory / "gnetway.sqlite"))
 
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
@@ -327,3 +342,34 @@ class ShippedFileTests(ConfigCase):
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,
         )
+
+    def test_cluster_loads(self) -> None:
+        config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))
+        assert config.etcd is not None
+        assert config.session.etcd is not None
+        self.assertEqual(config.unused, ())
+        self.assertEqual(str(config.listen_on), "0.0.0.0:20110")
+        self.assertEqual(config.etcd.hosts, config.session.etcd.hosts)
+        self.assertEqual(
+            (config.session, config.rpc),
+            (SessionConfig(etcd=SessionEtcdConfig(hosts=config.etcd.hosts)), RpcConfig()),
+        )
+
+    def test_cluster_shows_every_default_as_it_is(self) -> None:
+        keys = re.compile(r"(?m)^( *)# (\w+: (?:\d+|false|grpcio|message|interface\.gateway))$")
+        shown, count = keys.subn(r"\1\2", CLUSTER.read_text())
+        # Of Rpc all but TLS, of Hold all; Announce, Timeout, UseStreamSession, Etcd.Key.
+        self.assertEqual(count, len(keys_of(RpcConfig)) - 1 + len(keys_of(HoldConfig)) + 4)
+        read = load_file(self.write("shown.yaml", shown))
+        config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))
+        self.assertEqual(
+            (read.session, read.rpc, read.etcd, read.use_stream_session),
+            (config.session, config.rpc, config.etcd, config.use_stream_session),
+        )
+
+    def test_cluster_shows_every_key(self) -> None:
+        """What no file has as a default, such as certificates, stands there as an example."""
+        text = CLUSTER.read_text()
+        for cls in (EtcdConfig, RpcConfig, RpcTlsConfig, SessionConfig, HoldConfig):
+            for _, key in keys_of(cls):
+                self.assertRegex(text, rf"\b{key.name}\b")

@@ -2,18 +2,25 @@ from dataclasses import MISSING, FrozenInstanceError, fields
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.load import load_file
-from gnetway.config.model import (
-    EmbeddedConfig,
-    GatewayConfig,
-    GnetwayConfig,
-    ServerConfig,
-    SessionConfig,
-)
+from gnetway.config.model import GatewayConfig, GnetwayConfig, ServerConfig
+from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
+from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from tests.config.cases import GOOD, ConfigCase, parse_value
 
-SECTIONS = (EmbeddedConfig, GnetwayConfig, ServerConfig, SessionConfig)
+SECTIONS = (
+    EmbeddedConfig,
+    EtcdConfig,
+    GnetwayConfig,
+    HoldConfig,
+    RpcConfig,
+    RpcTlsConfig,
+    ServerConfig,
+    SessionConfig,
+    SessionEtcdConfig,
+)
 
 
 class SectionTests(SynchronousTestCase):

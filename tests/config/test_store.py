@@ -2,7 +2,7 @@ import os
 from unittest.mock import patch
 
 from gnetway.config.load import load_file
-from tests.config.cases import GOOD, ConfigCase
+from tests.config.cases import GOOD, ConfigCase, embedded
 
 ALLOWED = "allowed: an SQLite file that can be written, or memory"
 
@@ -18,18 +18,18 @@ class StoreTests(ConfigCase):
         )
 
     def test_memory(self) -> None:
-        embedded = load_file(self.write("gnetway.yaml", self.file("memory"))).session.embedded
-        self.assertEqual((embedded.store, embedded.in_memory), ("memory", True))
+        read = embedded(load_file(self.write("gnetway.yaml", self.file("memory"))))
+        self.assertEqual((read.store, read.in_memory), ("memory", True))
 
     def test_new_file_beside_the_configuration(self) -> None:
-        embedded = load_file(self.write("gnetway.yaml", self.file("./x.sqlite"))).session.embedded
-        self.assertEqual(embedded.store, str(self.directory / "x.sqlite"))
-        self.assertFalse(embedded.in_memory)
+        read = embedded(load_file(self.write("gnetway.yaml", self.file("./x.sqlite"))))
+        self.assertEqual(read.store, str(self.directory / "x.sqlite"))
+        self.assertFalse(read.in_memory)
 
     def test_existing_file(self) -> None:
         path = self.write("x.sqlite", b"")
         config = load_file(self.write("gnetway.yaml", self.file("x.sqlite")))
-        self.assertEqual(config.session.embedded.store, path)
+        self.assertEqual(embedded(config).store, path)
 
     def test_no_directory(self) -> None:
         self.refused("a/x", f"{self.directory}/a/x", "no such directory")

@@ -8,6 +8,7 @@ from tests import vectors
 from tests.config.cases import GOOD, ConfigCase
 
 REAL = (Path(vectors.__file__).parent / "teamgram_gnetway.yaml").read_text()
+REAL_GATEWAY = "interface.gateway"
 NOT_HERE = "which is not implemented yet in this version"
 
 
@@ -31,24 +32,15 @@ class RealFileTests(ConfigCase):
         #: Without its fingerprints, since its key is not ours.
         self.real = REAL.replace("KeyFingerprint:", "# KeyFingerprint:")
 
-    def test_names_everything_that_is_not_here_yet(self) -> None:
-        """Nothing else is wrong with it: no key is unknown, no value of a wrong type."""
-        instead = "allowed: Session.Embedded in its place"
+    def test_only_its_websocket_is_not_here_yet(self) -> None:
         self.assert_faults(
-            self.real,
-            f"4: ListenOn: found '0.0.0.0:20110', {NOT_HERE}; allowed: leave it out",
-            f"5: Etcd: found a mapping, {NOT_HERE}; allowed: leave it out",
-            f"15: Prometheus: found a mapping, {NOT_HERE}; allowed: leave it out",
-            f"20: Telemetry: found a mapping, {NOT_HERE}; allowed: leave it out",
-            f"39: Gnetway.Server[1].Proto: found 'websocket', {NOT_HERE}; allowed: tcp",
-            f"47: Session.Etcd: found a mapping, {NOT_HERE}; {instead}",
+            self.real, f"39: Gnetway.Server[1].Proto: found 'websocket', {NOT_HERE}; allowed: tcp"
         )
 
     def test_rest_of_it_is_taken(self) -> None:
         lines = self.real.splitlines()
-        kept = [*lines[2:3], *lines[8:13], *lines[25:38], *lines[41:44]]
-        text = "\n".join([*kept, "Session:", "  Embedded: {Store: memory}", ""])
-        config = load_file(self.write("gnetway.yaml", text))
+        del lines[38:41]
+        config = load_file(self.write("gnetway.yaml", "\n".join(lines)))
         self.assertEqual(config.name, "interface.gateway")
         self.assertEqual(
             [str(address) for address in config.gnetway.servers[0].addresses],
@@ -57,13 +49,34 @@ class RealFileTests(ConfigCase):
         self.assertEqual(len(config.rsa_keys), 1)
         self.assertEqual(
             config.unused,
-            ("Log.ServiceName", "Log.Level", "MaxProc", "Gnetway.SendBuf", "Gnetway.ReceiveBuf"),
+            (
+                "Log.ServiceName",
+                "Log.Level",
+                "Prometheus",
+                "Telemetry",
+                "MaxProc",
+                "Gnetway.SendBuf",
+                "Gnetway.ReceiveBuf",
+            ),
         )
+
+    def test_its_session_services_are_found(self) -> None:
+        lines = self.real.splitlines()
+        del lines[38:41]
+        config = load_file(self.write("gnetway.yaml", "\n".join(lines)))
+        assert config.etcd is not None
+        assert config.session.etcd is not None
+        self.assertEqual(str(config.listen_on), "0.0.0.0:20110")
+        self.assertEqual((config.etcd.hosts, config.etcd.prefix), (("etcd:2379",), REAL_GATEWAY))
+        self.assertEqual(config.session.etcd.hosts, ("etcd:2379",))
+        self.assertEqual(config.session.etcd.prefix, "interface.session")
+        self.assertTrue(config.session.is_remote)
+        self.assertFalse(config.use_stream_session)
 
     def test_its_fingerprint_is_compared(self) -> None:
         faults = self.faults(REAL)
         self.assertIn(
-            "30: KeyFingerprint: found 12240908862933197005 (a9e071c1771060cd)", faults[5]
+            "30: KeyFingerprint: found 12240908862933197005 (a9e071c1771060cd)", faults[1]
         )
 
 
@@ -72,24 +85,17 @@ class RefusedTests(ConfigCase):
         out = "leave it out"
         off = f"false, or {out}"
         for section, line, found, allowed in (
-            ("", "ListenOn: 127.0.0.1:20110", "'127.0.0.1:20110', ", out),
-            ("", "Etcd: {Hosts: [a:1], Key: k}", "a mapping, ", out),
             ("", "Auth: true", "true, ", off),
             ("", "Redis: {Key: x}", "a mapping, ", out),
             ("", "MetricsUrl: http://x", "'http://x', ", out),
-            ("", "Prometheus: {Host: 0.0.0.0}", "a mapping, ", out),
-            ("", "Prometheus: 5", "5, ", out),
-            ("", "Telemetry: {Endpoint: x}", "a mapping, ", out),
             ("", "DevServer: {}", "a mapping, ", f"'Enabled: false', or {out}"),
             ("", "Profiling: {ServerAddr: x}", "a mapping, ", out),
-            ("", "UseStreamSession: true", "true, ", off),
             ("Gnetway", "Multicore: true", "true, ", off),
             ("Gnetway.Server", "Proto: websocket", "'websocket', ", "tcp"),
             ("Gnetway.Server", "Proto: http", "'http', ", "tcp"),
             ("Gnetway.Server", "PPV1: true", "true, ", off),
             ("Gnetway.Server", "PPV1: 0", "0, ", off),
-            ("Session", "Endpoints: [a:1]", "a list, ", "Session.Embedded in its place"),
-            ("Session", "Target: x", "'x', ", "Session.Embedded in its place"),
+            ("Session", "Target: x", "'x', ", "Session.Endpoints in its place"),
             ("Session", "App: x", "'x', ", out),
             ("Session", "Token: hidden", "", out),
         ):
@@ -102,14 +108,25 @@ class RefusedTests(ConfigCase):
                 told, f"{path}: found {found or 'a value, '}{NOT_HERE}; allowed: {allowed}"
             )
 
+    def test_inside_of_etcd(self) -> None:
+        for section in ("Etcd", "Session.Etcd"):
+            for inner, found, allowed in (
+                ("ID: 5", "5", "leave it out"),
+                ("InsecureSkipVerify: true", "true", "false, or leave it out"),
+            ):
+                key = f"Etcd: {{Hosts: [a:1], {inner}}}"
+                text = in_section(section.rpartition(".")[0], key)
+                name = inner.partition(":")[0]
+                self.assertIn(
+                    f"{section}.{name}: found {found}, {NOT_HERE}; allowed: {allowed}",
+                    self.faults(text)[0],
+                )
+
     def test_what_asks_for_nothing_is_taken(self) -> None:
         for section, line in (
             ("", 'ListenOn: ""'),
             ("", "Etcd: {}"),
             ("", "Auth: false"),
-            ("", "Prometheus: {Port: 9101, Path: /metrics}"),
-            ("", "Telemetry: {name: x, Sampler: 1.0, Batcher: jaeger}"),
-            ("", "Telemetry: {Endpoint: x, Disabled: true}"),
             ("", "DevServer: {Enabled: false, Port: 6060}"),
             ("", "UseStreamSession: false"),
             ("Gnetway", "Multicore: false"),
@@ -128,10 +145,11 @@ class IgnoredTests(ConfigCase):
             ("", "Timeout: 1", ("Timeout",)),
             ("", "CPUThreshold: 900", ("CpuThreshold",)),
             ("", "MaxProc: 4", ("MaxProc",)),
+            ("", "Prometheus: {Host: 0.0.0.0, Port: 9101}", ("Prometheus",)),
+            ("", "Telemetry: {Endpoint: x}", ("Telemetry",)),
             ("", "Log: {Level: debug, KeepDays: 7}", ("Log.Level", "Log.KeepDays")),
             ("", "Log:", ()),
             ("", "MaxProc:", ()),
-            ("Session", "Timeout: 2000", ("Session.Timeout",)),
             ("Session", "KeepaliveTime: 20s", ("Session.KeepaliveTime",)),
         ):
             config = load_file(self.write("gnetway.yaml", in_section(section, line)))

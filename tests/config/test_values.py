@@ -6,7 +6,7 @@ from hypothesis.strategies import text as texts
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.section import Parser
-from gnetway.config.values import choice, class_name, flag, list_of, text, whole
+from gnetway.config.values import choice, class_name, flag, list_of, optional, secret, text, whole
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
 
@@ -60,6 +60,24 @@ class ValueTests(SynchronousTestCase):
             "file:1: Key: found 'gren'; allowed: red, green; did you mean 'green'?",
         )
         self.refused(choice(Colour), 1, "file:1: Key: found 1; allowed: red, green")
+
+    def test_secret(self) -> None:
+        self.assertEqual(parse_value(secret, "hush"), "hush")
+        for value in ("", " ", 12345, ["hush"], None):
+            self.refused(
+                secret,
+                value,
+                "file:1: Key: found a value that is no text;"
+                " allowed: a text, in quotes if it is all digits",
+            )
+
+    def test_optional(self) -> None:
+        nothing: tuple[object, ...] = (None, "", [], {})
+        for value in nothing:
+            self.assertIsNone(parse_value(optional(text), value))
+        self.assertEqual(parse_value(optional(text), "a"), "a")
+        self.refused(optional(text), False, "file:1: Key: found false; allowed: a text")
+        self.refused(optional(text), 0, "file:1: Key: found 0; allowed: a text")
 
     def test_list(self) -> None:
         self.assertEqual(parse_value(list_of(whole(0, 9)), [1, 2]), (1, 2))
