@@ -1,0 +1,85 @@
+"""One message from a session service to a client: judged, delivered, counted."""
+
+from struct import Struct
+from typing import Final
+
+from twisted.logger import Logger
+
+from gnetway.errors import GatewayError
+from gnetway.interfaces import IPushTarget
+from gnetway.metrics import Causes
+from gnetway.mtproto.message import HEADER_BYTES, MAX_PADDING_BYTES
+from gnetway.pb.gateway_pb2 import TL_gateway_sendDataToGateway
+
+#: What the encryption adds at most; with more than the rest of it the client refuses the message.
+_OUR_PADDING_BYTES: Final = 27
+
+#: salt, session_id, msg_id, seq_no, length.
+_HEADER: Final = Struct("<8xq12xi")
+
+
+class MalformedPush(GatewayError):
+    """A push is no whole plaintext of its session; the client could make nothing of it."""
+
+
+class Delivery:
+    """Hands pushes to the sessions.
+
+    ``counts`` has how many were ``delivered``, for ``no_session`` that is held here,
+    ``malformed``, or ``failed`` by an error of ours.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._target: IPushTarget | None = None
+        self.counts = Causes()
+
+    def serve(self, target: IPushTarget) -> None:
+        """Deliver to ``target`` from now on; until then no session is held here."""
+        self._target = target
+
+    def push(self, data: TL_gateway_sendDataToGateway) -> bool:
+        """Deliver one message; False where no connection holds its session.
+
+        :raises MalformedPush: it cannot be for that session.
+        """
+        try:
+            check_push(data.session_id, data.payload)
+        except MalformedPush:
+            self.counts.count("malformed")
+            raise
+        delivered = self._push(data)
+        self.counts.count("delivered" if delivered else "no_session")
+        return delivered
+
+    def malformed(self) -> None:
+        """Count what was no push at all."""
+        self.counts.count("malformed")
+
+    def _push(self, data: TL_gateway_sendDataToGateway) -> bool:
+        if self._target is None:
+            return False
+        try:
+            return self._target.push(data.auth_key_id, data.session_id, data.payload)
+        except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
+            self._log.failure("A push could not be delivered")
+            self.counts.count("failed")
+            return False
+
+
+def check_push(session_id: int, plaintext: bytes) -> None:
+    """Check a plaintext: salt, session_id, msg_id, seq_no, length, body.
+
+    Padding may follow, as long as there is room for ours.
+
+    :raises MalformedPush: it is too short, of another session, or of another length than it says.
+    """
+    if len(plaintext) < HEADER_BYTES:
+        raise MalformedPush(f"a payload of {len(plaintext)} bytes")
+    inner_id, length = _HEADER.unpack_from(plaintext)
+    if inner_id != session_id:
+        raise MalformedPush("the payload is that of another session")
+    padding = len(plaintext) - HEADER_BYTES - length
+    if length < 0 or length & 3 or not 0 <= padding <= MAX_PADDING_BYTES - _OUR_PADDING_BYTES:
+        raise MalformedPush(f"{len(plaintext)} bytes, whose body announces {length}")
