@@ -1,8 +1,13 @@
-"""Which session backend a configuration asks for."""
+"""The side of a gateway that faces its session backend, and which one a configuration asks for."""
 
+import os
 from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, succeed
 
 from gnetway.config.model import GatewayConfig
+from gnetway.config.session import EmbeddedConfig
 from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory, load_handler
 from gnetway.embedded.memory_store import MemoryStore
@@ -10,50 +15,130 @@ from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.sqlite_store import SQLiteStore, check_file
 from gnetway.embedded.store import StoreUnusable
 from gnetway.errors import ConfigError
-from gnetway.interfaces import IGatewayReactor, ISessionBackend
+from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.service.cluster import ClusterSide
 
 
-def find_handler(config: GatewayConfig) -> HandlerFactory | None:
-    """Return the class that Session.Embedded.Handler names, None where there is none.
+class BackendSide(Protocol):
+    """A session backend and all that only it needs; called in the order of the methods."""
 
-    :raises ConfigError: it cannot be had.
-    """
-    name = config.session.embedded.handler
-    if name is None:
-        return None
-    try:
-        return load_handler(name)
-    except ConfigError as error:
-        path = "Session.Embedded.Handler"
-        allowed = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
-        raise ConfigError([config.fault(path, str(error), allowed)]) from error
+    def prepare(self) -> None:
+        """Do what can fail for the configuration's sake, but start nothing.
 
+        :raises ConfigError: with a line for each fault.
+        """
 
-def check_store(config: GatewayConfig) -> None:
-    """See whether the file that Session.Embedded.Store names can be used.
+    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+        """Build the backend; ``addresses`` are those at which clients reach the gateway."""
 
-    Here and not at the start, when a daemon has no terminal any more to tell it on.
+    def serve(self, target: IPushTarget) -> Deferred[None]:
+        """Start the backend; messages for clients go to ``target`` from now on."""
 
-    :raises ConfigError: it cannot.
-    """
-    embedded = config.session.embedded
-    if embedded is None or embedded.in_memory:
-        return
-    try:
-        check_file(embedded.store)
-    except StoreUnusable as error:
-        allowed = "an SQLite file of this program, or none yet, or memory"
-        raise ConfigError([config.fault("Session.Embedded.Store", str(error), allowed)]) from error
+    def publish(self) -> None:
+        """Make the gateway known, now that it serves."""
+
+    def withdraw(self) -> Deferred[None]:
+        """Take that back, first of all at a stop; may come at any time, as ``stop``."""
+
+    def stop(self) -> Deferred[None]:
+        """End; fires when the backend has heard of everything."""
 
 
-def make_backend(
+class EmbeddedSide:
+    """The backend in this process: a BackendSide."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        embedded: EmbeddedConfig,
+        reactor: IGatewayReactor,
+        handler: HandlerFactory | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._config = config
+        self._embedded = embedded
+        self._reactor = reactor
+        self._handler = handler
+        self._random_bytes = random_bytes
+        self._backend: ISessionBackend | None = None
+
+    def prepare(self) -> None:
+        """See BackendSide."""
+        self._find_handler()
+        self._check_store()
+
+    def _find_handler(self) -> None:
+        """Find the class that Session.Embedded.Handler names, unless code has given another."""
+        name = self._embedded.handler
+        if self._handler is not None or name is None:
+            return
+        try:
+            self._handler = load_handler(name)
+        except ConfigError as error:
+            path = "Session.Embedded.Handler"
+            allowed = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
+            raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
+
+    def _check_store(self) -> None:
+        """See whether the file that Session.Embedded.Store names can be used.
+
+        Here and not at the start, when a daemon has no terminal any more to tell it on.
+        """
+        if self._embedded.in_memory:
+            return
+        try:
+            check_file(self._embedded.store)
+        except StoreUnusable as error:
+            path, allowed = (
+                "Session.Embedded.Store",
+                "an SQLite file of this program, or none yet, or memory",
+            )
+            raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
+
+    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+        """See BackendSide."""
+        store = (
+            MemoryStore()
+            if self._embedded.in_memory
+            else SQLiteStore(self._reactor, self._embedded.store)
+        )
+        backend = EmbeddedBackend(
+            self._reactor, store, ServerConfig(addresses), self._handler, self._random_bytes
+        )
+        self._backend = backend
+        return succeed(backend)
+
+    def serve(self, target: IPushTarget) -> Deferred[None]:
+        """See BackendSide."""
+        assert self._backend is not None, "begin comes first"
+        return self._backend.start(target)
+
+    def publish(self) -> None:
+        """See BackendSide; nobody has to know."""
+
+    def withdraw(self) -> Deferred[None]:
+        """See BackendSide."""
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """See BackendSide."""
+        return succeed(None) if self._backend is None else self._backend.stop()
+
+
+def make_side(
     config: GatewayConfig,
     reactor: IGatewayReactor,
     handler: HandlerFactory | None,
-    addresses: list[tuple[str, int]],
     random_bytes: Callable[[int], bytes],
-) -> ISessionBackend:
-    """Build the backend; ``addresses`` are those at which clients reach the gateway."""
+) -> BackendSide:
+    """Return the side that Session asks for.
+
+    :raises ConfigError: ``handler``, which answers calls, is given for a remote backend.
+    """
     embedded = config.session.embedded
-    store = MemoryStore() if embedded.in_memory else SQLiteStore(reactor, embedded.store)
-    return EmbeddedBackend(reactor, store, ServerConfig(addresses), handler, random_bytes)
+    if embedded is not None:
+        return EmbeddedSide(config, embedded, reactor, handler, random_bytes)
+    if handler is not None:
+        found = "a remote session backend, but a handler that is to answer calls"
+        raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])
+    return ClusterSide(config, reactor, random_bytes, os.environ)

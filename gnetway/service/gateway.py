@@ -1,9 +1,20 @@
 """A whole gateway as one Twisted service: what exists in it, and what starts first.
 
-prepare     find the handler, look at the store, bind every socket: faults show before anything runs
-start       the backend, then the key maker, then accept connections
-stop        accept no more, end the connections (so the backend hears of each session's end),
-            then the backend, then the threads
+prepare     bind every socket of the clients; the side of the backend looks for its handler and
+            store, or for its packages, its port and its address: faults show before anything
+            runs, and before twistd becomes a daemon
+start       1. threads
+            2. the side of the backend: the embedded one, or the gateway's own gRPC server and
+               the remote one; an etcd or session node that is not there is not waited for
+            3. the key maker
+            4. accept connections
+            5. make the gateway known
+stop        1. withdraw it from there, first of all, so that nobody new comes to rely on it
+            2. accept no more
+            3. end the connections, so that the backend hears of each session's end
+            4. the backend, which tells the session nodes; then the gRPC server, which answered
+               their pushes until now
+            5. threads
 """
 
 import os
@@ -20,12 +31,13 @@ from twisted.python.threadpool import ThreadPool
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.embedded.handler import HandlerFactory
-from gnetway.interfaces import IGatewayReactor, ISessionBackend
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.links import LinkServices
 from gnetway.service.announce import announce, write_public_keys
-from gnetway.service.backends import check_store, find_handler, make_backend
+from gnetway.service.backends import make_side
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 
@@ -50,15 +62,14 @@ class GatewayService(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
-        self._handler = handler
         self._random_bytes = random_bytes
+        self._side = make_side(config, reactor, handler, random_bytes)
         self._prepared = False
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
         self._threads = ThreadPool(
             0, config.gnetway.limits.handshake_threads, name="gnetway key exchange"
         )
-        self._backend: ISessionBackend | None = None
         self._links: LinkServices | None = None
         self._starting: Deferred[None] | None = None
         self.causes = Causes()
@@ -75,9 +86,13 @@ class GatewayService(MultiService):
         """
         if self._prepared:
             return
-        self._handler = self._handler or find_handler(self._config)
-        check_store(self._config)
-        self._listeners = bind_all(self._config)
+        listeners = bind_all(self._config)
+        try:
+            self._side.prepare()
+        except ConfigError:
+            close_all(listeners)
+            raise
+        self._listeners = listeners
         self._prepared = True
 
     def privilegedStartService(self) -> None:
@@ -111,9 +126,7 @@ class GatewayService(MultiService):
     async def _start(self) -> None:
         write_public_keys(self._config.rsa_keys)
         self._threads.start()
-        backend = make_backend(
-            self._config, self._reactor, self._handler, self.addresses, self._random_bytes
-        )
+        backend = await self._side.begin(self.addresses)
         links = make_link_services(
             self._config,
             self._reactor,
@@ -122,12 +135,13 @@ class GatewayService(MultiService):
             self.causes,
             self._random_bytes,
         )
-        self._backend, self._links = backend, links
-        await backend.start(links.registry)
+        self._links = links
+        await self._side.serve(links.registry)
         links.key_maker.start()
         factory = GatewayFactory(links)
         for listener in self._listeners:
             self._ports.serve(listener, factory)
+        self._side.publish()
         announce(self._config, self._listeners, backend.description)
 
     def _start_failed(self, failure: Failure) -> None:
@@ -137,13 +151,13 @@ class GatewayService(MultiService):
     async def _stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
+        await self._side.withdraw()
         await self._ports.stop()
         close_all(self._listeners)
         if self._links is not None:
             await self._links.open_links.shut_down()
             self._links.key_maker.stop()
-        if self._backend is not None:
-            await self._backend.stop()
+        await self._side.stop()
         self._threads.stop()
         self._log.info("connections ended, by cause: {causes}", causes=self.causes.as_dict())
         stopped = super().stopService()  # type: ignore[no-untyped-call]
@@ -163,7 +177,8 @@ def make_gateway(
 
     ``config`` is a loaded configuration, or a mapping of the form of ``etc/gnetway.yaml``.
     ``handler``, called with an IRpcSessions provider, makes the IRpcHandler that answers the
-    calls of clients; without it Session.Embedded.Handler counts.
+    calls of clients; without it Session.Embedded.Handler counts. A remote session backend takes
+    none.
 
     :raises ConfigError: with a line for each fault. Faults that show only at start, such as a
         port that is taken, come from ``prepare()``.

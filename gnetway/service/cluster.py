@@ -1,0 +1,225 @@
+"""A gateway among session services: its own gRPC service, the remote backend, its registration.
+
+Started before the clients come, in this order: the gRPC server (whose port is part of the name by
+which session services know this gateway), the backend, which looks for nodes on its own; and when
+clients are served, the registration. None of it waits for etcd or a session node.
+
+grpcio has threads of its own, which do not survive the fork by which twistd becomes a daemon, and
+what it needs is installed only where it is wanted. So ``prepare`` looks without touching, and the
+imports are made in ``begin``.
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Final, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gnetway.config.addresses import Address
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.rpc.calls import IRpcServer
+from gnetway.rpc.status import ListenFailed
+from gnetway.service.private_address import NoAddress, published_host
+from gnetway.service.waiting import outcome_of
+
+#: Modules that must be there, and the packages that bring them.
+_ALWAYS: Final = {"grpc": "grpcio", "google.protobuf": "protobuf", "mmh3": "mmh3"}
+_FOR_ETCD: Final = {"etcd3": "etcd3"}
+
+#: All addresses of the machine, none of which others can call by this name.
+_EVERY_HOST: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104
+
+#: For unary calls that are being answered when the server stops; pushes are answered at once.
+GRACE_SECONDS: Final = 1.0
+
+
+class Pushes(Protocol):
+    """The gateway's own service, as far as its life goes."""
+
+    def serve(self, target: IPushTarget) -> None:
+        """Hand what comes to ``target`` from now on."""
+
+    def close(self) -> None:
+        """End the open streams, after the answers that are due."""
+
+
+class ClusterParts(Protocol):
+    """Makes what a remote session backend needs."""
+
+    @property
+    def pushes(self) -> Pushes:
+        """The gateway's own service."""
+
+    def server(self) -> IRpcServer:
+        """Return the server of ``pushes``, not started."""
+
+    def backend(self, server_id: str) -> ISessionBackend:
+        """Return the backend, not started."""
+
+    def registration(self) -> IDiscovery | None:
+        """Return where the gateway makes itself known, not started; None for nowhere."""
+
+
+class ClusterSide:
+    """The remote session backend and all that belongs to it: a BackendSide."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        random_bytes: Callable[[int], bytes],
+        environment: Mapping[str, str],
+        make_parts: Callable[[], ClusterParts] | None = None,
+    ) -> None:
+        assert config.listen_on is not None, "a remote session backend comes with ListenOn"
+        self._config = config
+        self._listen_on: Address = config.listen_on
+        self._environment = environment
+        self._make_parts = make_parts or (lambda: _load_parts(config, reactor, random_bytes))
+        self._host = ""
+        self._pushes: Pushes | None = None
+        self._server: IRpcServer | None = None
+        self._listening: Deferred[int] | None = None
+        self._backend: ISessionBackend | None = None
+        self._registration: IDiscovery | None = None
+        #: The name by which session services know this gateway: the host:port they call.
+        self.server_id = ""
+
+    def prepare(self) -> None:
+        """See BackendSide."""
+        faults = self._missing_packages()
+        problem = _why_not_free(self._listen_on)
+        if problem:
+            faults.append(self._listen_fault(problem))
+        try:
+            self._host = self._published()
+        except NoAddress as error:
+            found = f"{self._listen_on} to listen on, but {error}"
+            allowed = "a host that session services reach, or its address as POD_IP"
+            faults.append(self._config.fault("ListenOn", found, allowed))
+        if faults:
+            raise ConfigError(faults)
+
+    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+        """See BackendSide."""
+        return Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> ISessionBackend:
+        parts = self._make_parts()
+        self._pushes = parts.pushes
+        self._server = parts.server()
+        self._listening = self._server.start()
+        try:
+            # A server that is starting cannot be stopped, only waited for; so a stop of the
+            # gateway must not cancel this.
+            port = await outcome_of(self._listening)
+        except ListenFailed as error:
+            raise ConfigError([self._listen_fault(str(error))]) from error
+        self.server_id = str(Address(self._host, port))
+        self._backend = parts.backend(self.server_id)
+        self._registration = parts.registration()
+        return self._backend
+
+    def serve(self, target: IPushTarget) -> Deferred[None]:
+        """See BackendSide."""
+        assert self._pushes is not None and self._backend is not None, "begin comes first"
+        self._pushes.serve(target)
+        self._log.info(
+            "serving session services on {address}, known to them as {server_id}",
+            address=self._listen_on,
+            server_id=self.server_id,
+        )
+        return self._backend.start(target)
+
+    def publish(self) -> None:
+        """See BackendSide; an etcd that is not there is waited for, beside everything else."""
+        registration, etcd = self._registration, self._config.etcd
+        if registration is not None and etcd is not None:
+            registration.register(etcd.prefix, self.server_id)
+            registration.start().addErrback(self._registration_failed)
+
+    def withdraw(self) -> Deferred[None]:
+        """See BackendSide: no new session comes to name this gateway."""
+        return succeed(None) if self._registration is None else self._registration.withdraw()
+
+    def stop(self) -> Deferred[None]:
+        """See BackendSide; pushes are answered until the session nodes have heard of each end."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._backend is not None:
+            await self._backend.stop()
+        if self._listening is not None:
+            await outcome_of(self._listening)
+        if self._pushes is not None:
+            self._pushes.close()
+        if self._server is not None:
+            await self._server.stop(GRACE_SECONDS)
+        if self._registration is not None:
+            await self._registration.stop()
+
+    def _registration_failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("The gateway cannot make itself known", failure)
+
+    def _published(self) -> str:
+        if self._listen_on.host in _EVERY_HOST:
+            return published_host(self._environment)
+        return self._listen_on.host
+
+    def _listen_fault(self, problem: str) -> str:
+        found = f"{self._listen_on}, which cannot be bound: {problem}"
+        return self._config.fault("ListenOn", found, "an address that is free")
+
+    def _missing_packages(self) -> list[str]:
+        needed = _ALWAYS | (_FOR_ETCD if self._config.etcd or self._config.session.etcd else {})
+        missing = [package for module, package in needed.items() if not _is_there(module)]
+        if not missing:
+            return []
+        path = "Session.Etcd" if self._config.session.etcd else "Session.Endpoints"
+        found = f"it, but without the packages that it needs: {', '.join(missing)}"
+        allowed = "it after `pip install 'gnetway[etcd]'`, or Session.Embedded"
+        return [self._config.fault(path, found, allowed)]
+
+
+def _is_there(module: str) -> bool:
+    """Tell whether a module can be imported, without doing so."""
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        # That of the package around it.
+        return False
+
+
+def _why_not_free(address: Address) -> str:
+    """Return why an address cannot be bound, or an empty text.
+
+    It is bound and let go again: grpcio takes no socket of ours.
+    """
+    try:
+        family, kind, proto, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            # Only then does Linux mind another listener.
+            probe.listen(1)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _load_parts(
+    config: GatewayConfig, reactor: IGatewayReactor, random_bytes: Callable[[int], bytes]
+) -> ClusterParts:
+    from gnetway.service.cluster_parts import GrpcParts  # noqa: PLC0415 - see the head of the file
+
+    return GrpcParts(config, reactor, random_bytes)

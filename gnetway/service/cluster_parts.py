@@ -1,0 +1,114 @@
+"""What a remote session backend is made of, from the configuration; imports grpcio's users."""
+
+from collections.abc import Callable
+from typing import cast
+
+from gnetway.config.etcd import EtcdConfig
+from gnetway.config.model import GatewayConfig
+from gnetway.config.pem_files import PemFile
+from gnetway.config.rpc import RpcConfig, RpcTlsConfig
+from gnetway.config.session import SessionConfig
+from gnetway.discovery.etcd import make_etcd_discovery
+from gnetway.discovery.etcd_connection import EtcdSettings
+from gnetway.discovery.static import StaticDiscovery
+from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
+from gnetway.push.server import PushServer
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions
+from gnetway.rpc.carriers import carrier
+from gnetway.session.backend import Announce, HoldLimits, RemoteBackend, RemoteSettings
+
+
+class GrpcParts:
+    """The parts over a real carrier and real etcd: ClusterParts."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._random_bytes = random_bytes
+        self._options = rpc_options(config.rpc)
+        self._carrier = carrier(config.rpc.carrier, cast(IRpcReactor, reactor))
+        self.pushes = PushServer()
+
+    def server(self) -> IRpcServer:
+        """See ClusterParts."""
+        return self._carrier.server(
+            str(self._config.listen_on), self.pushes.handlers(), self._options
+        )
+
+    def backend(self, server_id: str) -> ISessionBackend:
+        """See ClusterParts."""
+        return RemoteBackend(
+            self._reactor,
+            self._carrier,
+            self._options,
+            self._nodes(),
+            remote_settings(self._config, server_id),
+            self._random_bytes,
+        )
+
+    def registration(self) -> IDiscovery | None:
+        """See ClusterParts."""
+        etcd = self._config.etcd
+        return None if etcd is None else self._etcd_discovery(etcd)
+
+    def _nodes(self) -> IDiscovery:
+        session = self._config.session
+        if session.etcd is not None:
+            return self._etcd_discovery(session.etcd)
+        return StaticDiscovery(session.endpoints or ())
+
+    def _etcd_discovery(self, etcd: EtcdConfig) -> IDiscovery:
+        settings = etcd_settings(etcd)
+        return make_etcd_discovery(self._reactor, self._reactor, settings, etcd.prefix)
+
+
+def rpc_options(rpc: RpcConfig) -> RpcOptions:
+    """Return Rpc as the carriers want it."""
+    return RpcOptions(
+        max_message_bytes=rpc.max_message_bytes,
+        keepalive_seconds=rpc.keepalive_seconds,
+        keepalive_timeout_seconds=rpc.keepalive_timeout_seconds,
+        tls=None if rpc.tls is None else _tls_options(rpc.tls),
+    )
+
+
+def _tls_options(tls: RpcTlsConfig) -> TlsOptions:
+    ca = None if tls.ca is None else tls.ca.content
+    return TlsOptions(ca=ca, cert=tls.cert.content, key=tls.cert_key.content)
+
+
+def remote_settings(config: GatewayConfig, server_id: str) -> RemoteSettings:
+    """Return Session as the remote backend wants it."""
+    session: SessionConfig = config.session
+    return RemoteSettings(
+        server_id=server_id,
+        use_stream=config.use_stream_session,
+        announce=Announce[session.announce.name],
+        timeout_seconds=session.timeout_milliseconds / 1000,
+        hold=HoldLimits(
+            max_messages=session.hold.max_messages,
+            max_bytes=session.hold.max_bytes,
+            max_seconds=session.hold.seconds,
+        ),
+    )
+
+
+def etcd_settings(etcd: EtcdConfig) -> EtcdSettings:
+    """Return Etcd, or Session.Etcd, as discovery wants it."""
+    return EtcdSettings(
+        hosts=etcd.hosts,
+        user=etcd.user or "",
+        password=etcd.password or "",
+        ca_file=_path(etcd.ca),
+        cert_file=_path(etcd.cert),
+        key_file=_path(etcd.cert_key),
+    )
+
+
+def _path(file: PemFile | None) -> str | None:
+    return None if file is None else file.path
