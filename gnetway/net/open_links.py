@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, succeed
 class OpenLink(Protocol):
     """A connection that can be told to end."""
 
-    def shut_down(self) -> None:
-        """End the connection because the gateway stops."""
+    def end(self, cause: str) -> None:
+        """End the connection; ``cause`` is what it is counted under."""
 
 
 class OpenLinks:
@@ -40,5 +40,5 @@ class OpenLinks:
         self._all_gone = Deferred()
         all_gone = self._all_gone
         for link in list(self._links):
-            link.shut_down()
+            link.end("gateway_stopped")
         return all_gone

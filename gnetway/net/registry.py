@@ -20,19 +20,58 @@ class Link(Protocol):
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Encrypt and send a message; False where the connection is about to end."""
 
-    def key_forgotten(self) -> None:
-        """Hear that a key of this connection was destroyed; the connection ends."""
+    def end(self, cause: str) -> None:
+        """End the connection without a code; ``cause`` is what it is counted under."""
+
+    def hold_reading(self) -> None:
+        """Read nothing until ``release_reading`` was called as often."""
+
+    def release_reading(self) -> None:
+        """Take back one ``hold_reading``."""
 
 
 class Session(SessionClient):
     """An open session and the connections that hold it."""
 
-    __slots__ = ("links",)
+    __slots__ = ("_paused", "links")
 
     def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
         super().__init__(key, session_id, client_ip)
         #: The newest is last; a push goes there.
         self.links: list[Link] = []
+        self._paused = False
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the session's connections."""
+        self._paused = True
+        for link in self.links:
+            link.hold_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._paused = False
+        for link in self.links:
+            link.release_reading()
+
+    def end_links(self, cause: str) -> None:
+        """End the session's connections without a code."""
+        for link in list(self.links):
+            link.end(cause)
+
+    def join(self, link: Link) -> None:
+        """Add a connection, which is then the newest."""
+        self.links.append(link)
+        self.client_ip = link.client_ip
+        if self._paused:
+            link.hold_reading()
+
+    def leave(self, link: Link) -> None:
+        """Take a connection out."""
+        self.links.remove(link)
+        if self._paused:
+            link.release_reading()
+        if self.links:
+            self.client_ip = self.links[-1].client_ip
 
 
 @implementer(IPushTarget)
@@ -55,19 +94,15 @@ class SessionRegistry:
             session = Session(key, session_id, link.client_ip)
             self._sessions[name] = session
             self._backend.open_session(session)
-        else:
-            session.client_ip = link.client_ip
-        session.links.append(link)
+        session.join(link)
         return session
 
     def leave(self, session: Session, link: Link) -> None:
         """Take a connection out of a session, which is closed if it was the last."""
-        session.links.remove(link)
-        if session.links:
-            session.client_ip = session.links[-1].client_ip
-            return
-        del self._sessions[(session.key.auth_key_id, session.session_id)]
-        self._backend.close_session(session)
+        session.leave(link)
+        if not session.links:
+            del self._sessions[(session.key.auth_key_id, session.session_id)]
+            self._backend.close_session(session)
 
     def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
         """Send to the newest connection of the session; False where there is none.
@@ -83,5 +118,4 @@ class SessionRegistry:
         """Drop a destroyed key and end the connections that use it."""
         self._keys.forget(auth_key_id)
         for session in [s for s in self._sessions.values() if s.key.auth_key_id == auth_key_id]:
-            for link in list(session.links):
-                link.key_forgotten()
+            session.end_links("key_destroyed")

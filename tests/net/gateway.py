@@ -144,6 +144,9 @@ class TcpLink(Talk):
         self.protocol = gateway.factory.buildProtocol(None)
         self.transport = MemoryTransport(gateway.clock, self.protocol, client_ip)
         self.protocol.makeConnection(self.transport)
+        link = self.protocol._link
+        assert link is not None
+        self.link = link
 
     def feed(self, data: bytes) -> None:
         self.transport.client_sends(data)

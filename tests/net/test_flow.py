@@ -120,11 +120,20 @@ class SlowReaderTests(SynchronousTestCase):
         self.gateway.settle()
         self.assertTrue(self.link.transport.reading)
 
+    def test_nothing_is_read_while_its_session_is_held(self) -> None:
+        link = self.link.link
+        link.hold_reading()
+        link.hold_reading()
+        link.release_reading()
+        self.assertFalse(self.link.transport.reading)
+        link.release_reading()
+        self.assertTrue(self.link.transport.reading)
+
     def test_it_may_be_told_of_an_end_after_its_own(self) -> None:
         self.clog()
         self.link.leave()
-        self.link.protocol.resumeProducing()
-        self.link.protocol.stopProducing()
+        self.link.link.resumeProducing()
+        self.link.link.stopProducing()
         self.assertEqual(self.gateway.ended(), {"client_closed": 1})
 
 

@@ -94,7 +94,7 @@ class SessionTests(SynchronousTestCase):
             second.say(session, PING)
         (client,) = gateway.backend.opened
         assert isinstance(client, Session)
-        self.assertEqual(client.links, [first.protocol, second.protocol])
+        self.assertEqual(client.links, [first.link, second.link])
         second.leave()
         self.assertEqual(closed(gateway), [])
         first.leave()
@@ -161,7 +161,7 @@ class Sessions(RuleBasedStateMachine):
             link.send(b"\x55" * 64)
             link.leave()
         elif how == "idle":
-            link.protocol.deadline_passed()
+            link.link.deadline_passed()
         elif how == "slow":
             link.transport.abortConnection()
         else:

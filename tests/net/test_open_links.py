@@ -11,7 +11,8 @@ class FakeLink:
         self.ends_at_once = ends_at_once
         self.told = 0
 
-    def shut_down(self) -> None:
+    def end(self, cause: str) -> None:
+        assert cause == "gateway_stopped"
         self.told += 1
         if self.ends_at_once:
             self.links.remove(self)

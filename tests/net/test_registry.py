@@ -17,7 +17,8 @@ class FakeLink:
     def __init__(self, client_ip: str = "127.0.0.1") -> None:
         self.client_ip = client_ip
         self.got: list[bytes] = []
-        self.forgotten = 0
+        self.ended: list[str] = []
+        self.held = 0
         self.ending = False
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
@@ -25,8 +26,14 @@ class FakeLink:
             self.got.append(plaintext)
         return not self.ending
 
-    def key_forgotten(self) -> None:
-        self.forgotten += 1
+    def end(self, cause: str) -> None:
+        self.ended.append(cause)
+
+    def hold_reading(self) -> None:
+        self.held += 1
+
+    def release_reading(self) -> None:
+        self.held -= 1
 
 
 class SessionRegistryTests(SynchronousTestCase):
@@ -74,8 +81,25 @@ class SessionRegistryTests(SynchronousTestCase):
         self.registry.join(KEY, 7, mine)
         self.registry.join(some_key(2), 7, other)
         self.registry.forget_key(KEY.auth_key_id)
-        self.assertEqual((mine.forgotten, other.forgotten), (1, 0))
+        self.assertEqual((mine.ended, other.ended), (["key_destroyed"], []))
         self.assertEqual(self.keys.forgotten, [KEY.auth_key_id])
+
+    def test_an_outage_holds_the_reading_of_whoever_is_in_the_session(self) -> None:
+        first, second, third = FakeLink(), FakeLink(), FakeLink()
+        session = self.registry.join(KEY, 7, first)
+        session.pause_reading()
+        self.registry.join(KEY, 7, second)
+        self.registry.leave(session, first)
+        self.assertEqual((first.held, second.held), (0, 1))
+        session.resume_reading()
+        self.registry.join(KEY, 7, third)
+        self.assertEqual((first.held, second.held, third.held), (0, 0, 0))
+
+    def test_the_links_of_a_session_can_be_ended(self) -> None:
+        first, second = FakeLink(), FakeLink()
+        self.registry.join(KEY, 7, first).end_links("hold_full")
+        self.registry.join(KEY, 7, second).end_links("hold_full")
+        self.assertEqual((first.ended, second.ended), (["hold_full"] * 2, ["hold_full"]))
 
     @given(lists(tuples(integers(0, 3), integers(0, 2)), max_size=40))
     def test_one_close_for_each_open(self, moves: list[tuple[int, int]]) -> None:

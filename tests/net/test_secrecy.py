@@ -109,7 +109,8 @@ class TextTests(SynchronousTestCase):
         secrets = [*run_secrets(client, gateway.secrets), KEY.secret, temp.secret, body, body[:16]]
         for thing in (
             link.protocol,
-            link.protocol._connection,
+            link.link,
+            link.link._connection,
             replace(gateway.services, backend=FakeBackend()),
             gateway.services.setup,
             gateway.exchanges,

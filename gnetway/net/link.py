@@ -1,0 +1,372 @@
+"""One client link, whatever carries it: events of the core to the backend, pauses and ends.
+
+Reading is paused while the link waits for a key or a bind, while the client does not read what it
+was sent, and while a session of the link is held for an outage of its backend. Everything about
+the protocol itself the core decides.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.connection.connection import AuthKeyMissing, Connection
+from gnetway.connection.events import (
+    BindReceived,
+    Event,
+    ExchangeStoreWanted,
+    ExchangeWorkWanted,
+    KeyWanted,
+    MessageReceived,
+)
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    KeyUnknown,
+    ProtocolError,
+)
+from gnetway.handshake.exchange import KeyExchange
+from gnetway.net.link_sessions import LinkSessions
+from gnetway.net.links import LinkServices
+
+#: How long a connection that is ending may take to write what it still has, in seconds.
+LINGER_SECONDS: Final = 3.0
+
+
+class LinkState(Enum):
+    """How far a link has come; it only ever moves on."""
+
+    OPEN = "open"
+    #: The end has been decided; what was written may still leave.
+    ENDING = "ending"
+    LOST = "lost"
+
+
+class Carrier(Protocol):
+    """What a link is carried by: a TCP connection, a WebSocket."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client, in one piece where the carrier has pieces."""
+
+    def pause_reading(self) -> None:
+        """Bring nothing more until ``resume_reading``."""
+
+    def resume_reading(self) -> None:
+        """Bring what comes."""
+
+    def end(self, told: bool) -> None:
+        """Close once all is written; ``told`` where the client was just told why."""
+
+    def abort(self) -> None:
+        """Close now."""
+
+
+@implementer(IPushProducer)
+class ClientLink:
+    """A client link; its carrier is also the consumer that pauses and resumes it."""
+
+    __slots__ = (
+        "_carrier",
+        "_clogged",
+        "_connection",
+        "_held",
+        "_idle_seconds",
+        "_pumping",
+        "_services",
+        "_sessions",
+        "_state",
+        "_timeout",
+        "_waiting",
+        "client_ip",
+        "deadline",
+        "wheel_slot",
+    )
+
+    _log = Logger()
+
+    def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
+        self._services = services
+        self._carrier = carrier
+        self._connection = Connection(services.setup)
+        self._state = LinkState.OPEN
+        self._timeout: IDelayedCall | None = None
+        self._pumping = False
+        self._waiting = False
+        self._clogged = False
+        #: How many sessions of the link are held for an outage of the backend.
+        self._held = 0
+        self._sessions = LinkSessions(services.registry, self)
+        self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
+        self.client_ip = client_ip
+        self.deadline = services.clock.seconds() + services.limits.handshake_seconds
+        self.wheel_slot = -1
+        services.wheel.add(self)
+        services.open_links.add(self)
+
+    # -- the carrier's side --------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Feed the core and do what it says."""
+        if self._state is not LinkState.OPEN:
+            return
+        now = self._services.clock.seconds()
+        try:
+            self._connection.receive(data)
+        except ProtocolError as error:
+            self._end(error)
+            return
+        self._pump(now)
+        if self._connection.whole_messages and self._state is LinkState.OPEN:
+            self.deadline = now + self._idle_seconds
+
+    def lost(self, clean: bool) -> None:
+        """Leave the sessions; what still runs for this link is told to nobody.
+
+        ``clean`` says whether the client has closed in due form.
+        """
+        if self._state is LinkState.OPEN:
+            self._services.causes.count("client_closed" if clean else "client_lost")
+        self._state = LinkState.LOST
+        self._stop_timeout()
+        self._services.wheel.remove(self)
+        self._connection.close()
+        self._sessions.leave_all()
+        self._services.open_links.remove(self)
+
+    def pauseProducing(self) -> None:
+        """Hear that the client does not read: nothing more is written, and nothing read."""
+        self._clogged = True
+        self._carrier.pause_reading()
+
+    def resumeProducing(self) -> None:
+        """Hear that the client has read."""
+        self._clogged = False
+        if self._state is not LinkState.OPEN:
+            return
+        self._flush()
+        self._read_on()
+
+    def stopProducing(self) -> None:
+        """Hear that the carrier is gone; ``lost`` does the rest."""
+
+    def hold_reading(self) -> None:
+        """Read nothing until ``release_reading`` was called as often."""
+        self._held += 1
+        self._carrier.pause_reading()
+
+    def release_reading(self) -> None:
+        """Take back one ``hold_reading``."""
+        self._held -= 1
+        if self._state is LinkState.OPEN:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not (self._waiting or self._clogged or self._held):
+            self._carrier.resume_reading()
+
+    # -- events --------------------------------------------------------------------------------
+
+    def _pump(self, now: float) -> None:
+        self._pumping = True
+        try:
+            while self._state is LinkState.OPEN:
+                event = self._connection.next_event(now)
+                if event is None:
+                    break
+                if type(event) is MessageReceived:
+                    self._hand_over(event, None)
+                else:
+                    self._heard(event)
+        except ProtocolError as error:
+            self._end(error)
+        finally:
+            self._pumping = False
+        if self._state is LinkState.OPEN:
+            self._flush()
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, KeyWanted):
+            self._key_wanted(event.auth_key_id)
+        elif isinstance(event, ExchangeWorkWanted):
+            self._work_wanted(event)
+        elif isinstance(event, ExchangeStoreWanted):
+            self._store_wanted(event)
+        elif isinstance(event, BindReceived):
+            self._bind_received(event)
+
+    def _hand_over(
+        self, message: MessageReceived, done: Callable[[BackendError | None], None] | None
+    ) -> None:
+        token = message.quick_ack_token
+        self._services.backend.send_data(
+            self._sessions.of(message), message.salt, message.payload, token != 0, done
+        )
+        if token:
+            self._connection.send_quick_ack(token)
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def _key_wanted(self, auth_key_id: int) -> None:
+        key = self._services.keys.cached(auth_key_id)
+        if key is not None:
+            self._connection.provide_key(key)
+            return
+        self._wait()
+        self._services.keys.lookup(auth_key_id).addCallbacks(self._key_found, self._key_not_found)
+
+    def _key_found(self, key: AuthKey) -> None:
+        if self._state is not LinkState.OPEN:
+            return
+        try:
+            self._connection.provide_key(key)
+        except ProtocolError as error:
+            self._end(error)
+            return
+        self._go_on()
+
+    def _key_not_found(self, failure: Failure) -> None:
+        if self._state is not LinkState.OPEN:
+            return
+        if isinstance(failure.value, KeyUnknown):
+            self._end(AuthKeyMissing("the session backend does not know the key"))
+            return
+        if not isinstance(failure.value, BackendError):
+            self._log.failure("Looking for an auth key failed", failure)
+        # Never a code: the client would throw its key away.
+        self._close("backend_unavailable")
+
+    def _bind_received(self, bind: BindReceived) -> None:
+        self._wait()
+        limit = self._services.limits.bind_seconds
+        self._timeout = self._services.clock.callLater(
+            limit, self._bind_decided, bind, BackendUnavailable(f"no decision in {limit:g} s")
+        )
+        self._hand_over(bind.message, lambda error: self._bind_decided(bind, error))
+
+    def _bind_decided(self, bind: BindReceived, error: BackendError | None) -> None:
+        if error is None:
+            # Whatever became of this link, the key is bound for all of them.
+            bind.message.key.perm_auth_key_id = bind.perm_auth_key_id
+        if self._state is not LinkState.OPEN or not self._waiting:
+            return
+        self._stop_timeout()
+        if error is None:
+            self._connection.bind_accepted(bind)
+        elif isinstance(error, BackendRefused | KeyUnknown):
+            self._connection.bind_refused(bind, self._services.clock.seconds())
+        else:
+            self._close("backend_unavailable")
+            return
+        self._go_on()
+
+    # -- key exchanges -------------------------------------------------------------------------
+
+    def _work_wanted(self, event: ExchangeWorkWanted) -> None:
+        working: Deferred[object] = self._services.key_maker.run(event.work)
+        working.addBoth(self._work_done, event.exchange)
+
+    def _work_done(self, result: object, exchange: KeyExchange) -> None:
+        if self._state is not LinkState.OPEN:
+            return
+        try:
+            if isinstance(result, Failure):
+                self._work_failed(result, exchange)
+            else:
+                self._connection.work_done(exchange, result)
+        except ProtocolError as error:
+            self._end(error)
+            return
+        self._pump_again()
+
+    def _work_failed(self, failure: Failure, exchange: KeyExchange) -> None:
+        error = failure.value
+        if not isinstance(error, Exception):
+            failure.raiseException()
+        self._connection.work_failed(exchange, error)
+
+    def _store_wanted(self, event: ExchangeStoreWanted) -> None:
+        self._services.key_maker.store(event.wanted).addCallback(self._stored, event.exchange)
+
+    def _stored(self, ok: bool, exchange: KeyExchange) -> None:
+        if self._state is LinkState.OPEN:
+            self._connection.stored(exchange, ok)
+            self._pump_again()
+
+    # -- going on and ending -------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        self._waiting = True
+        self._carrier.pause_reading()
+
+    def _go_on(self) -> None:
+        self._waiting = False
+        self._read_on()
+        self._pump_again()
+
+    def _pump_again(self) -> None:
+        # An answer that comes at once is given inside the pump, which goes on by itself.
+        if not self._pumping:
+            self._pump(self._services.clock.seconds())
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Encrypt and send a message of the session backend; False on a link that ends."""
+        if self._state is not LinkState.OPEN:
+            return False
+        self._connection.send_message(key, plaintext)
+        if not self._pumping:
+            self._flush()
+        return True
+
+    def end(self, cause: str) -> None:
+        """End the connection without a code."""
+        self._close(cause)
+
+    def deadline_passed(self) -> None:
+        """Hear that nothing has come in time."""
+        if self._state is LinkState.OPEN:
+            spoken = self._connection.whole_messages
+            self._close("idle" if spoken else "handshake_timeout")
+        else:
+            self._carrier.abort()
+
+    def _flush(self) -> None:
+        connection = self._connection
+        if not self._clogged:
+            data = connection.data_to_send()
+            if data:
+                self._carrier.write(data)
+        elif connection.unsent_bytes > self._services.limits.max_unsent_bytes:
+            self._services.causes.count("slow_reader")
+            self._state = LinkState.ENDING
+            self._carrier.abort()
+
+    def _end(self, error: ProtocolError) -> None:
+        if self._state is LinkState.OPEN:
+            self._connection.fail(error)
+            self._close(error.cause, told=error.transport_error is not None)
+
+    def _close(self, cause: str, told: bool = False) -> None:
+        if self._state is not LinkState.OPEN:
+            return
+        self._services.causes.count(cause)
+        self._stop_timeout()
+        self._state = LinkState.ENDING
+        data = self._connection.data_to_send()
+        if data:
+            self._carrier.write(data)
+        self._services.wheel.remove(self)
+        self.deadline = self._services.clock.seconds() + LINGER_SECONDS
+        self._services.wheel.add(self)
+        self._carrier.end(told)
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None and self._timeout.active():
+            self._timeout.cancel()
+        self._timeout = None
