@@ -113,8 +113,17 @@ class Gateway:
 
     def stop(self) -> int:
         """End as a service manager does, and return the exit status."""
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """Tell it to end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for the end, and return the exit status."""
+        assert self._process is not None
         status = self._process.wait(PATIENCE_SECONDS)
         self._process = None
         return status

@@ -1,0 +1,247 @@
+"""A session service of our own, over grpcio: it does as it is told and remembers what it heard.
+
+``SessionService`` is what its nodes share, as a real one's database is: keys, and one journal in
+the order of arrival over all nodes. ``SessionNode`` is one address of it, that can go and come.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from struct import pack, unpack_from
+from threading import Lock
+from typing import Any, NamedTuple
+
+import grpc
+
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.pb import mtproto_pb2, session_pb2
+from gnetway.tl.acks import MsgsAck
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.service_messages import Ping, Pong
+from tests.live.client import constructor_of, now
+from tests.live.cluster.gateway_link import GatewayLink
+from tests.live.etcd_server import free_port
+
+
+class Told(NamedTuple):
+    """One request as a node heard it; the last three are of data alone."""
+
+    node: str
+    method: str
+    by_stream: bool
+    auth_key_id: int
+    session_id: int = 0
+    conn_type: int = 0
+    msg_id: int = 0
+    body: bytes = b""
+
+    @property
+    def session(self) -> tuple[int, int]:
+        return self.auth_key_id, self.session_id
+
+
+class Refusal(Exception):
+    """What a node answers instead of doing its work."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def accept(told: Told) -> None:
+    """Let a node do its work."""
+
+
+class SessionService:
+    """What the nodes share.
+
+    ``verdict`` is asked about each request, after it was noted: it may raise a Refusal, or wait.
+    Pings are answered by calls to the gateway, or by a stream, whatever way they came.
+    """
+
+    def __init__(self, reply_by_stream: bool = False) -> None:
+        self.told: list[Told] = []
+        self.verdict: Callable[[Told], None] = accept
+        self.keys: dict[int, bytes] = {}
+        self.links: dict[str, GatewayLink] = {}
+        self._reply_by_stream = reply_by_stream
+        self._lock = Lock()
+        self._ids = MessageIdSource()
+
+    def know(self, key: AuthKey) -> None:
+        """Keep a key as if it had been made before."""
+        info = mtproto_pb2.AuthKeyInfo(
+            constructor=mtproto_pb2.AUTH_KEY_INFO,
+            auth_key_id=key.auth_key_id,
+            auth_key=key.secret,
+            auth_key_type=key.kind.value,
+            perm_auth_key_id=key.perm_auth_key_id,
+        )
+        self.keys[key.auth_key_id] = info.SerializeToString()
+
+    def heard(self, method: str, node: str | None = None) -> list[Told]:
+        """Return what was heard of one method, in order of arrival; by one node if named."""
+        return [
+            told for told in list(self.told) if told.method == method and node in (None, told.node)
+        ]
+
+    def note(self, told: Told) -> None:
+        with self._lock:
+            self.told.append(told)
+        self.verdict(told)
+
+    def answer(self, data: session_pb2.SessionClientData, told: Told) -> None:
+        """Send a pong for a ping, msgs_ack for anything else."""
+        if constructor_of(told.body) == Constructor.PING:
+            answer = Pong(told.msg_id, Ping.parse(told.body).ping_id).pack()
+        else:
+            answer = MsgsAck([told.msg_id]).pack()
+        self.push(data.server_id, data.auth_key_id, data.session_id, data.salt, answer)
+
+    def push(self, gateway: str, auth_key_id: int, session_id: int, salt: int, body: bytes) -> None:
+        with self._lock:
+            msg_id = self._ids.next_id(now(), response=True)
+            link = self.links.get(gateway)
+            if link is None:
+                link = self.links[gateway] = GatewayLink(gateway, self._reply_by_stream)
+        head = pack("<qqqii", salt, session_id, msg_id, 1, len(body))
+        link.push(auth_key_id, session_id, head + body)
+
+    def close(self) -> None:
+        for link in self.links.values():
+            link.close()
+
+
+class SessionNode:
+    """One node; ``start`` and ``kill`` may be called over and over."""
+
+    def __init__(self, service: SessionService) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._service = service
+        self._server: Any = None
+        self._methods: dict[str, Callable[[bytes, bool], bytes]] = {
+            "session_queryAuthKey": self._query,
+            "session_setAuthKey": self._set,
+            "session_createSession": self._create,
+            "session_sendDataToSession": self._data,
+            "session_closeSession": self._close,
+        }
+
+    def start(self) -> None:
+        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        unary = {
+            name: grpc.unary_unary_rpc_method_handler(self._unary(method))
+            for name, method in self._methods.items()
+        }
+        stream = {"SessionDataStream": grpc.stream_stream_rpc_method_handler(self._stream)}
+        self._server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler("session.RPCSession", unary),
+                grpc.method_handlers_generic_handler("session.RPCSessionStream", stream),
+            )
+        )
+        self._server.add_insecure_port(self.address)
+        self._server.start()
+
+    def kill(self) -> None:
+        """Go at once; calls and streams break."""
+        if self._server is not None:
+            self._server.stop(None).wait()
+            self._server = None
+
+    # -- two ways to ask -----------------------------------------------------------------------
+
+    def _unary(self, method: Callable[[bytes, bool], bytes]) -> Callable[[bytes, Any], bytes]:
+        def serve(request: bytes, context: Any) -> bytes:
+            try:
+                return method(request, False)
+            except Refusal as refusal:
+                # A status beyond gRPC's own 16, which is all that the peer's grpcio would show.
+                context.abort(grpc.StatusCode.UNKNOWN, refusal.text)
+                raise
+
+        return serve
+
+    def _stream(self, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+        by_field = {
+            "send_data": self._data,
+            "create_session": self._create,
+            "close_session": self._close,
+            "query_auth_key": self._query,
+            "set_auth_key": self._set,
+        }
+        for raw in requests:
+            request = session_pb2.SessionStreamRequest.FromString(raw)
+            response = session_pb2.SessionStreamResponse(request_id=request.request_id)
+            field = request.WhichOneof("payload")
+            try:
+                reply = by_field[field](getattr(request, field).SerializeToString(), True)
+                if field == "query_auth_key":
+                    response.auth_key.ParseFromString(reply)
+                else:
+                    response.ack.success = True
+            except Refusal as refusal:
+                # As the real one: all but a redirect is a 500 with its text.
+                response.error.code = refusal.code if refusal.code == 700 else 500
+                response.error.message = refusal.text
+            yield response.SerializeToString()
+
+    # -- the methods ---------------------------------------------------------------------------
+
+    def _query(self, raw: bytes, by_stream: bool) -> bytes:
+        request = session_pb2.TL_session_queryAuthKey.FromString(raw)
+        self._note("query", by_stream, request.auth_key_id)
+        key = self._service.keys.get(request.auth_key_id)
+        if key is None:
+            raise Refusal(401, "AUTH_KEY_UNREGISTERED")
+        return key
+
+    def _set(self, raw: bytes, by_stream: bool) -> bytes:
+        info = session_pb2.TL_session_setAuthKey.FromString(raw).auth_key
+        self._note("set", by_stream, info.auth_key_id)
+        self._service.keys[info.auth_key_id] = info.SerializeToString()
+        return _true()
+
+    def _create(self, raw: bytes, by_stream: bool) -> bytes:
+        client = session_pb2.TL_session_createSession.FromString(raw).client
+        self._note("create", by_stream, client.auth_key_id, client.session_id, client.conn_type)
+        return _true()
+
+    def _close(self, raw: bytes, by_stream: bool) -> bytes:
+        client = session_pb2.TL_session_closeSession.FromString(raw).client
+        self._note("close", by_stream, client.auth_key_id, client.session_id, client.conn_type)
+        return _true()
+
+    def _data(self, raw: bytes, by_stream: bool) -> bytes:
+        data = session_pb2.TL_session_sendDataToSession.FromString(raw).data
+        msg_id, _, length = unpack_from("<qii", data.payload)
+        told = Told(
+            self.address,
+            "data",
+            by_stream,
+            data.auth_key_id,
+            data.session_id,
+            data.conn_type,
+            msg_id,
+            data.payload[16 : 16 + length],
+        )
+        self._service.note(told)
+        self._service.answer(data, told)
+        return _true()
+
+    def _note(
+        self,
+        method: str,
+        by_stream: bool,
+        auth_key_id: int,
+        session_id: int = 0,
+        conn_type: int = 0,
+    ) -> None:
+        told = Told(self.address, method, by_stream, auth_key_id, session_id, conn_type)
+        self._service.note(told)
+
+
+def _true() -> bytes:
+    done: bytes = mtproto_pb2.Bool(constructor=mtproto_pb2.BOOL_TRUE).SerializeToString()
+    return done

@@ -1,0 +1,68 @@
+"""Load between foreign clients and foreign session services: probes, a minute of it, and kills."""
+
+import time
+
+from tests.live.cluster.foreign import ForeignTestCase
+from tests.live.loadgen import LoadgenSession, probe
+
+#: Every probe but those of WebSocket and HTTP.
+TCP_PROBES = r"^[^hw]|^h[^t]|^w[^s]"
+
+#: How long the long run is, in seconds.
+LONG = 60
+
+
+class UnaryForeignTests(ForeignTestCase):
+    def test_both_directions_for_a_minute(self) -> None:
+        """200 clients with messages of half a kilobyte, the same coming back."""
+        services = self.start_foreign(2, 200)
+        clients = self.start_clients(200, 4, LONG, "-size=512", "-dir=both")
+        self.assert_no_errors(clients.result(LONG + 60))
+        counters = self.settled(services)
+        self.assert_sound(counters)
+        self.assertEqual(sum(one["create_session"] for one in counters), 200)
+
+    def test_probes(self) -> None:
+        services = self.start_foreign(1, 4)
+        verdicts = probe(self.gateway.address, self.gateway.key_file, self.keys.file, TCP_PROBES)
+        self.assertGreaterEqual(len(verdicts), 30)
+        self.assertEqual({name: text for name, text in verdicts.items() if text}, {})
+        self.assert_sound(self.settled(services))
+
+    def test_a_service_is_killed_under_load(self) -> None:
+        """What it had taken and not answered is gone with it; nothing else is."""
+        services = self.start_foreign(3, 60)
+        clients = self.start_clients(60, 2, 7, "-timeout=2s")
+        time.sleep(2)
+        services[0].kill()
+        time.sleep(1)
+        services[0].start()
+        figures = clients.result()
+        self.assertLessEqual(figures["errors"], 60 * 2)
+        counters = self.settled(services)
+        for one in counters:
+            for name in ("data_no_session", "data_out_of_order", "bad", "live_sessions"):
+                self.assertEqual(one[name], 0, one)
+        self.assert_sound(counters[1:])
+        self.assertGreater(counters[0]["data"], 0)
+        self.assert_no_errors(self.start_clients(60, 2, 1).result())
+
+    def test_a_redirect_of_a_foreign_service(self) -> None:
+        """With the status number that only the session service has."""
+        self.start_foreign(0, 10)
+        target = LoadgenSession(self.folder, self.keys.file, "", self.reply)
+        self.addCleanup(target.kill)
+        target.start()
+        first = LoadgenSession(
+            self.folder, self.keys.file, f"http://{self.etcd.host}", redirect=target.address
+        )
+        self.addCleanup(first.kill)
+        first.start()
+        self.gateway.knows(first.address)
+        self.assert_no_errors(self.start_clients(20, 2, 2).result())
+        self.assert_sound(self.settled([target]))
+        self.assertEqual(first.counters()["data"], 0)
+
+
+class StreamForeignTests(UnaryForeignTests):
+    by_stream = True

@@ -1,0 +1,136 @@
+"""A load generator written in Go and knowing only the wire: clients, probes, a session service.
+
+It is not part of this repository: it is taken from ``../shared/loadgen`` beside the checkout and
+built once for each test run.
+"""
+
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
+
+from gnetway.crypto.auth_key import AuthKey, KeyKind
+from tests.live.etcd_server import free_port
+from tests.live.gateway import PATIENCE_SECONDS, ROOT, until
+
+SOURCE = ROOT.parent / "shared" / "loadgen"
+
+Counters = dict[str, int]
+Figures = dict[str, float]
+
+
+@cache
+def loadgen() -> str:
+    """Build it, and return its path; skip where that cannot be. In CI it must be."""
+    missing = [
+        what
+        for what, there in (("Go", shutil.which("go")), (f"{SOURCE}", SOURCE.is_dir()))
+        if not there
+    ]
+    if missing:
+        reason = f"no load generator without {' and '.join(missing)}"
+        if "CI" in os.environ:
+            raise AssertionError(reason)
+        raise SkipTest(reason)
+    folder = tempfile.mkdtemp(prefix="gnetway-loadgen-")
+    atexit.register(shutil.rmtree, folder)
+    built = f"{folder}/loadgen"
+    subprocess.run(["go", "build", "-o", built, "."], cwd=SOURCE, check=True, timeout=300)
+    return built
+
+
+class KnownKeys:
+    """Auth keys that need no handshake, in a file that the load generator reads."""
+
+    def __init__(self, number: int, folder: Path) -> None:
+        self.file = folder / f"keys-{number}.json"
+        subprocess.run([loadgen(), "keys", f"-n={number}", f"-o={self.file}"], check=True)
+
+    def read(self) -> list[tuple[AuthKey, int]]:
+        """Return each key with its salt."""
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [
+            (AuthKey(bytes.fromhex(line["key"]), KeyKind.PERM), int(line["salt"])) for line in lines
+        ]
+
+
+class LoadgenSession:
+    """A session service of its own process; ``etcd`` is a URL, empty for one not to be found."""
+
+    def __init__(
+        self, folder: Path, keys: Path, etcd: str, reply: str = "unary", redirect: str = ""
+    ) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._command = [loadgen(), "session", f"-listen={self.address}", f"-etcd={etcd}"]
+        self._command += [f"-keys={keys}", f"-reply={reply}", f"-redirect={redirect}"]
+        self._out = folder / f"session-{self.address}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin, with the keys of the file and no memory of sessions."""
+        with self._out.open("wb") as out:
+            self._process = subprocess.Popen(self._command, stdout=out, stderr=out)
+
+    def kill(self) -> None:
+        """End at once, as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def counters(self) -> Counters:
+        """Return what it has counted since its start."""
+        assert self._process is not None
+        before = len(self._lines())
+        self._process.send_signal(signal.SIGUSR1)
+        until(lambda: len(self._lines()) > before, f"counters of {self.address}")
+        counters: Counters = json.loads(self._lines()[-1])
+        return counters
+
+    def _lines(self) -> list[str]:
+        text = self._out.read_text()
+        return [line for line in text[: text.rfind("\n") + 1].splitlines() if line.startswith("{")]
+
+
+class LoadgenClient:
+    """Clients of its own process; ``arguments`` are those of ``loadgen client``."""
+
+    def __init__(self, address: str, keys: Path, *arguments: str) -> None:
+        command = [loadgen(), "client", f"-addr={address}", f"-keys={keys}", *arguments]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def result(self, seconds: float = PATIENCE_SECONDS) -> Figures:
+        """Wait for the end, and return the figures."""
+        out, _ = self._process.communicate(timeout=seconds)
+        figures: Figures = json.loads(out)
+        return figures
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def probe(address: str, rsa: Path, keys: Path, names: str) -> dict[str, str]:
+    """Run the probes whose name matches; return what is not ok, empty for ok, by name."""
+    done = subprocess.run(
+        [loadgen(), "probe", f"-tcp={address}", f"-rsa={rsa}", f"-keys={keys}", f"-run={names}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return _verdicts(done.stdout)
+
+
+def _verdicts(out: str) -> dict[str, str]:
+    lines = [json.loads(line) for line in out.splitlines()]
+    return {line["probe"]: line.get("error", "") for line in lines}
