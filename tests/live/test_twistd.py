@@ -1,0 +1,155 @@
+"""twistd's own ways with the gateway: foreground, daemon, help, version, signals."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from unittest import TestCase
+
+from gnetway import __version__
+from tests.live.client import LiveClient
+from tests.live.gateway import ROOT, TWISTD, Gateway, run, until
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class ForegroundTests(TestCase):
+    def setUp(self) -> None:
+        self.gateway = Gateway()
+        self.addCleanup(self.gateway.remove)
+        self.gateway.start()
+
+    def test_the_start_is_told(self) -> None:
+        """What it is, where it listens, its keys, its backend, and how to try it."""
+        gateway, log = self.gateway, self.gateway.log
+        fingerprint = gateway.rsa.fingerprint % (1 << 64)
+        for line in (
+            f"gnetway {__version__} is ready",
+            f"listening on {gateway.address} (tcp)",
+            f"RSA key {fingerprint} ({gateway.rsa.fingerprint_hex})",
+            f"public half in {gateway.public_key_file}",
+            f"session backend: embedded, keys in {gateway.folder}/keys.sqlite",
+            f"python3 examples/telethon_ping.py --address {gateway.address}",
+        ):
+            self.assertIn(line, log)
+        self.assertEqual(gateway.public_key_file.read_bytes(), gateway.rsa.public_pem)
+
+    def test_the_command_that_it_names_works(self) -> None:
+        (line,) = (line for line in self.gateway.log.splitlines() if "try it: " in line)
+        done = run(*line.partition("try it: ")[2].split(" "))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("was answered", done.stdout)
+        self.assertIn("Config(", done.stdout)
+
+    def test_the_keys_are_for_the_owner_alone(self) -> None:
+        with LiveClient(self.gateway) as client:
+            client.make_key()
+        for file in self.gateway.folder.glob("keys.sqlite*"):
+            self.assertEqual(file.stat().st_mode & 0o777, 0o600, file)
+
+    def test_a_signal_stops_it_cleanly(self) -> None:
+        with LiveClient(self.gateway) as client:
+            client.ping(client.make_key())
+            status = self.gateway.stop()
+            self.assertTrue(client.ended())
+        # twistd ends itself by the signal that stopped it, when all is done.
+        self.assertEqual(status, -signal.SIGTERM)
+        log = self.gateway.log
+        self.assertIn("connections ended, by cause: {'gateway_stopped': 1}", log)
+        self.assertTrue(log.rstrip().endswith("Server Shut Down."), log)
+        self.assertNotIn("Traceback", log)
+        # SQLite has put its log files away: the store was closed.
+        self.assertEqual([file.name for file in self.gateway.folder.glob("*-wal")], [])
+
+
+class DaemonTests(TestCase):
+    def setUp(self) -> None:
+        self.gateway = Gateway()
+        self.addCleanup(self.gateway.remove)
+        self.pid_file = self.gateway.folder / "twistd.pid"
+        self.log_file = self.gateway.folder / "twistd.log"
+
+    def start(self) -> None:
+        options = (f"--pidfile={self.pid_file}", f"--logfile={self.log_file}")
+        done = run(TWISTD, *options, "gnetway", "-c", str(self.gateway.config_file))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        until(self.pid_file.exists, "a pidfile")
+        until(lambda: self.pid_file.read_text() != "", "a pid")
+        self.pid = int(self.pid_file.read_text())
+        self.addCleanup(self.kill)
+        until(lambda: "is ready" in self.log_file.read_text(), "ready")
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def test_a_daemon_serves_and_stops(self) -> None:
+        self.start()
+        with LiveClient(self.gateway) as client:
+            client.ping(client.make_key())
+        os.kill(self.pid, signal.SIGTERM)
+        until(lambda: not alive(self.pid), "the end of the daemon")
+        self.assertFalse(self.pid_file.exists())
+        log = self.log_file.read_text()
+        self.assertIn("connections ended, by cause: {'client_closed': 1}", log)
+        self.assertIn("Server Shut Down.", log)
+        self.assertNotIn("Traceback", log)
+
+
+class CommandLineTests(TestCase):
+    def test_help(self) -> None:
+        done = run(TWISTD, "gnetway", "--help")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("--config=", done.stdout)
+        self.assertIn("An MTProto network gateway", done.stdout)
+
+    def test_twistd_lists_it(self) -> None:
+        done = run(TWISTD, "--help")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("gnetway", done.stdout)
+
+    def test_version(self) -> None:
+        done = run(TWISTD, "gnetway", "--version")
+        self.assertEqual((done.returncode, done.stdout), (0, f"gnetway {__version__}\n"))
+
+    def test_an_unknown_option(self) -> None:
+        done = run(TWISTD, "-n", "--pidfile=", "gnetway", "--confg=x")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("option --confg not recognized", done.stdout + done.stderr)
+
+    def test_make_key(self) -> None:
+        """What `make run` does on a fresh machine."""
+        gateway = Gateway()
+        self.addCleanup(gateway.remove)
+        file = gateway.folder / "new.key"
+        command = (sys.executable, "-m", "gnetway", "make-key", str(file))
+        done = run(*command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        self.assertTrue(Path(f"{file}.pub").exists())
+        # It never overwrites one.
+        before = file.read_bytes()
+        done = run(*command)
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertEqual(file.read_bytes(), before)
+
+    def test_the_shipped_configuration(self) -> None:
+        """It is whole but for the key, which `make run` makes."""
+        gateway = Gateway()
+        self.addCleanup(gateway.remove)
+        text = (ROOT / "etc" / "gnetway.yaml").read_text()
+        for port in ("0.0.0.0:10443", "0.0.0.0:5222"):
+            self.assertIn(port, text)
+            text = text.replace(port, "127.0.0.1:0")
+        gateway.config_file.write_text(text)
+        (gateway.folder / "server_pkcs1.key").write_bytes(gateway.key_file.read_bytes())
+        gateway.start()
+        self.assertEqual(gateway.log.count("listening on 127.0.0.1:"), 2)
