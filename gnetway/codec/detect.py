@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from gnetway.codec.abridged import ABRIDGED_TAG, AbridgedCodec
+from gnetway.codec.first_bytes import FirstKind, first_kind
 from gnetway.codec.full import FullCodec
 from gnetway.codec.intermediate import (
     INTERMEDIATE_TAG,
@@ -24,23 +25,6 @@ from gnetway.codec.intermediate import (
 from gnetway.codec.obfuscated2 import HEADER_BYTES, ObfuscatedStreams, open_header
 from gnetway.codec.packet import Codec
 from gnetway.errors import UnknownTransport
-
-#: First 4 bytes -> what was sent to an MTProto port by mistake, for whoever looks for the fault.
-_FOREIGN: Final[dict[bytes, str]] = {
-    b"GET ": "an HTTP request",
-    b"POST": "an HTTP request",
-    b"HEAD": "an HTTP request",
-    b"OPTI": "an HTTP request",
-    b"PROX": "a PROXY protocol header",
-    b"\r\n\r\n": "a PROXY protocol header",
-}
-
-#: A TLS record of type handshake and version 3.1, as every ClientHello begins; its length (2
-#: bytes) is free, the message type 1 follows. All four bytes known to be fixed are asked for, so
-#: that a random header is not mistaken for one.
-_TLS_RECORD: Final = b"\x16\x03\x01"
-_TLS_TYPE_OFFSET: Final = 5
-_TLS_CLIENT_HELLO: Final = 1
 
 _FULL_FIRST_SEQ: Final = bytes(4)
 
@@ -87,7 +71,8 @@ class Detector:
         start = data[:4]
         if start in (INTERMEDIATE_TAG, PADDED_INTERMEDIATE_TAG):
             return self._plain(self._codec(start), 4)
-        _refuse_foreign(data)
+        if (kind := first_kind(data)) not in (None, FirstKind.MTPROTO):
+            raise UnknownTransport(f"{kind.value} on a port that expects MTProto")
         if data[4:8] == _FULL_FIRST_SEQ:
             return self._plain(FullCodec(self._max_packet_bytes), 0)
         if len(data) < HEADER_BYTES:
@@ -115,19 +100,3 @@ class Detector:
             "no known protocol tag in the obfuscated header: no MTProto client, or one that is "
             "set up with the secret of an MTProxy"
         )
-
-
-def _refuse_foreign(data: bytes) -> None:
-    """Name the protocols that are sent here by mistake; ``data`` has 4 bytes or more.
-
-    :raises UnknownTransport: it is one of them.
-    """
-    foreign = _FOREIGN.get(data[:4])
-    if foreign is not None:
-        raise UnknownTransport(f"{foreign} on a port that expects MTProto")
-    if (
-        data[:3] == _TLS_RECORD
-        and len(data) > _TLS_TYPE_OFFSET
-        and data[_TLS_TYPE_OFFSET] == _TLS_CLIENT_HELLO
-    ):
-        raise UnknownTransport("a TLS ClientHello on a port that expects MTProto")
