@@ -61,7 +61,7 @@ class Carrier(Protocol):
     def resume_reading(self) -> None:
         """Bring what comes."""
 
-    def end(self, told: bool) -> None:
+    def end(self, cause: str, told: bool) -> None:
         """Close once all is written; ``told`` where the client was just told why."""
 
     def abort(self) -> None:
@@ -364,7 +364,7 @@ class ClientLink:
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + LINGER_SECONDS
         self._services.wheel.add(self)
-        self._carrier.end(told)
+        self._carrier.end(cause, told)
 
     def _stop_timeout(self) -> None:
         if self._timeout is not None and self._timeout.active():

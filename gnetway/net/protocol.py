@@ -55,7 +55,7 @@ class GatewayProtocol(Protocol):
         """Read on."""
         self.transport.resumeProducing()
 
-    def end(self, told: bool) -> None:
+    def end(self, cause: str, told: bool) -> None:
         """Close once all is written."""
         self.transport.unregisterProducer()
         if told:

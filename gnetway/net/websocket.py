@@ -1,0 +1,190 @@
+"""A client link over WebSocket, by Autobahn.
+
+The obfuscated transport runs inside binary messages, split and joined over them at will, so what
+comes is passed on frame by frame as it arrives: no message is ever gathered first.
+
+Source: core.telegram.org/mtproto/transports#websocket
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gnetway.interfaces import ILinkTransport
+from gnetway.net.link import ClientLink
+from gnetway.net.links import LinkServices
+
+#: The paths that web clients ask for.
+PATHS: Final = frozenset(
+    f"/api{kind}{suffix}"
+    for kind in ("ws", "s", "w", "")
+    for suffix in ("", "_test", "_premium", "_test_premium")
+)
+
+#: The subprotocol of all MTProto web clients.
+SUBPROTOCOL: Final = "binary"
+
+#: Close codes. Source: RFC 6455, section 7.4.1
+_NORMAL: Final = 1000
+_PROTOCOL_ERROR: Final = 1002
+_UNSUPPORTED_DATA: Final = 1003
+
+#: Causes of an end that have another close code than a protocol error: the client is fine.
+_CLOSE_CODES: Final = {
+    "gateway_stopped": 1001,
+    "idle": _NORMAL,
+    "handshake_timeout": _NORMAL,
+    "key_destroyed": _NORMAL,
+    "key_unknown": _NORMAL,
+    "backend_unavailable": 1013,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketSettings:
+    """What a WebSocket listener allows.
+
+    ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any.
+    A connection that brings nothing for ``ping_seconds`` is pinged, and dropped if it does not
+    answer within ``ping_timeout_seconds``. Sizes are in bytes.
+    """
+
+    allowed_origins: tuple[str, ...] = ("*",)
+    ping_seconds: float = 100
+    ping_timeout_seconds: float = 30
+    max_frame_bytes: int = 17 * 1024 * 1024
+    max_message_bytes: int = 17 * 1024 * 1024
+
+
+class QuietLogger:
+    """Takes Autobahn's lines about single clients: their mistakes are counted, not logged."""
+
+    _log = Logger()
+
+    def trace(self, *args: object, **values: object) -> None:
+        """Drop it."""
+
+    debug = info = warn = trace
+
+    def error(self, text: str, **values: object) -> None:
+        """Log a fault of our own."""
+        self._log.error(text, **values)
+
+    critical = failure = error
+
+
+class GatewayWebSocketProtocol(WebSocketServerProtocol):
+    """Moves bytes between a WebSocket and its :class:`ClientLink`."""
+
+    log = QuietLogger()
+
+    transport: ILinkTransport
+
+    def __init__(self, services: LinkServices) -> None:
+        super().__init__()
+        self._services = services
+        self._link: ClientLink | None = None
+
+    # -- what Autobahn calls -------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on what came, without the debug line that Autobahn would format for each."""
+        self._dataReceived(data)
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        """Take a connection on one of the known paths; the subprotocol is echoed."""
+        if request.path not in PATHS:
+            raise ConnectionDeny(ConnectionDeny.NOT_FOUND)
+        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
+
+    def onOpen(self) -> None:
+        """Begin."""
+        self.transport.setTcpNoDelay(True)
+        client_ip = getattr(self.transport.getPeer(), "host", "")
+        self._link = ClientLink(self._services, self, client_ip)
+        self.registerProducer(self._link, True)
+
+    def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N803
+        """Refuse text."""
+        super().onMessageBegin(isBinary)
+        if not isBinary:
+            self._services.causes.count("websocket_text")
+            self.sendClose(_UNSUPPORTED_DATA, "binary messages only")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Pass on what came of a frame."""
+        if self._link is not None and self.state == self.STATE_OPEN:
+            self._link.receive(payload)
+
+    def onMessageFrameEnd(self) -> None:
+        """Keep nothing: it was passed on."""
+
+    def onMessageEnd(self) -> None:
+        """Keep nothing: it was passed on."""
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
+        """End."""
+        if self._link is None:
+            self._services.causes.count("websocket_handshake")
+            return
+        link, self._link = self._link, None
+        link.lost(clean=wasClean)
+
+    # -- what the link calls -------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send bytes as one binary message."""
+        self.sendMessage(data, True)
+
+    def pause_reading(self) -> None:
+        """Read nothing more."""
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def end(self, cause: str, told: bool) -> None:
+        """Close in due form; the client was told by its last message, if there is a code."""
+        self.transport.resumeProducing()
+        self.sendClose(_CLOSE_CODES.get(cause, _PROTOCOL_ERROR))
+
+    def abort(self) -> None:
+        """Close now."""
+        self.transport.abortConnection()
+
+
+class GatewayWebSocketFactory(WebSocketServerFactory):
+    """Makes a :class:`GatewayWebSocketProtocol` for each connection of a WebSocket listener."""
+
+    log = QuietLogger()
+    noisy = False
+
+    def __init__(
+        self, reactor: IReactorTime, services: LinkServices, settings: WebSocketSettings
+    ) -> None:
+        super().__init__(reactor=reactor, protocols=[SUBPROTOCOL], server="gnetway")
+        self._services = services
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            maxFramePayloadSize=settings.max_frame_bytes,
+            maxMessagePayloadSize=settings.max_message_bytes,
+            openHandshakeTimeout=services.limits.handshake_seconds,
+            autoPingInterval=settings.ping_seconds,
+            autoPingTimeout=settings.ping_timeout_seconds,
+            allowedOrigins=list(settings.allowed_origins),
+            allowNullOrigin="*" in settings.allowed_origins,
+            # Encrypted data does not shrink.
+            perMessageCompressionAccept=lambda offers: None,
+        )
+
+    def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:
+        """Return the protocol for a connection that was just accepted."""
+        protocol = GatewayWebSocketProtocol(self._services)
+        protocol.factory = self
+        return protocol
