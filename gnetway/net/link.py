@@ -35,6 +35,7 @@ from gnetway.errors import (
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
+from gnetway.net.unsent import Backlog
 
 #: How long a connection that is ending may take to write what it still has, in seconds.
 LINGER_SECONDS: Final = 3.0
@@ -73,8 +74,8 @@ class ClientLink:
     """A client link; its carrier is also the consumer that pauses and resumes it."""
 
     __slots__ = (
+        "_backlog",
         "_carrier",
-        "_clogged",
         "_connection",
         "_held",
         "_idle_seconds",
@@ -99,7 +100,8 @@ class ClientLink:
         self._timeout: IDelayedCall | None = None
         self._pumping = False
         self._waiting = False
-        self._clogged = False
+        #: There while the client does not read.
+        self._backlog: Backlog | None = None
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
         self._sessions = LinkSessions(services.registry, self)
@@ -135,6 +137,7 @@ class ClientLink:
             self._services.causes.count("client_closed" if clean else "client_lost")
         self._state = LinkState.LOST
         self._stop_timeout()
+        self._clear_backlog()
         self._services.wheel.remove(self)
         self._connection.close()
         self._sessions.leave_all()
@@ -142,12 +145,13 @@ class ClientLink:
 
     def pauseProducing(self) -> None:
         """Hear that the client does not read: nothing more is written, and nothing read."""
-        self._clogged = True
+        if self._backlog is None:
+            self._backlog = Backlog(self._services.unsent)
         self._carrier.pause_reading()
 
     def resumeProducing(self) -> None:
         """Hear that the client has read."""
-        self._clogged = False
+        self._clear_backlog()
         if self._state is not LinkState.OPEN:
             return
         self._flush()
@@ -168,7 +172,7 @@ class ClientLink:
             self._read_on()
 
     def _read_on(self) -> None:
-        if not (self._waiting or self._clogged or self._held):
+        if not (self._waiting or self._backlog or self._held):
             self._carrier.resume_reading()
 
     # -- events --------------------------------------------------------------------------------
@@ -316,13 +320,13 @@ class ClientLink:
             self._pump(self._services.clock.seconds())
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
-        """Encrypt and send a message of the session backend; False on a link that ends."""
+        """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
         if self._state is not LinkState.OPEN:
             return False
         self._connection.send_message(key, plaintext)
         if not self._pumping:
             self._flush()
-        return True
+        return self._state is LinkState.OPEN
 
     def end(self, cause: str) -> None:
         """End the connection without a code."""
@@ -338,14 +342,33 @@ class ClientLink:
 
     def _flush(self) -> None:
         connection = self._connection
-        if not self._clogged:
+        backlog = self._backlog
+        if backlog is None:
             data = connection.data_to_send()
             if data:
                 self._carrier.write(data)
-        elif connection.unsent_bytes > self._services.limits.max_unsent_bytes:
-            self._services.causes.count("slow_reader")
-            self._state = LinkState.ENDING
-            self._carrier.abort()
+                self._written(len(data))
+            return
+        backlog.waits(connection.unsent_bytes)
+        if connection.unsent_bytes > self._services.limits.max_unsent_bytes:
+            self._abort("slow_reader")
+        elif self._services.unsent.is_over:
+            self._abort("slow_reader_total")
+
+    def _written(self, size: int) -> None:
+        if self._backlog is not None:
+            # It came with this write, which therefore is what the client does not read.
+            self._backlog.written(size)
+
+    def _clear_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.clear()
+
+    def _abort(self, cause: str) -> None:
+        self._services.causes.count(cause)
+        self._state = LinkState.ENDING
+        self._carrier.abort()
 
     def _end(self, error: ProtocolError) -> None:
         if self._state is LinkState.OPEN:

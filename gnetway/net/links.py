@@ -1,7 +1,7 @@
 """What the connections of a gateway share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -12,6 +12,7 @@ from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
+from gnetway.net.unsent import UnsentAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,4 @@ class LinkServices:
     causes: Causes
     random_bytes: Callable[[int], bytes]
     limits: LinkLimits
+    unsent: UnsentAccount = field(default_factory=UnsentAccount)

@@ -41,9 +41,9 @@ class Backlog:
     def written(self, size: int) -> None:
         """Note that this many bytes were just written, and are what the client does not read."""
         self._written_bytes = size
-        self.waiting(0)
+        self.waits(0)
 
-    def waiting(self, size: int) -> None:
+    def waits(self, size: int) -> None:
         """Note that this many bytes wait to be written."""
         counted = self._written_bytes + size
         self._account.total_bytes += counted - self._counted_bytes

@@ -15,6 +15,7 @@ from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
 from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
+from gnetway.net.unsent import UnsentAccount
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
 
@@ -58,6 +59,7 @@ def make_link_services(
             bind_seconds=limits.key_lookup_seconds,
             max_unsent_bytes=limits.max_send_buffer_bytes,
         ),
+        unsent=UnsentAccount(limits.max_unsent_bytes),
     )
 
 

@@ -18,6 +18,7 @@ from gnetway.net.key_maker import KeyMaker, SpareSecrets
 from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
+from gnetway.net.unsent import UnsentAccount
 from tests.connection.client_end import ABRIDGED, Style
 from tests.connection.link import Secrets, make_pending
 from tests.connection.talk import Talk
@@ -71,6 +72,7 @@ class Gateway:
         max_waiting: int = 256,
         max_keys: int = 8,
         exchange_setup: ExchangeSetup | None = None,
+        unsent: UnsentAccount | None = None,
     ) -> None:
         self.chance = SeededBytes(1000)
         self.clock = Clock()
@@ -105,6 +107,7 @@ class Gateway:
             causes=self.causes,
             random_bytes=self.chance,
             limits=limits or LinkLimits(),
+            unsent=unsent or UnsentAccount(),
         )
         self.factory = GatewayFactory(self.services)
         self._links = 0
