@@ -49,23 +49,23 @@ class Delivery:
         except MalformedPush:
             self.counts.count("malformed")
             raise
-        delivered = self._push(data)
-        self.counts.count("delivered" if delivered else "no_session")
-        return delivered
+        outcome = self._push(data)
+        self.counts.count(outcome)
+        return outcome == "delivered"
 
     def malformed(self) -> None:
         """Count what was no push at all."""
         self.counts.count("malformed")
 
-    def _push(self, data: TL_gateway_sendDataToGateway) -> bool:
+    def _push(self, data: TL_gateway_sendDataToGateway) -> str:
         if self._target is None:
-            return False
+            return "no_session"
         try:
-            return self._target.push(data.auth_key_id, data.session_id, data.payload)
+            found = self._target.push(data.auth_key_id, data.session_id, data.payload)
         except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
             self._log.failure("A push could not be delivered")
-            self.counts.count("failed")
-            return False
+            return "failed"
+        return "delivered" if found else "no_session"
 
 
 def check_push(session_id: int, plaintext: bytes) -> None:

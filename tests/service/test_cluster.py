@@ -1,0 +1,254 @@
+import sys
+from collections.abc import Mapping
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from typing import cast
+from unittest.mock import patch
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
+from gnetway.rpc.calls import IRpcServer
+from gnetway.service import cluster, private_address
+from gnetway.service.backends import BackendSide
+from gnetway.service.cluster import ClusterSide
+from tests.fakes import FakeTarget
+from tests.service.sides import FakeParts, ServiceCase
+from tests.strategies import SeededBytes
+
+
+class ClusterCase(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.parts = FakeParts()
+
+    def side(
+        self, config: GatewayConfig, environment: Mapping[str, str] | None = None
+    ) -> ClusterSide:
+        reactor = cast(IGatewayReactor, Clock())
+        return ClusterSide(config, reactor, SeededBytes(1), environment or {}, lambda: self.parts)
+
+    def begun(self, config: GatewayConfig) -> ClusterSide:
+        side = self.side(config)
+        side.prepare()
+        self.assertIs(self.successResultOf(side.begin([])), self.parts.remote)
+        return side
+
+
+class FakesTests(ClusterCase):
+    def test_they_provide_the_interfaces(self) -> None:
+        verifyObject(IRpcServer, self.parts.server())
+        verifyObject(ISessionBackend, self.parts.backend(""))
+        verifyObject(IDiscovery, self.parts.registration())
+
+
+class PrepareTests(ClusterCase):
+    def faults(
+        self, config: GatewayConfig, environment: Mapping[str, str] | None = None
+    ) -> list[str]:
+        error: ConfigError = self.assertRaises(ConfigError, self.side(config, environment).prepare)
+        return error.faults
+
+    def without(self, *modules: str) -> None:
+        """Let the machine be one on which these are not installed."""
+
+        def find(module: str) -> ModuleSpec | None:
+            if module in modules:
+                if "." in module:
+                    raise ModuleNotFoundError(module)
+                return None
+            return find_spec(module)
+
+        patcher = patch.object(cluster, "find_spec", find)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def test_nothing_is_wrong(self) -> None:
+        side: BackendSide = self.side(self.through_etcd())
+        side.prepare()
+        self.assertEqual(self.parts.life, [])
+
+    def test_port_that_is_taken(self) -> None:
+        address = f"127.0.0.1:{self.taken_port()}"
+        self.assertEqual(
+            self.faults(self.remote(address)),
+            [
+                (
+                    f"app: ListenOn: found {address}, which cannot be bound:"
+                    " Address already in use;"
+                    " allowed: an address that is free"
+                )
+            ],
+        )
+
+    def test_port_that_is_taken_on_one_address_of_all(self) -> None:
+        address = f"0.0.0.0:{self.taken_port()}"
+        (fault,) = self.faults(self.remote(address), {"POD_IP": "10.0.0.1"})
+        self.assertIn("Address already in use", fault)
+
+    def test_name_that_is_none(self) -> None:
+        (fault,) = self.faults(self.remote("nowhere.invalid:20110"))
+        self.assertTrue(fault.startswith("app: ListenOn: found nowhere.invalid:20110, which"))
+
+    def test_port_is_free_again(self) -> None:
+        side = self.side(self.remote())
+        side.prepare()
+        side.prepare()
+
+    def test_nothing_to_publish(self) -> None:
+        with patch.object(private_address, "machine_addresses", list):
+            (fault,) = self.faults(self.remote("0.0.0.0:0"))
+        self.assertEqual(
+            fault,
+            "app: ListenOn: found 0.0.0.0:0 to listen on, but this machine has no address but"
+            " loopback, and there is no POD_IP; allowed: a host that session services reach, or"
+            " its address as POD_IP",
+        )
+
+    def test_missing_packages(self) -> None:
+        self.without("grpc", "mmh3", "google.protobuf", "etcd3")
+        self.assertEqual(
+            self.faults(self.through_etcd()),
+            [
+                (
+                    "app: Session.Etcd: found it, but without the packages that it needs: grpcio,"
+                    " protobuf, mmh3, etcd3; allowed: it after `pip install 'gnetway[etcd]'`, or"
+                    " Session.Embedded"
+                )
+            ],
+        )
+
+    def test_etcd_package_only_where_it_is_used(self) -> None:
+        self.without("etcd3")
+        self.side(self.remote()).prepare()
+        config = self.remote(Etcd={"Hosts": ["127.0.0.1:2379"]})
+        (fault,) = self.faults(config)
+        self.assertTrue(fault.startswith("app: Session.Endpoints: found it, but without"), fault)
+
+    def test_all_faults(self) -> None:
+        self.without("mmh3")
+        address = f"0.0.0.0:{self.taken_port()}"
+        self.assertEqual(len(self.faults(self.remote(address), {"POD_IP": "x"})), 3)
+
+    def test_looks_without_touching(self) -> None:
+        """What it looks for is not imported, since twistd may fork behind it."""
+        loaded = {name for name in sys.modules if name.partition(".")[0] in {"grpc", "etcd3"}}
+        with patch.dict(sys.modules):
+            for name in loaded:
+                del sys.modules[name]
+            self.side(self.through_etcd()).prepare()
+            self.assertNotIn("grpc", sys.modules)
+            self.assertNotIn("etcd3", sys.modules)
+
+
+class NameTests(ClusterCase):
+    def name(self, listen_on: str, environment: Mapping[str, str] | None = None) -> str:
+        side = self.side(self.remote(listen_on), environment)
+        with patch.object(private_address, "machine_addresses", lambda: ["192.168.7.7"]):
+            side.prepare()
+        self.successResultOf(side.begin([]))
+        self.assertEqual(self.parts.server_ids[-1:], [side.server_id])
+        return side.server_id
+
+    def test_as_it_is_written(self) -> None:
+        """With the port that the server got, which is not 0."""
+        self.assertEqual(self.name("127.0.0.1:0"), "127.0.0.1:20110")
+        self.assertEqual(self.name("localhost:0"), "localhost:20110")
+
+    def test_every_address(self) -> None:
+        for listen_on in ("0.0.0.0:0", ":0"):
+            self.assertEqual(self.name(listen_on), "192.168.7.7:20110")
+            self.assertEqual(self.name(listen_on, {"POD_IP": "10.244.0.9"}), "10.244.0.9:20110")
+
+    def test_ipv6_of_the_pod(self) -> None:
+        self.assertEqual(self.name("0.0.0.0:0", {"POD_IP": "fd00::9"}), "[fd00::9]:20110")
+
+
+class LifeTests(ClusterCase):
+    def test_whole(self) -> None:
+        side = self.begun(self.through_etcd())
+        target = FakeTarget()
+        self.successResultOf(side.serve(target))
+        self.assertEqual(self.parts.pushes.targets, [target])
+        side.publish()
+        self.successResultOf(side.withdraw())
+        self.successResultOf(side.stop())
+        self.assertEqual(
+            self.parts.life,
+            [
+                "server started",
+                "pushes taken",
+                "backend started",
+                "published",
+                "withdrawn",
+                "backend stopped",
+                "pushes ended",
+                "server stopped",
+                "registration stopped",
+            ],
+        )
+
+    def test_published_under_its_name(self) -> None:
+        side = self.begun(self.through_etcd())
+        self.successResultOf(side.serve(FakeTarget()))
+        side.publish()
+        registration = self.parts.fake_registration
+        assert registration is not None
+        self.assertEqual(registration.registered, [("interface.gateway", "127.0.0.1:20110")])
+
+    def test_registration_that_fails(self) -> None:
+        """It says so, and clients are served all the same."""
+        side = self.begun(self.through_etcd())
+        side.publish()
+        assert self.parts.fake_registration is not None
+        self.parts.fake_registration.started.errback(ValueError())
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_without_etcd(self) -> None:
+        self.parts.fake_registration = None
+        side = self.begun(self.remote())
+        self.successResultOf(side.serve(FakeTarget()))
+        side.publish()
+        self.successResultOf(side.withdraw())
+        self.successResultOf(side.stop())
+        self.assertNotIn("published", self.parts.life)
+
+    def test_port_that_was_taken_since(self) -> None:
+        self.parts.fake_server.refused = True
+        side = self.side(self.remote("127.0.0.1:0"))
+        side.prepare()
+        error = self.failureResultOf(side.begin([]), ConfigError).value
+        self.assertEqual(
+            error.faults,
+            [
+                (
+                    "app: ListenOn: found 127.0.0.1:0, which cannot be bound: it is taken;"
+                    " allowed: an address that is free"
+                )
+            ],
+        )
+        self.successResultOf(side.stop())
+
+    def test_stop_before_anything(self) -> None:
+        side = self.side(self.remote())
+        self.successResultOf(side.withdraw())
+        self.successResultOf(side.stop())
+        self.assertEqual(self.parts.life, [])
+
+    def test_stop_while_the_server_starts(self) -> None:
+        """It is waited for, since only a server that has started can be stopped."""
+        self.parts.fake_server.held = True
+        side = self.side(self.remote())
+        side.prepare()
+        begun: Deferred[ISessionBackend] = side.begin([])
+        begun.cancel()
+        self.failureResultOf(begun, CancelledError)
+        stopped = side.stop()
+        self.assertNoResult(stopped)
+        self.parts.fake_server.starting.callback(1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.parts.life, ["server started", "pushes ended", "server stopped"])

@@ -1,0 +1,73 @@
+from ipaddress import ip_address
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.service import private_address
+from gnetway.service.private_address import (
+    NoAddress,
+    best_of,
+    machine_addresses,
+    published_host,
+)
+
+
+class BestTests(SynchronousTestCase):
+    def test_first_private_one(self) -> None:
+        for private in ("10.0.0.7", "172.16.0.1", "172.31.255.255", "192.168.1.1"):
+            self.assertEqual(best_of(["203.0.113.9", private, "10.9.9.9"]), private)
+
+    def test_none_of_them_private(self) -> None:
+        """Neighbours of the private networks, carrier-grade NAT and link-local are others."""
+        others = ["11.0.0.1", "172.32.0.1", "192.169.0.1", "100.64.0.1", "169.254.1.1"]
+        self.assertEqual(best_of(others), "11.0.0.1")
+
+    def test_none(self) -> None:
+        error = self.assertRaises(NoAddress, best_of, [])
+        self.assertIn("no address but loopback", str(error))
+
+
+class PublishedTests(SynchronousTestCase):
+    def with_addresses(self, *addresses: str) -> None:
+        patcher = patch.object(private_address, "machine_addresses", lambda: list(addresses))
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def test_of_the_pod(self) -> None:
+        self.with_addresses("192.168.1.1")
+        self.assertEqual(published_host({"POD_IP": "10.244.1.17"}), "10.244.1.17")
+        self.assertEqual(published_host({"POD_IP": " fd00:0::17\n"}), "fd00::17")
+
+    def test_of_the_machine(self) -> None:
+        self.with_addresses("203.0.113.9", "192.168.1.1")
+        for environment in ({}, {"POD_IP": ""}):
+            self.assertEqual(published_host(environment), "192.168.1.1")
+
+    def test_pod_ip_that_is_none(self) -> None:
+        error = self.assertRaises(NoAddress, published_host, {"POD_IP": "pod-17"})
+        self.assertEqual(str(error), "the environment's POD_IP is no IP address")
+
+
+class MachineTests(SynchronousTestCase):
+    def test_no_loopback(self) -> None:
+        for address in machine_addresses():
+            parsed = ip_address(address)
+            self.assertFalse(parsed.is_loopback or parsed.is_unspecified, address)
+
+    def test_as_the_kernel_lists_them(self) -> None:
+        """/proc names every local address; each of ours has to be among them."""
+        with open("/proc/net/fib_trie", encoding="ascii") as file:
+            text = file.read()
+        for address in machine_addresses():
+            self.assertIn(f"|-- {address}\n", text)
+
+    def test_interface_that_has_just_gone(self) -> None:
+        table = b"gone0".ljust(private_address._REQUEST_BYTES, b"\0")
+        with patch.object(private_address, "_interface_table", lambda _: table):
+            self.assertEqual(machine_addresses(), [])
+
+    def test_loopback_is_left_out(self) -> None:
+        entry = b"lo".ljust(16, b"\0") + b"\x02\0\0\0\x7f\0\0\x01"
+        table = entry.ljust(private_address._REQUEST_BYTES, b"\0")
+        with patch.object(private_address, "_interface_table", lambda _: table):
+            self.assertEqual(machine_addresses(), [])
