@@ -134,6 +134,36 @@ class DecisionTests(SynchronousTestCase):
         gateway.wait(60)
         self.assertTrue(link.open)
 
+    def test_another_try_has_its_own_10_seconds(self) -> None:
+        key = temp_key()
+        gateway, link = connect(key)
+        session = link.session(key)
+        link.say(session, bind_body())
+        gateway.wait(5)
+        decide(gateway.backend.sent[0], KeyUnknown("401"))
+        link.say(session, bind_body())
+        gateway.wait(9)
+        self.assertTrue(link.open)
+        gateway.wait(2)
+        self.assertFalse(link.open)
+
+    def test_a_decision_at_once_keeps_what_is_sent_in_order(self) -> None:
+        key = temp_key()
+        gateway, link = connect(key)
+        session = link.session(key)
+        tokens, data = [], b""
+        for body in (bind_body(), CALL):
+            data += link.client.packet(session.encrypt(body, link.now), quick_ack=True)
+            tokens.append(QuickAck(session.quick_ack_token))
+
+        def decide_bind(sent: Sent) -> None:
+            if sent.done is not None:
+                sent.done(None)
+
+        gateway.backend.on_send = decide_bind
+        link.feed(data)
+        self.assertEqual(link.got, tokens)
+
     def test_a_decision_after_the_link_is_gone_holds_for_the_key(self) -> None:
         """Other links use it too, and the backend will say it only once."""
         for leave in (True, False):

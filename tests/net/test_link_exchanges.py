@@ -136,14 +136,30 @@ class ThreadTests(SynchronousTestCase):
 
     def test_a_failed_check_in_a_thread_is_404(self) -> None:
         altered = Bends(inner=lambda inner: inner._replace(nonce=bytes(16)))
+        sealed_wrong = Bends(
+            req_dh_params=lambda query: query._replace(encrypted_data=bytes(255) + b"\2")
+        )
         gateway = Gateway(exchange_setup=make_setup(strict_dc=2))
-        for bends, wish, code in ((altered, Wish(), -404), (Bends(), Wish(dc=3), -444)):
-            with self.subTest(code=code):
+        for bends, wish, code in (
+            (altered, Wish(), -404),
+            (sealed_wrong, Wish(), -404),
+            (Bends(), Wish(dc=3), -444),
+        ):
+            with self.subTest(bends=bends, code=code):
                 link = gateway.connect()
                 client = make_client(wish=wish, bends=bends)
                 link.query(client.receive(link.ask(client.begin())))
                 self.assertEqual(link.code(), code)
                 self.assertTrue(link.transport.half_closed)
+
+    def test_a_fault_of_ours_is_404_and_has_its_own_cause(self) -> None:
+        gateway = Gateway()
+        link, client = gateway.connect(), make_client()
+        query = client.receive(link.ask(client.begin()))
+        self.patch(gateway.secrets, "_random_bytes", lambda size: 1 // 0)
+        link.query(query)
+        self.assertEqual(link.code(), -404)
+        self.assertEqual(gateway.ended(), {"handshake_work_failed": 1})
 
     def test_too_much_work_is_429(self) -> None:
         gateway = Gateway(max_waiting=2)

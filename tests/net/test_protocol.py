@@ -193,3 +193,13 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(gateway.backend.sent, [])
         link.leave()
         self.assertEqual(gateway.ended(), {"session_id_zero": 1})
+
+    def test_what_comes_after_the_end_is_not_kept(self) -> None:
+        gateway = Gateway()
+        link = gateway.connect(Style(Framing.INTERMEDIATE, False))
+        link.send(b"\x55" * 64)
+        self.assertEqual(link.code(), -404)
+        link.feed((1 << 20).to_bytes(4, "little") + bytes(1 << 16))
+        codec = link.link._connection._codec
+        assert codec is not None
+        self.assertIsNone(codec.announced())
