@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -145,6 +145,9 @@ class GatewayService(MultiService):
         announce(self._config, self._listeners, backend.description)
 
     def _start_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            # By a stop, which ends what there is.
+            return
         self._log.failure("The gateway cannot start", failure)
         self._reactor.stop()
 

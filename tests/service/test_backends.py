@@ -1,0 +1,69 @@
+from typing import cast
+
+from twisted.internet.task import Clock
+
+from gnetway.config.model import GatewayConfig
+from gnetway.embedded.backend import EmbeddedBackend
+from gnetway.embedded.handler import HandlerFactory
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor
+from gnetway.service.backends import BackendSide, EmbeddedSide, make_side
+from gnetway.service.cluster import ClusterSide
+from tests.fakes import FakeTarget
+from tests.live.handler import LiveHandler
+from tests.service.sides import ServiceCase
+from tests.strategies import SeededBytes
+
+
+class MakeSideTests(ServiceCase):
+    def side(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> BackendSide:
+        return make_side(config, cast(IGatewayReactor, Clock()), handler, SeededBytes(1))
+
+    def test_as_session_says(self) -> None:
+        self.assertIsInstance(self.side(self.embedded()), EmbeddedSide)
+        self.assertIsInstance(self.side(self.remote()), ClusterSide)
+        self.assertIsInstance(self.side(self.through_etcd()), ClusterSide)
+
+    def test_handler_without_calls(self) -> None:
+        """A remote backend would never ask it; whoever wrote it would wait for ever."""
+        error = self.assertRaises(ConfigError, self.side, self.remote(), LiveHandler)
+        self.assertEqual(len(error.faults), 1)
+        self.assertIn("app: Session: found a remote session backend, but a h", error.faults[0])
+
+
+class EmbeddedSideTests(ServiceCase):
+    def side(self, handler: HandlerFactory | None = None, **keys: object) -> EmbeddedSide:
+        config = self.embedded(**keys)
+        assert config.session.embedded is not None
+        reactor = cast(IGatewayReactor, Clock())
+        return EmbeddedSide(config, config.session.embedded, reactor, handler, SeededBytes(1))
+
+    def test_life(self) -> None:
+        side = self.side()
+        side.prepare()
+        backend = self.successResultOf(side.begin([("127.0.0.1", 1)]))
+        self.assertIsInstance(backend, EmbeddedBackend)
+        self.successResultOf(side.serve(FakeTarget()))
+        side.publish()
+        self.successResultOf(side.withdraw())
+        self.successResultOf(side.stop())
+
+    def test_stop_before_anything(self) -> None:
+        side = self.side()
+        self.successResultOf(side.withdraw())
+        self.successResultOf(side.stop())
+
+    def test_handler_that_cannot_be_had(self) -> None:
+        side = self.side(Handler="tests.no.Such")
+        error = self.assertRaises(ConfigError, side.prepare)
+        self.assertEqual(len(error.faults), 1)
+        self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Handler: found "))
+
+    def test_handler_in_code_comes_first(self) -> None:
+        self.side(LiveHandler, Handler="tests.no.Such").prepare()
+
+    def test_store_that_is_none(self) -> None:
+        path = self.directory / "x.sqlite"
+        path.write_bytes(b"no database at all, by far" * 100)
+        error = self.assertRaises(ConfigError, self.side(Store=str(path)).prepare)
+        self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Store: found "))

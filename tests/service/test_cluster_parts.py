@@ -1,0 +1,127 @@
+from typing import cast
+
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from gnetway.discovery.etcd import EtcdDiscovery
+from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
+from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
+from gnetway.service.cluster import ClusterParts
+from gnetway.service.cluster_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
+from gnetway.session.backend import Announce, HoldLimits, RemoteSettings
+from tests.config.test_pem_files import pair
+from tests.service.sides import ServiceCase
+from tests.strategies import SeededBytes
+
+
+class SettingsTests(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        (self.directory / "cert.pem").write_bytes(pair()[0])
+        (self.directory / "tls.pem").write_bytes(pair()[1])
+
+    def path(self, name: str) -> str:
+        return str(self.directory / name)
+
+    def test_rpc_defaults(self) -> None:
+        self.assertEqual(rpc_options(self.remote().rpc), RpcOptions())
+
+    def test_rpc(self) -> None:
+        tls = {"CertFile": self.path("cert.pem"), "KeyFile": self.path("tls.pem")}
+        keys = {
+            "MaxMessageBytes": 32 << 20,
+            "KeepaliveSeconds": 0,
+            "KeepaliveTimeoutSeconds": 7,
+            "TLS": tls,
+        }
+        options = rpc_options(self.remote(Rpc=keys).rpc)
+        self.assertEqual(
+            options,
+            RpcOptions(
+                max_message_bytes=32 << 20,
+                keepalive_seconds=0,
+                keepalive_timeout_seconds=7,
+                tls=TlsOptions(cert=pair()[0], key=pair()[1]),
+            ),
+        )
+        tls["CAFile"] = self.path("cert.pem")
+        options = rpc_options(self.remote(Rpc=keys).rpc)
+        assert options.tls is not None
+        self.assertEqual(options.tls.ca, pair()[0])
+
+    def test_session_defaults(self) -> None:
+        self.assertEqual(
+            remote_settings(self.remote(), "10.0.0.1:20110"),
+            RemoteSettings("10.0.0.1:20110", timeout_seconds=4.0),
+        )
+
+    def test_session(self) -> None:
+        session = {
+            "Endpoints": ["10.0.0.7:20120"],
+            "Announce": "call",
+            "Timeout": 2500,
+            "Hold": {"MaxMessages": 7, "MaxBytes": 1 << 20, "Seconds": 5},
+        }
+        config = self.config(session, ListenOn="127.0.0.1:0", UseStreamSession=True)
+        self.assertEqual(
+            remote_settings(config, "h:1"),
+            RemoteSettings(
+                server_id="h:1",
+                use_stream=True,
+                announce=Announce.CALL,
+                timeout_seconds=2.5,
+                hold=HoldLimits(7, 1 << 20, 5.0),
+            ),
+        )
+
+    def test_etcd(self) -> None:
+        config = self.remote(
+            Etcd={
+                "Hosts": ["a:2379", "b:2379"],
+                "User": "root",
+                "Pass": "hush",
+                "CACertFile": self.path("cert.pem"),
+                "CertFile": self.path("cert.pem"),
+                "CertKeyFile": self.path("tls.pem"),
+            }
+        )
+        assert config.etcd is not None
+        settings = etcd_settings(config.etcd)
+        self.assertEqual(settings.hosts, ("a:2379", "b:2379"))
+        self.assertEqual((settings.user, settings.password), ("root", "hush"))
+        self.assertEqual(
+            (settings.ca_file, settings.cert_file, settings.key_file),
+            (self.path("cert.pem"), self.path("cert.pem"), self.path("tls.pem")),
+        )
+
+    def test_etcd_defaults(self) -> None:
+        config = self.through_etcd()
+        assert config.etcd is not None
+        settings = etcd_settings(config.etcd)
+        self.assertEqual((settings.user, settings.password, settings.ca_file), ("", "", None))
+        self.assertEqual((settings.cert_file, settings.key_file), (None, None))
+
+
+class PartsTests(ServiceCase):
+    """Nothing is started, so the reactor is not asked for anything."""
+
+    def parts(self, *, etcd: bool) -> ClusterParts:
+        config = self.through_etcd() if etcd else self.remote()
+        return GrpcParts(config, cast(IGatewayReactor, Clock()), SeededBytes(1))
+
+    def test_with_etcd(self) -> None:
+        parts = self.parts(etcd=True)
+        verifyObject(IRpcServer, parts.server())
+        backend = parts.backend("127.0.0.1:20110")
+        verifyObject(ISessionBackend, backend)
+        self.assertIn("interface.session", backend.description)
+        registration = parts.registration()
+        assert registration is not None
+        verifyObject(IDiscovery, registration)
+        self.assertIsInstance(registration, EtcdDiscovery)
+        self.assertIn("interface.gateway", registration.description)
+
+    def test_without(self) -> None:
+        parts = self.parts(etcd=False)
+        self.assertIn("10.0.0.7:20120", parts.backend("127.0.0.1:20110").description)
+        self.assertIsNone(parts.registration())

@@ -1,0 +1,171 @@
+"""The order in which a gateway starts and stops, whatever its backend is."""
+
+import socket
+from typing import cast
+
+from twisted.internet import reactor  # noqa: TID251 (real sockets: trial runs this one)
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.service.gateway import GatewayService, make_gateway
+from gnetway.service.listeners import close_all
+from tests.fakes import FakeBackend
+from tests.service.sides import ServiceCase
+
+
+class LifeSide:
+    """A BackendSide that writes down what it is told; Deferreds may be held."""
+
+    def __init__(self) -> None:
+        self.life: list[str] = []
+        self.faults: list[str] = []
+        self.serving: Deferred[None] = succeed(None)
+        self.withdrawing: Deferred[None] = succeed(None)
+
+    def prepare(self) -> None:
+        self.life.append("prepare")
+        if self.faults:
+            raise ConfigError(self.faults)
+
+    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+        self.life.append("begin")
+        return succeed(FakeBackend())
+
+    def serve(self, target: IPushTarget) -> Deferred[None]:
+        self.life.append("serve")
+        return self.serving
+
+    def publish(self) -> None:
+        self.life.append("publish")
+
+    def withdraw(self) -> Deferred[None]:
+        self.life.append("withdraw")
+        return self.withdrawing
+
+    def stop(self) -> Deferred[None]:
+        self.life.append("stop")
+        return succeed(None)
+
+
+class Client(Protocol):
+    """Hears of its end."""
+
+    def __init__(self, side: LifeSide) -> None:
+        self._side = side
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._side.life.append("client ended")
+        self.gone.callback(None)
+
+
+class GatewayCase(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.side = LifeSide()
+        self.gateway = GatewayService(self.embedded(), cast(IGatewayReactor, reactor))
+        self.gateway._side = self.side
+        self.addCleanup(lambda: close_all(self.gateway._listeners))
+
+    async def connect(self) -> Client:
+        host, port = self.gateway.addresses[0]
+        endpoint = TCP4ClientEndpoint(cast(IReactorTCP, reactor), host, port)
+        client: Client = await connectProtocol(endpoint, Client(self.side))
+        return client
+
+    def listens(self, address: tuple[str, int]) -> bool:
+        """Tell whether somebody listens there."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+                probe.listen()
+            except OSError:
+                return True
+        return False
+
+
+class OrderTests(GatewayCase):
+    async def test_start_and_stop(self) -> None:
+        self.gateway.prepare()
+        address = self.gateway.addresses[0]
+        self.gateway.startService()
+        await self.gateway.when_ready()
+        self.assertEqual(self.side.life, ["prepare", "begin", "serve", "publish"])
+        client = await self.connect()
+        self.side.life.clear()
+        self.side.withdrawing = Deferred()
+        stopped = self.gateway.stopService()
+        self.assertEqual(self.side.life, ["withdraw"])
+        self.assertTrue(self.listens(address))
+        await self.connect()
+        self.side.withdrawing.callback(None)
+        await stopped
+        await client.gone
+        self.assertEqual(self.side.life.index("withdraw"), 0)
+        self.assertIn("stop", self.side.life)
+        self.assertFalse(self.listens(address))
+        self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
+
+    async def test_clients_wait_for_the_backend(self) -> None:
+        """In the backlog, and nobody is told of the gateway before."""
+        self.side.serving = Deferred()
+        self.gateway.startService()
+        ready = self.gateway.when_ready()
+        await self.connect()
+        self.assertFalse(ready.called)
+        self.assertNotIn("publish", self.side.life)
+        self.side.serving.callback(None)
+        await ready
+        self.assertIn("publish", self.side.life)
+        await self.gateway.stopService()
+
+    async def test_stop_during_the_start(self) -> None:
+        self.side.serving = Deferred()
+        self.gateway.startService()
+        address = self.gateway.addresses[0]
+        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        await self.gateway.stopService()
+        self.assertEqual(self.side.life, ["prepare", "begin", "serve", "withdraw", "stop"])
+        self.assertFalse(self.listens(address))
+
+    async def test_start_that_fails(self) -> None:
+        self.side.serving = Deferred()
+        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        self.gateway.startService()
+        self.side.serving.errback(ConfigError(["a port that was taken since"]))
+        self.assertIn("reactor stopped", self.side.life)
+        self.assertEqual(len(self.flushLoggedErrors(ConfigError)), 1)
+        await self.gateway.stopService()
+
+
+class PrepareTests(GatewayCase):
+    def test_once(self) -> None:
+        self.gateway.prepare()
+        self.gateway.prepare()
+        self.assertEqual(self.side.life, ["prepare"])
+
+    def test_fault_lets_the_sockets_go(self) -> None:
+        port = self.taken_port()
+        self.side.faults = ["a fault"]
+        config = self.config(
+            {"Embedded": {"Store": "memory"}},
+            Gnetway={"Server": [{"Addresses": [f"127.0.0.2:{port}"]}]},
+        )
+        gateway = GatewayService(config, cast(IGatewayReactor, reactor))
+        gateway._side = self.side
+        self.assertRaises(ConfigError, gateway.prepare)
+        self.assertFalse(self.listens(("127.0.0.2", port)))
+        self.assertEqual(gateway.addresses, [])
+
+
+class MakeGatewayTests(GatewayCase):
+    def test_remote_backend_takes_no_handler(self) -> None:
+        self.assertRaises(
+            ConfigError, make_gateway, self.remote(), cast(IGatewayReactor, reactor), object
+        )
