@@ -30,6 +30,9 @@ class FutureSalt(NamedTuple):
     valid_until: int
     salt: int
 
+    def __repr__(self) -> str:
+        return f"<FutureSalt from {self.valid_since} to {self.valid_until}>"
+
 
 class SessionClient:
     """One opened (auth_key_id, session_id) as the session backend hears of it.

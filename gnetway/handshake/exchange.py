@@ -175,6 +175,10 @@ class KeyExchange:
         event, self._event = self._event, None
         return event
 
+    def end(self) -> None:
+        """End the run and wipe its secrets; whatever the client sends to it later is wrong."""
+        self._die()
+
     def _take(self, query: Request, now: float) -> None:
         if self._query is not None:
             checks.check_age(self.started_at, now, self._setup.lifetime_seconds)

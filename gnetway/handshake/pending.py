@@ -114,5 +114,10 @@ class PendingExchanges:
         return left
 
     def _remove(self, place: tuple[bytes, bytes]) -> None:
-        if self._runs.pop(place, None) is not None and self._newest.get(place[0]) == place:
+        run = self._runs.pop(place, None)
+        if run is None:
+            return
+        # Whoever still holds the run, its secrets end here.
+        run[0].end()
+        if self._newest.get(place[0]) == place:
             del self._newest[place[0]]

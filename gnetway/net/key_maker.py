@@ -22,11 +22,11 @@ SWEEP_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
-class TooManyExchanges(ProtocolError):
+class TooMuchWork(ProtocolError):
     """More work for key exchanges waits than will be done in time."""
 
     transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
-    cause: ClassVar[str] = "too_many_exchanges"
+    cause: ClassVar[str] = "handshake_too_much_work"
 
 
 class RunInThread(Protocol):
@@ -114,10 +114,10 @@ class KeyMaker:
     def run(self, work: Callable[[], object]) -> Deferred[object]:
         """Fire with the result of ``work``, done in a thread.
 
-        :raises TooManyExchanges: too much waits already.
+        :raises TooMuchWork: too much waits already.
         """
         if self._waiting >= self._max_waiting:
-            raise TooManyExchanges(f"{self._waiting} exchanges wait for a thread")
+            raise TooMuchWork(f"{self._waiting} exchanges wait for a thread")
         self._waiting += 1
         done: Deferred[object] = self._run_in_thread(work)
         done.addBoth(self._finished)

@@ -293,6 +293,8 @@ class ClientLink:
         error = failure.value
         if not isinstance(error, Exception):
             failure.raiseException()
+        if not isinstance(error, ProtocolError):
+            self._log.failure("Work for a key exchange failed", failure)
         self._connection.work_failed(exchange, error)
 
     def _store_wanted(self, event: ExchangeStoreWanted) -> None:

@@ -31,7 +31,7 @@ from twisted.python.threadpool import ThreadPool
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.embedded.handler import HandlerFactory
-from gnetway.errors import ConfigError
+from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.factory import GatewayFactory
@@ -148,7 +148,10 @@ class GatewayService(MultiService):
         if failure.check(CancelledError):
             # By a stop, which ends what there is.
             return
-        self._log.failure("The gateway cannot start", failure)
+        if isinstance(failure.value, GatewayError):
+            self._log.critical("The gateway cannot start: {error}", error=failure.value)
+        else:
+            self._log.failure("The gateway cannot start", failure)
         self._reactor.stop()
 
     async def _stop(self) -> None:

@@ -13,6 +13,7 @@ from gnetway.handshake.pending import (
     TooManyExchanges,
     UnknownExchange,
 )
+from gnetway.handshake.phases import Phase
 from gnetway.tl.key_exchange import ReqPq, SetClientDHParams
 from tests.handshake.server import NOW, Server, make_client
 from tests.peer import Wish
@@ -190,6 +191,15 @@ class ExpiryTests(SynchronousTestCase):
         self.assertEqual(table.pending.expire(NOW + 601.5), 2)
         self.assertEqual(table.pending.expire(NOW + 601.5), 0)
         self.assertEqual(len(table.pending), 1)
+
+    def test_a_run_that_leaves_is_over_for_whoever_still_holds_it(self) -> None:
+        """A link keeps its runs in hand; their secrets must not outlive the deadline there."""
+        table = Table(3)
+        query = req_pq(0)
+        table.ask(query, NOW)
+        run = table.pending.route(query, NOW)
+        table.pending.expire(NOW + 601)
+        self.assertIs(run.phase, Phase.DEAD)
 
     def test_an_expired_run_is_unknown(self) -> None:
         table, client = Table(), make_client()

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR
 from gnetway.errors import BackendUnavailable, KeyUnknown, TransportErrorCode
 from gnetway.handshake.exchange import StoreWanted
-from gnetway.net.key_maker import SWEEP_SECONDS, KeyMaker, SpareSecrets, TooManyExchanges
+from gnetway.net.key_maker import SWEEP_SECONDS, KeyMaker, SpareSecrets, TooMuchWork
 from tests.connection.link import LIFETIME_SECONDS, Secrets, make_pending
 from tests.fakes import FakeBackend, FakeKeys, some_key
 from tests.handshake.server import make_client
@@ -82,7 +82,7 @@ class RunTests(KeyMakerTestCase):
     def test_so_much_waits_and_no_more(self) -> None:
         self.threads.held = True
         running = [self.maker.run(lambda: 7) for _ in range(3)]
-        with self.assertRaises(TooManyExchanges) as caught:
+        with self.assertRaises(TooMuchWork) as caught:
             self.maker.run(lambda: 7)
         self.assertEqual(caught.exception.transport_error, TransportErrorCode.FLOOD)
         self.threads.work()

@@ -160,6 +160,7 @@ class ThreadTests(SynchronousTestCase):
         link.query(query)
         self.assertEqual(link.code(), -404)
         self.assertEqual(gateway.ended(), {"handshake_work_failed": 1})
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_too_much_work_is_429(self) -> None:
         gateway = Gateway(max_waiting=2)
@@ -170,7 +171,7 @@ class ThreadTests(SynchronousTestCase):
             link.query(client.receive(link.ask(client.begin())))
         self.assertEqual([link.open for link in links], [True, True, False])
         self.assertEqual(links[2].code(), -429)
-        self.assertEqual(gateway.ended(), {"too_many_exchanges": 1})
+        self.assertEqual(gateway.ended(), {"handshake_too_much_work": 1})
         gateway.threads.work()
         links[0].read()
         self.assertEqual(len(links[0].packets()), 1)

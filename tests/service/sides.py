@@ -15,6 +15,7 @@ from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import generate_pem
 from gnetway.interfaces import IDiscovery, IPushTarget, ISessionBackend
+from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from tests.fakes import FakeBackend
@@ -139,6 +140,7 @@ class FakePushes:
     def __init__(self, life: list[str]) -> None:
         self.life = life
         self.targets: list[IPushTarget] = []
+        self.counts = Causes()
 
     def serve(self, target: IPushTarget) -> None:
         self.life.append("pushes taken")

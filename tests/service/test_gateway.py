@@ -138,9 +138,18 @@ class OrderTests(GatewayCase):
         self.side.serving = Deferred()
         self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
         self.gateway.startService()
-        self.side.serving.errback(ConfigError(["a port that was taken since"]))
+        self.side.serving.errback(RuntimeError("a fault of ours"))
         self.assertIn("reactor stopped", self.side.life)
-        self.assertEqual(len(self.flushLoggedErrors(ConfigError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        await self.gateway.stopService()
+
+    async def test_start_that_fails_for_a_known_reason_shows_no_traceback(self) -> None:
+        self.side.serving = Deferred()
+        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        self.gateway.startService()
+        self.side.serving.errback(ValueError("a fault of ours"))
+        self.assertIn("reactor stopped", self.side.life)
+        self.assertEqual(self.flushLoggedErrors(), [])
         await self.gateway.stopService()
 
 
