@@ -4,7 +4,7 @@ from collections import Counter
 
 
 class Causes:
-    """How often connections have ended, by cause.
+    """How often something has happened, by cause: above all, why connections have ended.
 
     A client's mistake is counted here instead of being logged, so that a flood of bad clients
     costs no disk.
@@ -14,7 +14,7 @@ class Causes:
         self._counts: Counter[str] = Counter()
 
     def count(self, cause: str) -> None:
-        """Note one more end of a connection."""
+        """Note that it has happened once more."""
         self._counts[cause] += 1
 
     def as_dict(self) -> dict[str, int]:

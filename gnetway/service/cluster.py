@@ -22,6 +22,7 @@ from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from gnetway.service.private_address import NoAddress, published_host
@@ -40,6 +41,10 @@ GRACE_SECONDS: Final = 1.0
 
 class Pushes(Protocol):
     """The gateway's own service, as far as its life goes."""
+
+    @property
+    def counts(self) -> Causes:
+        """What became of the pushes."""
 
     def serve(self, target: IPushTarget) -> None:
         """Hand what comes to ``target`` from now on."""
@@ -160,6 +165,7 @@ class ClusterSide:
             await outcome_of(self._listening)
         if self._pushes is not None:
             self._pushes.close()
+            self._log.info("pushes, by outcome: {counts}", counts=self._pushes.counts.as_dict())
         if self._server is not None:
             await self._server.stop(GRACE_SECONDS)
         if self._registration is not None:
