@@ -147,7 +147,7 @@ class OrderTests(GatewayCase):
         self.side.serving = Deferred()
         self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
         self.gateway.startService()
-        self.side.serving.errback(ValueError("a fault of ours"))
+        self.side.serving.errback(ConfigError(["a port that was taken since"]))
         self.assertIn("reactor stopped", self.side.life)
         self.assertEqual(self.flushLoggedErrors(), [])
         await self.gateway.stopService()
