@@ -4,6 +4,7 @@ discovery → node table with ring → lanes, one for each session → unary cal
 ↘ hold, while no node answers
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, GatewayError
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    GatewayError,
+    KeyUnknown,
+)
 from gnetway.interfaces import (
     FutureSalt,
     IDiscovery,
@@ -26,6 +33,7 @@ from gnetway.interfaces import (
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcCarrier, RpcOptions
 from gnetway.session.contract import (
+    TRUE_REPLY,
     Method,
     client_head,
     http_request,
@@ -49,8 +57,11 @@ __all__ = ["Announce", "HoldLimits", "RemoteBackend", "RemoteSettings"]
 #: How long a stop waits for what is still to be said, in seconds.
 DRAIN_SECONDS: Final = 5.0
 
-#: How many operations of a session may be on their way by stream.
+#: How many operations of a session may be on their way by stream; the links have the bounds.
 _STREAM_WINDOW: Final = 1 << 30
+
+#: The name of an error in its text, which may tell more: causes must not grow without end.
+_NAME: Final = re.compile(r"\b[A-Z]{2,30}(?:_[A-Z]{1,30}){1,6}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,8 @@ class RemoteSettings:
 class RemoteBackend:
     """Sends everything to the session nodes that ``discovery`` names.
 
-    ``refused`` counts the messages that a node answered with an error, by its text.
+    ``refused`` counts the messages that a node answered with an error, by the error's name, and
+    ``lost`` those that no node has taken, by cause.
     """
 
     _log = Logger()
@@ -91,12 +103,13 @@ class RemoteBackend:
         self._options = options
         self._discovery = discovery
         self._settings = settings
-        self._nodes = NodeTable(clock, self._make_link, random_bytes, self._nodes_changed)
+        self._nodes = NodeTable(clock, self._make_link, random_bytes, self._go_on)
         self._hold = Hold(clock, settings.hold, self._nodes.may_take)
         self._lanes = Lanes(self._nodes, self._hold, _STREAM_WINDOW if settings.use_stream else 1)
         self._sessions: dict[tuple[int, int], RemoteSession] = {}
         self._drained: Deferred[None] | None = None
         self.refused = Causes()
+        self.lost = self._hold.lost
         way = "by stream" if settings.use_stream else "by unary calls"
         self.description = f"session service {way}, {discovery.description}"
 
@@ -123,8 +136,9 @@ class RemoteBackend:
             self._drained.addTimeout(DRAIN_SECONDS, self._clock, lambda *_: None)
             await self._drained
             self._drained = None
+        links = self._nodes.close()
         self._hold.close()
-        await DeferredList(self._nodes.close(), consumeErrors=True)
+        await DeferredList(links, consumeErrors=True)
         await self._discovery.stop()
 
     def _discovery_failed(self, failure: Failure) -> None:
@@ -132,13 +146,13 @@ class RemoteBackend:
             self._log.failure("Looking for session nodes failed", failure)
 
     def _make_link(self, node: Node) -> NodeLink:
-        client = self._carrier.client(node.address, self._options)
-        timeout = self._settings.timeout_seconds
+        options, timeout = self._options, self._settings.timeout_seconds
+        client = self._carrier.client(node.address, options)
         if self._settings.use_stream:
-            return StreamLink(self._clock, node, client, timeout, self._nodes_changed)
-        return UnaryLink(node, client, timeout)
+            return StreamLink(self._clock, node, client, timeout, options, self._go_on)
+        return UnaryLink(node, client, timeout, options.max_calls, self._go_on)
 
-    def _nodes_changed(self) -> None:
+    def _go_on(self) -> None:
         self._hold.go_on()
 
     # -- keys ----------------------------------------------------------------------------------
@@ -155,11 +169,7 @@ class RemoteBackend:
         """Store a key; fails at once in an outage, since its client is told to try again."""
         request = set_request(key, salt, expires_in)
         operation = Operation(Method.SET_AUTH_KEY, key.auth_key_id, request)
-        return ask(self._lanes, operation, patient=False).addCallback(self._is_true)
-
-    def _is_true(self, reply: bytes) -> bool:
-        # A stream says the same by its ack, which has no body.
-        return not reply or read_bool(reply)
+        return ask(self._lanes, operation, patient=False).addCallback(read_bool)
 
     # -- sessions ------------------------------------------------------------------------------
 
@@ -173,6 +183,7 @@ class RemoteBackend:
                 client,
                 self._settings.server_id,
                 self._settings.announce,
+                self._answered,
                 self._forget,
             )
             self._sessions[name] = session
@@ -191,7 +202,7 @@ class RemoteBackend:
         """Hand over one client message; messages of a session keep their order."""
         session = client.backend_state
         assert isinstance(session, RemoteSession), "open_session comes first"
-        finished = self._data_answered if done is None else _Decision(done).finished
+        finished = self._answered if done is None else _Decision(done).finished
         session.send(salt, payload, quick_ack, finished)
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
@@ -207,14 +218,30 @@ class RemoteBackend:
         assert isinstance(session, RemoteSession), "open_session comes first"
         session.close()
 
-    def _data_answered(self, reply: bytes, error: GatewayError | None) -> None:
-        if error is not None and not isinstance(error, BackendUnavailable):
-            self.refused.count(str(error))
+    def _answered(self, reply: bytes, error: GatewayError | None) -> None:
+        if error is None:
+            if reply == TRUE_REPLY or not reply:
+                return
+            error = _error_in(reply)
+        if isinstance(error, BackendRefused):
+            named = _NAME.search(error.text)
+            self.refused.count(named[0] if named is not None else str(error.code))
+        elif isinstance(error, KeyUnknown):
+            self.refused.count("AUTH_KEY_UNREGISTERED")
 
     def _forget(self, session: RemoteSession) -> None:
-        self._sessions.pop(session.name, None)
+        if self._sessions.get(session.name) is session:
+            del self._sessions[session.name]
         if not self._sessions and self._drained is not None and not self._drained.called:
             self._drained.callback(None)
+
+
+def _error_in(reply: bytes) -> BackendRefused | None:
+    """Return what is wrong with a reply that should be boolTrue."""
+    try:
+        return None if read_bool(reply) else BackendRefused(400, "BOOL_FALSE")
+    except BackendRefused as error:
+        return error
 
 
 class _Decision:
@@ -227,9 +254,9 @@ class _Decision:
 
     def finished(self, reply: bytes, error: GatewayError | None) -> None:
         """Pass it on."""
-        if error is None and reply and not read_bool(reply):
-            self._done(BackendRefused(400, "BOOL_FALSE"))
-        elif error is None or isinstance(error, BackendError):
+        if error is None:
+            self._done(_error_in(reply))
+        elif isinstance(error, BackendError):
             self._done(error)
         else:
             self._done(BackendUnavailable(str(error)))

@@ -22,6 +22,14 @@ HTTP_REQUEST: Final = 2
 #: The one method of the stream.
 STREAM_PATH: Final = "/session.RPCSessionStream/SessionDataStream"
 
+#: The replies that a stream's ack stands for, which has no mtproto.Bool.
+TRUE_REPLY: Final[bytes] = mtproto_pb2.Bool(
+    predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
+).SerializeToString()
+FALSE_REPLY: Final[bytes] = mtproto_pb2.Bool(
+    predicate_name="boolFalse", constructor=mtproto_pb2.BOOL_FALSE
+).SerializeToString()
+
 _VARINT: Final = 0
 _LENGTH: Final = 2
 
@@ -161,6 +169,8 @@ def read_bool(reply: bytes) -> bool:
 
     :raises BackendRefused: it is no mtproto.Bool.
     """
+    if reply == TRUE_REPLY:
+        return True
     try:
         message = mtproto_pb2.Bool.FromString(reply)
     except DecodeError:

@@ -60,11 +60,11 @@ class Hold:
         self._clock = clock
         self._limits = limits
         self._may_take = may_take
-        #: The longest waiting first.
         self._stays: dict[Held, _Stay] = {}
         self._messages = 0
         self._size = 0
         self._round: IDelayedCall | None = None
+        self._closed = False
         self.lost = Causes()
 
     def __len__(self) -> int:
@@ -75,11 +75,23 @@ class Hold:
         """How many messages wait."""
         return self._messages
 
-    def stop(self, lane: Held) -> None:
-        """Take in a lane that can go no further."""
-        self._stays.setdefault(lane, _Stay(self._clock.seconds()))
+    @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return self._size
+
+    def now(self) -> float:
+        """Return the time in the clock's seconds."""
+        return self._clock.seconds()
+
+    def stop(self, lane: Held, since: float) -> bool:
+        """Take in a lane whose first message waits ``since`` then; False after ``close``."""
+        if self._closed:
+            return False
+        self._stays[lane] = _Stay(since)
         if self._round is None:
             self._round = self._clock.callLater(ROUND_SECONDS, self._go_round)
+        return True
 
     def add(self, lane: Held, size: int) -> bool:
         """Let a message of ``size`` bytes wait in a lane that is here; False without room."""
@@ -94,31 +106,28 @@ class Hold:
         """Note that a message of a lane that is here waits no longer."""
         self._count(self._stays[lane], -1, -size)
 
-    def leave(self, lane: Held) -> float:
-        """Let a lane go with all that it holds; returns since when it was here."""
+    def leave(self, lane: Held) -> None:
+        """Let a lane go with all that it holds."""
         stay = self._stays.pop(lane, None)
-        if stay is None:
-            return self._clock.seconds()
-        self._count(stay, -stay.messages, -stay.size)
-        return stay.since
-
-    def was_here(self, lane: Held, since: float) -> None:
-        """Let a lane that only tried in vain keep its age."""
-        self._stays[lane].since = since
+        if stay is not None:
+            self._count(stay, -stay.messages, -stay.size)
 
     def go_on(self) -> None:
-        """Let every lane try again, the longest waiting first; who cannot comes back."""
-        for lane in list(self._stays):
+        """Let every lane try again, the longest here first; who cannot comes back."""
+        for lane, stay in list(self._stays.items()):
             if not self._may_take():
                 return
-            if lane in self._stays:
+            if self._stays.get(lane) is stay:
                 lane.go_on()
 
     def close(self) -> None:
-        """End the timer."""
+        """Give up everything that waits, and whatever comes later."""
+        self._closed = True
         if self._round is not None:
             self._round.cancel()
             self._round = None
+        for lane in list(self._stays):
+            lane.give_up("stopped")
 
     def _count(self, stay: _Stay, messages: int, size: int) -> None:
         stay.messages += messages
@@ -130,7 +139,7 @@ class Hold:
         self._round = None
         before = self._clock.seconds() - self._limits.max_seconds
         for lane, stay in list(self._stays.items()):
-            if stay.since <= before and lane in self._stays:
+            if stay.since <= before and self._stays.get(lane) is stay:
                 lane.give_up("hold_expired")
         self.go_on()
         if self._stays and self._round is None:

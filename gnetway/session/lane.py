@@ -10,7 +10,8 @@ until all that flew is answered, so what failed goes again before what came afte
 """
 
 from collections import deque
-from typing import Final, Protocol
+from operator import attrgetter
+from typing import Final
 
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.rpc.status import (
@@ -22,8 +23,9 @@ from gnetway.rpc.status import (
 )
 from gnetway.session.contract import Method
 from gnetway.session.hold import Hold
-from gnetway.session.nodes import Node, NodeTable
+from gnetway.session.nodes import Health, Node, NodeTable
 from gnetway.session.operation import Operation
+from gnetway.session.speaker import Speaker
 
 #: Above so many waiting operations, or bytes of them, the client is not read any further; it is
 #: again below half of both.
@@ -32,40 +34,9 @@ MAX_WAITING_BYTES: Final = 1024 * 1024
 
 #: How often a message is sent that nodes may have got without answering: once more.
 MAX_SENDS: Final = 2
+_LIMITED: Final = frozenset({Method.SEND_DATA, Method.SEND_HTTP_DATA})
 
-
-class Speaker(Protocol):
-    """Whose operations a lane carries: a session, or a single request."""
-
-    def target_for(self, operation: Operation) -> str | None:
-        """Return the node an operation is for, empty where the ring decides.
-
-        None where nobody needs to hear of it any more.
-        """
-
-    def redirected(self, target: str) -> None:
-        """Hear that another node is the one to talk to."""
-
-    def request_for(self, operation: Operation, node: Node) -> bytes:
-        """Return the bytes of an operation for that node."""
-
-    def before(self, operation: Operation, node: Node) -> Operation | None:
-        """Return what that node must hear before the operation, None if nothing."""
-
-    def node_failed(self, node: Node) -> None:
-        """Hear that the node may have forgotten what it was told."""
-
-    def pause(self) -> None:
-        """Read no more from the client until ``resume``."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-    def lost(self, cause: str) -> None:
-        """Hear that operations were given up."""
-
-    def drained(self) -> None:
-        """Hear that nothing is left; the lane may be forgotten."""
+_by_order = attrgetter("order")
 
 
 class Lanes:
@@ -92,57 +63,59 @@ class Lane:
         "_held",
         "_lanes",
         "_patient",
-        "_paused",
         "_pumping",
+        "_pushed",
         "_speaker",
         "_waiting",
         "_waiting_bytes",
+        "paused",
     )
 
     def __init__(self, lanes: Lanes, speaker: Speaker, patient: bool = True) -> None:
         self._lanes = lanes
         self._speaker = speaker
         self._patient = patient
+        self._pushed = 0
         self._waiting: deque[Operation] | None = None
         self._waiting_bytes = 0
         self._flying: dict[Operation, None] = {}
         self._flying_to: Node | None = None
+        #: Not None from a failure until nothing flies; what is to go again.
         self._failed: list[Operation] | None = None
         self._held = False
-        self._paused = False
         self._pumping = False
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing waits or flies."""
-        return not (self._waiting or self._flying or self._failed)
+        #: Whether the client is not read now.
+        self.paused = False
 
     # -- in ------------------------------------------------------------------------------------
 
     def push(self, operation: Operation) -> None:
         """Add an operation behind all others."""
+        operation.order = self._pushed
+        self._pushed += 1
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(operation)
         self._waiting_bytes += operation.size
-        if not self._held:
+        if self._held:
+            self._hold_too(operation)
+            self._settle()
+        else:
             self._pump()
-            self._end_if_empty()
-        elif not self._lanes.hold.add(self, operation.size):
-            self.give_up("hold_full")
 
     def withdraw(self, operation: Operation) -> None:
         """Forget an operation that nobody asks for any more."""
         operation.finished = None
-        if self._waiting and operation in self._waiting:
+        operation.withdrawn = True
+        if self._waiting is not None and operation in self._waiting:
             self._waiting.remove(operation)
             self._waiting_bytes -= operation.size
-            self._lanes.nodes.given_up(operation)
             if self._held:
                 self._lanes.hold.remove(self, operation.size)
-                if not self._waiting:
-                    self._leave_hold()
-            self._end_if_empty()
+            if not self._waiting:
+                self._waiting = None
+                self._leave_hold()
+            self._settle()
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -151,53 +124,84 @@ class Lane:
             return
         self._pumping = True
         try:
-            while self._waiting and not self._failed and len(self._flying) < self._lanes.window:
-                if not self._start(self._waiting[0]):
-                    break
+            while (
+                self._waiting is not None
+                and self._failed is None
+                and not self._held
+                and len(self._flying) < self._lanes.window
+                and self._start(self._waiting[0])
+            ):
+                pass
         finally:
             self._pumping = False
-        self._mind_the_client()
+        self._settle()
 
     def _start(self, operation: Operation) -> bool:
-        """Send the first waiting operation; False where the lane has to wait."""
-        nodes = self._lanes.nodes
-        if not operation.target:
-            target = self._speaker.target_for(operation)
-            if target is None:
-                self._take_first()
-                operation.finish(b"")
-                return True
-            operation.target = target
-        node = nodes.choose(operation)
+        """Send the first waiting operation; False where it has to wait for an answer."""
+        target = operation.target or self._speaker.target_for(operation)
+        if target is None:
+            self._take_first()
+            operation.finish(b"")
+            return True
+        node = self._lanes.nodes.choose(operation, target)
         if node is None:
-            return self._no_node(operation)
+            return self._no_node(operation, target)
         if self._flying and node is not self._flying_to:
             # Two nodes do not keep each other's order: the next one waits for the last answer.
             return False
-        earlier = self._speaker.before(operation, node)
-        if earlier is not None:
-            nodes.pass_trial(node, operation, earlier)
-            self._put_first(earlier)
+        request = self._speaker.prepare(operation, node)
+        if isinstance(request, bytes):
+            self._take_first()
+            self._send(operation, node, request)
             return True
-        request = self._speaker.request_for(operation, node)
-        self._take_first()
-        self._flying[operation] = None
-        self._flying_to = node
-        if not node.link.perform(operation, request, self._answered):
-            del self._flying[operation]
-            self._put_first(operation)
-            self._stop()
+        if request is None:
             return False
+        self._put_first(request)
         return True
 
-    def _no_node(self, operation: Operation) -> bool:
-        """Wait for a node, or fail the operation and say that the next may try."""
-        operation.tried = None
-        if self._patient:
-            self._stop()
+    def _send(self, operation: Operation, node: Node, request: bytes) -> None:
+        self._flying[operation] = None
+        self._flying_to = node
+        if node.health is Health.ON_TRIAL:
+            node.trying = True
+        try:
+            if node.link.perform(operation, request, self._answered):
+                return
+        except RpcStatus as status:
+            self._not_sent(operation, node)
+            operation.finish(b"", BackendRefused(status.code, status.details))
+            return
+        self._not_sent(operation, node)
+        self._put_first(operation)
+        self._wait_for_a_node(operation)
+
+    def _not_sent(self, operation: Operation, node: Node) -> None:
+        del self._flying[operation]
+        node.trying = False
+        operation.uncertain = False
+        self._speaker.not_done(operation, node)
+
+    def _no_node(self, operation: Operation, target: str) -> bool:
+        """Find another way for the first operation, or let it wait for a node."""
+        if operation.behalf is not None:
+            # What it was to prepare may go elsewhere, and makes its own preparations there.
+            self._take_first()
+            self._speaker.not_done(operation, None)
+            operation.finish(b"")
+            return True
+        if self._flying:
             return False
-        self._take_first()
-        operation.finish(b"", BackendUnavailable("no session node answers"))
+        if operation.method is Method.CLOSE_SESSION:
+            if self._speaker.hand_over(operation):
+                self._take_first()
+                return True
+        elif target:
+            self._speaker.unreachable(target)
+            operation.target = ""
+            return True
+        operation.tried = None
+        operation.redirected_to = ""
+        self._wait_for_a_node(operation)
         return True
 
     def _take_first(self) -> None:
@@ -214,51 +218,73 @@ class Lane:
 
     # -- waiting for a node --------------------------------------------------------------------
 
-    def _stop(self) -> None:
-        """Wait until the nodes have changed; everything that waits needs room in the hold."""
+    def _wait_for_a_node(self, first: Operation) -> None:
+        """Stop in the hold; everything that waits needs room there."""
+        if not self._patient:
+            self._take_first()
+            first.finish(b"", BackendUnavailable("no session node answers"))
+            return
         hold = self._lanes.hold
+        if first.held_since is None:
+            first.held_since = hold.now()
         self._held = True
-        hold.stop(self)
-        if not all(hold.add(self, operation.size) for operation in self._waiting or ()):
+        if not hold.stop(self, first.held_since):
+            self.give_up("stopped")
+            return
+        for operation in list(self._waiting or ()):
+            if self._held:
+                self._hold_too(operation)
+
+    def _hold_too(self, operation: Operation) -> None:
+        if operation.held_since is None:
+            operation.held_since = self._lanes.hold.now()
+        if not self._lanes.hold.add(self, operation.size):
             self.give_up("hold_full")
 
     def go_on(self) -> None:
         """Try again: a node may take what waits."""
-        since = self._leave_hold()
+        self._leave_hold()
         self._pump()
-        if self._held:
-            self._lanes.hold.was_here(self, since)
-        self._end_if_empty()
 
     def give_up(self, cause: str) -> None:
-        """Fail everything that waits."""
+        """Fail everything that waits; only ends of sessions are still told, where possible."""
         self._leave_hold()
         waiting, self._waiting = self._waiting, None
         self._waiting_bytes = 0
+        lost = False
         for operation in waiting or ():
+            if operation.method is Method.CLOSE_SESSION:
+                if not self._speaker.hand_over(operation):
+                    operation.finish(b"")
+                continue
+            lost = True
             self._lanes.hold.lost.count(cause)
-            self._lanes.nodes.given_up(operation)
+            self._speaker.not_done(operation, None)
             operation.finish(b"", BackendUnavailable("the session service did not answer in time"))
-        self._speaker.lost(cause)
-        self._end_if_empty()
+        if lost:
+            self._speaker.lost(cause)
+        self._pump()
 
-    def _leave_hold(self) -> float:
+    def _leave_hold(self) -> None:
         self._held = False
-        return self._lanes.hold.leave(self)
+        self._lanes.hold.leave(self)
 
-    def _mind_the_client(self) -> None:
-        waiting = len(self._waiting) if self._waiting is not None else 0
-        if not self._paused:
+    def _settle(self) -> None:
+        """Mind the client, and tell the speaker where nothing is left."""
+        waiting = 0 if self._waiting is None else len(self._waiting)
+        if not self.paused:
             if self._held or waiting > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
-                self._paused = True
+                self.paused = True
                 self._speaker.pause()
         elif (
             not self._held
             and waiting <= MAX_WAITING // 2
             and self._waiting_bytes <= MAX_WAITING_BYTES // 2
         ):
-            self._paused = False
+            self.paused = False
             self._speaker.resume()
+        if waiting == 0 and not self._flying and not self._failed:
+            self._speaker.drained()
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -267,65 +293,84 @@ class Lane:
     ) -> None:
         del self._flying[operation]
         if status is None:
-            self._lanes.nodes.answered(node)
+            if node.doubtful:
+                self._lanes.nodes.answered(node)
             operation.finish(reply)
         else:
             self._refused(operation, node, status)
-        if not self._flying and self._failed:
-            failed, self._failed = self._failed, None
-            for one in reversed(failed):
-                self._put_first(one)
-        if self._waiting and not self._held:
+        if self._failed is not None and not self._flying:
+            self._put_back()
+        if self._held:
+            self._settle()
+        else:
             self._pump()
-        self._end_if_empty()
+
+    def _put_back(self) -> None:
+        """Let what failed wait again, before what came after it."""
+        failed, self._failed = self._failed, None
+        # Answers may come in any order, even where requests do not.
+        for operation in sorted(failed or (), key=_by_order, reverse=True):
+            if operation.withdrawn:
+                continue
+            self._put_first(operation)
+            if self._held:
+                self._hold_too(operation)
 
     def _refused(self, operation: Operation, node: Node, status: RpcStatus) -> None:
+        nodes = self._lanes.nodes
         if is_unavailable(status):
-            slow = status.code == StatusCode.DEADLINE_EXCEEDED
-            self._lanes.nodes.failed(node, broken=not slow)
-            self._speaker.node_failed(node)
-            self._failed_at(operation, node, status)
+            nodes.failed(node, broken=status.code != StatusCode.DEADLINE_EXCEEDED)
+            self._failed_at(operation, node)
             return
-        self._lanes.nodes.answered(node)
+        nodes.answered(node)
         target = redirect_target(status)
-        if target is not None and not operation.redirected:
-            operation.redirected = True
-            operation.target = target
-            self._speaker.node_failed(node)
-            self._speaker.redirected(target)
+        if target is not None and self._follow(operation, node, target):
+            operation.uncertain = False
+            self._speaker.not_done(operation, node)
             self._keep(operation)
         elif is_key_unregistered(status):
             operation.finish(b"", KeyUnknown("the session service does not know the key"))
         else:
             operation.finish(b"", BackendRefused(status.code, status.details))
 
-    def _failed_at(self, operation: Operation, node: Node, status: RpcStatus) -> None:
-        if status.code == StatusCode.DEADLINE_EXCEEDED:
+    def _follow(self, operation: Operation, node: Node, target: str) -> bool:
+        """Follow a redirect, unless it comes from where another one led to."""
+        decided = operation.behalf or operation
+        if decided.redirected_to == node.address or not self._speaker.redirected(target):
+            return False
+        decided.redirected_to = target
+        if (decided.tried and target in decided.tried) or self._lanes.nodes.resting(target):
+            # The key's own node is down, so this one is no better than one that is down.
+            decided.failed_by(node.address)
+            decided.target = ""
+            self._speaker.unreachable(target)
+        else:
+            decided.target = target
+        return True
+
+    def _failed_at(self, operation: Operation, node: Node) -> None:
+        if operation.uncertain:
             operation.sends += 1
-        if operation.method is Method.SEND_DATA and operation.sends >= MAX_SENDS:
+        self._speaker.not_done(operation, node)
+        self._speaker.unreachable(node.address)
+        decided = operation.behalf or operation
+        decided.failed_by(node.address)
+        decided.target = ""
+        if operation.method in _LIMITED and operation.sends >= MAX_SENDS:
             # It may have arrived twice already.
+            operation.withdrawn = True
+            self._keep(operation)
             self._lanes.hold.lost.count("not_acknowledged")
             operation.finish(b"", BackendUnavailable("no session node has acknowledged it"))
             self._speaker.lost("not_acknowledged")
             return
-        if operation.tried is None:
-            operation.tried = set()
-        operation.tried.add(node.address)
-        if operation.method is not Method.CLOSE_SESSION:
-            # The ring decides again; only a session's end is nobody else's business.
-            operation.target = ""
         self._keep(operation)
 
     def _keep(self, operation: Operation) -> None:
-        """Let an operation go again; an announcement is made anew by what it stood before."""
-        if operation.method is Method.CREATE_SESSION:
-            operation.finish(b"")
-            return
+        """Let an operation go again; preparations are made anew by what they are for."""
         if self._failed is None:
             self._failed = []
-        self._failed.append(operation)
-
-    def _end_if_empty(self) -> None:
-        self._mind_the_client()
-        if self.empty:
-            self._speaker.drained()
+        if operation.behalf is not None:
+            operation.finish(b"")
+        elif not operation.withdrawn:
+            self._failed.append(operation)

@@ -17,13 +17,14 @@ from twisted.logger import Logger
 
 from gnetway.backoff import BackOff
 from gnetway.rpc.status import RpcStatus
+from gnetway.session.contract import Method
 from gnetway.session.operation import Operation
 from gnetway.session.ring import Ring
 
 #: Failures in a row after which a node leaves the ring, as in Teamgram's own gateway.
 STRIKES: Final = 3
 
-#: How long a node that discovery names no more keeps its link, in seconds.
+#: How long a node that discovery does not name keeps its link unused, in seconds.
 FORGET_SECONDS: Final = 60.0
 
 
@@ -40,7 +41,13 @@ class NodeLink(Protocol):
     """What carries operations to one node: unary calls, or a stream."""
 
     def perform(self, operation: Operation, request: bytes, answered: Answered) -> bool:
-        """Send a request; ``answered`` is called once, later. False where the link is full."""
+        """Send a request; ``answered`` is called once. False where the link is full.
+
+        Before it calls ``answered`` with a failure it notes in ``operation.uncertain`` whether
+        the node may have got the request.
+
+        :raises RpcStatus: the request can never be sent.
+        """
 
     def close(self) -> Deferred[None]:
         """Give up what is unanswered, and fire when the link is gone."""
@@ -59,9 +66,25 @@ class Node:
     """One session node.
 
     ``epoch`` changes whenever its connection may have broken: what it was told before that, it
-    may have forgotten. ``listed`` is whether discovery names it now; ``left_at`` since when it is
-    not, in the clock's seconds.
+    may have forgotten; ``broken`` is whether that was noted since its last answer. ``listed`` is
+    whether discovery names it now, ``used_at`` when it last was of use without that, in the
+    clock's seconds. ``trying`` is whether the operation it is on trial with is under way.
     """
+
+    __slots__ = (
+        "address",
+        "backoff",
+        "broken",
+        "epoch",
+        "health",
+        "link",
+        "listed",
+        "strikes",
+        "timer",
+        "trying",
+        "used_at",
+        "was_listed",
+    )
 
     def __init__(self, address: str, make_link: "MakeLink", backoff: BackOff, now: float) -> None:
         self.address = address
@@ -70,10 +93,21 @@ class Node:
         self.health = Health.WELL
         self.strikes = 0
         self.epoch = 0
-        self.on_trial_with: Operation | None = None
+        self.broken = False
+        self.trying = False
         self.listed = self.was_listed = False
-        self.left_at = now
+        self.used_at = now
         self.timer: IDelayedCall | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its next answer is news."""
+        return self.broken or self.strikes > 0 or self.health is not Health.WELL
+
+    def connection_lost(self) -> None:
+        """Note that whatever it was told, it may have forgotten."""
+        self.broken = True
+        self.epoch += 1
 
     def __repr__(self) -> str:
         return f"<Node {self.address} {self.health.value}>"
@@ -105,45 +139,47 @@ class NodeTable:
         self._changed = changed
         self._nodes: dict[str, Node] = {}
         self._ring = Ring()
+        self._sweep: IDelayedCall | None = None
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._ring)
 
+    # -- who is there --------------------------------------------------------------------------
+
     def set_listed(self, addresses: list[str]) -> None:
         """Take the list of discovery: what is new joins the ring, what is gone leaves it."""
+        if self._closed:
+            return
         for address in addresses:
             node = self.named(address)
             if not node.listed:
-                node.listed = node.was_listed = True
-                self._log.info("session node {node} joins", node=address)
-                self._make_well(node)
+                self._join(node)
         for node in list(self._nodes.values()):
             if node.listed and node.address not in addresses:
                 node.listed = False
-                node.left_at = self._clock.seconds()
+                node.used_at = self._clock.seconds()
                 self._log.info("session node {node} leaves", node=node.address)
                 self._ring.remove(node.address)
-        self._forget_old()
+                self._sweep_later()
         self._changed()
 
-    def _forget_old(self) -> None:
-        """Close the links of nodes that left a while ago: what they had to answer is answered."""
-        before = self._clock.seconds() - FORGET_SECONDS
-        for node in [n for n in self._nodes.values() if not n.listed and n.left_at < before]:
-            self._stop_timer(node)
-            del self._nodes[node.address]
-            node.link.close().addErrback(
-                lambda failure: self._log.failure("Closing a node's link failed", failure)
-            )
+    def _join(self, node: Node) -> None:
+        self._log.info("session node {node} joins", node=node.address)
+        if node.was_listed:
+            # It may have been another process in between.
+            node.epoch += 1
+        node.listed = node.was_listed = True
+        self._make_well(node)
 
     def named(self, address: str) -> Node:
         """Return the node of that address, known or not: a redirect may name any."""
         node = self._nodes.get(address)
         if node is None:
-            node = Node(
-                address, self._make_link, BackOff(self._random_bytes), self._clock.seconds()
-            )
+            backoff = BackOff(self._random_bytes)
+            node = Node(address, self._make_link, backoff, self._clock.seconds())
             self._nodes[address] = node
+            self._sweep_later()
         return node
 
     def gone(self, address: str) -> bool:
@@ -151,37 +187,76 @@ class NodeTable:
         node = self._nodes.get(address)
         return node is None or (node.was_listed and not node.listed)
 
-    def choose(self, operation: Operation) -> Node | None:
-        """Return the node for an operation, or None while there is none to try."""
-        if operation.target:
-            node = self.named(operation.target)
-            return node if self._takes(node, operation) else None
-        if not self._ring.nodes:
+    def resting(self, address: str) -> bool:
+        """Tell whether that node is known to be down."""
+        node = self._nodes.get(address)
+        return node is not None and node.health is Health.RESTING
+
+    def _sweep_later(self) -> None:
+        if self._sweep is None:
+            self._sweep = self._clock.callLater(FORGET_SECONDS, self._forget_unused)
+
+    def _forget_unused(self) -> None:
+        """Close the links of nodes that left a while ago: what they had to answer is answered."""
+        self._sweep = None
+        before = self._clock.seconds() - FORGET_SECONDS
+        unlisted = [node for node in self._nodes.values() if not node.listed]
+        if unlisted:
+            self._sweep_later()
+        for node in [node for node in unlisted if node.used_at <= before]:
+            self._stop_timer(node)
+            del self._nodes[node.address]
+            node.link.close().addErrback(
+                lambda failure: self._log.failure("Closing a node's link failed", failure)
+            )
+
+    # -- who gets what -------------------------------------------------------------------------
+
+    def choose(self, operation: Operation, target: str) -> Node | None:
+        """Return the node for an operation, or None while there is none to try.
+
+        The ring chooses, unless ``target`` names a node.
+        """
+        if self._closed:
             return None
         tried = operation.tried
+        if target:
+            return self._target(operation, target)
+        if not self._ring:
+            return None
         if not tried:
             node = self._nodes[self._ring.node_for(operation.ring_key)]
-            if self._takes(node, operation):
+            if node.health is Health.WELL:
                 return node
         for address in self._ring.nodes_from(operation.ring_key):
             node = self._nodes[address]
-            if (not tried or address not in tried) and self._takes(node, operation):
+            if (not tried or address not in tried) and _takes(node):
                 return node
         return None
 
-    def _takes(self, node: Node, operation: Operation) -> bool:
-        tried = operation.tried
-        if node.health is Health.RESTING or (tried and node.address in tried):
-            return False
-        if node.health is Health.ON_TRIAL:
-            if node.on_trial_with is not None and node.on_trial_with is not operation:
-                return False
-            node.on_trial_with = operation
-        return True
+    def _target(self, operation: Operation, target: str) -> Node | None:
+        if operation.tried and target in operation.tried:
+            return None
+        node = self._nodes.get(target)
+        if node is None:
+            if operation.method is Method.CLOSE_SESSION:
+                return None  # who was forgotten has long forgotten the session
+            node = self.named(target)
+        node.used_at = self._clock.seconds()
+        return node if _takes(node) else None
+
+    def may_take(self) -> bool:
+        """Tell whether any node would take an operation now; one that has left is no help."""
+        return not self._closed and any(
+            _takes(node) and (node.listed or not node.was_listed) for node in self._nodes.values()
+        )
+
+    # -- how they are --------------------------------------------------------------------------
 
     def answered(self, node: Node) -> None:
         """Note that a node has answered."""
         node.strikes = 0
+        node.broken = False
         if node.health is not Health.WELL:
             self._log.info("session node {node} is well again", node=node.address)
             self._make_well(node)
@@ -189,42 +264,27 @@ class NodeTable:
 
     def failed(self, node: Node, broken: bool) -> None:
         """Note that a node did not answer; ``broken`` where its connection failed."""
-        if broken and node.strikes == 0:
+        if broken and not node.broken:
             # Once for all that failed together: who has announced itself since is not told twice.
-            node.epoch += 1
+            node.connection_lost()
         node.strikes += 1
-        if node.health is Health.RESTING:
-            return
-        if node.health is Health.WELL and node.strikes < STRIKES:
+        if self._closed or node.health is Health.RESTING:
             return
         if node.health is Health.WELL:
+            if node.strikes < STRIKES:
+                return
             self._log.warn("session node {node} does not answer", node=node.address)
         node.health = Health.RESTING
-        node.on_trial_with = None
+        node.trying = False
         self._ring.remove(node.address)
         node.timer = self._clock.callLater(node.backoff.next_delay(), self._try_again, node)
 
-    def may_take(self) -> bool:
-        """Tell whether any node would take an operation now."""
-        return any(
-            node.health is Health.WELL
-            or (node.health is Health.ON_TRIAL and node.on_trial_with is None)
-            for node in self._nodes.values()
-        )
-
-    def pass_trial(self, node: Node, operation: Operation, earlier: Operation) -> None:
-        """Let ``earlier``, which goes before ``operation``, be what a node is tried with."""
-        if node.on_trial_with is operation:
-            node.on_trial_with = earlier
-
-    def given_up(self, operation: Operation) -> None:
-        """Note that an operation is no longer under way, so that it tries no node."""
-        for node in self._nodes.values():
-            if node.on_trial_with is operation:
-                node.on_trial_with = None
-
     def close(self) -> list[Deferred[None]]:
-        """Close all links."""
+        """Close all links; no node takes anything any more."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         for node in self._nodes.values():
             self._stop_timer(node)
         return [node.link.close() for node in self._nodes.values()]
@@ -240,7 +300,7 @@ class NodeTable:
         self._stop_timer(node)
         node.health = Health.WELL
         node.strikes = 0
-        node.on_trial_with = None
+        node.trying = False
         node.backoff.reset()
         if node.listed:
             self._ring.add(node.address)
@@ -249,3 +309,7 @@ class NodeTable:
         if node.timer is not None:
             node.timer.cancel()
             node.timer = None
+
+
+def _takes(node: Node) -> bool:
+    return node.health is Health.WELL or (node.health is Health.ON_TRIAL and not node.trying)

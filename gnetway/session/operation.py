@@ -12,21 +12,30 @@ Finished = Callable[[bytes, GatewayError | None], None]
 class Operation:
     """A request and what became of it so far.
 
-    ``ring_key`` chooses the node, unless ``target`` names one. ``sends`` counts how often a node
-    may have got it without answering; ``tried`` are the nodes that failed it since it was last
-    held; ``size`` is what it costs while it waits, in bytes.
+    ``ring_key`` chooses the node, unless ``target`` or the speaker names one. ``behalf`` is the
+    operation that this one only prepares: where it may go is decided, and remembered, there.
+    ``tried`` are the nodes that failed it since it last found none, ``redirected_to`` the node
+    that a redirect named since then. ``uncertain`` is whether the node that failed it last may
+    have got it all the same, ``sends`` how often that was so. ``order`` is its place in its lane,
+    ``held_since`` when it first waited for a node, in the clock's seconds; ``size`` is what it
+    costs while it waits, in bytes.
     """
 
     __slots__ = (
         "_request",
+        "behalf",
         "finished",
+        "held_since",
         "method",
-        "redirected",
+        "order",
+        "redirected_to",
         "ring_key",
         "sends",
         "size",
         "target",
         "tried",
+        "uncertain",
+        "withdrawn",
     )
 
     def __init__(
@@ -36,6 +45,7 @@ class Operation:
         request: bytes,
         finished: Finished | None = None,
         target: str = "",
+        behalf: "Operation | None" = None,
     ) -> None:
         self._request = request
         self.method = method
@@ -43,13 +53,24 @@ class Operation:
         self.finished = finished
         self.size = len(request)
         self.target = target
-        self.redirected = False
+        self.behalf = behalf
+        self.order = -1
+        self.redirected_to = ""
         self.sends = 0
+        self.uncertain = False
+        self.withdrawn = False
         self.tried: set[str] | None = None
+        self.held_since: float | None = None
 
     def request(self, head: bytes, first: bool) -> bytes:
         """Return the bytes to send; ``head`` and ``first`` matter to data alone."""
         return self._request
+
+    def failed_by(self, address: str) -> None:
+        """Pass over a node until there is none left to try."""
+        if self.tried is None:
+            self.tried = set()
+        self.tried.add(address)
 
     def finish(self, reply: bytes, error: GatewayError | None = None) -> None:
         """Tell whoever asked; only the first call counts."""

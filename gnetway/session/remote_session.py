@@ -2,13 +2,21 @@
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
+from gnetway.errors import GatewayError
 from gnetway.interfaces import SessionClient
 from gnetway.session.contract import Method, client_head, event_request
 from gnetway.session.lane import Lane, Lanes
 from gnetway.session.nodes import Node
 from gnetway.session.operation import DataOperation, Finished, Operation
-from gnetway.session.single import SingleRequest
+from gnetway.session.single import Ending
+
+#: No node's epoch: whatever the node knows, the session is announced there again.
+_UNSURE: Final = -1
+
+#: No operation's order.
+_NOBODY: Final = -2
 
 
 class Announce(Enum):
@@ -25,16 +33,23 @@ class Announce(Enum):
 class RemoteSession:
     """The speaker of a session's lane.
 
-    ``forget`` is called when the session is closed and nothing is left to say. Should the client
-    come back before that, ``reopen`` goes on in the same lane, so that the node hears of the end
-    before it hears of the new beginning.
+    ``answered`` hears the answers to announcements and closes. ``forget`` is called when the
+    session is closed and nothing is left to say. Should the client come back before that,
+    ``reopen`` goes on in the same lane, so that the node hears of the end before it hears of the
+    new beginning.
     """
 
     __slots__ = (
+        "_again",
         "_announce",
-        "_announced",
+        "_announced_by",
+        "_answered",
+        "_at",
         "_client",
         "_closed",
+        "_closing",
+        "_ends",
+        "_epoch",
         "_forget",
         "_head",
         "_head_of",
@@ -50,18 +65,27 @@ class RemoteSession:
         client: SessionClient,
         server_id: str,
         announce: Announce,
+        answered: Finished,
         forget: Callable[["RemoteSession"], None],
     ) -> None:
         self._lanes = lanes
         self._client = client
         self._server_id = server_id
         self._announce = announce
+        self._answered = answered
         self._forget = forget
-        #: The node that knows the session, with its epoch then.
-        self._announced: tuple[str, int] | None = None
+        #: The node that knows the session, or may know it, with its epoch then.
+        self._at: Node | None = None
+        self._epoch = _UNSURE
+        #: The message that carried the announcement, and whether the node had heard one before.
+        self._announced_by = _NOBODY
+        self._again = False
         #: The node that a redirect named, empty where the ring decides.
         self._target = ""
         self._closed = False
+        #: Whether an end is under way in the lane; and the nodes that others are on their way to.
+        self._closing = False
+        self._ends: set[str] | None = None
         self._head = b""
         self._head_of: tuple[int, str] | None = None
         self.lane = Lane(lanes, self)
@@ -73,6 +97,9 @@ class RemoteSession:
 
     def reopen(self, client: SessionClient) -> None:
         """Go on for a client that has come back."""
+        if self.lane.paused:
+            self._client.resume_reading()
+            client.pause_reading()
         self._client = client
         self._closed = False
 
@@ -84,7 +111,7 @@ class RemoteSession:
     def close(self) -> None:
         """Tell the node that knows the session of its end, after all that was said before."""
         self._closed = True
-        self.lane.push(self._event(Method.CLOSE_SESSION))
+        self._push_end()
 
     # -- what the lane asks --------------------------------------------------------------------
 
@@ -92,44 +119,53 @@ class RemoteSession:
         """Return the node for an operation."""
         if operation.method is not Method.CLOSE_SESSION:
             return self._target
-        if self._announced is None:
-            return None
-        address, self._announced = self._announced[0], None
-        if self._lanes.nodes.gone(address):
-            self._tell_end(address)
-            return None
-        return address
+        return None if self._at is None else self._at.address
 
-    def redirected(self, target: str) -> None:
+    def redirected(self, target: str) -> bool:
         """Stay with the node that a redirect named until it fails."""
         self._target = target
+        return True
 
-    def request_for(self, operation: Operation, node: Node) -> bytes:
-        """Return the bytes of an operation for that node."""
+    def prepare(self, operation: Operation, node: Node) -> bytes | Operation | None:
+        """Return the bytes of an operation, or the announcement that is to precede it."""
         if operation.method is not Method.SEND_DATA:
+            if operation.method is Method.CLOSE_SESSION:
+                self._closing = True
             return operation.request(b"", False)
-        first = self._announced != (node.address, node.epoch)
-        if first:
-            self._move_to(node)
-        return operation.request(self._current_head(), first)
-
-    def before(self, operation: Operation, node: Node) -> Operation | None:
-        """Return the call that announces the session, where that is not done in a message."""
-        if (
-            self._announce is Announce.MESSAGE
-            or operation.method is not Method.SEND_DATA
-            or self._announced == (node.address, node.epoch)
-        ):
+        if self._at is node and self._epoch == node.epoch and not self._closing:
+            return operation.request(self._current_head(), False)
+        if self._closing or (self._ends and node.address in self._ends):
+            # Its end there is not answered yet, and could overtake the new beginning.
             return None
         self._move_to(node)
-        return self._event(Method.CREATE_SESSION, node.address)
+        if self._announce is Announce.MESSAGE:
+            self._announced_by = operation.order
+            return operation.request(self._current_head(), True)
+        return self._event(Method.CREATE_SESSION, self._answered, node.address, operation)
 
-    def node_failed(self, node: Node) -> None:
-        """Announce the session anew before anything else is said."""
-        if self._announced is not None and self._announced[0] == node.address:
-            self._announced = None
-        if self._target == node.address:
+    def not_done(self, operation: Operation, node: Node | None) -> None:
+        """Announce the session anew if that was the announcement."""
+        if operation.method is Method.CLOSE_SESSION:
+            self._closing = False
+        elif operation.behalf is not None or operation.order == self._announced_by:
+            self._announced_by = _NOBODY
+            self._epoch = _UNSURE
+            if not operation.uncertain and not self._again:
+                self._at = None
+
+    def unreachable(self, address: str) -> None:
+        """Let the ring decide again."""
+        if self._target == address:
             self._target = ""
+
+    def hand_over(self, operation: Operation) -> bool:
+        """Tell the end beside the lane, so that what comes behind it does not wait."""
+        address = operation.target or (self._at.address if self._at is not None else "")
+        self._at = None
+        if not address:
+            return False
+        self._tell_end(address)
+        return True
 
     def pause(self) -> None:
         """Read no more from the client."""
@@ -144,27 +180,53 @@ class RemoteSession:
         self._client.end_links(cause)
 
     def drained(self) -> None:
-        """Be forgotten, if the session is closed."""
-        if self._closed:
+        """Be forgotten, if the session is closed and every node knows."""
+        if self._closed and self._at is not None:
+            self._push_end()
+        elif self._closed and not self._ends:
             self._forget(self)
 
     # -- small parts ---------------------------------------------------------------------------
 
     def _move_to(self, node: Node) -> None:
-        before = self._announced
-        self._announced = (node.address, node.epoch)
-        if before is not None and before[0] != node.address:
-            self._tell_end(before[0])
+        before, self._at = self._at, node
+        self._epoch = node.epoch
+        self._again = before is node
+        if before is not None and before is not node:
+            self._tell_end(before.address)
+
+    def _push_end(self) -> None:
+        self.lane.push(self._event(Method.CLOSE_SESSION, self._end_answered))
+
+    def _end_answered(self, reply: bytes, error: GatewayError | None) -> None:
+        if self._closing:
+            self._closing = False
+            self._at = None
+        self._answered(reply, error)
 
     def _tell_end(self, address: str) -> None:
-        """Tell a node that it is rid of the session, if it still listens."""
-        single = SingleRequest(self._lanes, patient=False)
-        single.lane.push(self._event(Method.CLOSE_SESSION, address))
+        """Tell a node that it is rid of the session; until then it hears nothing else of it."""
+        if self._ends is None:
+            self._ends = set()
+        self._ends.add(address)
 
-    def _event(self, method: Method, target: str = "") -> Operation:
+        def told(reply: bytes, error: GatewayError | None) -> None:
+            if self._ends is not None:
+                self._ends.discard(address)
+            self.lane.go_on()
+
+        Ending(self._lanes, self._event(Method.CLOSE_SESSION, told, address)).begin()
+
+    def _event(
+        self,
+        method: Method,
+        finished: Finished,
+        target: str = "",
+        behalf: Operation | None = None,
+    ) -> Operation:
         request = event_request(method, self._server_id, self._client)
         ring_key = self._client.key.perm_auth_key_id
-        return Operation(method, ring_key, request, target=target)
+        return Operation(method, ring_key, request, finished, target, behalf)
 
     def _current_head(self) -> bytes:
         client = self._client

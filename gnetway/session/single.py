@@ -1,4 +1,4 @@
-"""Requests that stand alone: queries for keys, new keys, HTTP requests."""
+"""Requests that stand alone: queries for keys, new keys, HTTP requests, ends of old sessions."""
 
 from twisted.internet.defer import Deferred
 
@@ -23,19 +23,23 @@ class SingleRequest:
         """Leave the choice to the ring."""
         return ""
 
-    def redirected(self, target: str) -> None:
-        """Nothing follows that would have to go there."""
+    def redirected(self, target: str) -> bool:
+        """Go there."""
+        return True
 
-    def request_for(self, operation: Operation, node: Node) -> bytes:
+    def prepare(self, operation: Operation, node: Node) -> bytes:
         """Return the request, which is the same for all nodes."""
         return operation.request(b"", False)
 
-    def before(self, operation: Operation, node: Node) -> Operation | None:
-        """Nothing goes before it."""
-        return None
-
-    def node_failed(self, node: Node) -> None:
+    def not_done(self, operation: Operation, node: Node | None) -> None:
         """No node needs to remember it."""
+
+    def unreachable(self, address: str) -> None:
+        """The ring decides anyway."""
+
+    def hand_over(self, operation: Operation) -> bool:
+        """Nobody takes it over."""
+        return False
 
     def pause(self) -> None:
         """Nobody is read for it."""
@@ -48,6 +52,37 @@ class SingleRequest:
 
     def drained(self) -> None:
         """Nothing keeps it."""
+
+
+class Ending(SingleRequest):
+    """The end of a session at a node that it is with no more; that node's business alone."""
+
+    __slots__ = ("_address", "_nodes", "_operation")
+
+    def __init__(self, lanes: Lanes, operation: Operation) -> None:
+        super().__init__(lanes, patient=True)
+        self._nodes = lanes.nodes
+        self._address = operation.target
+        self._operation = operation
+
+    def begin(self) -> None:
+        """Tell the node, as soon as it takes anything."""
+        self.lane.push(self._operation)
+
+    def target_for(self, operation: Operation) -> str | None:
+        """Return the node, whatever became of it."""
+        return self._address
+
+    def redirected(self, target: str) -> bool:
+        """Stay: where the session is now, its end would be wrong."""
+        return False
+
+    def hand_over(self, operation: Operation) -> bool:
+        """Drop it where discovery says that the node is gone."""
+        if not self._nodes.gone(self._address):
+            return False
+        operation.finish(b"")
+        return True
 
 
 def ask(lanes: Lanes, operation: Operation, patient: bool) -> Deferred[bytes]:

@@ -7,7 +7,7 @@ the node table's to say. HTTP requests, for which the stream has no field, go as
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 from twisted.internet.defer import Deferred
@@ -16,9 +16,15 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gnetway.pb import session_pb2
-from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener
+from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.session.contract import STREAM_PATH, Method, stream_request
+from gnetway.session.contract import (
+    FALSE_REPLY,
+    STREAM_PATH,
+    TRUE_REPLY,
+    Method,
+    stream_request,
+)
 from gnetway.session.nodes import Answered, Node
 from gnetway.session.operation import Operation
 from gnetway.session.unary import UnaryLink
@@ -27,12 +33,23 @@ from gnetway.session.unary import UnaryLink
 CHECK_SECONDS: Final = 1.0
 
 
+class _Unanswered(NamedTuple):
+    """An operation on its way; ``place`` counts from 1 in its stream, 0 if it never left."""
+
+    operation: Operation
+    answered: Answered
+    sent_at: float
+    place: int
+    size: int
+
+
 @implementer(IStreamListener)
 class StreamLink:
     """The link to one node.
 
-    A node that leaves an operation unanswered for ``timeout_seconds`` loses its stream.
-    ``writable`` is called when a full link takes operations again.
+    A node that leaves an operation unanswered for ``timeout_seconds`` loses its stream. What is
+    unanswered is bounded like what is unsent. ``writable`` is called when a full link takes
+    operations again.
     """
 
     _log = Logger()
@@ -43,48 +60,62 @@ class StreamLink:
         node: Node,
         client: IRpcClient,
         timeout_seconds: float,
+        options: RpcOptions,
         writable: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._node = node
         self._client = client
         self._timeout_seconds = timeout_seconds
+        self._max_messages = options.max_unsent_messages
+        self._max_bytes = options.max_unsent_bytes
         self._writable = writable
-        self._calls = UnaryLink(node, client, timeout_seconds)
+        self._calls = UnaryLink(node, client, timeout_seconds, options.max_calls, writable)
         self._stream: IRpcStream | None = None
-        #: Whether this stream has brought anything yet: if not, nothing of it has arrived.
-        self._heard = False
+        self._sent = 0
         self._next_id = 0
-        self._unanswered: dict[str, tuple[Operation, Answered, float]] = {}
+        self._unanswered: dict[str, _Unanswered] = {}
+        self._unanswered_bytes = 0
+        self._full = False
         self._check: IDelayedCall | None = None
+        self._closed = False
 
     def perform(self, operation: Operation, request: bytes, answered: Answered) -> bool:
         """Send an operation; operations arrive in the order of the calls."""
         if operation.method is Method.SEND_HTTP_DATA:
             return self._calls.perform(operation, request, answered)
+        size = len(request)
+        if self._unanswered and (
+            len(self._unanswered) >= self._max_messages
+            or self._unanswered_bytes + size > self._max_bytes
+        ):
+            self._full = True
+            return False
         if self._stream is None:
-            self._heard = False
+            self._sent = 0
             self._stream = self._client.stream(STREAM_PATH, self)
-        self._next_id += 1
-        request_id = str(self._next_id)
+        request_id = str(self._next_id + 1)
         try:
             self._stream.send(stream_request(request_id.encode(), operation.method, request))
         except StreamFull:
             return False
         except StreamClosed:
-            # Its end is about to be told; what is unanswered then includes this operation.
-            pass
-        except RpcStatus as status:
-            answered(operation, self._node, b"", status)
-            return True
-        self._unanswered[request_id] = (operation, answered, self._clock.seconds())
-        if self._check is None:
+            # Its end is about to be told, and then this operation is unanswered too.
+            place = 0
+        else:
+            self._sent = place = self._sent + 1
+        self._next_id += 1
+        now = self._clock.seconds()
+        self._unanswered[request_id] = _Unanswered(operation, answered, now, place, size)
+        self._unanswered_bytes += size
+        if self._check is None and not self._closed:
             self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
         return True
 
+    # -- what the stream says ------------------------------------------------------------------
+
     def message_received(self, message: bytes) -> None:
         """Take an answer."""
-        self._heard = True
         try:
             response = session_pb2.SessionStreamResponse.FromString(message)
         except DecodeError:
@@ -94,19 +125,21 @@ class StreamLink:
         found = self._unanswered.pop(response.request_id, None)
         if found is None:
             return
-        operation, answered, _ = found
+        self._unanswered_bytes -= found.size
         kind = response.WhichOneof("payload")
-        if kind == "error":
+        reply, status = b"", None
+        if kind == "ack":
+            reply = TRUE_REPLY if response.ack.success else FALSE_REPLY
+        elif kind == "error":
             # Any status but a redirect comes as 500 with its text.
             redirect = response.error.code == StatusCode.REDIRECT
             code = StatusCode.REDIRECT if redirect else StatusCode.UNKNOWN
-            answered(operation, self._node, b"", RpcStatus(code, response.error.message))
+            status = RpcStatus(code, response.error.message)
         elif kind == "auth_key":
-            answered(operation, self._node, response.auth_key.SerializeToString(), None)
-        elif kind == "ack" and not response.ack.success:
-            answered(operation, self._node, b"", RpcStatus(StatusCode.UNKNOWN, "refused"))
-        else:
-            answered(operation, self._node, b"", None)
+            reply = response.auth_key.SerializeToString()
+        found.answered(found.operation, self._node, reply, status)
+        if self._full:
+            self._look_for_room()
 
     def peer_finished(self) -> None:
         """Only servers hear this."""
@@ -117,17 +150,33 @@ class StreamLink:
 
     def stream_closed(self, error: RpcStatus | None) -> None:
         """Fail everything that is unanswered: the node may or may not have got it."""
-        self._stream = None
+        stream, self._stream = self._stream, None
         self._stop_check()
+        self._node.connection_lost()
         unanswered, self._unanswered = self._unanswered, {}
+        self._unanswered_bytes = 0
+        taken = self._sent - (stream.unsent_messages if stream is not None else 0)
         text = error.details if error is not None else "the node ended the stream"
-        for operation, answered, _ in unanswered.values():
-            if self._heard:
-                operation.sends += 1
-            answered(operation, self._node, b"", RpcStatus(StatusCode.UNAVAILABLE, text))
+        status = RpcStatus(StatusCode.UNAVAILABLE, text)
+        for one in unanswered.values():
+            one.operation.uncertain = 0 < one.place <= taken
+            one.answered(one.operation, self._node, b"", status)
+        self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        if (
+            self._full
+            and len(self._unanswered) <= self._max_messages // 2
+            and self._unanswered_bytes <= self._max_bytes // 2
+        ):
+            self._full = False
+            self._writable()
+
+    # -- ends ----------------------------------------------------------------------------------
 
     def close(self) -> Deferred[None]:
         """End the stream."""
+        self._closed = True
         self._stop_check()
         return self._client.close()
 
@@ -135,8 +184,8 @@ class StreamLink:
         self._check = None
         if not self._unanswered:
             return
-        _, _, sent_at = next(iter(self._unanswered.values()))
-        if self._clock.seconds() - sent_at > self._timeout_seconds:
+        oldest = next(iter(self._unanswered.values()))
+        if self._clock.seconds() - oldest.sent_at > self._timeout_seconds:
             self._log.warn("session node {node} does not answer in time", node=self._node.address)
             self._abort()
             return
