@@ -178,7 +178,7 @@ class SequenceTests(SessionCase):
         self.assertEqual(self.refused(7, packed), [BadMessage.SEQ_NO_MUST_BE_EVEN])
 
     def test_acknowledgements_are_either(self) -> None:
-        """mtcute's are odd; they want no acknowledgement for all that."""
+        """Mtcute's are odd; they want no acknowledgement for all that."""
         for seq_no in (4, 5):
             msg_id, _ = self.talker.number()
             self.send(payload(msg_id, seq_no, MsgsAck([4]).pack()))
