@@ -64,13 +64,13 @@ class CheckPublicTests(SynchronousTestCase):
 
 class SecretTests(SynchronousTestCase):
     def test_exponent(self) -> None:
-        """512 bits with the highest one set, whatever chance gives."""
+        """256 random bits below one that is set, whatever chance gives."""
         chance = SeededBytes()
         secret = make_secret(chance)
-        drawn = int.from_bytes(SeededBytes()(64), "big")
-        self.assertEqual(chance.calls, [64])
-        self.assertEqual(secret.exponent, drawn | 1 << 511)
-        self.assertEqual(make_secret(zeros).exponent, 1 << 511)
+        drawn = int.from_bytes(SeededBytes()(32), "big")
+        self.assertEqual(chance.calls, [32])
+        self.assertEqual(secret.exponent, drawn | 1 << 256)
+        self.assertEqual(make_secret(zeros).exponent, 1 << 256)
 
     @given(seed=integers(0, 1000))
     def test_public_value(self, seed: int) -> None:
