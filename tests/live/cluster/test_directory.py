@@ -1,5 +1,6 @@
 """etcd goes and comes during traffic; and how the gateway stands in it."""
 
+import signal
 import time
 
 from gnetway.tl.service_messages import Ping
@@ -57,7 +58,7 @@ class UnaryDirectoryTests(ForeignTestCase):
                 client.receive()
             self.assertEqual(self.etcd.read(GATEWAYS), {})
             self.assertTrue(self.gateway.running)
-        self.assertEqual(self.gateway.wait(), 0)
+        self.assertEqual(self.gateway.wait(), -signal.SIGTERM)
         self.assertEqual(len(self.service.heard("close")), 1)
 
     def test_a_stop_while_etcd_is_frozen(self) -> None:
@@ -74,7 +75,7 @@ class UnaryDirectoryTests(ForeignTestCase):
             client.await_pong(session, 2)
             self.etcd.thaw()
             self.assertTrue(client.ended())
-        self.assertEqual(self.gateway.wait(), 0)
+        self.assertEqual(self.gateway.wait(), -signal.SIGTERM)
         self.assertEqual(self.etcd.read(GATEWAYS), {})
 
 
