@@ -13,14 +13,12 @@ so the messages of a link keep their order. A key exchange does not silence it: 
 beside the encrypted messages, as clients make temporary keys on a link that they already use.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
 
 from gnetway.codec.detect import Detector
 from gnetway.codec.intermediate import PaddedIntermediateCodec
 from gnetway.codec.obfuscated2 import ObfuscatedStreams
-from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
+from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     BindReceived,
     Event,
@@ -29,59 +27,28 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
 )
-from gnetway.connection.unbound import Answers, Verdict, judge_unbound, refuse_bind
+from gnetway.connection.setup import AuthKeyMissing, ConnectionSetup, TooManyKeys
+from gnetway.connection.unbound import Answers, Verdict, join_answers, judge_unbound, refuse_bind
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt, encrypt
-from gnetway.errors import MessageError, PacketTooLarge, ProtocolError, TransportErrorCode
+from gnetway.errors import MessageError, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange, Reply, WorkWanted
-from gnetway.handshake.pending import PendingExchanges
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
 from gnetway.mtproto.message_id import MessageIdSource
-from gnetway.tl.unwrap import UnwrapLimits
 
-#: The largest packet until a key is known: no message of a key exchange comes near it.
-DEFAULT_FIRST_PACKET_BYTES: Final = 4096
-
-#: Keys one link may use; clients mix two or three (temporary, media, permanent).
-DEFAULT_MAX_KEYS: Final = 8
+__all__ = ["AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 
 #: Key exchanges one link may have open. Clients begin again at will, and some use a lone
 #: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
 MAX_EXCHANGES: Final = 4
 
 
-class AuthKeyMissing(ProtocolError):
-    """The backend has proved that it does not know the key of a packet, or the key has expired."""
-
-    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.KEY_UNKNOWN
-    cause: ClassVar[str] = "key_unknown"
-
-
-class TooManyKeys(ProtocolError):
-    """One link used more keys than any client does."""
-
-    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
-    cause: ClassVar[str] = "too_many_keys"
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSetup:
-    """What all connections of a listener share.
-
-    ``max_packet_bytes`` bounds any packet, ``first_packet_bytes`` those before a key is known.
-    """
-
-    exchanges: PendingExchanges
-    random_bytes: Callable[[int], bytes]
-    max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES
-    first_packet_bytes: int = DEFAULT_FIRST_PACKET_BYTES
-    max_keys: int = DEFAULT_MAX_KEYS
-    unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)
-
-
 class Connection:
     """The whole MTProto stack of one link.
+
+    ``codec``, where given, carries one packet each way, so that nothing is detected and all that
+    a message is answered with here stands in one packet.
 
     Any :class:`ProtocolError` out of ``receive``, ``next_event``, ``work_done``, ``work_failed``
     or ``stored`` is final: give it to ``fail`` and close once ``data_to_send`` is written.
@@ -95,6 +62,7 @@ class Connection:
         "_key",
         "_keys",
         "_msg_ids",
+        "_one_answer",
         "_out",
         "_padded",
         "_runs",
@@ -106,10 +74,11 @@ class Connection:
         "whole_messages",
     )
 
-    def __init__(self, setup: ConnectionSetup) -> None:
+    def __init__(self, setup: ConnectionSetup, codec: Codec | None = None) -> None:
         self._setup = setup
         self._detector: Detector | None = None
-        self._codec: Codec | None = None
+        self._codec = codec
+        self._one_answer = codec is not None
         self._streams: ObfuscatedStreams | None = None
         self._padded = False
         #: The key of the last packet; the others of this link, if any, are in ``_keys``.
@@ -294,6 +263,8 @@ class Connection:
         self._answer(bind.message, refuse_bind(bind.bind_msg_id), now)
 
     def _answer(self, message: MessageReceived, answers: Answers, now: float) -> None:
+        if self._one_answer:
+            answers = [join_answers(answers, lambda: self._next_msg_id(now))]
         for body in answers:
             plaintext = body.pack(message.salt, message.session_id, self._next_msg_id(now))
             self.send_message(message.key, plaintext)

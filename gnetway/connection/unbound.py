@@ -8,12 +8,19 @@
 Source: core.telegram.org/api/pfs
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
 from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.peek import peek_message
-from gnetway.tl.service_messages import Pong, RpcErrorObject, RpcResult
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    Pong,
+    RpcErrorObject,
+    RpcResult,
+    pack_container,
+)
 from gnetway.tl.unwrap import UnwrapLimits
 
 #: msg_id, seq_no and length stand before the body in a payload.
@@ -84,6 +91,14 @@ def judge_unbound(msg_id: int, payload: bytes, limits: UnwrapLimits) -> Judged:
 def refuse_bind(bind_msg_id: int) -> Answers:
     """Return the answer to a bind that the backend refused."""
     return [_error(bind_msg_id, BIND_REFUSED)]
+
+
+def join_answers(answers: Answers, next_msg_id: Callable[[], int]) -> Answer:
+    """Return one answer that says it all: a container, unless it is one already."""
+    if len(answers) == 1:
+        return answers[0]
+    contained = [ContainedMessage(next_msg_id(), seq_no, body) for body, seq_no in answers]
+    return Answer(pack_container(contained), _SERVICE_SEQ_NO)
 
 
 def _error(msg_id: int, error: RpcErrorObject) -> Answer:

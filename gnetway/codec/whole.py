@@ -1,0 +1,74 @@
+"""HTTP's framing: the body of a request is one packet, and so is the body of its answer."""
+
+from typing import ClassVar, Final
+
+from gnetway.errors import PacketTooLarge
+
+#: How much of an incomplete packet ``announced`` shows: as much as an auth_key_id has.
+_ANNOUNCED_BYTES: Final = 8
+
+
+class WholeCodec:
+    """One packet each way, without a head of its own; where it ends the HTTP server knows.
+
+    ``size`` is the body's length in bytes, None where it comes in chunks.
+    """
+
+    __slots__ = ("_parts", "_received_bytes", "_size", "_whole", "max_packet_bytes")
+    name: ClassVar[str] = "http"
+    supports_quick_ack: ClassVar[bool] = False
+
+    def __init__(self, max_packet_bytes: int, size: int | None = None) -> None:
+        self.max_packet_bytes = max_packet_bytes
+        self._size = size or 0
+        self._parts: list[bytes] = []
+        self._received_bytes = 0
+        self._whole = False
+
+    def receive(self, data: bytes) -> None:
+        """Take the next part of the body."""
+        self._parts.append(data)
+        self._received_bytes += len(data)
+
+    def end(self) -> bytes:
+        """Note that the body is all here; returns it."""
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = [body]
+        self._whole = True
+        return body
+
+    def next_packet(self) -> tuple[bytes, bool] | None:
+        """Return the body once it is whole, then None; a quick ack is never wanted.
+
+        :raises PacketTooLarge: it is announced, or has grown, above ``max_packet_bytes``.
+        """
+        size = max(self._size, self._received_bytes)
+        if size > self.max_packet_bytes:
+            raise PacketTooLarge(size, self.max_packet_bytes)
+        if not self._whole:
+            return None
+        (body,) = self._parts
+        self._parts = []
+        self._received_bytes = 0
+        self._whole = False
+        return body, False
+
+    def announced(self) -> tuple[int, bytes] | None:
+        """Return how long the body will be, as far as that is known, and its first 8 bytes."""
+        if not self._received_bytes:
+            return None
+        if len(self._parts[0]) < _ANNOUNCED_BYTES:
+            self._parts = [b"".join(self._parts)]
+        head = self._parts[0][:_ANNOUNCED_BYTES]
+        return max(self._size, self._received_bytes), head
+
+    def frame(self, payload: bytes) -> bytes:
+        """Return ``payload`` as it is."""
+        return payload
+
+    def frame_quick_ack(self, token: int) -> bytes:
+        """Do not call: this framing has none.
+
+        :raises NotImplementedError: always.
+        """
+        raise NotImplementedError("HTTP has no quick acks")
