@@ -1,0 +1,105 @@
+"""Several messages of a session backend in one, as an HTTP answer carries only one.
+
+The plaintexts come numbered; the container around them gets a msg_id of its own, higher than all
+that it holds, and a seq_no that says that it needs no acknowledgement.
+
+Source: core.telegram.org/mtproto/service_messages#simple-container
+"""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from gnetway.errors import MessageError, TLError
+from gnetway.mtproto.message import HEADER_BYTES, pack_message
+from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.service_messages import ContainedMessage, pack_container, parse_container
+
+#: Most messages in one container; some clients refuse 1024 and more.
+MAX_CONTAINER_MESSAGES: Final = 1000
+
+#: A container is closed before its bodies exceed this many bytes; a larger message goes alone.
+MAX_CONTAINER_BYTES: Final = 512 * 1024
+
+_HEADER: Final = Struct("<qqqii")
+_CONTAINER: Final = pack_uint32(Constructor.MSG_CONTAINER)
+_EMPTY_CONTAINER: Final = _CONTAINER + pack_int32(0)
+
+
+def is_blank(plaintext: bytes) -> bool:
+    """Whether a plaintext tells nothing: an empty one, or an empty container."""
+    return not plaintext or plaintext[HEADER_BYTES:].startswith(_EMPTY_CONTAINER)
+
+
+class MessageJoiner:
+    """Makes one plaintext of several, for one session; ``salt`` is the client's own at first."""
+
+    __slots__ = ("_highest", "_msg_ids", "_salt", "_seq_no", "_session_id")
+
+    def __init__(self, session_id: int, salt: int) -> None:
+        self._session_id = session_id
+        self._salt = salt
+        self._msg_ids = MessageIdSource()
+        #: The highest msg_id and seq_no that the backend has used.
+        self._highest = 0
+        self._seq_no = 0
+
+    def note(self, plaintext: bytes) -> None:
+        """Hear of a plaintext that is to be sent, now or later.
+
+        :raises MessageError: it is no message of this session.
+        """
+        if len(plaintext) < HEADER_BYTES:
+            raise MessageError(f"a plaintext of {len(plaintext)} bytes")
+        salt, session_id, msg_id, seq_no, length = _HEADER.unpack_from(plaintext)
+        if session_id != self._session_id:
+            raise MessageError("a plaintext of another session")
+        if not 0 <= length <= len(plaintext) - HEADER_BYTES:
+            raise MessageError(f"a plaintext that announces {length} bytes")
+        self._salt = salt
+        self._highest = max(self._highest, msg_id)
+        self._seq_no = max(self._seq_no, seq_no)
+
+    def join(self, plaintexts: Iterable[bytes], now: float) -> tuple[bytes, int]:
+        """Return one plaintext for the first so many that have room in it, and how many.
+
+        Of none it is an empty container, of one that one. ``now`` is in Unix seconds.
+        """
+        parts: list[ContainedMessage] = []
+        first = b""
+        size = taken = 0
+        for plaintext in plaintexts:
+            messages = _messages(plaintext)
+            size += sum(len(message.body) for message in messages)
+            many = len(parts) + len(messages) > MAX_CONTAINER_MESSAGES
+            if taken and (many or size > MAX_CONTAINER_BYTES):
+                break
+            first = first or plaintext
+            parts += messages
+            taken += 1
+        if taken == 1:
+            return first, 1
+        return self._pack(pack_container(parts), now), taken
+
+    def _pack(self, body: bytes, now: float) -> bytes:
+        msg_id = self._msg_ids.next_id(now, response=False)
+        if msg_id < self._highest:
+            # The backend's clock is ahead of ours.
+            msg_id += ((self._highest - msg_id) | 3) + 1
+        self._highest = msg_id
+        seq_no = self._seq_no + 1 & ~1
+        return pack_message(self._salt, self._session_id, msg_id, seq_no, body)
+
+
+def _messages(plaintext: bytes) -> list[ContainedMessage]:
+    _, _, msg_id, seq_no, length = _HEADER.unpack_from(plaintext)
+    body = plaintext[HEADER_BYTES : HEADER_BYTES + length]
+    if body.startswith(_CONTAINER):
+        try:
+            return parse_container(body, MAX_CONTAINER_MESSAGES)
+        except TLError:
+            # Not ours to mend: it goes as it came, and the client judges it.
+            pass
+    return [ContainedMessage(msg_id, seq_no, body)]

@@ -1,0 +1,61 @@
+"""What an HTTP request says of its answer."""
+
+from zlib import compress
+
+from hypothesis import given
+from hypothesis.strategies import binary
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.mtproto.http_wants import HttpWants, read_http_wants
+from gnetway.mtproto.message import pack_message
+from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping
+from gnetway.tl.unwrap import UnwrapLimits
+from tests.connection.wrappers import CALL, contained, gzipped
+
+WAIT = HttpWait(1, 2, 3)
+ACK = MsgsAck([1, 2]).pack()
+LIMITS = UnwrapLimits(max_messages=3, max_unpacked_bytes=1000)
+NOTHING = HttpWants(None, only_acks=False)
+
+
+def wants(body: bytes) -> HttpWants:
+    return read_http_wants(pack_message(0, 0, 4, 1, body)[16:] + bytes(12), LIMITS)
+
+
+class HttpWantsTests(SynchronousTestCase):
+    def test_alone(self) -> None:
+        self.assertEqual(wants(WAIT.pack()), HttpWants(WAIT, only_acks=False))
+        self.assertEqual(wants(ACK), HttpWants(None, only_acks=True))
+        for body in (CALL, Ping(1).pack()):
+            self.assertEqual(wants(body), NOTHING)
+
+    def test_in_a_container(self) -> None:
+        self.assertEqual(wants(contained(CALL, ACK, WAIT.pack())).wait, WAIT)
+        self.assertEqual(wants(contained(ACK, WAIT.pack())), HttpWants(WAIT, only_acks=False))
+        self.assertEqual(wants(contained(ACK, ACK)), HttpWants(None, only_acks=True))
+        self.assertEqual(wants(contained(ACK, CALL)), NOTHING)
+        self.assertEqual(wants(contained()), HttpWants(None, only_acks=True))
+
+    def test_compressed_as_a_whole(self) -> None:
+        self.assertEqual(wants(gzipped(contained(WAIT.pack(), CALL))).wait, WAIT)
+
+    def test_what_cannot_be_read_within_the_limits_says_nothing(self) -> None:
+        for body in (
+            contained(ACK, ACK, ACK, WAIT.pack()),
+            contained(WAIT.pack())[:-4],
+            WAIT.pack()[:-4],
+            gzipped(contained(WAIT.pack(), bytes(2000))),
+            gzipped(WAIT.pack())[:-8],
+            b"",
+        ):
+            with self.subTest(body=body.hex()):
+                self.assertIsNone(wants(body).wait)
+
+    def test_a_bomb_is_not_unpacked(self) -> None:
+        self.assertLess(len(compress(bytes(1 << 24))), 1 << 15)
+        self.assertEqual(wants(gzipped(bytes(1 << 24))), NOTHING)
+
+    @given(binary(max_size=80))
+    def test_anything(self, payload: bytes) -> None:
+        """No bytes of a client raise here."""
+        read_http_wants(payload, LIMITS)
