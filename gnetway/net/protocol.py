@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
+from gnetway.net.peer import client_ip
 
 
 class GatewayProtocol(Protocol):
@@ -26,8 +27,7 @@ class GatewayProtocol(Protocol):
         """Begin."""
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        client_ip = getattr(self.transport.getPeer(), "host", "")
-        self._link = ClientLink(self._services, self, client_ip)
+        self._link = ClientLink(self._services, self, client_ip(self.transport))
         self.transport.registerProducer(self._link, True)
 
     def dataReceived(self, data: bytes) -> None:

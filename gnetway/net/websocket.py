@@ -12,11 +12,14 @@ from typing import Final
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
+from gnetway.net.peer import client_ip
 
 #: The paths that web clients ask for.
 PATHS: Final = frozenset(
@@ -88,8 +91,19 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
         super().__init__()
         self._services = services
         self._link: ClientLink | None = None
+        self._end_cause = "websocket_handshake"
 
     # -- what Autobahn calls -------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Let the gateway know of the connection until there is a link."""
+        super().connectionMade()
+        self._services.open_links.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Hear of the end; ``onClose`` has done the rest."""
+        super().connectionLost(reason)
+        self._services.open_links.remove(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what came, without the debug line that Autobahn would format for each."""
@@ -104,8 +118,8 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
     def onOpen(self) -> None:
         """Begin."""
         self.transport.setTcpNoDelay(True)
-        client_ip = getattr(self.transport.getPeer(), "host", "")
-        self._link = ClientLink(self._services, self, client_ip)
+        self._link = ClientLink(self._services, self, client_ip(self.transport))
+        self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 
     def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N803
@@ -129,7 +143,7 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
         """End."""
         if self._link is None:
-            self._services.causes.count("websocket_handshake")
+            self._services.causes.count(self._end_cause)
             return
         link, self._link = self._link, None
         link.lost(clean=wasClean)
@@ -148,8 +162,13 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
         """Read on."""
         self.transport.resumeProducing()
 
-    def end(self, cause: str, told: bool) -> None:
+    def end(self, cause: str, told: bool = False) -> None:
         """Close in due form; the client was told by its last message, if there is a code."""
+        if self._link is None:
+            # Before the handshake is over there is no such form.
+            self._end_cause = cause
+            self.transport.abortConnection()
+            return
         self.transport.resumeProducing()
         self.sendClose(_CLOSE_CODES.get(cause, _PROTOCOL_ERROR))
 

@@ -1,0 +1,116 @@
+"""What comes on a connection before the protocol that serves it.
+
+    PROXY header    proxy.py        the client's own address
+    TLS             tls_opening.py  its handshake
+    auto            auto.py         a look at the first bytes
+
+Each is a protocol that makes the next one when its own part is done, and passes on to it what
+comes from then on. So the last one, which has the client link, sees nothing but a transport.
+"""
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gnetway.interfaces import ILinkTransport
+from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.links import LinkServices
+
+
+class Opening(Protocol):
+    """The first part of a connection: it has ``seconds`` to come to its end.
+
+    Subclasses take the first bytes and then either ``pass_on`` or ``refuse``.
+    """
+
+    transport: ILinkTransport
+
+    def __init__(self, services: LinkServices, seconds: float) -> None:
+        self._services = services
+        self._next: IProtocol | None = None
+        self._ending = False
+        self.deadline = services.clock.seconds() + seconds
+        self.wheel_slot = -1
+
+    # -- what subclasses say -------------------------------------------------------------------
+
+    def take(self, data: bytes) -> None:
+        """Take the next bytes of this part."""
+
+    def lost_cause(self, reason: Failure) -> str:
+        """Return what a connection is counted under that was lost in this part."""
+        return "client_closed" if isinstance(reason.value, ConnectionDone) else "client_lost"
+
+    def late_cause(self) -> str:
+        """Return what a connection is counted under that took too long."""
+        return "handshake_timeout"
+
+    # -- what the transport calls --------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin."""
+        self._services.wheel.add(self)
+        self._services.open_links.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what came, or pass it on."""
+        if self._next is not None:
+            self._next.dataReceived(data)
+        elif not self._ending:
+            self.take(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End, or pass that on."""
+        if self._next is not None:
+            following, self._next = self._next, None
+            following.connectionLost(reason)
+            return
+        if not self._ending:
+            self._ending = True
+            self._services.causes.count(self.lost_cause(reason))
+        self._leave()
+
+    # -- ends of this part ---------------------------------------------------------------------
+
+    def pass_on(
+        self, factory: IProtocolFactory, data: bytes, transport: ILinkTransport | None = None
+    ) -> None:
+        """Make the next protocol, which begins with ``data``; None for this part's transport."""
+        following = factory.buildProtocol(self.transport.getPeer())
+        assert following is not None, "our factories refuse nobody"
+        self._next = following
+        # It has a deadline and is known to the gateway before this one has and is no more.
+        following.makeConnection(transport or self.transport)
+        self._leave()
+        if data:
+            following.dataReceived(data)
+
+    def refuse(self, cause: str) -> None:
+        """Close without a word."""
+        services = self._services
+        services.causes.count(cause)
+        self._ending = True
+        self._set_deadline(LINGER_SECONDS)
+        self.transport.loseConnection()
+
+    def end(self, cause: str) -> None:
+        """End the connection: the gateway stops."""
+        if not self._ending:
+            self.refuse(cause)
+
+    def deadline_passed(self) -> None:
+        """Hear that it is late."""
+        if self._ending:
+            self.transport.abortConnection()
+        else:
+            self.refuse(self.late_cause())
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._services.wheel.remove(self)
+        self.deadline = self._services.clock.seconds() + seconds
+        self._services.wheel.add(self)
+
+    def _leave(self) -> None:
+        self._services.wheel.remove(self)
+        self._services.open_links.remove(self)

@@ -1,0 +1,115 @@
+"""A PROXY protocol header before all else, from those who may send one.
+
+Whoever sends a header can claim any address. So it is read only from trusted networks, and there
+it must come: a connection without one would pass for a client with the balancer's address.
+
+Balancers also come to see whether the port is open. What brings nothing, or a header that speaks
+for the balancer itself and then nothing, is such a probe.
+"""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import NamedTuple
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
+
+from gnetway.codec.proxy_protocol import ProxyHeader, ProxyInfo
+from gnetway.errors import FramingError
+from gnetway.interfaces import ILinkTransport
+from gnetway.net.links import LinkServices
+from gnetway.net.opening import Opening
+from gnetway.net.peer import PeerTransport
+
+
+class ProxySettings(NamedTuple):
+    """Which headers are taken from whom; ``trusted_networks`` is None for everybody.
+
+    Who comes through a socket in the file system is trusted: its mode says who may.
+    ``seconds``: until the header is here.
+    """
+
+    versions: tuple[int, ...] = (1, 2)
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] | None = None
+    seconds: float = 5
+
+    def trusts(self, peer: IAddress) -> bool:
+        """Tell whether a header from ``peer`` is believed."""
+        if self.trusted_networks is None or isinstance(peer, UNIXAddress):
+            return True
+        address = ip_address(getattr(peer, "host", ""))
+        return any(address in network for network in self.trusted_networks)
+
+
+class ProxyOpening(Opening):
+    """Reads a header, and gives what follows a transport with the client's address."""
+
+    def __init__(
+        self, services: LinkServices, settings: ProxySettings, following: IProtocolFactory
+    ) -> None:
+        super().__init__(services, settings.seconds)
+        self._settings = settings
+        self._following = following
+        self._header = ProxyHeader(settings.versions)
+        self._info: ProxyInfo | None = None
+        self._spoken = False
+
+    def connectionMade(self) -> None:
+        """Begin, unless it comes from somebody who is not trusted."""
+        super().connectionMade()
+        if not self._settings.trusts(self.transport.getPeer()):
+            self.refuse("proxy_untrusted")
+
+    def take(self, data: bytes) -> None:
+        """Read the header, then wait for what follows: a probe may bring nothing more."""
+        self._spoken = True
+        if self._info is None:
+            self._header.receive(data)
+            try:
+                self._info = self._header.result()
+            except FramingError as error:
+                self.refuse(error.cause)
+                return
+            if self._info is None:
+                return
+            data = self._info.leftover
+            self._set_deadline(self._services.limits.handshake_seconds)
+        if data:
+            self.pass_on(self._following, data, self._behind(self._info))
+
+    def lost_cause(self, reason: Failure) -> str:
+        """See Opening."""
+        own_words = self._info is not None and self._info.source_ip is None
+        if own_words or not self._spoken:
+            return "health_probe"
+        return super().lost_cause(reason)
+
+    def late_cause(self) -> str:
+        """See Opening."""
+        return "proxy_timeout" if self._info is None else super().late_cause()
+
+    def _behind(self, info: ProxyInfo) -> ILinkTransport | None:
+        if info.source_ip is None:
+            return None
+        kind = IPv6Address if ":" in info.source_ip else IPv4Address
+        peer = kind("TCP", info.source_ip, info.source_port)
+        transport: ILinkTransport = PeerTransport(self.transport, peer)  # type: ignore[assignment]
+        return transport
+
+
+class ProxyFactory(ServerFactory):
+    """Makes a :class:`ProxyOpening` for each connection; ``following`` serves what is behind."""
+
+    noisy = False
+
+    def __init__(
+        self, services: LinkServices, settings: ProxySettings, following: IProtocolFactory
+    ) -> None:
+        self._services = services
+        self._settings = settings
+        self._following = following
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxyOpening:
+        """Return the protocol for a connection that was just accepted."""
+        return ProxyOpening(self._services, self._settings, self._following)
