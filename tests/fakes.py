@@ -48,6 +48,7 @@ class FakeBackend:
     closed: list[SessionClient] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     on_send: Callable[[Sent], None] | None = None
+    on_http: Callable[[Sent], Deferred[bytes]] | None = None
     description: str = "a fake"
 
     def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
@@ -87,8 +88,9 @@ class FakeBackend:
             self.on_send(sent)
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
-        self.sent.append(Sent(client, salt, payload, False, None))
-        return succeed(b"")
+        sent = Sent(client, salt, payload, False, None)
+        self.sent.append(sent)
+        return succeed(b"") if self.on_http is None else self.on_http(sent)
 
     def close_session(self, client: SessionClient) -> None:
         self.closed.append(client)

@@ -1,0 +1,341 @@
+"""One request's body through the core, to the body that answers it or to a status.
+
+    a query of a key exchange        → its answer; the work goes on if the client has left
+    a message of a session           → the session backend → what there is to tell, maybe later
+    one of an unbound temporary key  → the core answers, or the backend decides on its bind
+
+A :class:`~gnetway.connection.connection.Connection` for each request: what lasts longer, the key
+exchange and the session, is found by what the request says.
+"""
+
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gnetway.codec.whole import WholeCodec
+from gnetway.connection.connection import AuthKeyMissing, Connection
+from gnetway.connection.events import (
+    BindReceived,
+    Event,
+    ExchangeStoreWanted,
+    ExchangeWorkWanted,
+    KeyWanted,
+    MessageReceived,
+)
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    KeyUnknown,
+    PacketTooLarge,
+    ProtocolError,
+    TransportErrorCode,
+)
+from gnetway.handshake.exchange import KeyExchange
+from gnetway.mtproto.envelope import PLAIN_KEY_ID, parse_plain
+from gnetway.mtproto.http_wants import read_http_wants
+from gnetway.net.http_poll import HttpPoll
+from gnetway.net.http_services import HttpServices
+from gnetway.net.http_session import HttpSession
+
+BAD_REQUEST: Final = 400
+TOO_LARGE: Final = 413
+UNAVAILABLE: Final = 503
+
+#: Over HTTP a transport error is the status, never a body.
+#: Source: core.telegram.org/mtproto/mtproto-transports#transport-errors
+_STATUSES: Final = {
+    TransportErrorCode.KEY_UNKNOWN: 404,
+    TransportErrorCode.FLOOD: 429,
+    TransportErrorCode.WRONG_DC: 444,
+}
+
+
+class Responder(Protocol):
+    """The HTTP request whose body it is."""
+
+    client_ip: str
+
+    def answer(self, body: bytes) -> None:
+        """Answer 200 with this body."""
+
+    def refuse(self, status: int) -> None:
+        """Answer with a status alone."""
+
+    def pause_reading(self) -> None:
+        """Bring no more of the body until ``resume_reading``."""
+
+    def resume_reading(self) -> None:
+        """Bring what comes."""
+
+
+class HttpCall:
+    """A request from the first byte of its body to its answer.
+
+    ``size`` is the body's length in bytes, None where it comes in chunks.
+    """
+
+    __slots__ = (
+        "_codec",
+        "_connection",
+        "_in_hand",
+        "_key",
+        "_over",
+        "_plain",
+        "_poll",
+        "_responder",
+        "_services",
+        "_session",
+    )
+
+    _log = Logger()
+
+    def __init__(self, services: HttpServices, responder: Responder, size: int | None) -> None:
+        self._services = services
+        self._responder = responder
+        self._codec = WholeCodec(services.settings.max_body_bytes, size)
+        self._connection = Connection(services.links.setup, self._codec)
+        #: The body, if it is a query of a key exchange.
+        self._plain = b""
+        self._key: AuthKey | None = None
+        self._session: HttpSession | None = None
+        self._poll: HttpPoll | None = None
+        #: Whether something is under way that will answer.
+        self._in_hand = False
+        #: Whether it is answered, or its client gone.
+        self._over = False
+
+    # -- the request's side --------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take the next part of the body."""
+        if not self._over:
+            self._codec.receive(data)
+            self._pump()
+
+    def whole(self) -> None:
+        """Hear that the body is all here."""
+        if self._over:
+            return
+        body = self._codec.end()
+        if body[: len(PLAIN_KEY_ID)] == PLAIN_KEY_ID:
+            self._plain = body
+        if not self._in_hand:
+            self._pump()
+            self._answer_or_wait()
+
+    def lost(self) -> None:
+        """Hear that the client is gone; a key in the making is made all the same."""
+        self._over = True
+        self._leave()
+
+    def unavailable(self) -> None:
+        """Give up: there is no answer in time."""
+        self._refuse(UNAVAILABLE)
+
+    # -- events --------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        now = self._services.links.clock.seconds()
+        try:
+            while (event := self._connection.next_event(now)) is not None:
+                self._heard(event)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, MessageReceived):
+            self._message_received(event)
+        elif isinstance(event, KeyWanted):
+            self._key_wanted(event.auth_key_id)
+        elif isinstance(event, ExchangeWorkWanted):
+            self._work_wanted(event)
+        elif isinstance(event, ExchangeStoreWanted):
+            self._store_wanted(event)
+        elif isinstance(event, BindReceived):
+            self._bind_received(event)
+
+    def _answer_or_wait(self) -> None:
+        """Answer with what the core has to say; if it says nothing, the answer is in the making."""
+        if self._over:
+            return
+        data = self._connection.data_to_send()
+        if data:
+            self._answer(data)
+        elif self._plain and not self._in_hand:
+            self._wait_for_exchange()
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def _key_wanted(self, auth_key_id: int) -> None:
+        keys = self._services.links.keys
+        key = keys.cached(auth_key_id)
+        if key is not None:
+            self._connection.provide_key(key)
+            return
+        self._in_hand = True
+        self._responder.pause_reading()
+        keys.lookup(auth_key_id).addCallbacks(self._key_found, self._backend_failed)
+
+    def _key_found(self, key: AuthKey) -> None:
+        if self._over:
+            return
+        self._in_hand = False
+        self._responder.resume_reading()
+        self._connection.provide_key(key)
+        self._pump()
+        self._answer_or_wait()
+
+    # -- messages ------------------------------------------------------------------------------
+
+    def _message_received(self, message: MessageReceived) -> None:
+        session = self._begin(message)
+        poll = self._wait(session, message)
+        session.send(message, self._responder.client_ip).addCallbacks(
+            lambda plaintext: session.answered(poll, plaintext), self._backend_failed
+        )
+        session.catch_up(poll)
+
+    def _bind_received(self, bind: BindReceived) -> None:
+        session = self._begin(bind.message)
+        # Nothing else may answer it before the backend has decided.
+        session.send(bind.message, self._responder.client_ip).addCallbacks(
+            self._bind_accepted,
+            self._bind_not_accepted,
+            callbackArgs=(session, bind),
+            errbackArgs=(bind,),
+        )
+
+    def _bind_accepted(self, plaintext: bytes, session: HttpSession, bind: BindReceived) -> None:
+        self._connection.bind_accepted(bind)
+        poll = None if self._over else self._wait(session, bind.message)
+        session.answered(poll, plaintext)
+
+    def _bind_not_accepted(self, failure: Failure, bind: BindReceived) -> None:
+        if failure.check(BackendRefused, KeyUnknown) is None:
+            self._backend_failed(failure)
+            return
+        self._in_hand = False
+        self._connection.bind_refused(bind, self._services.links.clock.seconds())
+        self._answer_or_wait()
+
+    def _begin(self, message: MessageReceived) -> HttpSession:
+        self._in_hand = True
+        self._key = message.key
+        self._session = self._services.sessions.of(message, self._responder.client_ip)
+        return self._session
+
+    def _wait(self, session: HttpSession, message: MessageReceived) -> HttpPoll:
+        limits = self._services.links.setup.unwrap_limits
+        self._poll = session.wait(self, read_http_wants(message.payload, limits))
+        return self._poll
+
+    def tell(self, plaintext: bytes) -> None:
+        """Hear what answers the message."""
+        assert self._key is not None
+        self._poll = None
+        self._connection.send_message(self._key, plaintext)
+        self._answer(self._connection.data_to_send())
+
+    def _backend_failed(self, failure: Failure) -> None:
+        if failure.check(KeyUnknown) is not None:
+            self._fail(AuthKeyMissing("the session backend does not know the key"))
+            return
+        if failure.check(BackendError) is None:
+            self._log.failure("The session backend failed at an HTTP request", failure)
+        # Never 404: the client would throw its key away.
+        self._services.links.causes.count("backend_unavailable")
+        self._refuse(UNAVAILABLE)
+
+    # -- key exchanges -------------------------------------------------------------------------
+
+    def _work_wanted(self, event: ExchangeWorkWanted) -> None:
+        self._in_hand = True
+        working: Deferred[object]
+        try:
+            working = self._services.links.key_maker.run(event.work)
+        except ProtocolError as error:
+            self._connection.work_failed(event.exchange, error)
+            return
+        working.addBoth(self._work_done, event.exchange)
+
+    def _work_done(self, result: object, exchange: KeyExchange) -> None:
+        self._in_hand = False
+        try:
+            if isinstance(result, Failure):
+                self._work_failed(result, exchange)
+            else:
+                self._connection.work_done(exchange, result)
+        except ProtocolError as error:
+            self._fail(error)
+        self._step_ended(exchange)
+
+    def _work_failed(self, failure: Failure, exchange: KeyExchange) -> None:
+        error = failure.value
+        if not isinstance(error, Exception):
+            failure.raiseException()
+        if not isinstance(error, ProtocolError):
+            self._log.failure("Work for a key exchange failed", failure)
+        self._connection.work_failed(exchange, error)
+
+    def _store_wanted(self, event: ExchangeStoreWanted) -> None:
+        self._in_hand = True
+        stored = self._services.links.key_maker.store(event.wanted)
+        stored.addCallback(self._stored, event.exchange)
+
+    def _stored(self, ok: bool, exchange: KeyExchange) -> None:
+        self._in_hand = False
+        self._connection.stored(exchange, ok)
+        self._step_ended(exchange)
+
+    def _step_ended(self, exchange: KeyExchange) -> None:
+        self._pump()
+        self._answer_or_wait()
+        self._services.exchange_waits.step_ended(exchange)
+
+    def _wait_for_exchange(self) -> None:
+        """Wait for the answer that another connection's query of the same words will bring."""
+        links = self._services.links
+        _, body = parse_plain(self._plain)
+        try:
+            exchange = links.setup.exchanges.route(body, links.clock.seconds())
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        self._in_hand = True
+        self._services.exchange_waits.add(exchange, self._ask_again)
+
+    def _ask_again(self) -> None:
+        if self._over:
+            return
+        self._in_hand = False
+        self._codec.receive(self._plain)
+        self.whole()
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _fail(self, error: ProtocolError) -> None:
+        self._services.links.causes.count(error.cause)
+        code = error.transport_error
+        if code is not None:
+            self._refuse(_STATUSES[code])
+        else:
+            self._refuse(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
+
+    def _answer(self, body: bytes) -> None:
+        if not self._over:
+            self._over = True
+            self._responder.answer(body)
+
+    def _refuse(self, status: int) -> None:
+        if not self._over:
+            self._over = True
+            self._leave()
+            self._responder.refuse(status)
+
+    def _leave(self) -> None:
+        if self._poll is not None and self._session is not None:
+            self._session.leave(self._poll)
+        self._poll = None

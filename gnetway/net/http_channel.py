@@ -1,0 +1,280 @@
+"""One HTTP connection: twisted.web's channel with our deadlines, ends and silence.
+
+A connection is late
+
+    between two requests       60 to 69 s after the last byte (60 s before the first)   closed
+    while a request comes      likewise, or 120 s after its first byte                  408, closed
+    while one is answered      90 s after it was here                                   503
+    while it closes            3 s after the last answer was written                    cut
+"""
+
+# ruff: noqa: N802, N815 - the names are Twisted's
+# mypy: disallow-untyped-calls=False
+# (the methods of twisted.web's channel, called by super(), have no types)
+
+from enum import Enum
+from typing import Final
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from gnetway.interfaces import ILinkTransport
+from gnetway.net.http_answer import pack_status
+from gnetway.net.http_call import BAD_REQUEST
+from gnetway.net.http_request import HttpRequest, RequestLine
+from gnetway.net.http_services import HttpServices
+from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.unsent import Backlog
+
+_REQUEST_TIMEOUT: Final = 408
+
+#: Digits that a Content-Length may have; int() raises on thousands of them.
+_MAX_LENGTH_DIGITS: Final = 19
+
+
+class ChannelState(Enum):
+    """What the connection is at."""
+
+    #: Nothing of the next request is here.
+    IDLE = "idle"
+    RECEIVING = "receiving"
+    ANSWERING = "answering"
+    #: The end has been decided; what was written may still leave.
+    ENDING = "ending"
+    LOST = "lost"
+
+
+class GatewayHttpChannel(HTTPChannel):
+    """Reads requests one after another.
+
+    The next one is looked at when the last is answered and its answer has left for the most part,
+    so that no more than one answer waits for a client that does not read.
+    """
+
+    transport: ILinkTransport
+    persistent: bool
+    requestFactory = HttpRequest  # type: ignore[assignment] # it wants a channel of ours
+
+    #: The timer of twisted.web logs a line for each client that it ends; the wheel is used instead.
+    timeOut = None
+
+    def __init__(self, services: HttpServices) -> None:
+        super().__init__()
+        self.services = services
+        self.client_ip = ""
+        self._state = ChannelState.IDLE
+        self._served = self._counted = False
+        self._whole_by = 0.0
+        #: What waits for a client that does not read; None while it reads.
+        self._backlog: Backlog | None = None
+        #: The request that was answered last, until its answer has left.
+        self._answered: HttpRequest | None = None
+        settings, links = services.settings, services.links
+        self._idle_seconds = settings.idle_seconds + links.random_bytes(1)[0] % 10
+        self.deadline = 0.0
+        self.wheel_slot = -1
+
+    # -- what the transport calls --------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin."""
+        super().connectionMade()
+        links = self.services.links
+        self.client_ip = getattr(self.transport.getPeer(), "host", "")
+        self.deadline = links.clock.seconds() + self.services.settings.idle_seconds
+        links.wheel.add(self)
+        links.open_links.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read on."""
+        if self._is_ending:
+            return
+        now = self.services.links.clock.seconds()
+        if self._state is ChannelState.IDLE:
+            self._state = ChannelState.RECEIVING
+            self._whole_by = now + self.services.settings.request_seconds
+        if self._state is ChannelState.RECEIVING:
+            self.deadline = min(now + self._idle_seconds, self._whole_by)
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End."""
+        links = self.services.links
+        if not self._is_ending:
+            clean = isinstance(reason.value, ConnectionDone)
+            self._count("client_closed" if clean else "client_lost")
+        self._state = ChannelState.LOST
+        self._clear_backlog()
+        links.wheel.remove(self)
+        links.open_links.remove(self)
+        super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:
+        """Hear that the client does not read."""
+        self._backlog = self._backlog or Backlog(self.services.links.unsent)
+        super().pauseProducing()
+        # The channel reads on where a request is being answered, and then keeps what comes.
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Hear that the client has read."""
+        self._clear_backlog()
+        super().resumeProducing()
+        request, self._answered = self._answered, None
+        if request is not None and not self._is_ending:
+            super().requestDone(request)
+
+    # -- what twisted.web calls ----------------------------------------------------------------
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of a head."""
+        if not self._is_ending:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a part of a body, or what follows a request that is being answered."""
+        if not self._is_ending:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a head that is too long."""
+        self._respondToBadRequestAndDisconnect()
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header field; returns whether it may stand."""
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and len(value.strip()) > _MAX_LENGTH_DIGITS:
+            self._respondToBadRequestAndDisconnect()
+        return not self._is_ending and bool(super().headerReceived(line))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Refuse what is no HTTP; twisted.web's own answer has no length and is not counted."""
+        if not self._is_ending:
+            self._count("bad_http")
+            self.finish_with(pack_status(BAD_REQUEST, b"", last=True))
+
+    def requestDone(self, request: HttpRequest) -> None:
+        """Go on after an answer."""
+        if not self._is_ending:
+            self._state = ChannelState.IDLE
+            self.deadline = self.services.links.clock.seconds() + self._idle_seconds
+        if self._backlog is not None and self.persistent:
+            self._answered = request
+        else:
+            super().requestDone(request)
+
+    def loseConnection(self) -> None:
+        """Close after the last answer that HTTP allows on this connection."""
+        if not self._is_ending:
+            self._count("http_last_request")
+            self._begin_to_end()
+        super().loseConnection()
+
+    # -- what a request calls ------------------------------------------------------------------
+
+    @property
+    def request_line(self) -> RequestLine:
+        """The first line of the request that is being received."""
+        return RequestLine(self._command, self._path)
+
+    def request_received(self) -> None:
+        """Hear that a request is here whole, and will be answered."""
+        self._served = True
+        self._state = ChannelState.ANSWERING
+        now = self.services.links.clock.seconds()
+        self.deadline = now + self.services.settings.answer_seconds
+
+    def write(self, data: bytes) -> None:
+        """Send the answer to a request."""
+        super().write(data)
+        if self._backlog is None:
+            return
+        links = self.services.links
+        self._backlog.written(len(data))
+        if links.unsent.is_over:
+            self._count("slow_reader_total")
+            self._begin_to_end()
+            self.transport.abortConnection()
+
+    def finish_with(self, data: bytes) -> None:
+        """Send bytes and close; what still comes is thrown away.
+
+        A full close with bytes unread would reset the connection, and the client might never see
+        the answer. So only our side ends.
+        """
+        if self._is_ending:
+            return
+        self.transport.write(data)
+        self._begin_to_end()
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()
+        if self.isSecure():
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+
+    def pause_reading(self) -> None:
+        """Read nothing more."""
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._is_ending:
+            self.transport.resumeProducing()
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def end(self, cause: str) -> None:
+        """End the connection; a request that waits is told to try again."""
+        if self._is_ending:
+            return
+        self._count(cause)
+        if self._state is ChannelState.ANSWERING:
+            self.persistent = False
+            self.requests[0].unavailable()
+        if not self._is_ending:
+            self._begin_to_end()
+            super().loseConnection()
+
+    def deadline_passed(self) -> None:
+        """Hear that it is late."""
+        links = self.services.links
+        if self._is_ending:
+            self.transport.abortConnection()
+        elif self._state is ChannelState.ANSWERING:
+            links.causes.count("http_answer_late")
+            self.deadline = links.clock.seconds() + self._idle_seconds
+            links.wheel.add(self)
+            self.requests[0].unavailable()
+        else:
+            late = self._state is ChannelState.RECEIVING
+            self._count("idle" if self._served else "handshake_timeout")
+            if late:
+                self.finish_with(pack_status(_REQUEST_TIMEOUT, b"", last=True))
+            else:
+                self._begin_to_end()
+                super().loseConnection()
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._state in (ChannelState.ENDING, ChannelState.LOST)
+
+    def _count(self, cause: str) -> None:
+        """Count why the connection ends: for what was found first."""
+        if not self._counted:
+            self._counted = True
+            self.services.links.causes.count(cause)
+
+    def _clear_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.clear()
+
+    def _begin_to_end(self) -> None:
+        links = self.services.links
+        self._state = ChannelState.ENDING
+        links.wheel.remove(self)
+        self.deadline = links.clock.seconds() + LINGER_SECONDS
+        links.wheel.add(self)

@@ -1,0 +1,237 @@
+"""One session over HTTP: its waiting requests, and what waits for its next request.
+
+A request is answered by the first of
+
+    the backend's own answer to it, if it tells anything
+    a message of the backend to the session, for the request that is there to wait, else the oldest
+    the end of its wait, by an empty container
+
+and what is told when no request is there is queued for the next one.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+
+from gnetway.connection.events import MessageReceived
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import BackendUnavailable, MessageError
+from gnetway.mtproto.http_wants import HttpWants
+from gnetway.mtproto.joining import MessageJoiner, is_blank
+from gnetway.net.http_poll import Asker, HttpPoll
+from gnetway.net.http_settings import HttpSettings
+from gnetway.net.links import LinkServices
+from gnetway.net.registry import Session
+
+
+class SessionHome(Protocol):
+    """Where a session is kept: the account of what all have queued, and who hears of its end."""
+
+    queued_bytes: int
+
+    def forget(self, session: "HttpSession") -> None:
+        """Drop a session that has ended."""
+
+
+class HttpSession:
+    """A link of the registry that has no connection of its own.
+
+    It ends 60 to 69 seconds after its last request was answered.
+    """
+
+    __slots__ = (
+        "_home",
+        "_idle_seconds",
+        "_joined",
+        "_joiner",
+        "_polls",
+        "_queue",
+        "_queued_bytes",
+        "_services",
+        "_settings",
+        "client_ip",
+        "deadline",
+        "key",
+        "session_id",
+        "wheel_slot",
+    )
+
+    def __init__(
+        self,
+        home: SessionHome,
+        services: LinkServices,
+        settings: HttpSettings,
+        message: MessageReceived,
+        client_ip: str,
+    ) -> None:
+        self._home = home
+        self._services = services
+        self._settings = settings
+        self.key = message.key
+        self.session_id = message.session_id
+        self.client_ip = client_ip
+        self._joiner = MessageJoiner(message.session_id, message.salt)
+        self._polls: list[HttpPoll] = []
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._idle_seconds = settings.idle_seconds + services.random_bytes(1)[0] % 10
+        self.deadline = services.clock.seconds() + self._idle_seconds
+        self.wheel_slot = -1
+        services.wheel.add(self)
+        self._joined: Session | None = services.registry.join(message.key, self.session_id, self)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request waits."""
+        return bool(self._polls)
+
+    def send(self, message: MessageReceived, client_ip: str) -> Deferred[bytes]:
+        """Hand a message to the backend; fires with what it says to it, maybe nothing."""
+        session = self._joined
+        if session is None:
+            return fail(BackendUnavailable("the session has just ended"))
+        if client_ip != self.client_ip:
+            self.client_ip = session.client_ip = client_ip
+        self._touch()
+        return maybeDeferred(
+            self._services.backend.send_http_data, session, message.salt, message.payload
+        )
+
+    def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
+        """Let a request wait; with too many of them, the oldest is answered."""
+        if len(self._polls) >= self._settings.max_polls:
+            self._answer(self._polls[0])
+        clock = self._services.clock
+        seconds = self._settings.wait_seconds(wants)
+        poll = HttpPoll(asker, wants, clock.seconds() + seconds)
+        poll.timer = clock.callLater(seconds, self._answer, poll)
+        self._polls.append(poll)
+        return poll
+
+    def catch_up(self, poll: HttpPoll) -> None:
+        """Answer a request that is there to wait with what came before it, if it still waits."""
+        if self._queue and poll.is_long and poll in self._polls:
+            self._answer(poll)
+
+    def answered(self, poll: HttpPoll | None, plaintext: bytes) -> None:
+        """Hear what the backend says to a request.
+
+        ``poll`` may have got another answer meanwhile; it is None where its client is gone.
+        """
+        blank = is_blank(plaintext)
+        if not blank and not self._note(plaintext):
+            blank, plaintext = True, b""
+        if poll is None or poll not in self._polls:
+            if not blank:
+                self._tell_some_request(plaintext)
+        elif not blank:
+            # Before what has waited longer: this request is what its client waits for it with.
+            self._queue.appendleft(plaintext)
+            self._count(len(plaintext))
+            self._answer(poll)
+        elif self._queue or plaintext or poll.wants.only_acks:
+            self._answer(poll)
+
+    def leave(self, poll: HttpPoll) -> None:
+        """Let a request wait no more: its client is gone, or has got another answer."""
+        if poll in self._polls:
+            self._polls.remove(poll)
+            poll.stop_timer()
+            self._touch()
+
+    # -- what the registry calls ---------------------------------------------------------------
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Answer a waiting request, or queue; False where there is no room for more."""
+        return self._note(plaintext) and self._tell_some_request(plaintext)
+
+    def end(self, cause: str) -> None:
+        """End the session; ``cause`` is what it is counted under."""
+        if self._joined is not None:
+            self._services.causes.count(cause)
+            self._leave()
+
+    def hold_reading(self) -> None:
+        """Nothing is read: a request brings one message, and waits by itself in an outage."""
+
+    def release_reading(self) -> None:
+        """Nothing was held."""
+
+    def deadline_passed(self) -> None:
+        """Hear that no request has come in time."""
+        if self._polls:
+            self._touch()
+            self._services.wheel.add(self)
+        else:
+            self._leave()
+
+    # -- small parts ---------------------------------------------------------------------------
+
+    def _note(self, plaintext: bytes) -> bool:
+        try:
+            self._joiner.note(plaintext)
+        except MessageError:
+            self._services.causes.count("http_bad_backend_message")
+            return False
+        return True
+
+    def _tell_some_request(self, plaintext: bytes) -> bool:
+        waiting = self._polls
+        if self._joined is None or not (waiting or self._has_room(len(plaintext))):
+            return False
+        self._queue.append(plaintext)
+        self._count(len(plaintext))
+        if waiting:
+            self._hold_back(next((poll for poll in waiting if poll.is_long), waiting[0]))
+        return True
+
+    def _hold_back(self, poll: HttpPoll) -> None:
+        """Answer as soon as the client's wish to have several messages at once allows."""
+        now = self._services.clock.seconds()
+        seconds = poll.due_at(now) - now
+        if seconds <= 0 or not self._has_room(0) or poll.timer is None:
+            self._answer(poll)
+        else:
+            poll.timer.reset(seconds)
+
+    def _answer(self, poll: HttpPoll) -> None:
+        """Answer with what is queued, or with an empty container."""
+        self._polls.remove(poll)
+        poll.stop_timer()
+        plaintext, taken = self._joiner.join(self._queue, self._services.clock.seconds())
+        for _ in range(taken):
+            self._count(-len(self._queue.popleft()))
+        self._touch()
+        poll.asker.tell(plaintext)
+
+    def _has_room(self, size: int) -> bool:
+        settings = self._settings
+        return (
+            len(self._queue) < settings.max_queued_messages
+            and self._queued_bytes + size <= settings.max_queued_bytes
+            and self._home.queued_bytes + size <= settings.max_all_queued_bytes
+        )
+
+    def _count(self, size: int) -> None:
+        self._queued_bytes += size
+        self._home.queued_bytes += size
+
+    def _touch(self) -> None:
+        self.deadline = self._services.clock.seconds() + self._idle_seconds
+
+    def _leave(self) -> None:
+        session, self._joined = self._joined, None
+        if session is None:
+            return
+        self._services.wheel.remove(self)
+        self._queue.clear()
+        self._count(-self._queued_bytes)
+        self._home.forget(self)
+        self._services.registry.leave(session, self)
+        polls, self._polls = self._polls, []
+        for poll in polls:
+            poll.stop_timer()
+            poll.asker.unavailable()

@@ -1,0 +1,403 @@
+"""Long polls and queued pushes: when a request is answered, and with what."""
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.embedded.backend import EmbeddedBackend
+from gnetway.embedded.memory_store import MemoryStore
+from gnetway.embedded.server_config import ServerConfig
+from gnetway.errors import BackendUnavailable
+from gnetway.interfaces import FutureSalt
+from gnetway.mtproto.message import pack_message
+from gnetway.net.http_settings import HttpSettings
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping, Pong, parse_container
+from tests.connection.wrappers import CALL, contained
+from tests.embedded.talk import kinds
+from tests.fakes import Sent, some_key
+from tests.handshake.server import NOW
+from tests.net.http_client import HttpGateway, HttpLink, said
+from tests.peer import ServerMessage
+from tests.strategies import SeededBytes
+
+KEY = some_key(1)
+KEY.perm_auth_key_id = KEY.auth_key_id
+ACK = MsgsAck([1]).pack()
+PONG = Pong(4, 1).pack()
+
+
+def note(number: int) -> bytes:
+    """Something that the backend says."""
+    return Pong(4, number).pack()
+
+
+def wait(max_wait: int = 25_000, max_delay: int = 0, wait_after: int = 0) -> bytes:
+    return HttpWait(max_delay, wait_after, max_wait).pack()
+
+
+class PollCase(SynchronousTestCase):
+    settings = HttpSettings()
+
+    def setUp(self) -> None:
+        self.gateway = HttpGateway(self.settings)
+        self.gateway.knows(KEY)
+        self.link = self.gateway.browse()
+        self.session = self.link.session(KEY)
+
+    def heard(self, link: HttpLink | None = None) -> list[bytes] | None:
+        """Return what is told by the one answer that has come, None where none has."""
+        answers = (link or self.link).heard(self.session)
+        if not answers:
+            return None
+        (answer,) = answers
+        self.assertEqual(answer.seq_no % 2, 0)
+        self.assertEqual(answer.session_id, self.session.session_id)
+        if int.from_bytes(answer.body[:4], "little") != Constructor.MSG_CONTAINER:
+            return [answer.body]
+        return [message.body for message in parse_container(answer.body, 1000)]
+
+    def say(self, body: bytes) -> HttpLink:
+        """Send on a connection of its own."""
+        link = self.gateway.browse()
+        link.say(self.session, body, content_related=False)
+        return link
+
+    def push(self, number: int) -> bool:
+        return self.gateway.push(self.session, note(number), 4 * number + 1)
+
+    def assert_answered_after(self, link: HttpLink, seconds: float) -> None:
+        self.gateway.wait(seconds - 0.01)
+        self.assertIsNone(self.heard(link))
+        self.gateway.wait(0.02)
+        self.assertEqual(self.heard(link), [])
+
+
+class WaitTests(PollCase):
+    def test_the_time_that_the_client_names(self) -> None:
+        for body in (wait(3000), contained(CALL, ACK, wait(3000)), contained(wait(3000))):
+            with self.subTest(body=body.hex()):
+                self.assert_answered_after(self.say(body), 3)
+
+    def test_the_time_of_a_request_that_names_none(self) -> None:
+        self.assert_answered_after(self.say(CALL), 25)
+
+    def test_time_is_bounded(self) -> None:
+        self.assert_answered_after(self.say(wait(2**31 - 1)), 50)
+
+    def test_no_time_or_less(self) -> None:
+        for max_wait in (0, -5):
+            self.assertEqual(self.heard(self.say(wait(max_wait))), [])
+
+    def test_acknowledgements_alone_are_answered_at_once(self) -> None:
+        self.assertEqual(self.heard(self.say(ACK)), [])
+        self.assertEqual(self.heard(self.say(contained(ACK, ACK))), [])
+
+    def test_empty_container_tells_the_clients_salt_and_a_time(self) -> None:
+        link = self.say(ACK)
+        (answer,) = link.heard(self.session)
+        self.assertEqual((answer.salt, answer.seq_no), (99, 0))
+        self.assertEqual(answer.msg_id >> 32, int(NOW))
+
+    def test_a_push_ends_it(self) -> None:
+        link = self.say(wait())
+        self.gateway.wait(10)
+        self.assertTrue(self.push(1))
+        self.assertEqual(self.heard(link), [note(1)])
+        self.assertEqual(len(self.gateway.clock.getDelayedCalls()), 1)
+
+    def test_the_request_that_is_there_to_wait_is_answered_first(self) -> None:
+        call, first, second = self.say(CALL), self.say(wait()), self.say(wait())
+        self.push(1)
+        self.assertEqual(self.heard(first), [note(1)])
+        self.push(2)
+        self.assertEqual(self.heard(second), [note(2)])
+        self.assertIsNone(self.heard(call))
+        self.push(3)
+        self.assertEqual(self.heard(call), [note(3)])
+
+    def test_requests_that_wait_are_bounded(self) -> None:
+        links = [self.say(wait()) for _ in range(self.settings.max_polls + 1)]
+        self.assertEqual(self.heard(links[0]), [])
+        for link in links[1:]:
+            self.assertIsNone(self.heard(link))
+
+    def test_a_client_that_is_gone_waits_no_more(self) -> None:
+        gone, link = self.say(wait()), self.say(wait())
+        gone.leave()
+        self.push(1)
+        self.assertEqual(self.heard(link), [note(1)])
+
+    def test_the_session_stays_open_while_a_request_waits_and_after_it(self) -> None:
+        link = self.say(wait(50_000))
+        self.gateway.wait(50)
+        self.assertEqual(self.heard(link), [])
+        self.gateway.wait(59)
+        self.assertEqual(self.gateway.backend.closed, [])
+        self.gateway.wait(13)
+        self.assertEqual(len(self.gateway.backend.closed), 1)
+
+    def test_an_idle_time_shorter_than_a_wait(self) -> None:
+        gateway = HttpGateway(HttpSettings(idle_seconds=2))
+        gateway.knows(KEY)
+        self.gateway = gateway
+        link = self.say(wait(40_000))
+        gateway.wait(30)
+        self.assertEqual(gateway.backend.closed, [])
+        self.push(1)
+        self.assertEqual(self.heard(link), [note(1)])
+
+
+class SeveralTests(PollCase):
+    """max_delay and wait_after: a client may want several messages at once."""
+
+    def test_until_nothing_more_comes(self) -> None:
+        link = self.say(wait(max_delay=1000, wait_after=200))
+        for number in range(3):
+            self.push(number)
+            self.gateway.wait(0.15)
+            self.assertIsNone(self.heard(link))
+        self.gateway.wait(0.06)
+        self.assertEqual(self.heard(link), [note(0), note(1), note(2)])
+
+    def test_not_longer_than_the_longest_delay(self) -> None:
+        link = self.say(wait(max_delay=500, wait_after=200))
+        for number in range(3):
+            self.push(number)
+            self.gateway.wait(0.16)
+        self.assertIsNone(self.heard(link))
+        self.gateway.wait(0.03)
+        self.assertEqual(self.heard(link), [note(0), note(1), note(2)])
+
+    def test_not_longer_than_the_wait(self) -> None:
+        link = self.say(wait(300, max_delay=10_000, wait_after=10_000))
+        self.gateway.wait(0.2)
+        self.push(1)
+        self.gateway.wait(0.11)
+        self.assertEqual(self.heard(link), [note(1)])
+
+    def test_not_at_all_where_one_of_both_is_nothing(self) -> None:
+        for max_delay, wait_after in ((1000, 0), (0, 1000), (-1, -1)):
+            link = self.say(wait(25_000, max_delay, wait_after))
+            self.push(1)
+            self.assertEqual(self.heard(link), [note(1)])
+
+
+class QueueTests(PollCase):
+    settings = HttpSettings(max_queued_messages=3, max_queued_bytes=3000, max_all_queued_bytes=4000)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.heard(self.say(ACK))
+
+    def test_what_came_between_two_requests_is_told_by_the_next(self) -> None:
+        for body in (wait(), ACK, CALL):
+            with self.subTest(body=body.hex()):
+                self.push(1)
+                self.push(2)
+                self.assertEqual(self.heard(self.say(body)), [note(1), note(2)])
+        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+
+    def test_it_goes_along_with_the_backends_own_answer(self) -> None:
+        self.push(1)
+        self.gateway.answers = [said(self.session, note(9), 5)]
+        self.assertEqual(self.heard(self.say(CALL)), [note(9), note(1)])
+
+    def test_a_request_that_is_there_to_wait_gets_it_before_the_backend_answers(self) -> None:
+        self.gateway.held = True
+        self.push(1)
+        link = self.say(wait())
+        self.assertEqual(self.heard(link), [note(1)])
+        self.gateway.asked[0].callback(b"")
+        self.assertIsNone(self.heard(link))
+
+    def test_a_call_waits_for_its_own_answer(self) -> None:
+        self.gateway.held = True
+        self.push(1)
+        link = self.say(CALL)
+        self.assertIsNone(self.heard(link))
+        self.gateway.asked[0].callback(said(self.session, note(9), 5))
+        self.assertEqual(self.heard(link), [note(9), note(1)])
+
+    def test_messages_are_bounded(self) -> None:
+        self.assertEqual([self.push(number) for number in range(4)], [True, True, True, False])
+        self.assertEqual(self.heard(self.say(wait())), [note(0), note(1), note(2)])
+        self.assertTrue(self.push(4))
+
+    def test_bytes_are_bounded(self) -> None:
+        large = bytes(2000)
+        self.assertTrue(self.gateway.push(self.session, large))
+        self.assertFalse(self.gateway.push(self.session, large))
+        self.assertTrue(self.push(1))
+        # Where a request waits, there is room.
+        self.heard(self.say(wait()))
+        link = self.say(wait())
+        self.assertTrue(self.gateway.push(self.session, bytes(8000)))
+        self.assertEqual(self.heard(link), [bytes(8000)])
+
+    def test_bytes_of_all_sessions_are_bounded(self) -> None:
+        others = [self.link.session(KEY) for _ in range(2)]
+        for other in others:
+            self.link.say(other, ACK)
+            self.link.heard(other)
+        self.assertTrue(self.gateway.push(self.session, bytes(2000)))
+        self.assertTrue(self.gateway.push(others[0], bytes(1800)))
+        self.assertFalse(self.gateway.push(others[1], bytes(200)))
+        self.gateway.wait(75)
+        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+
+    def test_a_full_queue_is_told_before_its_delay_is_over(self) -> None:
+        link = self.say(wait(max_delay=10_000, wait_after=10_000))
+        self.assertEqual([self.push(number) for number in range(2)], [True, True])
+        self.assertIsNone(self.heard(link))
+        self.push(2)
+        self.assertEqual(self.heard(link), [note(0), note(1), note(2)])
+
+    def test_what_is_too_much_for_one_answer_goes_with_the_next(self) -> None:
+        self.gateway = HttpGateway()
+        self.gateway.knows(KEY)
+        self.heard(self.say(ACK))
+        large = bytes(400_000)
+        for number in range(2):
+            self.gateway.push(self.session, large, 4 * number + 1)
+        self.assertEqual(self.heard(self.say(wait())), [large])
+        self.assertEqual(self.heard(self.say(wait())), [large])
+
+    def test_a_push_that_is_no_message_of_the_session(self) -> None:
+        plaintext = pack_message(3, self.session.session_id + 1, 1, 0, PONG)
+        self.assertFalse(
+            self.gateway.registry.push(KEY.auth_key_id, self.session.session_id, plaintext)
+        )
+
+    def test_nothing_is_queued_for_a_session_that_has_ended(self) -> None:
+        self.gateway.wait(75)
+        self.assertFalse(self.push(1))
+
+
+class SlowBackendTests(PollCase):
+    """A session service that answers 7 s later, with nothing."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.gateway.held = True
+
+    def answer_late(self) -> None:
+        self.gateway.wait(7)
+        self.gateway.asked.pop(0).callback(b"")
+
+    def test_the_wait_goes_on_until_its_end(self) -> None:
+        link = self.say(wait(10_000))
+        self.answer_late()
+        self.assertIsNone(self.heard(link))
+        self.assert_answered_after(link, 3)
+
+    def test_a_wait_that_ends_before(self) -> None:
+        link = self.say(wait(3000))
+        self.assert_answered_after(link, 3)
+        self.answer_late()
+        self.assertIsNone(self.heard(link))
+
+    def test_acknowledgements_do_not_wait_for_it(self) -> None:
+        link = self.say(ACK)
+        self.assert_answered_after(link, 1)
+
+    def test_a_push_meanwhile_answers_at_once(self) -> None:
+        for body in (wait(), CALL):
+            link = self.say(body)
+            self.gateway.wait(2)
+            self.push(1)
+            self.assertEqual(self.heard(link), [note(1)])
+            self.answer_late()
+            self.assertIsNone(self.heard(link))
+
+    def test_an_answer_that_comes_too_late_is_told_to_another_request(self) -> None:
+        self.say(wait(1000))
+        self.gateway.wait(2)
+        link = self.say(wait())
+        self.gateway.asked[0].callback(said(self.session, note(1)))
+        self.assertEqual(self.heard(link), [note(1)])
+
+    def test_a_failure_that_comes_too_late_harms_nobody(self) -> None:
+        link = self.say(wait(1000))
+        self.gateway.wait(2)
+        self.assertEqual(self.heard(link), [])
+        self.gateway.asked[0].errback(BackendUnavailable("gone"))
+        self.assertEqual(link.answers(), [])
+
+    def test_an_answer_after_the_end_of_the_session(self) -> None:
+        self.say(wait(1000)).leave()
+        self.gateway.wait(80)
+        self.assertEqual(len(self.gateway.backend.closed), 1)
+        self.gateway.asked[0].callback(said(self.session, note(1)))
+        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+
+    def test_an_empty_container_of_the_backend_ends_the_wait(self) -> None:
+        link = self.say(wait(20_000))
+        self.gateway.asked[0].callback(said(self.session, contained(), 9))
+        self.assertEqual(self.heard(link), [])
+
+    def test_one_that_comes_too_late_is_no_news(self) -> None:
+        self.say(wait(1000))
+        self.gateway.wait(2)
+        link = self.say(wait())
+        self.gateway.asked[0].callback(said(self.session, contained(), 9))
+        self.assertIsNone(self.heard(link))
+
+
+class EmbeddedTests(SynchronousTestCase):
+    """The embedded backend holds requests itself; both together keep the client's times."""
+
+    def setUp(self) -> None:
+        self.gateway = HttpGateway()
+        self.gateway.knows(KEY)
+        clock = self.gateway.clock
+        config = ServerConfig([("192.0.2.7", 443)])
+        self.backend = EmbeddedBackend(clock, MemoryStore(), config, None, SeededBytes(6))
+        self.successResultOf(self.backend.start(self.gateway.registry))
+        salt = FutureSalt(int(NOW), int(NOW) + 1800, 99)
+        self.successResultOf(self.backend.set_auth_key(KEY, salt, 0))
+        fake = self.gateway.backend
+        self.patch(fake, "open_session", self.backend.open_session)
+        self.patch(fake, "close_session", self.backend.close_session)
+        fake.on_http = self.hand_over
+        self.link = self.gateway.browse()
+        self.session = self.link.session(KEY)
+
+    def hand_over(self, sent: Sent) -> Deferred[bytes]:
+        return self.backend.send_http_data(sent.client, sent.salt, sent.payload)
+
+    def messages(self) -> list[ServerMessage]:
+        found = []
+        for heard in self.link.heard(self.session):
+            if int.from_bytes(heard.body[:4], "little") != Constructor.MSG_CONTAINER:
+                found.append(heard)
+                continue
+            found += [
+                ServerMessage(0, 0, inner.msg_id, inner.seq_no, inner.body)
+                for inner in parse_container(heard.body, 100)
+            ]
+        return found
+
+    def test_ping_poll_and_push(self) -> None:
+        self.link.say(self.session, Ping(7).pack())
+        self.assertEqual(
+            kinds(self.messages()), [Constructor.NEW_SESSION_CREATED, Constructor.PONG]
+        )
+        self.link.say(self.session, wait(9000), content_related=False)
+        self.gateway.wait(5)
+        self.assertEqual(self.link.answers(), [])
+        self.backend.sessions.push(KEY.auth_key_id, self.session.session_id, b"news")
+        self.assertEqual([one.body for one in self.messages()], [b"news"])
+        self.backend.sessions.push(KEY.auth_key_id, self.session.session_id, b"more")
+        self.link.say(self.session, wait(9000), content_related=False)
+        self.assertEqual([one.body for one in self.messages()], [b"more"])
+
+    def test_a_wait_that_ends_leaves_nothing_for_the_next_request(self) -> None:
+        self.link.say(self.session, Ping(7).pack())
+        self.messages()
+        for _ in range(3):
+            self.link.say(self.session, wait(3000), content_related=False)
+            self.gateway.wait(2.9)
+            self.assertEqual(self.link.answers(), [])
+            self.gateway.wait(0.2)
+            (answer,) = self.link.heard(self.session)
+            self.assertEqual(parse_container(answer.body, 1), [])
