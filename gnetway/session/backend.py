@@ -150,7 +150,9 @@ class RemoteBackend:
         client = self._carrier.client(node.address, options)
         if self._settings.use_stream:
             return StreamLink(self._clock, node, client, timeout, options, self._go_on)
-        return UnaryLink(node, client, timeout, options.max_calls, self._go_on)
+        link = UnaryLink(node, client, timeout, options.max_calls, self._go_on)
+        client.watch_connection(link.connection_lost)
+        return link
 
     def _go_on(self) -> None:
         self._hold.go_on()

@@ -154,9 +154,12 @@ class Lane:
             self._take_first()
             self._send(operation, node, request)
             return True
-        if request is None:
+        if request is not None:
+            self._put_first(request)
+            return True
+        if self._flying:
             return False
-        self._put_first(request)
+        self._wait_for_a_node()
         return True
 
     def _send(self, operation: Operation, node: Node, request: bytes) -> None:
@@ -172,14 +175,15 @@ class Lane:
             operation.finish(b"", BackendRefused(status.code, status.details))
             return
         self._not_sent(operation, node)
-        self._put_first(operation)
-        self._wait_for_a_node(operation)
+        if operation.behalf is None:
+            self._put_first(operation)
+        self._wait_for_a_node()
 
     def _not_sent(self, operation: Operation, node: Node) -> None:
         del self._flying[operation]
         node.trying = False
         operation.uncertain = False
-        self._speaker.not_done(operation, node)
+        self._speaker.not_done(operation, None)
 
     def _no_node(self, operation: Operation, target: str) -> bool:
         """Find another way for the first operation, or let it wait for a node."""
@@ -201,7 +205,7 @@ class Lane:
             return True
         operation.tried = None
         operation.redirected_to = ""
-        self._wait_for_a_node(operation)
+        self._wait_for_a_node()
         return True
 
     def _take_first(self) -> None:
@@ -218,8 +222,10 @@ class Lane:
 
     # -- waiting for a node --------------------------------------------------------------------
 
-    def _wait_for_a_node(self, first: Operation) -> None:
+    def _wait_for_a_node(self) -> None:
         """Stop in the hold; everything that waits needs room there."""
+        assert self._waiting is not None
+        first = self._waiting[0]
         if not self._patient:
             self._take_first()
             first.finish(b"", BackendUnavailable("no session node answers"))
@@ -328,7 +334,12 @@ class Lane:
             operation.uncertain = False
             self._speaker.not_done(operation, node)
             self._keep(operation)
-        elif is_key_unregistered(status):
+            return
+        if operation.method is Method.SEND_DATA:
+            # Whether it has announced its session all the same is the service's secret.
+            operation.uncertain = target is None
+            self._speaker.not_done(operation, node)
+        if is_key_unregistered(status):
             operation.finish(b"", KeyUnknown("the session service does not know the key"))
         else:
             operation.finish(b"", BackendRefused(status.code, status.details))

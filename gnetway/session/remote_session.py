@@ -77,7 +77,8 @@ class RemoteSession:
         #: The node that knows the session, or may know it, with its epoch then.
         self._at: Node | None = None
         self._epoch = _UNSURE
-        #: The message that carried the announcement, and whether the node had heard one before.
+        #: The message that the announcement stands or falls with, until the node has confirmed
+        #: it, and whether the node had heard one before.
         self._announced_by = _NOBODY
         self._again = False
         #: The node that a redirect named, empty where the ring decides.
@@ -138,15 +139,17 @@ class RemoteSession:
             # Its end there is not answered yet, and could overtake the new beginning.
             return None
         self._move_to(node)
+        self._announced_by = operation.order
         if self._announce is Announce.MESSAGE:
-            self._announced_by = operation.order
             return operation.request(self._current_head(), True)
-        return self._event(Method.CREATE_SESSION, self._answered, node.address, operation)
+        return self._event(Method.CREATE_SESSION, self._created, node.address, operation)
 
     def not_done(self, operation: Operation, node: Node | None) -> None:
         """Announce the session anew if that was the announcement."""
         if operation.method is Method.CLOSE_SESSION:
             self._closing = False
+        elif node is None and operation.behalf is None and self._announce is Announce.CALL:
+            pass  # a message that was not sent says nothing about the call before it
         elif operation.behalf is not None or operation.order == self._announced_by:
             self._announced_by = _NOBODY
             self._epoch = _UNSURE
@@ -194,6 +197,11 @@ class RemoteSession:
         self._again = before is node
         if before is not None and before is not node:
             self._tell_end(before.address)
+
+    def _created(self, reply: bytes, error: GatewayError | None) -> None:
+        if error is None:
+            self._announced_by = _NOBODY
+        self._answered(reply, error)
 
     def _push_end(self) -> None:
         self.lane.push(self._event(Method.CLOSE_SESSION, self._end_answered))

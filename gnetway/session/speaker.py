@@ -22,11 +22,11 @@ class Speaker(Protocol):
         """Return the bytes of an operation for that node.
 
         Or an operation that the node must hear before it; or None, where the node must not hear
-        it yet: then ``go_on`` of the lane is to be called later.
+        it yet: ``go_on`` of the lane may be called when it may.
         """
 
     def not_done(self, operation: Operation, node: Node | None) -> None:
-        """Hear that ``node`` did not do what was prepared; None: that none is to do it.
+        """Hear that ``node`` did not do what was prepared; None: that it was sent to none.
 
         ``operation.uncertain`` is whether it may have done it all the same.
         """

@@ -68,6 +68,13 @@ class UnaryLink:
             self._full = False
             self._writable()
 
+    def connection_lost(self) -> None:
+        """Note that the connection is over, which no call tells while none is under way."""
+        if not self._node.broken:
+            # Otherwise calls have failed with it, and who has announced itself since is not to
+            # do it twice.
+            self._node.connection_lost()
+
     def close(self) -> Deferred[None]:
         """Cancel what is under way."""
         return self._client.close()
