@@ -279,6 +279,7 @@ class FakeClient:
         self.streams: list[FakeStream] = []
         self.opened = 0
         self.closed = False
+        self.lost: list[Callable[[], object]] = []
 
     @property
     def node(self) -> FakeNode:
@@ -298,6 +299,14 @@ class FakeClient:
         self.streams.append(stream)
         self.opened += 1
         return stream
+
+    def watch_connection(self, lost: Callable[[], object]) -> None:
+        self.lost.append(lost)
+
+    def lose_connection(self) -> None:
+        """Let the watchers hear that the connection is over; calls are another matter."""
+        for lost in self.lost:
+            lost()
 
     def close(self) -> Deferred[None]:
         self.closed = True
