@@ -131,6 +131,13 @@ class IRpcClient(Interface):
         After close() it ends with CANCELLED.
         """
 
+    def watch_connection(lost: Callable[[], object]) -> None:
+        """Call ``lost`` whenever a connection that stood is over, until close().
+
+        By it alone shows that a peer was restarted while no call was under way. What was under
+        way fails as well, before or after.
+        """
+
     def close() -> Deferred[None]:
         """Cancel everything that is open, and fire when all of it has been told so."""
 

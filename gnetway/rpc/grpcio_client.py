@@ -6,6 +6,7 @@ grpcio's asyncio half in a thread of its own: that costs as much or more in a br
 """
 
 import re
+from collections.abc import Callable
 from threading import Thread, current_thread
 from typing import Any, Final
 
@@ -99,6 +100,22 @@ class GrpcioClient:
             error = status_of(call)
         stream.thread_ended(error)
         self._readers.discard(current_thread())
+
+    def watch_connection(self, lost: Callable[[], object]) -> None:
+        """See IRpcClient; grpcio has a thread for it that wakes up five times a second."""
+        stood = False
+
+        def changed(state: grpc.ChannelConnectivity) -> None:
+            nonlocal stood
+            before, stood = stood, state is grpc.ChannelConnectivity.READY
+            if before and not stood:
+                self._batch.post(self._tell_lost, lost)
+
+        self._channel.subscribe(changed)
+
+    def _tell_lost(self, lost: Callable[[], object]) -> None:
+        if not self._end.asked:
+            lost()
 
     def close(self) -> Deferred[None]:
         """See IRpcClient."""

@@ -15,6 +15,8 @@ _MIN_PING_INTERVAL_MS: Final = 5_000
 _FIRST_RECONNECT_MS: Final = 100
 _MAX_RECONNECT_MS: Final = 10_000
 _CONNECT_TIMEOUT_MS: Final = 5_000
+#: Not gRPC's half an hour: a connection that is over means a peer that may have been restarted.
+_IDLE_NEVER_MS: Final = 2**31 - 1
 
 
 def _common_arguments(options: RpcOptions) -> _Arguments:
@@ -41,6 +43,7 @@ def channel_arguments(options: RpcOptions) -> _Arguments:
         ("grpc.service_config_disable_resolution", 1),
         # Closing one client must not leave its connection to another of the same peer.
         ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.client_idle_timeout_ms", _IDLE_NEVER_MS),
         ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
         ("grpc.min_reconnect_backoff_ms", _CONNECT_TIMEOUT_MS),
         ("grpc.max_reconnect_backoff_ms", _MAX_RECONNECT_MS),

@@ -1,5 +1,6 @@
 """Unary calls, as every carrier has to carry them."""
 
+from functools import partial
 from typing import cast
 
 from twisted.internet.address import IPv4Address
@@ -191,6 +192,10 @@ class UnaryConformance(CarrierCase):
         await server.stop(0)
         await self.status_of(client.unary(ECHO, b"down", 5))
         await self.serve(port=int(peer.rsplit(":", 1)[1]))
+        await self.until_served(client)
+
+    async def until_served(self, client: IRpcClient) -> None:
+        """Call until there is an answer."""
         answers: list[bytes] = []
 
         def again(_: object = None) -> None:
@@ -200,6 +205,22 @@ class UnaryConformance(CarrierCase):
 
         again()
         await self.until(lambda: answers == [b"after"])
+
+    async def test_a_lost_connection_is_told(self) -> None:
+        """Each one, though nothing is under way; not the one that this side ends."""
+        lost: list[int] = []
+        server, peer = await self.serve()
+        client = self.call(peer)
+        client.watch_connection(lambda: lost.append(len(lost)))
+        for count in (0, 1):
+            await client.unary(ECHO, b"", 5)
+            await server.stop(0)
+            await self.until(partial(lost.__contains__, count))
+            server, _ = await self.serve(port=int(peer.rsplit(":", 1)[1]))
+            await self.until_served(client)
+        await client.close()
+        await server.stop(0)
+        self.assertEqual(lost, [0, 1])
 
     async def test_peer_stops_in_the_middle_of_a_call(self) -> None:
         server, peer = await self.serve()
