@@ -1,6 +1,8 @@
 """``twistd gnetway``: the command line, and the only place that imports the reactor."""
 
+import signal
 import sys
+from collections.abc import Callable
 from typing import ClassVar, NoReturn, cast
 
 from twisted.application.service import IService
@@ -34,13 +36,23 @@ def makeService(options: usage.Options) -> IService:
     Faults of the configuration, ports that are taken included, are printed line by line and end
     the process with status 1, before twistd has become a daemon.
     """
-    from twisted.internet import reactor  # noqa: PLC0415, TID251
+    from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
 
+    reactor = cast(IGatewayReactor, installed)
     try:
-        gateway = GatewayService(load_file(options["config"]), cast(IGatewayReactor, reactor))
+        gateway = GatewayService(load_file(options["config"]), reactor)
         gateway.prepare()
     except ConfigError as error:
         for fault in error.faults:
             sys.stderr.write(f"gnetway: {fault}\n")
         raise SystemExit(1) from None
+    _on_hangup(lambda: reactor.callFromThread(gateway.reload_certificates))
     return gateway
+
+
+def _on_hangup(act: Callable[[], object]) -> None:
+    """Call ``act`` at each SIGHUP; Twisted leaves that signal alone, so it would end the process.
+
+    A handler may interrupt the reactor anywhere, hence ``callFromThread``.
+    """
+    signal.signal(signal.SIGHUP, lambda *_: act())

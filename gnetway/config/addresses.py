@@ -1,5 +1,9 @@
-"""Addresses as the file writes them: ``host:port``, ``[IPv6]:port``; to listen on, ``:port``."""
+"""Addresses as the file writes them: ``host:port``, ``[IPv6]:port``; to listen on, ``:port``.
 
+Clients may also come through a socket in the file system: ``unix:path``.
+"""
+
+import os
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
@@ -7,11 +11,19 @@ from typing import Final
 
 from gnetway.config.document import Node
 from gnetway.config.faults import shown
+from gnetway.config.files import output_path
 from gnetway.config.section import Reading
 
 _ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
 
 _ALLOWED_ENDPOINT: Final = "host:port or [IPv6]:port, the port from 1 to 65535"
+
+_UNIX: Final = "unix:"
+
+_ALLOWED_UNIX: Final = "unix: and the path of a socket, at most 107 bytes with its directory"
+
+#: Bytes of a path that the kernel takes, without the zero byte at its end. Source: unix(7)
+_MAX_UNIX_BYTES: Final = 107
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
@@ -37,6 +49,42 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A socket in the file system to listen on.
+
+    ``file`` is its absolute path; ``path`` is the key path, as in :class:`Address`.
+    """
+
+    file: str
+    path: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{_UNIX}{self.file}"
+
+
+def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
+    """Read an address at which clients are served, which may be a socket in the file system."""
+    if isinstance(node.value, str) and node.value.startswith(_UNIX):
+        return _unix_address(node.value.removeprefix(_UNIX), node, reading)
+    return address(node, reading)
+
+
+def _unix_address(name: str, node: Node, reading: Reading) -> UnixAddress:
+    file = output_path(name, reading.directory)
+    if not name or not file.isprintable() or len(os.fsencode(file)) > _MAX_UNIX_BYTES:
+        reading.reject(node, shown(node.value), _ALLOWED_UNIX)
+    read = UnixAddress(file, node.path)
+    _claim(read, node, reading)
+    return read
+
+
+def _claim(read: Address | UnixAddress, node: Node, reading: Reading) -> None:
+    first = reading.claims.setdefault(read, node.path)
+    if first != node.path:
+        reading.reject(node, f"{read} a second time, after {first}", "each address once")
+
+
 def address(node: Node, reading: Reading) -> Address:
     """Read one address; the same one a second time is a fault."""
     match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
@@ -46,9 +94,8 @@ def address(node: Node, reading: Reading) -> Address:
     if not host:
         reading.reject(node, shown(node.value), _ALLOWED)
     read = Address(host, int(match["port"]), node.path)
-    first = reading.claims.setdefault(read, node.path) if read.port else node.path
-    if first != node.path:
-        reading.reject(node, f"{read} a second time, after {first}", "each address once")
+    if read.port:
+        _claim(read, node, reading)
     return read
 
 

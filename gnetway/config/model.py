@@ -6,9 +6,8 @@ Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` sho
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from gnetway.config.addresses import Address, address
+from gnetway.config.addresses import Address
 from gnetway.config.etcd import EtcdConfig
 from gnetway.config.faults import fault_line
 from gnetway.config.limits import MIB, LimitsConfig
@@ -16,31 +15,12 @@ from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.section import key
+from gnetway.config.servers import ServerConfig, server
 from gnetway.config.session import SessionConfig
-from gnetway.config.values import choice, list_of, whole
+from gnetway.config.values import list_of, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
-
-
-class Proto(StrEnum):
-    """What a listener speaks."""
-
-    TCP = "tcp"
-    WEBSOCKET = "websocket"
-    HTTP = "http"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig:
-    """An item of Gnetway.Server: addresses that speak the same."""
-
-    proto: Proto = field(
-        default=Proto.TCP, metadata=key("Proto", choice(Proto), "", "Teamgram's default")
-    )
-    addresses: tuple[Address, ...] = field(
-        metadata=key("Addresses", list_of(address), "", "a list of host:port")
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +28,7 @@ class GnetwayConfig:
     """Gnetway: what faces the clients."""
 
     servers: tuple[ServerConfig, ...] = field(
-        metadata=key("Server", list_of(section(ServerConfig)), "", "a list of listeners")
+        metadata=key("Server", list_of(server), "", "a list of listeners")
     )
     auth_key_cache_mib: int = field(
         default=_DEFAULT_CACHE_MIB,

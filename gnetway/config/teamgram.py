@@ -62,10 +62,6 @@ def _dev_server(value: object) -> bool:
     return value is not None and not (isinstance(value, dict) and value.get("enabled") is False)
 
 
-def _web(value: object) -> bool:
-    return value in ("websocket", "http")
-
-
 #: What is refused by its name.
 NOT_YET: Final[dict[str, NotYet]] = {
     "Auth": NotYet(_on, "false, or leave it out"),
@@ -74,8 +70,6 @@ NOT_YET: Final[dict[str, NotYet]] = {
     "DevServer": NotYet(_dev_server, "'Enabled: false', or leave it out"),
     "Profiling": NotYet(_more_than("cpuprofilinginterval", "profileinterval", "loginterval")),
     "Gnetway.Multicore": NotYet(_on, "false, or leave it out"),
-    "Gnetway.Server.Proto": NotYet(_web, "tcp"),
-    "Gnetway.Server.PPV1": NotYet(_on, "false, or leave it out"),
     "Etcd.ID": NotYet(_given),
     "Etcd.InsecureSkipVerify": NotYet(_on, "false, or leave it out"),
     "Session.Etcd.ID": NotYet(_given),

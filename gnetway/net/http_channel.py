@@ -26,6 +26,7 @@ from gnetway.net.http_call import BAD_REQUEST
 from gnetway.net.http_request import HttpRequest, RequestLine
 from gnetway.net.http_services import HttpServices
 from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.peer import client_ip
 from gnetway.net.unsent import Backlog
 
 _REQUEST_TIMEOUT: Final = 408
@@ -82,7 +83,7 @@ class GatewayHttpChannel(HTTPChannel):
         """Begin."""
         super().connectionMade()
         links = self.services.links
-        self.client_ip = getattr(self.transport.getPeer(), "host", "")
+        self.client_ip = client_ip(self.transport)
         self.deadline = links.clock.seconds() + self.services.settings.idle_seconds
         links.wheel.add(self)
         links.open_links.add(self)

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from twisted.logger import Logger
 
 from gnetway._version import __version__
+from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
+from gnetway.config.servers import Proto
 from gnetway.service.listeners import Listener
 
 _log = Logger("gnetway")
@@ -37,7 +39,7 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
     """Log version, addresses, fingerprints, backend, and how to try it."""
     _log.info("gnetway {version} is ready", version=__version__)
     for listener in listeners:
-        _log.info("listening on {address} ({proto})", address=listener, proto=listener.server.proto)
+        _log.info("listening on {address} ({spoken})", address=listener, spoken=_spoken(listener))
     for loaded in config.rsa_keys:
         _log.info(
             "RSA key {fingerprint} ({hex}), public half in {path}",
@@ -48,15 +50,37 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
     _log.info("session backend: {backend}", backend=backend)
     if config.unused:
         _log.info("without effect here: {keys}", keys=", ".join(config.unused))
-    _log.info(
-        "try it: {python} examples/telethon_ping.py --address {address} --key {path}",
-        python=sys.executable,
-        address=_local(listeners[0]),
-        path=config.rsa_keys[0].public_path,
-    )
+    for listener in filter(_takes_telethon, listeners):
+        _log.info(
+            "try it: {python} examples/telethon_ping.py --address {address} --key {path}",
+            python=sys.executable,
+            address=_local(listener),
+            path=config.rsa_keys[0].public_path,
+        )
+        break
+
+
+def _spoken(listener: Listener) -> str:
+    """Return what a listener speaks, and what may or must come before it."""
+    server = listener.server
+    words = [str(server.proto)]
+    if server.tls is not None:
+        words.append("TLS")
+    if server.proxy is not None:
+        words.append("PROXY protocol")
+    return ", ".join(words)
+
+
+def _takes_telethon(listener: Listener) -> bool:
+    """Tell whether a plain client on this machine can connect."""
+    server = listener.server
+    if listener.file is not None:
+        return False
+    plain = server.tls is None and server.proxy is None
+    return server.proto is Proto.AUTO or (server.proto is Proto.TCP and plain)
 
 
 def _local(listener: Listener) -> str:
     """Return the address at which a client on this machine reaches the listener."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)  # noqa: S104
-    return f"[{host}]:{listener.port}" if ":" in host else f"{host}:{listener.port}"
+    return str(Address(host, listener.port))

@@ -11,7 +11,6 @@ imports are made in ``begin``.
 
 import socket
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -25,6 +24,7 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessio
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
+from gnetway.service.packages import missing
 from gnetway.service.private_address import NoAddress, published_host
 from gnetway.service.waiting import outcome_of
 
@@ -186,22 +186,13 @@ class ClusterSide:
 
     def _missing_packages(self) -> list[str]:
         needed = _ALWAYS | (_FOR_ETCD if self._config.etcd or self._config.session.etcd else {})
-        missing = [package for module, package in needed.items() if not _is_there(module)]
-        if not missing:
+        packages = missing(needed)
+        if not packages:
             return []
         path = "Session.Etcd" if self._config.session.etcd else "Session.Endpoints"
-        found = f"it, but without the packages that it needs: {', '.join(missing)}"
+        found = f"it, but without the packages that it needs: {', '.join(packages)}"
         allowed = "it after `pip install 'gnetway[etcd]'`, or Session.Embedded"
         return [self._config.fault(path, found, allowed)]
-
-
-def _is_there(module: str) -> bool:
-    """Tell whether a module can be imported, without doing so."""
-    try:
-        return find_spec(module) is not None
-    except ImportError:
-        # That of the package around it.
-        return False
 
 
 def _why_not_free(address: Address) -> str:

@@ -1,13 +1,14 @@
 """A whole gateway as one Twisted service: what exists in it, and what starts first.
 
-prepare     bind every socket of the clients; the side of the backend looks for its handler and
-            store, or for its packages, its port and its address: faults show before anything
-            runs, and before twistd becomes a daemon
+prepare     look for the packages of web clients, read the certificates, and bind every socket of
+            the clients; the side of the backend looks for its handler and store, or for its
+            packages, its port and its address: faults show before anything runs, and before
+            twistd becomes a daemon
 start       1. threads
             2. the side of the backend: the embedded one, or the gateway's own gRPC server and
                the remote one; an etcd or session node that is not there is not waited for
             3. the key maker
-            4. accept connections
+            4. accept connections, and look at the certificates' files from time to time
             5. make the gateway known
 stop        1. withdraw it from there, first of all, so that nobody new comes to rely on it
             2. accept no more
@@ -34,12 +35,14 @@ from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
-from gnetway.net.factory import GatewayFactory
 from gnetway.net.links import LinkServices
 from gnetway.service.announce import announce, write_public_keys
 from gnetway.service.backends import make_side
+from gnetway.service.carriers import Carriers
+from gnetway.service.certificates import Certificates
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
+from gnetway.service.packages import web_faults
 
 T = TypeVar("T")
 
@@ -65,6 +68,7 @@ class GatewayService(MultiService):
         self._random_bytes = random_bytes
         self._side = make_side(config, reactor, handler, random_bytes)
         self._prepared = False
+        self._certificates = Certificates(config, reactor)
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
         self._threads = ThreadPool(
@@ -76,8 +80,13 @@ class GatewayService(MultiService):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each listener, once prepared: real ports where the file says 0."""
-        return [(listener.host, listener.port) for listener in self._listeners]
+        """Host and port of each listener, once prepared: real ports where the file says 0.
+
+        Sockets in the file system are not among them.
+        """
+        return [
+            (listener.host, listener.port) for listener in self._listeners if listener.file is None
+        ]
 
     def prepare(self) -> None:
         """Do what can fail for the configuration's sake; may be called before the start.
@@ -86,6 +95,10 @@ class GatewayService(MultiService):
         """
         if self._prepared:
             return
+        faults = web_faults(self._config)
+        if faults:
+            raise ConfigError(faults)
+        self._certificates.load()
         listeners = bind_all(self._config)
         try:
             self._side.prepare()
@@ -119,6 +132,14 @@ class GatewayService(MultiService):
         self._starting.addCallback(tell)
         return ready
 
+    def reload_certificates(self) -> None:
+        """Read the certificates and keys of all TLS listeners again.
+
+        New connections get what is in the files then; open ones go on. A certificate that cannot
+        be used is not taken, and the log says why.
+        """
+        self._certificates.reload()
+
     def stopService(self) -> Deferred[None]:
         """End; fires when the backend has heard of everything."""
         return Deferred.fromCoroutine(self._stop())
@@ -138,9 +159,10 @@ class GatewayService(MultiService):
         self._links = links
         await self._side.serve(links.registry)
         links.key_maker.start()
-        factory = GatewayFactory(links)
+        carriers = Carriers(self._config, links, self._certificates)
         for listener in self._listeners:
-            self._ports.serve(listener, factory)
+            self._ports.serve(listener, carriers.factory(listener.server))
+        self._certificates.start()
         self._side.publish()
         announce(self._config, self._listeners, backend.description)
 
@@ -159,6 +181,7 @@ class GatewayService(MultiService):
             self._starting.cancel()
         await self._side.withdraw()
         await self._ports.stop()
+        self._certificates.stop()
         close_all(self._listeners)
         if self._links is not None:
             await self._links.open_links.shut_down()

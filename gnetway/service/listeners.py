@@ -12,8 +12,11 @@ from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
 
-from gnetway.config.model import GatewayConfig, ServerConfig
+from gnetway.config.addresses import Address, UnixAddress
+from gnetway.config.model import GatewayConfig
+from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
+from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
 BACKLOG: Final = 1024
@@ -23,16 +26,26 @@ BACKLOG: Final = 1024
 class Listener:
     """A bound socket and what is spoken on it.
 
-    ``host`` and ``port`` are what it is bound to: a real port where the file says 0.
+    ``host`` and ``port`` are what it is bound to: a real port where the file says 0. A socket in
+    the file system has its ``file`` instead.
     """
 
     server: ServerConfig
     bound: socket.socket
-    host: str
-    port: int
+    host: str = ""
+    port: int = 0
+    file: SocketFile | None = None
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        if self.file is not None:
+            return str(UnixAddress(self.file.path))
+        return str(Address(self.host, self.port))
+
+    def close(self) -> None:
+        """Close the socket, unless it is being served."""
+        self.bound.close()
+        if self.file is not None:
+            self.file.remove()
 
 
 def bind_all(config: GatewayConfig) -> list[Listener]:
@@ -45,7 +58,7 @@ def bind_all(config: GatewayConfig) -> list[Listener]:
     for server in config.gnetway.servers:
         for address in server.addresses:
             try:
-                listeners.append(_bind(server, address.host, address.port))
+                listeners.append(_bind(server, address))
             except OSError as error:
                 found = f"{address}, which cannot be bound: {error.strerror or error}"
                 faults.append(config.fault(address.path, found, "an address that is free"))
@@ -58,12 +71,21 @@ def bind_all(config: GatewayConfig) -> list[Listener]:
 def close_all(listeners: list[Listener]) -> None:
     """Close the sockets that are not served."""
     for listener in listeners:
-        listener.bound.close()
+        listener.close()
 
 
-def _bind(server: ServerConfig, host: str, port: int) -> Listener:
+def _bind(server: ServerConfig, address: Address | UnixAddress) -> Listener:
+    if isinstance(address, UnixAddress):
+        bound = bind_unix(address.file, server.unix_mode, BACKLOG)
+        return Listener(server, bound, file=SocketFile(address.file))
+    bound = _bind_tcp(address)
+    name = bound.getsockname()
+    return Listener(server, bound, name[0], name[1])
+
+
+def _bind_tcp(address: Address) -> socket.socket:
     family, kind, proto, _, where = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     bound = socket.socket(family, kind, proto)
     try:
@@ -77,8 +99,7 @@ def _bind(server: ServerConfig, host: str, port: int) -> Listener:
     except OSError:
         bound.close()
         raise
-    name = bound.getsockname()
-    return Listener(server, bound, name[0], name[1])
+    return bound
 
 
 class ListeningPorts:
@@ -90,8 +111,15 @@ class ListeningPorts:
 
     def serve(self, listener: Listener, factory: ServerFactory) -> None:
         """Accept connections on a bound socket from now on."""
-        bound = listener.bound
-        port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        bound, file = listener.bound, listener.file
+        port: IListeningPort
+        if file is None:
+            port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        else:
+            port = UnixPort(
+                bound.dup(), file, listener.server.unix_mode, factory, BACKLOG, self._reactor
+            )
+            port.startListening()  # type: ignore[no-untyped-call]
         # The port works on a duplicate of the descriptor.
         bound.close()
         self._ports.append(port)

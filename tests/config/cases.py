@@ -122,6 +122,6 @@ def tree(value: object, path: str = "Key") -> Node:
     """Return a tree on line 1 for a plain value."""
     if isinstance(value, dict):
         return Node({name: tree(item, f"{path}.{name}") for name, item in value.items()}, 1, path)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return Node([tree(item) for item in value], 1, path)
     return Node(value, 1, path)

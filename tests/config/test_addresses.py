@@ -2,7 +2,13 @@ from hypothesis import given
 from hypothesis.strategies import integers, ip_addresses, text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.addresses import Address, address, endpoint
+from gnetway.config.addresses import (
+    Address,
+    UnixAddress,
+    address,
+    endpoint,
+    listener_address,
+)
 from gnetway.config.values import list_of
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
@@ -77,6 +83,37 @@ class AddressTests(SynchronousTestCase):
             self.assertTrue(parse_value(address, written).host.isprintable())
         except ConfigError as error:
             self.assertEqual(len(error.faults), 1)
+
+
+class UnixAddressTests(SynchronousTestCase):
+    def test_forms(self) -> None:
+        """A relative path means the directory of the file."""
+        for written, file in (
+            ("unix:/run/gnetway.sock", "/run/gnetway.sock"),
+            ("unix:gnetway.sock", "/nowhere/gnetway.sock"),
+            ("unix:/run/../tmp//a b", "/tmp/a b"),
+            (f"unix:/{'x' * 106}", f"/{'x' * 106}"),
+        ):
+            read = parse_value(listener_address, written)
+            self.assertEqual((read, str(read)), (UnixAddress(file), f"unix:{file}"))
+            self.assertEqual(read.path, "Key")
+
+    def test_beside_the_others(self) -> None:
+        self.assertEqual(parse_value(listener_address, "[::1]:5"), Address("::1", 5))
+
+    def test_refused(self) -> None:
+        for written in ("unix:", f"unix:/{'x' * 107}", f"unix:/{'ä' * 54}", "unix:/a\n"):
+            error = self.assertRaises(ConfigError, parse_value, listener_address, written)
+            self.assertEqual(len(error.faults), 1)
+            self.assertIn("allowed: unix: and the path of a socket, at most 107", error.faults[0])
+
+    def test_twice(self) -> None:
+        written = ["unix:/run/a", "unix:/run/./a"]
+        error = self.assertRaises(ConfigError, parse_value, list_of(listener_address), written)
+        self.assertIn("found unix:/run/a a second time, after Key[0]", error.faults[0])
+
+    def test_only_for_clients(self) -> None:
+        self.assertRaises(ConfigError, parse_value, address, "unix:/run/a")
 
 
 class EndpointTests(SynchronousTestCase):

@@ -22,12 +22,14 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.config.addresses import Address
 from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
-from gnetway.config.model import GnetwayConfig, Proto
+from gnetway.config.model import GnetwayConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
+from gnetway.config.servers import Proto
 from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from gnetway.config.teamgram import IGNORED, NOT_YET
 from gnetway.errors import ConfigError
@@ -234,8 +236,8 @@ class FileFaultTests(ConfigCase):
     def test_unknown_proto(self) -> None:
         self.assert_faults(
             GOOD.replace("- Addresses", "- Proto: tpc\n      Addresses"),
-            "5: Gnetway.Server[0].Proto: found 'tpc'; allowed: tcp, websocket, http;"
-            " did you mean 'tcp'?",
+            "5: Gnetway.Server[0].Proto: found 'tpc'; allowed: tcp, websocket, http,"
+            " auto; did you mean 'tcp'?",
         )
 
     def test_misspelt_key(self) -> None:
@@ -262,7 +264,7 @@ class LoadMappingTests(ConfigCase):
 
     def test_good(self) -> None:
         config = load_mapping(self.mapping())
-        self.assertEqual(config.gnetway.servers[0].addresses[0].port, 0)
+        self.assertEqual(config.gnetway.servers[0].addresses, (Address("127.0.0.1", 0),))
         self.assertEqual(config.source, "<dict>")
 
     def test_same_as_the_file(self) -> None:

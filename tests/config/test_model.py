@@ -4,9 +4,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.load import load_file
-from gnetway.config.model import GatewayConfig, GnetwayConfig, ServerConfig
+from gnetway.config.model import GatewayConfig, GnetwayConfig
+from gnetway.config.proxy import ProxyProtocolConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
+from gnetway.config.servers import ServerConfig, TlsConfig
 from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from tests.config.cases import GOOD, ConfigCase, parse_value
 
@@ -15,11 +17,13 @@ SECTIONS = (
     EtcdConfig,
     GnetwayConfig,
     HoldConfig,
+    ProxyProtocolConfig,
     RpcConfig,
     RpcTlsConfig,
     ServerConfig,
     SessionConfig,
     SessionEtcdConfig,
+    TlsConfig,
 )
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.load import load_file
+from gnetway.config.servers import Proto
 from gnetway.config.teamgram import IGNORED, NOT_YET, names_in
 from tests import vectors
 from tests.config.cases import GOOD, ConfigCase
@@ -32,19 +33,18 @@ class RealFileTests(ConfigCase):
         #: Without its fingerprints, since its key is not ours.
         self.real = REAL.replace("KeyFingerprint:", "# KeyFingerprint:")
 
-    def test_only_its_websocket_is_not_here_yet(self) -> None:
-        self.assert_faults(
-            self.real, f"39: Gnetway.Server[1].Proto: found 'websocket', {NOT_HERE}; allowed: tcp"
-        )
-
-    def test_rest_of_it_is_taken(self) -> None:
-        lines = self.real.splitlines()
-        del lines[38:41]
-        config = load_file(self.write("gnetway.yaml", "\n".join(lines)))
+    def test_it_is_taken(self) -> None:
+        config = load_file(self.write("gnetway.yaml", self.real))
         self.assertEqual(config.name, "interface.gateway")
         self.assertEqual(
-            [str(address) for address in config.gnetway.servers[0].addresses],
-            ["0.0.0.0:10443", "0.0.0.0:5222"],
+            [
+                (server.proto, [str(address) for address in server.addresses])
+                for server in config.gnetway.servers
+            ],
+            [
+                (Proto.TCP, ["0.0.0.0:10443", "0.0.0.0:5222"]),
+                (Proto.WEBSOCKET, ["0.0.0.0:11443"]),
+            ],
         )
         self.assertEqual(len(config.rsa_keys), 1)
         self.assertEqual(
@@ -61,9 +61,7 @@ class RealFileTests(ConfigCase):
         )
 
     def test_its_session_services_are_found(self) -> None:
-        lines = self.real.splitlines()
-        del lines[38:41]
-        config = load_file(self.write("gnetway.yaml", "\n".join(lines)))
+        config = load_file(self.write("gnetway.yaml", self.real))
         assert config.etcd is not None
         assert config.session.etcd is not None
         self.assertEqual(str(config.listen_on), "0.0.0.0:20110")
@@ -91,17 +89,12 @@ class RefusedTests(ConfigCase):
             ("", "DevServer: {}", "a mapping, ", f"'Enabled: false', or {out}"),
             ("", "Profiling: {ServerAddr: x}", "a mapping, ", out),
             ("Gnetway", "Multicore: true", "true, ", off),
-            ("Gnetway.Server", "Proto: websocket", "'websocket', ", "tcp"),
-            ("Gnetway.Server", "Proto: http", "'http', ", "tcp"),
-            ("Gnetway.Server", "PPV1: true", "true, ", off),
-            ("Gnetway.Server", "PPV1: 0", "0, ", off),
             ("Session", "Target: x", "'x', ", "Session.Endpoints in its place"),
             ("Session", "App: x", "'x', ", out),
             ("Session", "Token: hidden", "", out),
         ):
             faults = self.faults(in_section(section, line))
-            index = "[0]" if section == "Gnetway.Server" else ""
-            path = f"{section}{index}.".lstrip(".") + line.partition(":")[0]
+            path = f"{section}.".lstrip(".") + line.partition(":")[0]
             self.assertEqual(len(faults), 1, faults)
             _, _, told = faults[0].partition(": ")
             self.assertEqual(
@@ -180,7 +173,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(NOT_YET.keys() & IGNORED.keys(), set())
 
     def test_names_in(self) -> None:
-        self.assertEqual(names_in("Gnetway.Server"), ["Proto", "PPV1"])
+        self.assertEqual(names_in("Gnetway"), ["Multicore", "SendBuf", "ReceiveBuf"])
         self.assertEqual(names_in("Nowhere"), [])
         self.assertIn("Log", names_in(""))
         self.assertEqual(len(names_in("")), len(set(names_in(""))))

@@ -13,7 +13,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer
-from gnetway.service import cluster, private_address
+from gnetway.service import packages, private_address
 from gnetway.service.backends import BackendSide
 from gnetway.service.cluster import ClusterSide
 from tests.fakes import FakeTarget
@@ -63,7 +63,7 @@ class PrepareTests(ClusterCase):
                 return None
             return find_spec(module)
 
-        patcher = patch.object(cluster, "find_spec", find)
+        patcher = patch.object(packages, "find_spec", find)
         patcher.start()
         self.addCleanup(patcher.stop)
 

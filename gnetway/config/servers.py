@@ -1,0 +1,119 @@
+"""Gnetway.Server: where to listen, what is spoken there, and what comes before it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gnetway.config.addresses import Address, UnixAddress, listener_address
+from gnetway.config.document import Node, join
+from gnetway.config.faults import shown
+from gnetway.config.origins import ANY_ORIGIN, origin
+from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
+from gnetway.config.proxy import ProxyProtocolConfig
+from gnetway.config.reader import section
+from gnetway.config.section import Reading, key
+from gnetway.config.unix_mode import DEFAULT_MODE, unix_mode
+from gnetway.config.values import choice, flag, list_of, optional
+
+
+class Proto(StrEnum):
+    """What a listener speaks; ``auto`` is all of it, told apart by the first bytes."""
+
+    TCP = "tcp"
+    WEBSOCKET = "websocket"
+    HTTP = "http"
+    AUTO = "auto"
+
+
+class TlsVersion(StrEnum):
+    """The lowest version of TLS that a listener takes."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+def _version(node: Node, reading: Reading) -> TlsVersion:
+    # YAML takes 1.3 without quotes for a number.
+    value = str(node.value) if isinstance(node.value, float) else node.value
+    if value not in list(TlsVersion):
+        reading.reject(node, shown(value), ", ".join(TlsVersion))
+    return TlsVersion(str(value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """TLS of a listener: a certificate with its chain, and its key."""
+
+    cert: PemFile = field(
+        metadata=key("CertFile", certificates, "", "the path of a certificate with its chain, PEM")
+    )
+    cert_key: PemFile = field(
+        metadata=key("KeyFile", private_key, "", "the path of the certificate's key in PEM")
+    )
+    min_version: TlsVersion = field(
+        default=TlsVersion.TLS_1_2,
+        metadata=key("MinVersion", _version, "", "every browser has had it for ten years"),
+    )
+
+
+def _tls(node: Node, reading: Reading) -> TlsConfig:
+    read = section(TlsConfig)(node, reading)
+    check_pair(read.cert, read.cert_key, join(node.path, "KeyFile"), reading)
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """An item of Gnetway.Server: addresses that speak the same.
+
+    ``path`` names the item in faults that show later, e.g. ``Gnetway.Server[1]``.
+    """
+
+    proto: Proto = field(
+        default=Proto.TCP, metadata=key("Proto", choice(Proto), "", "Teamgram's default")
+    )
+    addresses: tuple[Address | UnixAddress, ...] = field(
+        metadata=key("Addresses", list_of(listener_address), "", "a list of host:port")
+    )
+    unix_mode: int = field(
+        default=DEFAULT_MODE,
+        metadata=key("UnixMode", unix_mode, "", "the owner and the group, as balancers run in one"),
+    )
+    tls: TlsConfig | None = field(
+        default=None, metadata=key("TLS", optional(_tls), "", "plaintext, as Teamgram's gateway")
+    )
+    ppv1: bool = field(default=False, metadata=key("PPV1", flag, "", "there may be no balancer"))
+    proxy_protocol: ProxyProtocolConfig | None = field(
+        default=None,
+        metadata=key("ProxyProtocol", section(ProxyProtocolConfig), "", "there may be no balancer"),
+    )
+    allowed_origins: tuple[str, ...] = field(
+        default=(ANY_ORIGIN,),
+        metadata=key(
+            "AllowedOrigins",
+            list_of(origin),
+            "",
+            "any: MTProto asks for no cookie, so a foreign page gains nothing here",
+        ),
+    )
+
+    @property
+    def proxy(self) -> ProxyProtocolConfig | None:
+        """What PPV1 and ProxyProtocol ask for together; None for no PROXY protocol."""
+        return ProxyProtocolConfig() if self.ppv1 else self.proxy_protocol
+
+
+def server(node: Node, reading: Reading) -> ServerConfig:
+    """Read an item of Gnetway.Server; keys that mean nothing beside the others are listed."""
+    read = section(ServerConfig)(node, reading)
+    if read.ppv1 and read.proxy_protocol is not None:
+        path = join(node.path, "PPV1")
+        found, allowed = "true beside ProxyProtocol", "one of the two"
+        reading.reject(Node(True, reading.lines[path], path), found, allowed)
+    for name, has_effect in (
+        ("AllowedOrigins", read.proto is not Proto.TCP),
+        ("UnixMode", any(isinstance(address, UnixAddress) for address in read.addresses)),
+    ):
+        path = join(node.path, name)
+        if path in reading.lines and not has_effect:
+            reading.unused.append(path)
+    return read

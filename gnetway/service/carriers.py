@@ -1,0 +1,100 @@
+"""What serves the connections of a listener: one factory upon another, as it is configured.
+
+    PROXY header → TLS → tcp | websocket | http | auto
+
+On a listener of its own each of them is a must. Under ``auto`` they are what may come.
+"""
+
+from typing import cast
+
+from twisted.internet.protocol import ServerFactory
+
+from gnetway.config.model import GatewayConfig
+from gnetway.config.servers import Proto, ServerConfig
+from gnetway.net.auto import AutoFactory, Routes
+from gnetway.net.factory import GatewayFactory
+from gnetway.net.http_services import HttpServices
+from gnetway.net.http_settings import HttpSettings
+from gnetway.net.http_site import GatewayHttpFactory
+from gnetway.net.links import LinkServices
+from gnetway.net.proxy import ProxyFactory, ProxySettings
+from gnetway.service.certificates import Certificates
+
+#: What a WebSocket frame may have beside a packet: framing of the transport inside.
+_FRAME_EXTRA_BYTES = 1024
+
+
+class Carriers:
+    """Makes the factories of all listeners."""
+
+    def __init__(
+        self, config: GatewayConfig, links: LinkServices, certificates: Certificates
+    ) -> None:
+        self._links = links
+        self._certificates = certificates
+        self._max_packet_bytes = config.gnetway.limits.max_packet_bytes
+        self._http = HttpServices(links, HttpSettings(max_body_bytes=self._max_packet_bytes))
+
+    def factory(self, server: ServerConfig) -> ServerFactory:
+        """Return what serves the connections of a listener."""
+        if server.proto is Proto.AUTO:
+            return self._auto(server)
+        following = self._of_proto(server.proto, server)
+        following = self._tls(server, following) or following
+        return self._proxy(server, following) or following
+
+    def _auto(self, server: ServerConfig) -> ServerFactory:
+        routes = Routes(
+            tcp=self._of_proto(Proto.TCP, server),
+            websocket=self._of_proto(Proto.WEBSOCKET, server),
+            http=self._of_proto(Proto.HTTP, server),
+        )
+        inside_tls = AutoFactory(self._links, routes)
+        routes = routes._replace(tls=self._tls(server, inside_tls))
+        behind_balancer = AutoFactory(self._links, routes)
+        routes = routes._replace(proxy=self._proxy(server, behind_balancer))
+        return AutoFactory(self._links, routes)
+
+    def _of_proto(self, proto: Proto, server: ServerConfig) -> ServerFactory:
+        if proto is Proto.WEBSOCKET:
+            return self._websocket(server)
+        if proto is Proto.HTTP:
+            return self._http_site(server)
+        return GatewayFactory(self._links)
+
+    def _websocket(self, server: ServerConfig) -> ServerFactory:
+        # Autobahn is only there where it is asked for: see packages.py.
+        from gnetway.net.websocket import (  # noqa: PLC0415
+            GatewayWebSocketFactory,
+            WebSocketSettings,
+        )
+
+        max_bytes = self._max_packet_bytes + _FRAME_EXTRA_BYTES
+        settings = WebSocketSettings(
+            allowed_origins=server.allowed_origins,
+            max_frame_bytes=max_bytes,
+            max_message_bytes=max_bytes,
+        )
+        factory: ServerFactory = GatewayWebSocketFactory(self._links.clock, self._links, settings)
+        return factory
+
+    def _http_site(self, server: ServerConfig) -> ServerFactory:
+        # Sessions and key exchanges go over all listeners; what pages may come does not.
+        return GatewayHttpFactory(self._http.for_origins(server.allowed_origins))
+
+    def _tls(self, server: ServerConfig, following: ServerFactory) -> ServerFactory | None:
+        certificate = self._certificates.of(server)
+        if certificate is None:
+            return None
+        # pyOpenSSL likewise.
+        from gnetway.net.tls_opening import TlsFactory  # noqa: PLC0415
+
+        # A factory of servers as well, though Twisted has it descend from that of clients.
+        return cast(ServerFactory, TlsFactory(self._links, certificate, following))
+
+    def _proxy(self, server: ServerConfig, following: ServerFactory) -> ServerFactory | None:
+        proxy = server.proxy
+        if proxy is None:
+            return None
+        settings = ProxySettings(proxy.versions, proxy.trusted_networks, proxy.timeout_seconds)
+        return ProxyFactory(self._links, settings, following)

@@ -1,0 +1,47 @@
+"""What must be installed for what a configuration asks for; nothing is imported to find out."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Final
+
+from gnetway.config.model import GatewayConfig
+from gnetway.config.servers import Proto, ServerConfig
+
+#: Modules, and the packages that bring them.
+_FOR_WEBSOCKET: Final = {"autobahn": "autobahn", "txaio": "txaio"}
+_FOR_TLS: Final = {"OpenSSL": "pyopenssl"}
+
+
+def missing(needed: Mapping[str, str]) -> list[str]:
+    """Return the packages whose modules are not there; ``needed`` is module → package."""
+    return [package for module, package in needed.items() if not _is_there(module)]
+
+
+def web_faults(config: GatewayConfig) -> list[str]:
+    """Return a line for each listener that asks for packages that are not there."""
+    faults = []
+    for index, server in enumerate(config.gnetway.servers):
+        for name, needed in _needed(server):
+            packages = missing(needed)
+            if packages:
+                found = f"it, but without the packages that it needs: {', '.join(packages)}"
+                allowed = "it after `pip install 'gnetway[web]'`"
+                faults.append(config.fault(f"Gnetway.Server[{index}].{name}", found, allowed))
+    return faults
+
+
+def _needed(server: ServerConfig) -> list[tuple[str, Mapping[str, str]]]:
+    needed: list[tuple[str, Mapping[str, str]]] = []
+    if server.proto in (Proto.WEBSOCKET, Proto.AUTO):
+        needed.append(("Proto", _FOR_WEBSOCKET))
+    if server.tls is not None:
+        needed.append(("TLS", _FOR_TLS))
+    return needed
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        # That of the package around it.
+        return False

@@ -1,0 +1,98 @@
+"""Listening sockets in the file system: made with their mode, taken over when stale, removed."""
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from errno import EADDRINUSE
+
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IReactorSocket
+from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
+
+
+class SocketFile:
+    """The file of a socket that was bound here: removed only while it is still the same one."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._identity = _identity(path)
+
+    def remove(self) -> None:
+        """Remove the file, unless it is gone or somebody else's by now."""
+        with suppress(OSError):
+            if _identity(self.path) == self._identity:
+                os.unlink(self.path)
+
+
+def bind_unix(path: str, mode: int, backlog: int) -> socket.socket:
+    """Return a socket that listens at ``path``; one that a dead process has left gives way.
+
+    Nobody can connect before the mode is set, since it does not listen by then.
+
+    :raises OSError: it cannot be bound; with EADDRINUSE where somebody listens, or where the file
+        is no socket.
+    """
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        try:
+            bound.bind(path)
+        except OSError as error:
+            if error.errno != EADDRINUSE or not _is_stale(path):
+                raise
+            os.unlink(path)
+            bound.bind(path)
+        os.chmod(path, mode)
+        bound.listen(backlog)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class UnixPort(unix.Port):
+    """Serves a socket that is bound already.
+
+    ``adoptStreamPort`` would open it to everybody, and fail to stop where the file is gone.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        file: SocketFile,
+        mode: int,
+        factory: ServerFactory,
+        backlog: int,
+        reactor: IReactorSocket,
+    ) -> None:
+        super().__init__(os.fsencode(file.path), factory, backlog, mode, reactor)
+        self._file = file
+        self._preexistingSocket = bound
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Stop."""
+        self._file.remove()
+        tcp.Port.connectionLost(self, reason)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
+
+
+def _is_stale(path: str) -> bool:
+    """Tell whether a file is a socket on which nobody listens."""
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A full backlog would let it wait.
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
