@@ -36,7 +36,8 @@ _NORMAL: Final = 1000
 _PROTOCOL_ERROR: Final = 1002
 _UNSUPPORTED_DATA: Final = 1003
 
-#: Causes of an end that have another close code than a protocol error: the client is fine.
+#: Causes of an end that have another close code than a protocol error, most without a fault of
+#: the client.
 _CLOSE_CODES: Final = {
     "gateway_stopped": 1001,
     "idle": _NORMAL,
@@ -44,6 +45,7 @@ _CLOSE_CODES: Final = {
     "key_destroyed": _NORMAL,
     "key_unknown": _NORMAL,
     "backend_unavailable": 1013,
+    "websocket_text": _UNSUPPORTED_DATA,
 }
 
 
@@ -125,9 +127,8 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
     def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N803
         """Refuse text."""
         super().onMessageBegin(isBinary)
-        if not isBinary:
-            self._services.causes.count("websocket_text")
-            self.sendClose(_UNSUPPORTED_DATA, "binary messages only")
+        if not isBinary and self._link is not None:
+            self._link.end("websocket_text")
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Pass on what came of a frame."""
@@ -170,7 +171,8 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
             self.transport.abortConnection()
             return
         self.transport.resumeProducing()
-        self.sendClose(_CLOSE_CODES.get(cause, _PROTOCOL_ERROR))
+        # sendClose is for applications, which may not use most of the codes.
+        self.sendCloseFrame(_CLOSE_CODES.get(cause, _PROTOCOL_ERROR))
 
     def abort(self) -> None:
         """Close now."""
