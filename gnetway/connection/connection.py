@@ -316,6 +316,13 @@ class Connection:
                 return ExchangeStoreWanted(exchange, said)
         return None
 
+    def take_exchange(self) -> KeyExchange | None:
+        """Return the key exchange that was begun or gone on with here last, if there is one.
+
+        From then on it is somebody else's to forget: over HTTP it outlives the link.
+        """
+        return self._exchanges.pop() if self._exchanges else None
+
     def close(self) -> None:
         """Forget the unfinished key exchanges of a link that is gone."""
         exchanges, self._exchanges = self._exchanges, None

@@ -34,7 +34,7 @@ from gnetway.errors import (
     TransportErrorCode,
 )
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.mtproto.envelope import PLAIN_KEY_ID, parse_plain
+from gnetway.mtproto.envelope import PLAIN_KEY_ID
 from gnetway.mtproto.http_wants import read_http_wants
 from gnetway.net.http_poll import HttpPoll
 from gnetway.net.http_services import HttpServices
@@ -80,6 +80,7 @@ class HttpCall:
     __slots__ = (
         "_codec",
         "_connection",
+        "_exchange",
         "_in_hand",
         "_key",
         "_over",
@@ -99,6 +100,7 @@ class HttpCall:
         self._connection = Connection(services.links.setup, self._codec)
         #: The body, if it is a query of a key exchange.
         self._plain = b""
+        self._exchange: KeyExchange | None = None
         self._key: AuthKey | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
@@ -124,6 +126,7 @@ class HttpCall:
             self._plain = body
         if not self._in_hand:
             self._pump()
+            self._keep_exchange()
             self._answer_or_wait()
 
     def lost(self) -> None:
@@ -157,6 +160,12 @@ class HttpCall:
         elif isinstance(event, BindReceived):
             self._bind_received(event)
 
+    def _keep_exchange(self) -> None:
+        exchange = self._connection.take_exchange()
+        if exchange is not None:
+            self._exchange = exchange
+            self._services.exchanges.keep(exchange, self._responder.client_ip)
+
     def _answer_or_wait(self) -> None:
         """Answer with what the core has to say; if it says nothing, the answer is in the making."""
         if self._over:
@@ -164,8 +173,10 @@ class HttpCall:
         data = self._connection.data_to_send()
         if data:
             self._answer(data)
-        elif self._plain and not self._in_hand:
-            self._wait_for_exchange()
+        elif self._exchange is not None and not self._in_hand:
+            # Another connection's query of the same words is being worked on.
+            self._in_hand = True
+            self._services.exchanges.wait(self._exchange, self._ask_again)
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -293,19 +304,7 @@ class HttpCall:
     def _step_ended(self, exchange: KeyExchange) -> None:
         self._pump()
         self._answer_or_wait()
-        self._services.exchange_waits.step_ended(exchange)
-
-    def _wait_for_exchange(self) -> None:
-        """Wait for the answer that another connection's query of the same words will bring."""
-        links = self._services.links
-        _, body = parse_plain(self._plain)
-        try:
-            exchange = links.setup.exchanges.route(body, links.clock.seconds())
-        except ProtocolError as error:
-            self._fail(error)
-            return
-        self._in_hand = True
-        self._services.exchange_waits.add(exchange, self._ask_again)
+        self._services.exchanges.step_ended(exchange)
 
     def _ask_again(self) -> None:
         if self._over:

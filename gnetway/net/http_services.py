@@ -1,11 +1,11 @@
 """What the HTTP requests of a gateway share, whichever listener they come by."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from typing import Self
 
-from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.cors import CorsPolicy
+from gnetway.net.http_exchanges import HttpExchanges
 from gnetway.net.http_sessions import HttpSessions
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.links import LinkServices
