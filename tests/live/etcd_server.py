@@ -1,21 +1,29 @@
 """A real etcd on free loopback ports, started and ended by a test."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
 
+#: Below those that the kernel gives to outgoing connections: such a port could be taken by a
+#: client of another test before its server listens.
+PORTS = range(10_000, 30_000)
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    while True:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def require_etcd() -> None:
