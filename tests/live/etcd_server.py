@@ -12,7 +12,6 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-
 #: Below those that the kernel gives to outgoing connections: such a port could be taken by a
 #: client of another test before its server listens.
 PORTS = range(10_000, 30_000)
