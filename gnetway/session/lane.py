@@ -159,7 +159,7 @@ class Lane:
             return True
         if self._flying:
             return False
-        self._wait_for_a_node()
+        operation.failed_by(node.address)
         return True
 
     def _send(self, operation: Operation, node: Node, request: bytes) -> None:

@@ -22,7 +22,7 @@ class Speaker(Protocol):
         """Return the bytes of an operation for that node.
 
         Or an operation that the node must hear before it; or None, where the node must not hear
-        it yet: ``go_on`` of the lane may be called when it may.
+        it yet: then another one may, or ``go_on`` of the lane is called later.
         """
 
     def not_done(self, operation: Operation, node: Node | None) -> None:
