@@ -1,0 +1,177 @@
+"""The client's half: opens streams, as many at a time as the server allows."""
+
+from collections import deque
+from typing import Final
+
+from gnetway.http2.connection import Connection
+from gnetway.http2.error_codes import ErrorCode, StreamFault
+from gnetway.http2.events import StreamEnded, StreamUnprocessed
+from gnetway.http2.field_blocks import encode_field, encode_static
+from gnetway.http2.frames import MAX_31_BITS, PREFACE
+from gnetway.http2.grpc_fields import INTERNAL, OK, UNKNOWN, encode_timeout, status_of_http
+from gnetway.http2.head_cache import ResponseHeads
+from gnetway.http2.heads import Malformed, ResponseHead
+from gnetway.http2.settings import Setting
+from gnetway.http2.streams import Stream
+from gnetway.http2.windows import STREAM_WINDOW_BYTES
+
+#: Streams opened before the server has said how many it allows.
+_UNTOLD_STREAMS: Final = 100
+
+#: Indices of the static table. Source: RFC 7541 appendix A.
+_AUTHORITY: Final = 1
+_METHOD_POST: Final = b"\x83"
+_PATH: Final = 4
+_SCHEMES: Final = {"http": b"\x86", "https": b"\x87"}
+_CONTENT_TYPE: Final = 31
+
+_SAME_FOR_ALL: Final = encode_static(_CONTENT_TYPE, b"application/grpc") + encode_field(
+    b"te", b"trailers"
+)
+
+
+def request_fields(
+    path: str, authority: str, scheme: str = "http", timeout_seconds: float = 0.0
+) -> bytes:
+    """Return the field block of a request; the same bytes for the same arguments."""
+    block = _METHOD_POST + _SCHEMES[scheme] + encode_static(_PATH, path.encode())
+    block += encode_static(_AUTHORITY, authority.encode()) + _SAME_FOR_ALL
+    if timeout_seconds:
+        block += encode_field(b"grpc-timeout", encode_timeout(timeout_seconds))
+    return block
+
+
+class ClientConnection(Connection):
+    """A connection to a server; messages are at most ``max_message_bytes``."""
+
+    def __init__(self, max_message_bytes: int) -> None:
+        super().__init__(PREFACE, b"", [(Setting.ENABLE_PUSH, 0)], max_message_bytes)
+        self._next_id = 1
+        self._going_away = False
+        self._waiting: deque[Stream] = deque()
+        self._heads = ResponseHeads()
+
+    @property
+    def accepts_streams(self) -> bool:
+        """Whether a stream can still be opened here."""
+        return not self._going_away and not self.failed and self._next_id <= MAX_31_BITS
+
+    @property
+    def empty(self) -> bool:
+        """Whether no stream is open or waits to be."""
+        return not self.streams and not self._waiting
+
+    def open(self, stream: Stream, fields: bytes) -> None:
+        """Open a stream with the field block of its request, as soon as the server allows."""
+        stream.fields = fields
+        if len(self.streams) < self._slots():
+            self._begin(stream)
+        else:
+            self._waiting.append(stream)
+
+    def abandon(self) -> list[Stream]:
+        """Return the streams that are left when the connection is lost, and forget them."""
+        left = [*self.streams.values(), *self._waiting]
+        self._waiting.clear()
+        self.streams.clear()
+        for stream in left:
+            stream.closed = True
+        return left
+
+    def _slots(self) -> int:
+        return self.max_peer_streams if self.settled else _UNTOLD_STREAMS
+
+    def _begin(self, stream: Stream) -> None:
+        stream.id = self._next_id
+        self._next_id += 2
+        stream.send_window = self._initial_window
+        stream.receive_window = STREAM_WINDOW_BYTES
+        self.streams[stream.id] = stream
+        self._send_fields(stream, stream.fields, end_stream=False)
+        if stream.pending:
+            self._line_up(stream)
+        elif stream.end_queued:
+            self._write_end(stream)
+
+    def _slots_changed(self) -> None:
+        while self._waiting and len(self.streams) < self._slots() and self.accepts_streams:
+            stream = self._waiting.popleft()
+            if not stream.closed:
+                self._begin(stream)
+
+    def _close(self, stream: Stream) -> None:
+        super()._close(stream)
+        if self._waiting:
+            self._slots_changed()
+
+    def _is_idle(self, stream_id: int) -> bool:
+        return stream_id & 1 == 0 or stream_id >= self._next_id
+
+    def _is_peers(self, stream_id: int) -> bool:
+        return False
+
+    def _peer_goes_away(self, last_stream_id: int) -> None:
+        self._going_away = True
+        unprocessed = [stream for key, stream in self.streams.items() if key > last_stream_id]
+        unprocessed += [stream for stream in self._waiting if not stream.closed]
+        self._waiting.clear()
+        for stream in unprocessed:
+            self._close(stream)
+            self._events.append(StreamUnprocessed(stream))
+
+    def _peer_gave_up(self, stream: Stream, code: int) -> None:
+        if code == ErrorCode.REFUSED_STREAM:
+            self._events.append(StreamUnprocessed(stream))
+        else:
+            super()._peer_gave_up(stream, code)
+
+    def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.remote_ended:
+            self._blocks.decode(block)  # the table has to follow
+            self._unexpected(stream_id, "HEADERS")
+            return
+        try:
+            head = self._heads.read(block, self._blocks, trailers=stream.headed)
+        except Malformed as error:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        if end_stream:
+            self._ended(stream, head)
+        elif stream.headed:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
+        elif head.http_status >= 200:  # below are others that come before the one that counts
+            stream.headed = True
+            if head.http_status != 200 or not head.is_grpc:
+                text = f"HTTP status {head.http_status}, not gRPC"
+                self._refuse(stream, status_of_http(head.http_status), text)
+
+    def _ended(self, stream: Stream, head: ResponseHead) -> None:
+        status, text = head.status, head.message
+        if status < 0:
+            http_status = head.http_status or 200
+            status = status_of_http(http_status)
+            text = f"HTTP status {http_status} without a gRPC status"
+        elif status == OK:
+            if stream.joiner is not None and not stream.joiner.idle:
+                status, text = INTERNAL, "the last message is incomplete"
+            elif stream.single and stream.messages != 1:
+                status, text = INTERNAL, f"{stream.messages} replies instead of one"
+        self._finish_remote(stream, status, text)
+
+    def _remote_end(self, stream: Stream) -> None:
+        self._finish_remote(stream, UNKNOWN, "the server ended the stream without a status")
+
+    def _finish_remote(self, stream: Stream, status: int, text: str) -> None:
+        stream.remote_ended = True
+        if stream.local_ended:
+            self._close(stream)
+        else:
+            self.reset(stream, ErrorCode.NO_ERROR)
+        self._events.append(StreamEnded(stream, status, text))
+
+    def _refuse(self, stream: Stream, status: int, text: str) -> None:
+        self.reset(stream, ErrorCode.CANCEL)
+        self._events.append(StreamEnded(stream, status, text))
+
+    def _end_local(self, stream: Stream) -> None:
+        stream.local_ended = True

@@ -1,0 +1,347 @@
+"""One HTTP/2 connection, what is the same for both roles.
+
+``receive(data)``, then ``next_event()`` until None, and ``data_to_send()`` whenever something
+may have been written. Frames are parsed where they lie in the received bytes. A frame that breaks
+the rules ends the connection: GOAWAY with its code is put out, and after the events before it
+``next_event()`` raises it; one that breaks a stream's rules ends that stream.
+Source: RFC 9113.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gnetway.http2.controls import MAX_FRAME_BYTES, Controls
+from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
+from gnetway.http2.events import Event, MessageReceived, StreamEnded
+from gnetway.http2.field_blocks import MAX_FIELDS_BYTES
+from gnetway.http2.frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEAD,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEAD_BYTES,
+    HEADERS,
+    MAX_31_BITS,
+    PADDED,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    pack_goaway,
+    pack_reset,
+    pack_window_update,
+)
+from gnetway.http2.grpc_fields import CANCELLED, INTERNAL, status_of_reset
+from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
+from gnetway.http2.reset_streams import ResetStreams
+from gnetway.http2.settings import Setting
+from gnetway.http2.streams import Stream
+from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
+
+#: CONTINUATIONs of one field block; without a bound empty ones would cost the peer nothing.
+_MAX_CONTINUATIONS: Final = 64
+
+
+class Connection(Controls):
+    """What both roles share; ``preface`` is what the peer has to send before its first frame."""
+
+    def __init__(
+        self,
+        own_preface: bytes,
+        preface: bytes,
+        settings: Sequence[tuple[Setting, int]],
+        max_message_bytes: int,
+    ) -> None:
+        super().__init__(own_preface, settings)
+        self._preface = preface
+        self._max_message_bytes = max_message_bytes
+        #: An incomplete frame, and how many bytes make the next look worth while.
+        self._rest = bytearray()
+        self._wanted_bytes = 0
+        #: The field block whose CONTINUATIONs are awaited.
+        self._block = bytearray()
+        self._block_stream = 0
+        self._block_flags = 0
+        self._continuations = 0
+        self._resets = ResetStreams()
+        self._error: Http2Error | None = None
+        self.failed = False
+
+    def receive(self, data: bytes) -> None:
+        """Take what has come from the peer."""
+        if self.failed:
+            return
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted_bytes:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        try:
+            position = self._parse(data)
+        except Http2Error as error:
+            self.fail(error)
+            return
+        if position < len(data):
+            self._rest += memoryview(data)[position:]
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or None until more is received.
+
+        :raises Http2Error: the peer broke the connection; nothing follows.
+        """
+        if self._events:
+            return self._events.popleft()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return None
+
+    def fail(self, error: Http2Error) -> None:
+        """End the connection, and tell the peer why."""
+        self.failed = True
+        self._error = error
+        self._out.append(pack_goaway(self.last_peer_stream, error.code, error.text))
+
+    def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        """End a stream at once; no event follows on it."""
+        if not stream.closed:
+            if stream.id:
+                self._out.append(pack_reset(stream.id, code))
+                self._resets.add(stream.id)
+            self._close(stream)
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> int:
+        """Take the whole frames in ``data`` and return where the first incomplete one begins."""
+        position, end = 0, len(data)
+        if self._preface:
+            position = self._take_preface(data)
+            if self._preface:
+                return position
+        unpack = FRAME_HEAD.unpack_from
+        while end - position >= HEAD_BYTES:
+            word, flags, stream_id = unpack(data, position)
+            start = position + HEAD_BYTES
+            stop = start + (word >> 8)
+            if stop - start > MAX_FRAME_BYTES:
+                raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame over MAX_FRAME_SIZE")
+            if stop > end:
+                self._wanted_bytes = stop - position
+                return position
+            try:
+                self._frame(word & 0xFF, flags, stream_id & MAX_31_BITS, data, start, stop)
+            except StreamFault as fault:
+                self._stream_failed(fault)
+            position = stop
+        self._wanted_bytes = HEAD_BYTES
+        return position
+
+    def _take_preface(self, data: bytes) -> int:
+        preface = self._preface
+        if data[: len(preface)] != preface[: len(data)]:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the peer does not speak HTTP/2")
+        taken = min(len(data), len(preface))
+        self._preface = preface[taken:]
+        return taken
+
+    def _frame(
+        self, kind: int, flags: int, stream_id: int, data: bytes, start: int, stop: int
+    ) -> None:
+        if self._block_stream and (kind != CONTINUATION or stream_id != self._block_stream):
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a frame within a field block")
+        if not self.settled and kind != SETTINGS:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        if kind == DATA:
+            self._data(flags, stream_id, data, start, stop)
+        elif kind == HEADERS:
+            self._headers(flags, stream_id, data, start, stop)
+        elif kind == WINDOW_UPDATE:
+            self._window_update(stream_id, data[start:stop])
+        elif kind in (SETTINGS, PING, GOAWAY):
+            self._control(kind, flags, stream_id, data[start:stop])
+        else:
+            self._rare(kind, flags, stream_id, data[start:stop])
+
+    def _rare(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if kind == RST_STREAM:
+            self._reset_by_peer(stream_id, payload)
+        elif kind == CONTINUATION:
+            self._continuation(flags, stream_id, payload)
+        elif kind == PRIORITY:
+            if not stream_id:
+                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PRIORITY of the connection")
+            if len(payload) != 5:
+                raise StreamFault(stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is 5 bytes")
+        elif kind == PUSH_PROMISE:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was not allowed")
+
+    # -- DATA ----------------------------------------------------------------------------------
+
+    def _data(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
+        size = stop - start
+        self._receive_window -= size
+        if self._receive_window < CONNECTION_WINDOW_BYTES >> 1:
+            self._grant_connection()
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            self._unexpected(stream_id, "DATA")
+            return
+        if stream.remote_ended:
+            raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end")
+        stream.receive_window -= size
+        if flags & PADDED:
+            start, stop = _without_padding(data, start, stop)
+        if stream.receive_window < STREAM_WINDOW_BYTES >> 1:
+            self._grant_stream(stream, flags)
+        if stream.missing_bytes >= 0:
+            _count(stream, stop - start)
+        if (
+            stop - start >= PREFIX_BYTES
+            and (stream.joiner is None or stream.joiner.idle)
+            and int.from_bytes(data[start : start + PREFIX_BYTES], "big")
+            == stop - start - PREFIX_BYTES
+            and stop - start - PREFIX_BYTES <= self._max_message_bytes
+        ):
+            self._message(stream, data[start + PREFIX_BYTES : stop])
+        elif stop > start:
+            self._join(stream, data, start, stop)
+        if flags & END_STREAM and not stream.closed:
+            self._remote_end(stream)
+
+    def _join(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
+        if stream.joiner is None:
+            stream.joiner = MessageJoiner(self._max_message_bytes)
+        try:
+            messages = stream.joiner.feed(data, start, stop)
+        except MessageFault as fault:
+            self._refuse(stream, fault.status, fault.text)
+            return
+        for message in messages:
+            self._message(stream, message)
+
+    def _message(self, stream: Stream, message: bytes) -> None:
+        if stream.single:
+            stream.messages += 1
+            stream.message = message
+        else:
+            self._events.append(MessageReceived(stream, message))
+
+    def _grant_connection(self) -> None:
+        if self._receive_window < 0:
+            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more than the window of all streams")
+        self._out.append(pack_window_update(0, CONNECTION_WINDOW_BYTES - self._receive_window))
+        self._receive_window = CONNECTION_WINDOW_BYTES
+
+    def _grant_stream(self, stream: Stream, flags: int) -> None:
+        if stream.receive_window < 0:
+            raise StreamFault(stream.id, ErrorCode.FLOW_CONTROL_ERROR, "more than its window")
+        if not flags & END_STREAM:
+            increment = STREAM_WINDOW_BYTES - stream.receive_window
+            self._out.append(pack_window_update(stream.id, increment))
+            stream.receive_window = STREAM_WINDOW_BYTES
+
+    # -- field blocks --------------------------------------------------------------------------
+
+    def _headers(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
+        if not stream_id:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS of the connection")
+        if flags & PADDED:
+            start, stop = _without_padding(data, start, stop)
+        if flags & HAS_PRIORITY:
+            start += 5
+            if start > stop:
+                raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
+        if flags & END_HEADERS:
+            self._fields(stream_id, data[start:stop], bool(flags & END_STREAM))
+        else:
+            self._block += data[start:stop]
+            self._block_stream = stream_id
+            self._block_flags = flags
+            self._continuations = 0
+
+    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if not self._block_stream:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of nothing")
+        self._block += payload
+        self._continuations += 1
+        if len(self._block) > MAX_FIELDS_BYTES or self._continuations > _MAX_CONTINUATIONS:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "a field block without end")
+        if flags & END_HEADERS:
+            block = bytes(self._block)
+            self._block.clear()
+            self._block_stream = 0
+            self._fields(stream_id, block, bool(self._block_flags & END_STREAM))
+
+    # -- streams -------------------------------------------------------------------------------
+
+    def _unexpected(self, stream_id: int, what: str) -> None:
+        """Judge a frame on a stream that is not open."""
+        if not stream_id or self._is_idle(stream_id):
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, f"{what} on no stream")
+        if stream_id not in self._resets:
+            raise Http2Error(ErrorCode.STREAM_CLOSED, f"{what} on a closed stream")
+
+    def _reset_by_peer(self, stream_id: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM is 4 bytes")
+        if not stream_id or self._is_idle(stream_id):
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on no stream")
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            self._close(stream)
+            self._peer_gave_up(stream, int.from_bytes(payload, "big"))
+
+    def _peer_gave_up(self, stream: Stream, code: int) -> None:
+        text = "the peer has cancelled it" if code == ErrorCode.CANCEL else "reset by the peer"
+        self._events.append(StreamEnded(stream, status_of_reset(code), f"{text}, code {code}"))
+
+    def _stream_failed(self, fault: StreamFault) -> None:
+        stream = self.streams.get(fault.stream_id)
+        self._owe(pack_reset(fault.stream_id, fault.code))
+        self._resets.add(fault.stream_id)
+        if stream is not None:
+            self._close(stream)
+            status = CANCELLED if self._is_peers(fault.stream_id) else INTERNAL
+            self._events.append(StreamEnded(stream, status, f"{fault.code.name}: {fault.text}"))
+
+    def _close(self, stream: Stream) -> None:
+        stream.closed = True
+        stream.drop()
+        stream.joiner = None
+        self.streams.pop(stream.id, None)
+
+    def _is_peers(self, stream_id: int) -> bool:
+        """Whether the peer opens streams with such ids."""
+        raise NotImplementedError
+
+    def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        """Take a whole field block."""
+        raise NotImplementedError
+
+    def _remote_end(self, stream: Stream) -> None:
+        """Note that the peer's side has ended with DATA."""
+        raise NotImplementedError
+
+    def _refuse(self, stream: Stream, status: int, text: str) -> None:
+        """End a stream whose message cannot be taken."""
+        raise NotImplementedError
+
+
+def _without_padding(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """Return where the content of a padded payload begins and ends."""
+    if start == stop or start + 1 + data[start] > stop:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
+    return start + 1, stop - data[start]
+
+
+def _count(stream: Stream, size: int) -> None:
+    stream.missing_bytes -= size
+    if stream.missing_bytes < 0:
+        raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "more than content-length")

@@ -1,0 +1,76 @@
+"""What a connection tells its shell, one by one."""
+
+from typing import NamedTuple
+
+from gnetway.http2.streams import Stream
+
+
+class MessageReceived(NamedTuple):
+    """A message of a stream that is not single."""
+
+    stream: Stream
+    message: bytes
+
+
+class StreamOpened(NamedTuple):
+    """Server: a request has begun whose stream is not single."""
+
+    stream: Stream
+
+
+class CallReceived(NamedTuple):
+    """Server: a single stream's request is whole, in its ``message``."""
+
+    stream: Stream
+
+
+class PeerFinished(NamedTuple):
+    """Server: the client has half-closed a stream that is not single."""
+
+    stream: Stream
+
+
+class StreamWritable(NamedTuple):
+    """There is room again on a stream that wanted it."""
+
+    stream: Stream
+
+
+class StreamEnded(NamedTuple):
+    """Nothing follows on this stream; ``status`` is gRPC's number, ``text`` belongs to it."""
+
+    stream: Stream
+    status: int
+    text: str
+
+
+class StreamUnprocessed(NamedTuple):
+    """Client: the server has not looked at this stream and will not; it may be tried anew."""
+
+    stream: Stream
+
+
+class PingAnswered(NamedTuple):
+    """The peer has sent back a PING with these 8 bytes."""
+
+    payload: bytes
+
+
+class GoneAway(NamedTuple):
+    """The peer takes no more streams on this connection; ``code`` and ``text`` say why."""
+
+    code: int
+    text: str
+
+
+Event = (
+    MessageReceived
+    | StreamOpened
+    | CallReceived
+    | PeerFinished
+    | StreamWritable
+    | StreamEnded
+    | StreamUnprocessed
+    | PingAnswered
+    | GoneAway
+)

@@ -1,0 +1,186 @@
+"""Heads that were read before, by the bytes they came as.
+
+A block is looked up only while it means the same whenever it comes (FieldBlocks.constant). The
+blocks of a caller's requests are equal but for one field, grpc-timeout: that is cut out first.
+The cut is sound since the bytes before it have been seen as whole fields before.
+"""
+
+from typing import Final
+
+from hpack import HPACKError
+from hpack.huffman_table import decode_huffman
+
+from gnetway.http2.field_blocks import FieldBlocks
+from gnetway.http2.grpc_fields import parse_timeout
+from gnetway.http2.heads import (
+    Malformed,
+    RequestHead,
+    ResponseHead,
+    read_request,
+    read_response,
+    read_trailers,
+)
+
+#: Blocks that are remembered; with more, the cache begins anew. Longer blocks are not.
+_MAX_BLOCKS: Final = 256
+_MAX_BLOCK_BYTES: Final = 1024
+
+#: The name grpc-timeout, Huffman-coded and plain, as a string literal.
+_TIMEOUT_NAMES: Final = (bytes.fromhex("899acac8b24d494f6a7f"), b"\x0cgrpc-timeout")
+#: What stands before a name: not indexed, never indexed, to be indexed (in a table of no size).
+_LITERALS: Final = (0x00, 0x10, 0x40)
+
+_Where = tuple[int, int, int]
+
+
+class RequestHeads:
+    """Reads the blocks of requests."""
+
+    __slots__ = ("_heads", "_lengths", "_timed")
+
+    def __init__(self) -> None:
+        #: Those without grpc-timeout, and the others by the bytes before and after it.
+        self._heads: dict[bytes, RequestHead] = {}
+        self._timed: dict[tuple[bytes, bytes], RequestHead] = {}
+        #: How many bytes have stood before it.
+        self._lengths: list[int] = []
+
+    def read(self, block: bytes, blocks: FieldBlocks) -> RequestHead:
+        """Return what a request's block says.
+
+        :raises Malformed: HTTP does not allow it.
+        :raises Http2Error: it cannot be decoded.
+        """
+        if not blocks.constant:
+            return read_request(blocks.decode(block))
+        head = self._heads.get(block)
+        if head is not None:
+            return head
+        for length in self._lengths:
+            where = _timeout_at(block, length)
+            if where is not None:
+                head = self._timed.get((block[:length], block[where[2] :]))
+                if head is not None:
+                    path, refusal, encoding, content_length, _ = head
+                    timeout = _timeout(block, where)
+                    return RequestHead(path, refusal, encoding, content_length, timeout)
+        head = read_request(blocks.decode(block))
+        if len(block) <= _MAX_BLOCK_BYTES:
+            self._remember(block, head)
+        return head
+
+    def _remember(self, block: bytes, head: RequestHead) -> None:
+        if len(self._heads) + len(self._timed) >= _MAX_BLOCKS:
+            self._heads.clear()
+            self._timed.clear()
+            self._lengths.clear()
+        where = _find_timeout(block)
+        if where is None:
+            self._heads[block] = head
+            return
+        length, _, end = where
+        after = block[end:]
+        if _find_timeout(after) is None:  # of two the last one counts
+            self._timed[block[:length], after] = head
+            if length not in self._lengths:
+                self._lengths.insert(0, length)
+
+
+class ResponseHeads:
+    """Reads the blocks of responses and of trailers."""
+
+    __slots__ = ("_heads", "_trailers")
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, ResponseHead] = {}
+        self._trailers: dict[bytes, ResponseHead] = {}
+
+    def read(self, block: bytes, blocks: FieldBlocks, *, trailers: bool) -> ResponseHead:
+        """Return what a block says.
+
+        :raises Malformed: HTTP does not allow it.
+        :raises Http2Error: it cannot be decoded.
+        """
+        known = self._trailers if trailers else self._heads
+        if not blocks.constant:
+            known.clear()
+        head = known.get(block)
+        if head is None:
+            fields = blocks.decode(block)
+            head = read_trailers(fields) if trailers else read_response(fields)
+            if blocks.constant and len(block) <= _MAX_BLOCK_BYTES:
+                if len(known) >= _MAX_BLOCKS:
+                    known.clear()
+                known[block] = head
+        return head
+
+
+def _timeout(block: bytes, where: _Where) -> float:
+    _, start, after = where
+    value = block[start + 1 : after]
+    try:
+        return parse_timeout(decode_huffman(value) if block[start] & 0x80 else value)
+    except (ValueError, HPACKError) as error:
+        raise Malformed("grpc-timeout cannot be read") from error
+
+
+def _timeout_at(block: bytes, start: int) -> _Where | None:
+    """Return where the field at ``start`` begins, its value begins, and it ends.
+
+    None unless it is grpc-timeout with a value short enough to have its length in one byte.
+    """
+    if start >= len(block) or block[start] not in _LITERALS:
+        return None
+    for name in _TIMEOUT_NAMES:
+        if block.startswith(name, start + 1):
+            value = start + 1 + len(name)
+            if value < len(block):
+                length = block[value] & 0x7F
+                if length < 0x7F and value + 1 + length <= len(block):
+                    return start, value, value + 1 + length
+    return None
+
+
+def _find_timeout(block: bytes) -> _Where | None:
+    """Return the same for the first grpc-timeout in a block that is known to be sound."""
+    at = 0
+    while at < len(block):
+        where = _timeout_at(block, at)
+        if where is not None:
+            return where
+        at = _field_end(block, at)
+    return None
+
+
+def _field_end(block: bytes, at: int) -> int:
+    first = block[at]
+    if first & 0x80:
+        return _integer(block, at, 7)[1]
+    if first & 0xE0 == 0x20:
+        return _integer(block, at, 5)[1]
+    index, at = _integer(block, at, 6 if first & 0x40 else 4)
+    if index == 0:
+        at = _string_end(block, at)
+    return _string_end(block, at)
+
+
+def _string_end(block: bytes, at: int) -> int:
+    length, at = _integer(block, at, 7)
+    return at + length
+
+
+def _integer(block: bytes, at: int, prefix_bits: int) -> tuple[int, int]:
+    """Return an integer and where it ends."""
+    limit = (1 << prefix_bits) - 1
+    value = block[at] & limit
+    at += 1
+    if value == limit:
+        shift = 0
+        while True:
+            byte = block[at]
+            at += 1
+            value += (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+    return value, at

@@ -1,0 +1,236 @@
+"""The server's half: takes the streams that the client opens, and answers them."""
+
+from collections import deque
+from collections.abc import Container
+from struct import Struct
+from typing import Final
+
+from gnetway.http2.connection import Connection
+from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
+from gnetway.http2.events import CallReceived, PeerFinished, StreamEnded, StreamOpened
+from gnetway.http2.field_blocks import encode_field, encode_static
+from gnetway.http2.frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    MAX_31_BITS,
+    PREFACE,
+)
+from gnetway.http2.grpc_fields import INTERNAL, OK, UNIMPLEMENTED, encode_message
+from gnetway.http2.head_cache import RequestHeads
+from gnetway.http2.heads import Malformed, RequestHead, read_trailers
+from gnetway.http2.messages import PREFIX_BYTES
+from gnetway.http2.settings import Setting
+from gnetway.http2.streams import Stream
+from gnetway.http2.windows import STREAM_WINDOW_BYTES
+
+#: Indices of the static table. Source: RFC 7541 appendix A.
+_STATUS: Final = 8
+_STATUS_200: Final = b"\x88"
+_CONTENT_TYPE: Final = 31
+
+_HEAD: Final = _STATUS_200 + encode_static(_CONTENT_TYPE, b"application/grpc")
+_OK_TRAILERS: Final = encode_field(b"grpc-status", b"0")
+
+#: HEADERS with the head, then the head of a DATA frame with its gRPC prefix.
+_REPLY_HEAD: Final = Struct(f">IBI{len(_HEAD)}sIBIBI")
+_REPLY_END: Final = Struct(f">IBI{len(_OK_TRAILERS)}s")
+_HEAD_WORD: Final = len(_HEAD) << 8 | HEADERS
+_END_WORD: Final = len(_OK_TRAILERS) << 8 | HEADERS
+
+#: Runs of ids that the client has skipped; the last ones are remembered.
+_MAX_SKIPPED: Final = 16
+
+
+class ServerConnection(Connection):
+    """A connection of a client.
+
+    The paths in ``single_paths`` take one message and give one; messages are at most
+    ``max_message_bytes``. More than ``max_streams`` at a time are refused.
+    """
+
+    def __init__(
+        self, single_paths: Container[str], max_message_bytes: int, max_streams: int
+    ) -> None:
+        settings = [(Setting.MAX_CONCURRENT_STREAMS, max_streams)]
+        super().__init__(b"", PREFACE, settings, max_message_bytes)
+        self._single_paths = single_paths
+        self._max_streams = max_streams
+        self._heads = RequestHeads()
+        self._skipped: deque[range] = deque(maxlen=_MAX_SKIPPED)
+        #: Streams after this one are not looked at any more.
+        self._last_looked_at = MAX_31_BITS
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def reply(self, stream: Stream, message: bytes) -> None:
+        """End a single stream with its reply and OK."""
+        size = len(message) + PREFIX_BYTES
+        if stream.closed:
+            return
+        if (
+            size <= stream.send_window
+            and size <= self._send_window
+            and size <= self._max_frame_bytes
+            and self._room > 0
+            and not self._table_update
+        ):
+            self._send_window -= size
+            self._room -= size
+            key = stream.id
+            data_word = size << 8 | DATA
+            head = (_HEAD_WORD, END_HEADERS, key, _HEAD, data_word, 0, key, 0, len(message))
+            self._out.append(_REPLY_HEAD.pack(*head))
+            self._out.append(message)
+            ending = END_HEADERS | END_STREAM
+            self._out.append(_REPLY_END.pack(_END_WORD, ending, key, _OK_TRAILERS))
+            self._close_local(stream)
+        else:
+            self.begin(stream)
+            self.send(stream, message)
+            self.finish(stream, _OK_TRAILERS)
+
+    def begin(self, stream: Stream) -> None:
+        """Send the head of a response, which comes before its first message."""
+        stream.headed = True
+        self._send_fields(stream, _HEAD, end_stream=False)
+
+    def finish_ok(self, stream: Stream) -> None:
+        """End a stream that is not single with OK, after what waits; StreamEnded tells when."""
+        if not stream.headed:
+            self.begin(stream)
+        self.finish(stream, _OK_TRAILERS)
+
+    def end(self, stream: Stream, status: int, text: str) -> None:
+        """End a stream at once with a status; no event follows on it."""
+        if stream.closed:
+            return
+        block = b"" if stream.headed else _HEAD
+        block += encode_field(b"grpc-status", b"%d" % status)
+        if text:
+            block += encode_field(b"grpc-message", encode_message(text))
+        stream.drop()
+        self._send_fields(stream, block, end_stream=True)
+        self._close_local(stream)
+
+    def last_call(self) -> None:
+        """Look at no stream that is not open by now, and tell the client so."""
+        self._last_looked_at = self.last_peer_stream
+        self.go_away(self.last_peer_stream)
+
+    def abandon(self) -> list[Stream]:
+        """Return the streams that are left when the connection is lost, and forget them."""
+        left = list(self.streams.values())
+        self.streams.clear()
+        for stream in left:
+            stream.closed = True
+        return left
+
+    def _end_local(self, stream: Stream) -> None:
+        self._close_local(stream)
+        if not stream.single:
+            self._events.append(StreamEnded(stream, OK, ""))
+
+    def _close_local(self, stream: Stream) -> None:
+        stream.local_ended = True
+        if stream.remote_ended:
+            self._close(stream)
+        else:
+            self.reset(stream, ErrorCode.NO_ERROR)  # the answer is whole: send no more
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            self._trailers(stream, block, end_stream=end_stream)
+        elif stream_id & 1 == 0:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a client opens streams with odd ids")
+        elif stream_id <= self.last_peer_stream:
+            self._blocks.decode(block)  # the table has to follow
+            if any(stream_id in skipped for skipped in self._skipped):
+                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the id of a stream goes back")
+            self._unexpected(stream_id, "HEADERS")
+        else:
+            self._opened(stream_id, block, end_stream=end_stream)
+
+    def _opened(self, stream_id: int, block: bytes, *, end_stream: bool) -> None:
+        if stream_id > self.last_peer_stream + 2:
+            self._skipped.append(range(self.last_peer_stream + 1, stream_id))
+        self.last_peer_stream = stream_id
+        try:
+            head = self._heads.read(block, self._blocks)
+        except Malformed as error:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        if stream_id > self._last_looked_at:
+            self._resets.add(stream_id)  # the client knows, or will soon
+            return
+        if len(self.streams) >= self._max_streams:
+            raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
+        stream = Stream(None, head.path, single=head.path in self._single_paths)
+        stream.id = stream_id
+        stream.send_window = self._initial_window
+        stream.receive_window = STREAM_WINDOW_BYTES
+        stream.missing_bytes = head.content_length
+        stream.timeout_seconds = head.timeout_seconds
+        stream.remote_ended = False
+        self.streams[stream_id] = stream
+        self._admit(stream, head, end_stream=end_stream)
+
+    def _admit(self, stream: Stream, head: RequestHead, *, end_stream: bool) -> None:
+        if head.refusal:
+            stream.remote_ended = end_stream
+            block = encode_static(_STATUS, b"%d" % head.refusal)
+            self._send_fields(stream, block, end_stream=True)
+            self._close_local(stream)
+        elif head.encoding:
+            stream.remote_ended = end_stream
+            self.end(stream, UNIMPLEMENTED, f"messages compressed with {head.encoding}")
+        else:
+            if not stream.single:
+                self._events.append(StreamOpened(stream))
+            if end_stream:
+                self._remote_end(stream)
+
+    def _trailers(self, stream: Stream, block: bytes, *, end_stream: bool) -> None:
+        fields = self._blocks.decode(block)
+        if stream.remote_ended:
+            raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the end")
+        try:
+            read_trailers(fields)
+        except Malformed as error:
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        if not end_stream:
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
+        self._remote_end(stream)
+
+    def _remote_end(self, stream: Stream) -> None:
+        if stream.missing_bytes > 0:
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "less than content-length")
+        stream.remote_ended = True
+        if stream.joiner is not None and not stream.joiner.idle:
+            self._refuse(stream, INTERNAL, "the last message is incomplete")
+        elif not stream.single:
+            self._events.append(PeerFinished(stream))
+        elif stream.messages == 1:
+            self._events.append(CallReceived(stream))
+        else:
+            self._refuse(stream, INTERNAL, f"{stream.messages} requests instead of one")
+
+    def _refuse(self, stream: Stream, status: int, text: str) -> None:
+        self.end(stream, status, text)
+        if not stream.single:
+            self._events.append(StreamEnded(stream, status, text))
+
+    def _is_idle(self, stream_id: int) -> bool:
+        return stream_id & 1 == 0 or stream_id > self.last_peer_stream
+
+    def _is_peers(self, stream_id: int) -> bool:
+        return True
+
+    def _peer_goes_away(self, last_stream_id: int) -> None:
+        pass  # we open none
+
+    def _slots_changed(self) -> None:
+        pass  # we open none
