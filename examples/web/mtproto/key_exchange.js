@@ -159,7 +159,7 @@ export class KeyExchange {
 
     async #readResult(answer) {
         const id = answer.id();
-        check(id !== ID.DH_GEN_RETRY, "dh_gen_retry: the server has this key already.", "Try again.");
+        check(id !== ID.DH_GEN_RETRY, "dh_gen_retry: the server has this key.", "Try again.");
         check(
             id === ID.DH_GEN_OK,
             "dh_gen_fail: the server could not store the key.",

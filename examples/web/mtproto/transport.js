@@ -3,7 +3,7 @@
 
 import { CtrStream } from "./aes.js";
 import { concat, random, reversed, toHex } from "./bytes.js";
-import { Failure, transportFailure } from "./failure.js";
+import { Failure, check, transportFailure } from "./failure.js";
 import { int } from "./tl.js";
 
 /** Intermediate: each packet after its length in 4 bytes, little-endian. */
@@ -54,11 +54,14 @@ export class Transport {
 
     /** Open a WebSocket and return it with nothing sent. */
     static async open(url) {
+        const form = "An address looks like ws://127.0.0.1:10443/apiws.";
+        // A browser would take another form for a page beside its own.
+        check(/^wss?:/.test(url), `This is no WebSocket's address: ${url}`, form);
         let socket;
         try {
             socket = new WebSocket(url, "binary");
         } catch (error) {
-            throw new Failure(error.message, "An address looks like ws://127.0.0.1:10443/apiws.");
+            throw new Failure(error.message, form);
         }
         socket.binaryType = "arraybuffer";
         await new Promise((resolve, reject) => {
