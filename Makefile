@@ -4,19 +4,21 @@
 # make clean  everything that the others have made
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
-# registry the first time.
+# registries the first time; for the tests of web clients also Node.js 20.10 or later.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint clean etcd
+WEB := tests/live/web
+
+.PHONY: run test lint clean etcd chromium
 
 run: $(STAMP) etc/server_pkcs1.key
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 
-test: $(STAMP) etcd
+test: $(STAMP) etcd chromium $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
 
 lint: $(STAMP)
@@ -37,16 +39,26 @@ $(STAMP): requirements.lock
 etc/server_pkcs1.key: | $(STAMP)
 	$(BIN)/python -m gnetway make-key $@
 
-# The live tests start an etcd of their own; where there is none and we may, Debian's is installed.
+# $(call debian,PROGRAM,PACKAGES): the live tests need the program; where it is missing and we may,
+# Debian's packages are installed.
+debian = command -v $(1) >/dev/null || \
+  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+    { apt-get install -y -q $(2) || { apt-get update -q && apt-get install -y -q $(2); }; } \
+    >/dev/null; } || \
+  echo "no $(1) here: the tests that need it will be skipped"
+
 etcd:
-	@command -v etcd >/dev/null || \
-	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	    { apt-get install -y -q etcd-server etcd-client || \
-	      { apt-get update -q && apt-get install -y -q etcd-server etcd-client; }; } \
-	    >/dev/null; } || \
-	  echo "no etcd here: the tests that need one will be skipped"
+	@$(call debian,etcd,etcd-server etcd-client)
+
+chromium:
+	@$(call debian,chromium,chromium)
+
+# The packages of the web clients, as their lock file has them.
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@{ command -v npm >/dev/null && npm ci --prefix $(WEB) --loglevel=error && touch $@; } || \
+	  echo "no packages from npm: the tests of web clients will be skipped"
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf .import_linter_cache _trial_temp* .coverage
+	rm -rf .import_linter_cache _trial_temp* .coverage $(WEB)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
     echo     ECHO bytes     → the same bytes
     produce  PRODUCE count  → as many bytes, a pattern
     push     PUSH bytes     → nothing, and the bytes as a push to the caller's session
+    tell     TELL bytes     → nothing, and the bytes, an object of their own, as a push
     fault    FAULT bytes    → a handler's own fault
 
 It logs at the lowest level, so that a test can tell that the whole log was written.
@@ -22,6 +23,7 @@ ECHO: Final = 0xEC400001
 PRODUCE: Final = 0xEC400002
 PUSH: Final = 0xEC400003
 FAULT: Final = 0xEC400004
+TELL: Final = 0xEC400005
 
 #: upload.cdnFile bytes:bytes, which every client library can read.
 CDN_FILE: Final = 0xA99FCA4F
@@ -39,6 +41,10 @@ def produce(count: int) -> bytes:
 
 def push(payload: bytes) -> bytes:
     return pack_uint32(PUSH) + pack_string(payload)
+
+
+def tell(update: bytes) -> bytes:
+    return pack_uint32(TELL) + pack_string(update)
 
 
 def fault(payload: bytes) -> bytes:
@@ -68,8 +74,10 @@ class LiveHandler:
             return cdn_file(reader.string())
         if call.constructor == PRODUCE:
             return cdn_file(pattern(reader.uint32()))
-        if call.constructor == PUSH:
-            body = cdn_file(reader.string())
+        if call.constructor in (PUSH, TELL):
+            body = reader.string()
+            if call.constructor == PUSH:
+                body = cdn_file(body)
             self._sessions.push(call.auth_key_id, call.session_id, body)
             return cdn_file(b"")
         if call.constructor == FAULT:
