@@ -207,7 +207,7 @@ class HttpCall:
         session.send(message, self._responder.client_ip).addCallbacks(
             lambda plaintext: session.answered(poll, plaintext), self._backend_failed
         )
-        session.catch_up(poll)
+        session.wait_on(poll)
 
     def _bind_received(self, bind: BindReceived) -> None:
         session = self._begin(bind.message)
@@ -223,6 +223,8 @@ class HttpCall:
         self._connection.bind_accepted(bind)
         poll = None if self._over else self._wait(session, bind.message)
         session.answered(poll, plaintext)
+        if poll is not None:
+            session.wait_on(poll)
 
     def _bind_not_accepted(self, failure: Failure, bind: BindReceived) -> None:
         if failure.check(BackendRefused, KeyUnknown) is None:

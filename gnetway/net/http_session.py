@@ -101,20 +101,30 @@ class HttpSession:
         )
 
     def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
-        """Let a request wait; with too many of them, the oldest is answered."""
+        """Let a request wait; with too many of them, the oldest is answered.
+
+        Once its message was sent, ``wait_on`` is to be called.
+        """
         if len(self._polls) >= self._settings.max_polls:
             self._answer(self._polls[0])
-        clock = self._services.clock
-        seconds = self._settings.wait_seconds(wants)
-        poll = HttpPoll(asker, wants, clock.seconds() + seconds)
-        poll.timer = clock.callLater(seconds, self._answer, poll)
+        now = self._services.clock.seconds()
+        poll = HttpPoll(asker, wants, now + self._settings.wait_seconds(wants))
         self._polls.append(poll)
         return poll
 
-    def catch_up(self, poll: HttpPoll) -> None:
-        """Answer a request that is there to wait with what came before it, if it still waits."""
-        if self._queue and poll.is_long and poll in self._polls:
+    def wait_on(self, poll: HttpPoll) -> None:
+        """Set the end of a wait, unless the backend has answered at once.
+
+        A request that is there to wait is answered with what came before it.
+        """
+        if poll not in self._polls:
+            return
+        if self._queue and poll.is_long:
             self._answer(poll)
+        else:
+            clock = self._services.clock
+            seconds = max(0.0, poll.ends_at - clock.seconds())
+            poll.timer = clock.callLater(seconds, self._answer, poll)
 
     def answered(self, poll: HttpPoll | None, plaintext: bytes) -> None:
         """Hear what the backend says to a request.
