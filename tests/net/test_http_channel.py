@@ -1,7 +1,10 @@
 """HTTP itself: methods, paths, origins, deadlines, and how connections end."""
 
+from twisted.internet.interfaces import ISSLTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 
+from gnetway.errors import KeyUnknown
 from gnetway.net.http_settings import API_PATHS, HttpSettings
 from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.connection.wrappers import CALL
@@ -140,6 +143,27 @@ class BodyTests(ChannelCase):
         self.assertEqual(self.link.answers(), [])
         self.link.leave()
         self.assertEqual(self.gateway.ended(), {"http_413": 1})
+
+    def test_over_tls_the_whole_connection_closes(self) -> None:
+        """A half of it cannot be closed there."""
+        alsoProvides(self.link.transport, ISSLTransport)
+        self.link.feed(request("POST", PATH, {"Content-Length": "10001"}))
+        self.assertEqual(self.link.answer().status, 413)
+        transport = self.link.transport
+        self.assertEqual((transport.half_closed, transport.closing), (False, True))
+
+    def test_no_more_of_a_body_is_read_once_it_is_refused(self) -> None:
+        """Neither what came with the refused part, nor what the lookup of its key held back."""
+        self.gateway.backend.held = True
+        head = request("POST", PATH, {"Transfer-Encoding": "chunked"})
+        self.link.feed(head + chunked(some_key(9).id_bytes + bytes(5000))[:-5])
+        self.assertFalse(self.link.transport.reading)
+        self.link.feed(chunked(bytes(100)))
+        self.gateway.backend.queries[0][1].errback(KeyUnknown("no"))
+        self.assertEqual(self.link.answer().status, 404)
+        self.assertTrue(self.link.transport.reading)
+        self.gateway.settle()
+        self.assertEqual(self.link.answers(), [])
 
     def test_a_client_that_asks_first_is_not_told_to_go_on(self) -> None:
         ask = {"Expect": "100-continue", "Content-Length": "10001"}

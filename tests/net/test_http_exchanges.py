@@ -1,6 +1,6 @@
 """Key exchanges over HTTP: every query may come on another connection."""
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendUnavailable
@@ -147,6 +147,22 @@ class LostAnswerTests(SynchronousTestCase):
         again.query(query)
         self.assertEqual(again.answer().status, 404)
         self.gateway.threads.work()
+
+    def test_work_that_fails_by_our_fault_is_logged(self) -> None:
+        self.until_work()
+        link = self.gateway.browse()
+        client = make_client(2)
+        link.query(client.begin())
+        query = client.receive(link.plain_answer())
+        self.gateway.threads.held = False
+
+        def fail_at(work: object) -> Deferred[object]:
+            return fail(ZeroDivisionError())
+
+        self.patch(self.gateway.key_maker, "run", fail_at)
+        link.query(query)
+        self.assertEqual(link.answer().status, 404)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_unexpected_end_of_the_work(self) -> None:
         query = self.until_work()
