@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from struct import unpack_from
-from typing import Self
+from typing import Protocol, Self
 
 from gnetway.errors import TransportErrorCode
 from gnetway.tl.acks import MsgsAck
@@ -35,11 +35,29 @@ def constructor_of(body: bytes) -> int:
     return int(unpack_from("<I", body)[0])
 
 
+class Stream(Protocol):
+    """The part of a socket that a client needs, so that others may stand for one."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def settimeout(self, seconds: float, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _connect(port: int) -> socket.socket:
+    connected = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
 class LiveClient:
     """One connection; closes itself as a context manager.
 
     ``heard`` keeps the bodies that nobody has waited for. With ``byte_seconds``, bytes are sent
-    one at a time.
+    one at a time. ``over`` is an open connection to use, None for a new one to the first address.
     """
 
     def __init__(
@@ -47,9 +65,9 @@ class LiveClient:
         gateway: Gateway,
         style: Style = OBFUSCATED_INTERMEDIATE,
         byte_seconds: float = 0.0,
+        over: Stream | None = None,
     ) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket: Stream = over or _connect(gateway.port)
         self.end = ClientEnd(style, os.urandom)
         self.heard: list[bytes] = []
         self.exchange: ClientExchange | None = None
