@@ -89,8 +89,13 @@ def _unpack_salts(packed: bytes) -> list[FutureSalt]:
 def _prepare(connection: sqlite3.Connection) -> None:
     # With a write-ahead log a killed process loses nothing and a power cut the last keys at most,
     # which their clients then make anew; a full flush for each would cost a handshake 5 ms.
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+    except sqlite3.Error:
+        # The pool knows the connection only once this has gone well.
+        connection.close()
+        raise
 
 
 def check_file(path: str) -> None:
