@@ -56,7 +56,14 @@ class ClusterTestCase(TestCase):
         self.addCleanup(self.service.close)
         self.gateway = ClusterGateway(self.etcd.host, self.by_stream, self.session)
         self.addCleanup(self.gateway.remove)
+        self.addCleanup(self.assert_no_faults, self.gateway)
         self._listed = 0
+
+    def assert_no_faults(self, gateway: Gateway) -> None:
+        """Whatever happens around it, no error of the gateway's own is in its log."""
+        log = gateway.log if gateway.log_file.exists() else ""
+        for sign in ("Traceback", "#error", "#critical"):
+            self.assertNotIn(sign, log)
 
     @property
     def reply(self) -> str:

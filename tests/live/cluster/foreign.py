@@ -1,6 +1,6 @@
 """A gateway between load generators: foreign clients in front of it, foreign services behind it."""
 
-from tests.live.cluster.cluster import ClusterTestCase
+from tests.live.cluster.cluster import ClusterGateway, ClusterTestCase
 from tests.live.gateway import until
 from tests.live.loadgen import Counters, Figures, KnownKeys, LoadgenClient, LoadgenSession
 
@@ -25,9 +25,17 @@ class ForeignTestCase(ClusterTestCase):
         self.start_gateway([service.address for service in services])
         return services
 
-    def start_clients(self, conns: int, depth: int, seconds: int, *more: str) -> LoadgenClient:
+    def start_clients(
+        self,
+        conns: int,
+        depth: int,
+        seconds: int,
+        *more: str,
+        gateway: ClusterGateway | None = None,
+    ) -> LoadgenClient:
+        """Let clients of ``gateway``, the test's own if None, send for so many seconds."""
         client = LoadgenClient(
-            self.gateway.address,
+            (gateway or self.gateway).address,
             self.keys.file,
             "-mode=echo",
             "-transport=obf-intermediate",

@@ -44,13 +44,26 @@ class UnaryNodeTests(ClusterTestCase):
         dead = nodes[1]
         dead.kill()
         lost_at = len(self.service.told)
-        time.sleep(2)
+        time.sleep(1)
         dead.start()
         self._heard_after(lost_at, dead.address)
         for talker in talkers:
             talker.stop()
         self.assert_served(talkers, most_doubles=4)
         self._assert_only_its_keys_moved(talkers, dead.address)
+
+    def test_a_node_restarts_while_nobody_talks(self) -> None:
+        """It has forgotten the session, so it hears of it anew."""
+        (node,) = self.start_cluster(1)
+        session = self.new_session()
+        with LiveClient(self.gateway) as client:
+            client.ping(session, 1)
+            client.ping(session, 2)
+            node.kill()
+            time.sleep(0.5)
+            node.start()
+            client.ping(session, 3)
+        self.assertEqual([told.conn_type for told in self.service.heard("data")], [1, 0, 1])
 
     def test_a_node_leaves_etcd_and_comes_back(self) -> None:
         """Nothing is sent twice: it goes on answering what it was asked."""

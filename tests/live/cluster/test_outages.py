@@ -21,7 +21,7 @@ class UnaryOutageTests(ClusterTestCase):
         for node in nodes:
             time.sleep(0.5)
             node.kill()
-        time.sleep(2)
+        time.sleep(1)
         for node in nodes:
             node.start()
         time.sleep(1)

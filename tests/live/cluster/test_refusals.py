@@ -10,6 +10,7 @@ from gnetway.tl.service_messages import (
     BindAuthKeyInner,
     BindTempAuthKey,
     Ping,
+    Pong,
     RpcErrorObject,
     RpcResult,
 )
@@ -72,6 +73,22 @@ class UnaryRefusalTests(ClusterTestCase):
         self.assertEqual(bind.auth_key_id, session.key.auth_key_id)
         self.assertEqual(constructor_of(ping.body), Constructor.PING)
         self.assertNotEqual(perm_key.auth_key_id, session.key.auth_key_id)
+
+    def test_a_push_for_nobody(self) -> None:
+        """Refused while the session is not here, delivered while it is."""
+        self.start_cluster(1)
+        session = self.new_session()
+        name = (session.key.auth_key_id, session.session_id)
+        gateway, pong = self.gateway.grpc_address, Pong(4, 5).pack()
+        self.service.push(gateway, *name, session.salt, pong)
+        link = self.service.links[gateway]
+        until(lambda: link.refused == 1, "boolFalse")
+        with LiveClient(self.gateway) as client:
+            client.ping(session)
+            self.service.push(gateway, *name, session.salt, pong)
+            client.await_pong(session, 5)
+        until(lambda: link.delivered == 2, "boolTrue")
+        self.assertEqual((link.refused, link.failed), (1, 0))
 
     def _send_bind(self, client: LiveClient, session: ClientSession) -> AuthKey:
         perm_key = AuthKey(os.urandom(256), KeyKind.PERM)
