@@ -1,4 +1,4 @@
-"""A gateway for web clients: a listener each for ws and wss."""
+"""A gateway for web clients."""
 
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
@@ -37,12 +37,18 @@ class WebGateway(Gateway):
         make_certificates(folder)
         self.ca_file = folder / "ca.pem"
         self.certificate = folder / "server.pem"
-        self.tls_port = free_port()
+        self.ports = {name: free_port() for name in ("wss", "http", "guarded")}
         tls = {"CertFile": "./tls/server.pem", "KeyFile": "./tls/server.key"}
         self.config["Gnetway"] = {
             "Server": [
                 {"Proto": "websocket", "Addresses": [self.address]},
-                {"Proto": "websocket", "Addresses": [f"127.0.0.1:{self.tls_port}"], "TLS": tls},
+                {"Proto": "websocket", "Addresses": [self._at("wss")], "TLS": tls},
+                {"Proto": "http", "Addresses": [self._at("http")]},
+                {
+                    "Proto": "auto",
+                    "Addresses": [self._at("guarded")],
+                    "AllowedOrigins": ["https://*.example.org"],
+                },
             ]
         }
         self.write_config()
@@ -51,9 +57,21 @@ class WebGateway(Gateway):
         # Without a TCP listener the log names nothing to try.
         return "session backend: " in self.log
 
+    def _at(self, name: str) -> str:
+        return f"127.0.0.1:{self.ports[name]}"
+
     def url(self, path: str = "/apiws") -> str:
         return f"ws://{self.address}{path}"
 
     @property
     def tls_url(self) -> str:
-        return f"wss://127.0.0.1:{self.tls_port}/apiws"
+        return f"wss://{self._at('wss')}/apiws"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self._at('http')}/apiw1"
+
+    @property
+    def guarded(self) -> str:
+        """The host and port where pages of other origins than example.org's are refused."""
+        return self._at("guarded")

@@ -8,21 +8,11 @@
 // "pushes" is how many the server sends because of them. Prints what the page shows after each
 // visit, as one line of JSON.
 
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
 const wish = JSON.parse(process.argv[2]);
 
 const PATIENCE_MS = 20_000;
-
-const args = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-];
-if (wish.trusted) args.push(`--ignore-certificate-errors-spki-list=${wish.trusted}`);
 
 /** Do one visit; what the page shows, by step or in order, is a state or name and a text each. */
 async function visit(page, { url, publicKey, calls, pushes }) {
@@ -50,12 +40,7 @@ async function visit(page, { url, publicKey, calls, pushes }) {
     };
 }
 
-const browser = await chromium.launch({
-    executablePath: wish.chromium,
-    // Chromium's own sandbox is not for root, who runs the tests in many a container.
-    chromiumSandbox: process.getuid() !== 0,
-    args,
-});
+const browser = await launch(wish);
 const got = [];
 try {
     for (const one of wish.visits) {

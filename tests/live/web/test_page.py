@@ -1,17 +1,13 @@
 """The page of examples/web/ in a browser, served from another origin than the gateway's."""
 
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import NamedTuple
-from unittest import TestCase
 
 from gnetway.crypto.rsa import RsaKey, generate_pem
 from tests.live import handler
 from tests.live.etcd_server import free_port
-from tests.live.gateway import ROOT
-from tests.live.web.gateway import WebGateway, notification
-from tests.live.web.tools import key_hash, require_browser, run_client
+from tests.live.web.browser_case import BrowserCase
+from tests.live.web.gateway import notification
+from tests.live.web.tools import key_hash, run_client
 
 NEWS = notification("Lunch is ready")
 
@@ -29,11 +25,6 @@ STEPS = [
 ]
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        """Keep the output of the tests for the tests."""
-
-
 class Shown(NamedTuple):
     """What the page shows: of each step its state and text, and what the server said."""
 
@@ -46,24 +37,7 @@ class Shown(NamedTuple):
         return [text.split()[-1] for said, text in self.said if said == name]
 
 
-class PageTests(TestCase):
-    chromium: str
-    gateway: WebGateway
-    page: str
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.chromium = require_browser()
-        served = partial(QuietHandler, directory=str(ROOT / "examples" / "web"))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), served)
-        cls.addClassCleanup(server.server_close)
-        cls.addClassCleanup(server.shutdown)
-        Thread(target=server.serve_forever, daemon=True).start()
-        cls.page = f"http://localhost:{server.server_port}/"
-        cls.gateway = WebGateway()
-        cls.addClassCleanup(cls.gateway.remove)
-        cls.gateway.start()
-
+class PageTests(BrowserCase):
     def visit(
         self, url: str, public_key: str = "", calls: tuple[bytes, ...] = (), pushes: int = 0
     ) -> dict[str, object]:
@@ -92,7 +66,8 @@ class PageTests(TestCase):
         ]
 
     def talk(self, url: str, trusted: str = "") -> None:
-        calls = handler.echo(b"hello"), handler.tell(NEWS)
+        # The last one is unknown, so the server wants a login first.
+        calls = handler.echo(b"hello"), handler.tell(NEWS), bytes(4)
         [shown] = self.open(self.visit(url, calls=calls, pushes=1), trusted=trusted)
         self.assertEqual(shown.states, dict.fromkeys(STEPS, "done"), shown.texts)
         self.assertIn("binary", shown.texts["websocket"])
@@ -101,6 +76,7 @@ class PageTests(TestCase):
         answers = [handler.cdn_file(b"hello").hex(), handler.cdn_file(b"").hex()]
         self.assertEqual(shown.last_words("answer"), answers)
         self.assertEqual(shown.last_words("push"), [NEWS.hex()])
+        self.assertEqual(shown.last_words("refusal"), ["AUTH_KEY_UNREGISTERED."])
 
     def test_over_ws(self) -> None:
         self.talk(self.gateway.url())
@@ -111,6 +87,7 @@ class PageTests(TestCase):
     def test_what_a_newcomer_gets_wrong(self) -> None:
         """The page says at which step it failed, and what to look at."""
         right, tls = self.gateway.url(), self.gateway.tls_url
+        guarded = f"ws://{self.gateway.guarded}/apiws"
         nobody = f"ws://127.0.0.1:{free_port()}/apiws"
         private = self.gateway.key_file.read_text()
         other = RsaKey.from_pem(generate_pem()).public_pem.decode()
@@ -121,6 +98,7 @@ class PageTests(TestCase):
             "no address": (self.visit("gateway"), "websocket", "An address looks like ws://"),
             "nobody there": (self.visit(nobody), "websocket", f"No WebSocket at {nobody}"),
             "wrong path": (self.visit(f"{right}s"), "websocket", "the path is /apiws"),
+            "not allowed": (self.visit(guarded), "websocket", "this page's origin"),
             "distrust": (self.visit(tls), "websocket", "the browser trusts the certificate"),
         }
         pages = self.open(*(visit for visit, _, _ in wrong.values()))
@@ -129,7 +107,3 @@ class PageTests(TestCase):
                 before = dict.fromkeys(STEPS[: STEPS.index(step)], "done")
                 self.assertEqual(shown.states, before | {step: "failed"}, shown.texts)
                 self.assertIn(text, shown.texts[step])
-
-    def test_call_that_the_server_refuses(self) -> None:
-        [shown] = self.open(self.visit(self.gateway.url(), calls=(bytes(4),)))
-        self.assertIn("401 AUTH_KEY_UNREGISTERED", shown.said[-1][1])
