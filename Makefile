@@ -13,12 +13,12 @@ STAMP := $(VENV)/.installed
 
 WEB := tests/live/web
 
-.PHONY: run test lint clean etcd chromium
+.PHONY: run test lint clean etcd haproxy chromium
 
 run: $(STAMP) etc/server_pkcs1.key
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 
-test: $(STAMP) etcd chromium $(WEB)/node_modules/.package-lock.json
+test: $(STAMP) etcd haproxy chromium $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
 
 lint: $(STAMP)
@@ -49,6 +49,9 @@ debian = command -v $(1) >/dev/null || \
 
 etcd:
 	@$(call debian,etcd,etcd-server etcd-client)
+
+haproxy:
+	@$(call debian,haproxy,haproxy)
 
 chromium:
 	@$(call debian,chromium,chromium)

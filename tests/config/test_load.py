@@ -27,13 +27,15 @@ from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig
+from gnetway.config.proxy import ProxyProtocolConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
-from gnetway.config.servers import Proto
+from gnetway.config.servers import Proto, ServerConfig, TlsConfig, TlsVersion
 from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from gnetway.config.teamgram import IGNORED, NOT_YET
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, embedded
+from tests.config.test_pem_files import pair
 
 SHIPPED = Path(__file__).parents[2] / "etc" / "gnetway.yaml"
 CLUSTER = SHIPPED.with_name("gnetway-cluster.yaml")
@@ -331,18 +333,45 @@ class ShippedFileTests(ConfigCase):
         config = load_file(self.write("gnetway.yaml", self.text))
         self.assertEqual(config.unused, ())
         self.assertEqual(
-            [str(address) for address in config.gnetway.servers[0].addresses],
-            ["0.0.0.0:10443", "0.0.0.0:5222"],
+            [
+                (str(server.proto), [str(address) for address in server.addresses])
+                for server in config.gnetway.servers
+            ],
+            [("auto", ["0.0.0.0:10443", "0.0.0.0:5222"])],
         )
         self.assertEqual(embedded(config).store, str(self.directory / "gnetway.sqlite"))
 
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
-        self.assertEqual(count, 1 + len(keys_of(LimitsConfig)))
+        # AuthKeyCacheM and UnixMode beside them.
+        self.assertEqual(count, 2 + len(keys_of(LimitsConfig)))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,
+        )
+
+    def test_shows_every_key_of_a_listener(self) -> None:
+        """With the marks away they are as the defaults, or as the file explains them."""
+        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:))$"
+        for name, content in zip(("fullchain.pem", "privkey.pem"), pair(), strict=False):
+            self.write(name, content)
+        text = re.sub(r"(?m)^ +# PPV1: false\n", "", self.text)
+        shown = re.sub(pattern, r"\1\2", text)
+        for cls in (ServerConfig, ProxyProtocolConfig, TlsConfig):
+            for _, key in keys_of(cls):
+                self.assertRegex(shown if key.name != "PPV1" else self.text, rf"\b{key.name}:")
+        server = load_file(self.write("shown.yaml", shown)).gnetway.servers[0]
+        assert server.proxy_protocol is not None and server.tls is not None
+        plain = ServerConfig(addresses=server.addresses)
+        proxy = ProxyProtocolConfig()
+        self.assertEqual(
+            (server.unix_mode, server.allowed_origins, server.tls.min_version),
+            (plain.unix_mode, plain.allowed_origins, TlsVersion.TLS_1_2),
+        )
+        self.assertEqual(
+            (server.proxy_protocol.versions, server.proxy_protocol.timeout_seconds),
+            (proxy.versions, proxy.timeout_seconds),
         )
 
     def test_cluster_loads(self) -> None:
