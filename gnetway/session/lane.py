@@ -9,7 +9,6 @@ number, as a stream keeps order, but all to one node. Once something has failed 
 until all that flew is answered, so what failed goes again before what came after it.
 """
 
-from collections import deque
 from operator import attrgetter
 from typing import Final
 
@@ -26,6 +25,7 @@ from gnetway.session.hold import Hold
 from gnetway.session.nodes import Health, Node, NodeTable
 from gnetway.session.operation import Operation
 from gnetway.session.speaker import Speaker
+from gnetway.session.waiting import Waiting
 
 #: Above so many waiting operations, or bytes of them, the client is not read any further; it is
 #: again below half of both.
@@ -67,7 +67,6 @@ class Lane:
         "_pushed",
         "_speaker",
         "_waiting",
-        "_waiting_bytes",
         "paused",
     )
 
@@ -76,8 +75,7 @@ class Lane:
         self._speaker = speaker
         self._patient = patient
         self._pushed = 0
-        self._waiting: deque[Operation] | None = None
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         self._flying: dict[Operation, None] = {}
         self._flying_to: Node | None = None
         #: Not None from a failure until nothing flies; what is to go again.
@@ -93,10 +91,7 @@ class Lane:
         """Add an operation behind all others."""
         operation.order = self._pushed
         self._pushed += 1
-        if self._waiting is None:
-            self._waiting = deque()
         self._waiting.append(operation)
-        self._waiting_bytes += operation.size
         if self._held:
             self._hold_too(operation)
             self._settle()
@@ -107,13 +102,10 @@ class Lane:
         """Forget an operation that nobody asks for any more."""
         operation.finished = None
         operation.withdrawn = True
-        if self._waiting is not None and operation in self._waiting:
-            self._waiting.remove(operation)
-            self._waiting_bytes -= operation.size
+        if self._waiting.remove(operation):
             if self._held:
                 self._lanes.hold.remove(self, operation.size)
             if not self._waiting:
-                self._waiting = None
                 self._leave_hold()
             self._settle()
 
@@ -125,11 +117,11 @@ class Lane:
         self._pumping = True
         try:
             while (
-                self._waiting is not None
+                self._waiting
                 and self._failed is None
                 and not self._held
                 and len(self._flying) < self._lanes.window
-                and self._start(self._waiting[0])
+                and self._start(self._waiting.first)
             ):
                 pass
         finally:
@@ -140,7 +132,7 @@ class Lane:
         """Send the first waiting operation; False where it has to wait for an answer."""
         target = operation.target or self._speaker.target_for(operation)
         if target is None:
-            self._take_first()
+            self._waiting.take_first()
             operation.finish(b"")
             return True
         node = self._lanes.nodes.choose(operation, target)
@@ -151,11 +143,11 @@ class Lane:
             return False
         request = self._speaker.prepare(operation, node)
         if isinstance(request, bytes):
-            self._take_first()
+            self._waiting.take_first()
             self._send(operation, node, request)
             return True
         if request is not None:
-            self._put_first(request)
+            self._waiting.put_first(request)
             return True
         if self._flying:
             return False
@@ -176,7 +168,7 @@ class Lane:
             return
         self._not_sent(operation, node)
         if operation.behalf is None:
-            self._put_first(operation)
+            self._waiting.put_first(operation)
         self._wait_for_a_node()
 
     def _not_sent(self, operation: Operation, node: Node) -> None:
@@ -189,7 +181,7 @@ class Lane:
         """Find another way for the first operation, or let it wait for a node."""
         if operation.behalf is not None:
             # What it was to prepare may go elsewhere, and makes its own preparations there.
-            self._take_first()
+            self._waiting.take_first()
             self._speaker.not_done(operation, None)
             operation.finish(b"")
             return True
@@ -197,37 +189,22 @@ class Lane:
             return False
         if operation.method is Method.CLOSE_SESSION:
             if self._speaker.hand_over(operation):
-                self._take_first()
+                self._waiting.take_first()
                 return True
         elif target:
             self._speaker.unreachable(target)
             operation.target = ""
             return True
-        operation.tried = None
-        operation.redirected_to = ""
         self._wait_for_a_node()
         return True
-
-    def _take_first(self) -> None:
-        assert self._waiting is not None
-        self._waiting_bytes -= self._waiting.popleft().size
-        if not self._waiting:
-            self._waiting = None
-
-    def _put_first(self, operation: Operation) -> None:
-        if self._waiting is None:
-            self._waiting = deque()
-        self._waiting.appendleft(operation)
-        self._waiting_bytes += operation.size
 
     # -- waiting for a node --------------------------------------------------------------------
 
     def _wait_for_a_node(self) -> None:
-        """Stop in the hold; everything that waits needs room there."""
-        assert self._waiting is not None
-        first = self._waiting[0]
+        """Stop in the hold, to try all nodes anew; everything that waits needs room there."""
+        first = self._waiting.first
         if not self._patient:
-            self._take_first()
+            self._waiting.take_first()
             first.finish(b"", BackendUnavailable("no session node answers"))
             return
         hold = self._lanes.hold
@@ -237,7 +214,9 @@ class Lane:
         if not hold.stop(self, first.held_since):
             self.give_up("stopped")
             return
-        for operation in list(self._waiting or ()):
+        for operation in list(self._waiting):
+            operation.tried = None
+            operation.redirected_to = ""
             if self._held:
                 self._hold_too(operation)
 
@@ -255,10 +234,8 @@ class Lane:
     def give_up(self, cause: str) -> None:
         """Fail everything that waits; only ends of sessions are still told, where possible."""
         self._leave_hold()
-        waiting, self._waiting = self._waiting, None
-        self._waiting_bytes = 0
         lost = False
-        for operation in waiting or ():
+        for operation in self._waiting.take_all():
             if operation.method is Method.CLOSE_SESSION:
                 if not self._speaker.hand_over(operation):
                     operation.finish(b"")
@@ -277,16 +254,12 @@ class Lane:
 
     def _settle(self) -> None:
         """Mind the client, and tell the speaker where nothing is left."""
-        waiting = 0 if self._waiting is None else len(self._waiting)
+        waiting, size = len(self._waiting), self._waiting.size
         if not self.paused:
-            if self._held or waiting > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
+            if self._held or waiting > MAX_WAITING or size > MAX_WAITING_BYTES:
                 self.paused = True
                 self._speaker.pause()
-        elif (
-            not self._held
-            and waiting <= MAX_WAITING // 2
-            and self._waiting_bytes <= MAX_WAITING_BYTES // 2
-        ):
+        elif not self._held and waiting <= MAX_WAITING // 2 and size <= MAX_WAITING_BYTES // 2:
             self.paused = False
             self._speaker.resume()
         if waiting == 0 and not self._flying and not self._failed:
@@ -299,7 +272,7 @@ class Lane:
     ) -> None:
         del self._flying[operation]
         if status is None:
-            if node.doubtful:
+            if node.strikes:
                 self._lanes.nodes.answered(node)
             operation.finish(reply)
         else:
@@ -318,7 +291,7 @@ class Lane:
         for operation in sorted(failed or (), key=_by_order, reverse=True):
             if operation.withdrawn:
                 continue
-            self._put_first(operation)
+            self._waiting.put_first(operation)
             if self._held:
                 self._hold_too(operation)
 
@@ -363,7 +336,6 @@ class Lane:
         if operation.uncertain:
             operation.sends += 1
         self._speaker.not_done(operation, node)
-        self._speaker.unreachable(node.address)
         decided = operation.behalf or operation
         decided.failed_by(node.address)
         decided.target = ""

@@ -99,11 +99,6 @@ class Node:
         self.used_at = now
         self.timer: IDelayedCall | None = None
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether its next answer is news."""
-        return self.broken or self.strikes > 0 or self.health is not Health.WELL
-
     def connection_lost(self) -> None:
         """Note that whatever it was told, it may have forgotten."""
         self.broken = True
