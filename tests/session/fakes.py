@@ -285,6 +285,9 @@ class FakeClient:
     def node(self) -> FakeNode:
         return self.carrier.node(self.peer)
 
+    def under_way(self) -> "list[FakeCall | FakeStream]":
+        return [*self.calls, *self.streams]
+
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         call = FakeCall(self, method, request, timeout_seconds)
         self.calls.append(call)
@@ -347,11 +350,7 @@ class FakeCarrier:
 
     def under_way(self) -> list[FakeCall | FakeStream]:
         """Everything that a step may move, in order of the clients."""
-        found: list[FakeCall | FakeStream] = []
-        for client in self.clients:
-            found += client.calls
-            found += client.streams
-        return found
+        return [one for client in self.clients for one in client.under_way()]
 
     def settle(self) -> None:
         """Let everything happen that happens without time passing."""

@@ -168,6 +168,17 @@ class StreamFailoverTests(FailoverTests):
         self.assertEqual(cluster.node(A).payloads(), [b"0", b"1", b"1", b"2"])
         self.assertEqual([cluster.outcome(one) for one in texts(3)], ["ok"] * 3)
 
+    def test_all_of_a_break_go_again_together(self) -> None:
+        """None waits for the answer to the one before it."""
+        cluster = self.cluster(A)
+        session = cluster.session()
+        cluster.say(session, b"first")
+        cluster.settle()
+        cluster.say(session, *texts(50))
+        cluster.links_down(A)
+        cluster.pass_time(0.5)
+        self.assertEqual(cluster.node(A).payloads(), [b"first", *texts(50)])
+
     def test_a_dead_peer_costs_no_resend(self) -> None:
         """However often no connection came about."""
         cluster = self.cluster(A)
@@ -240,7 +251,12 @@ class RedirectTests(BackendCase):
             cluster.say(session, b"1")
             cluster.settle()
             self.assertEqual(cluster.outcome(b"1"), "BackendRefused")
+            cluster.backend.close_session(session)
+            cluster.settle()
             self.assertEqual(cluster.node(B).events, [])
+            cluster.node(A).refuse = cluster.node(C).refuse = lambda kind: None
+            cluster.pass_time(1)
+            self.assertEqual(cluster.node(A).events + cluster.node(C).events, [])
 
     def test_loops_end(self) -> None:
         for targets in ((A, A), (C, A), (C, C)):

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.session.contract import Method
-from gnetway.session.nodes import FORGET_SECONDS, STRIKES, Answered, Health, Node, NodeTable
+from gnetway.session.nodes import FORGET_SECONDS, Answered, Health, Node, NodeTable
 from gnetway.session.operation import Operation
 from gnetway.session.ring import Ring
 from tests.session.cases import A, B, C
@@ -53,7 +53,7 @@ class NodeTableCase(SynchronousTestCase):
         node = self.table.choose(self.query(key), "")
         return "" if node is None else node.address
 
-    def strike(self, address: str, times: int = STRIKES, broken: bool = True) -> Node:
+    def strike(self, address: str, times: int = 3, broken: bool = True) -> Node:
         node = self.table.named(address)
         for _ in range(times):
             self.table.failed(node, broken)
@@ -132,10 +132,10 @@ class HealthTests(NodeTableCase):
         self.key = next(key for key in range(99) if self.chosen(key) == A)
 
     def test_three_strikes(self) -> None:
-        node = self.strike(A, STRIKES - 1)
+        node = self.strike(A, 2)
         self.assertEqual(self.chosen(self.key), A)
         self.table.answered(node)
-        self.strike(A, STRIKES - 1)
+        self.strike(A, 2)
         self.assertEqual(self.chosen(self.key), A)
         self.strike(A, 1)
         self.assertEqual((self.chosen(self.key), node.health), (B, Health.RESTING))

@@ -3,7 +3,7 @@
 from gnetway.errors import KeyUnknown
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.session.backend import Announce
+from gnetway.session.backend import Announce, HoldLimits
 from gnetway.session.lane import MAX_WAITING, MAX_WAITING_BYTES
 from tests.session.cases import A, B, Cluster
 from tests.session.fakes import FALSE, FakeSession
@@ -214,6 +214,53 @@ class EndTests(BackendCase):
         cluster.pass_time(5)
         self.assertEqual(cluster.node(A).live, set())
         self.assertEqual(cluster.node(A).closed_unknown, [])
+
+    def test_no_new_beginning_before_the_end(self) -> None:
+        """Even where a session comes back to a node that is still to hear that it left."""
+        for reopened in (False, True):
+            cluster = self.cluster(A)
+            cluster.ring.add(B)
+            session = cluster.session(at=B)
+            cluster.say(session, b"1")
+            cluster.settle()
+            cluster.discovery.say(A, B)
+            cluster.say(session, b"2")
+            if reopened:
+                cluster.backend.close_session(session)
+            client = cluster.carrier.client_of(B)
+            while any(one.step() for one in client.under_way()):
+                pass
+            cluster.discovery.say(A)
+            if reopened:
+                cluster.backend.open_session(FakeSession(session.key, session.session_id))
+                (opened,) = cluster.backend._sessions.values()
+                opened.send(5, b"3", False, lambda reply, error: None)
+            else:
+                cluster.say(session, b"3")
+            for call in list(reversed(cluster.carrier.client_of(A).calls)):
+                call.step()
+            cluster.pass_time(1)
+            node = cluster.node(A)
+            self.assertEqual(node.kinds(), ["send_data", "close_session", "send_data"])
+            self.assertEqual((node.payloads(), node.unannounced), ([b"1", b"3"], []))
+
+    def test_given_up_before_what_flew(self) -> None:
+        """A session that is announced again after its end was given up is ended again."""
+        if not self.stream:
+            return
+        options = RpcOptions(max_unsent_messages=2)
+        cluster = self.cluster(A, options=options, hold=HoldLimits(max_seconds=3))
+        session = cluster.session()
+        cluster.node(A).frozen = True
+        cluster.say(session, *texts(3))
+        cluster.backend.close_session(session)
+        cluster.pass_time(8)
+        self.assertEqual(session.ended, ["hold_expired"])
+        cluster.node(A).frozen = False
+        cluster.links_down(A)
+        cluster.pass_time(5)
+        self.assertEqual(cluster.node(A).payloads(), texts(2))
+        self.assertEqual((cluster.node(A).live, cluster.backend._sessions), (set(), {}))
 
     def test_a_refused_end(self) -> None:
         cluster = self.cluster(A)
