@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.interfaces import ILinkTransport
+from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip
@@ -89,9 +90,10 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
 
     transport: ILinkTransport
 
-    def __init__(self, services: LinkServices) -> None:
+    def __init__(self, services: LinkServices, origins: CorsPolicy) -> None:
         super().__init__()
         self._services = services
+        self._origins = origins
         self._link: ClientLink | None = None
         self._end_cause = "websocket_handshake"
 
@@ -115,6 +117,8 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
         """Take a connection on one of the known paths; the subprotocol is echoed."""
         if request.path not in PATHS:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND)
+        if not self._origins.allows(request.origin.encode() if request.origin else None):
+            raise ConnectionDeny(ConnectionDeny.FORBIDDEN)
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:
@@ -190,6 +194,7 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
     ) -> None:
         super().__init__(reactor=reactor, protocols=[SUBPROTOCOL], server="gnetway")
         self._services = services
+        self._origins = CorsPolicy(settings.allowed_origins)
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -198,14 +203,15 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
             openHandshakeTimeout=services.limits.handshake_seconds,
             autoPingInterval=settings.ping_seconds,
             autoPingTimeout=settings.ping_timeout_seconds,
-            allowedOrigins=list(settings.allowed_origins),
-            allowNullOrigin="*" in settings.allowed_origins,
+            # Its own list is matched against origins that always have a port.
+            allowedOrigins=["*"],
+            allowNullOrigin=True,
             # Encrypted data does not shrink.
             perMessageCompressionAccept=lambda offers: None,
         )
 
     def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:
         """Return the protocol for a connection that was just accepted."""
-        protocol = GatewayWebSocketProtocol(self._services)
+        protocol = GatewayWebSocketProtocol(self._services, self._origins)
         protocol.factory = self
         return protocol

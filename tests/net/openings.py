@@ -53,6 +53,11 @@ class PeerMemoryTransport(MemoryTransport):
     def getPeer(self) -> IPv4Address:  # noqa: N802
         return cast(IPv4Address, self._peer)
 
+    @property
+    def disconnecting(self) -> bool:
+        """As twisted.web asks Twisted's own transports."""
+        return self.closing
+
 
 class Recorder(Protocol):
     """Writes down what comes."""

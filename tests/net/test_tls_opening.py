@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import txaio.tx
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IProtocolFactory, IPushProducer
@@ -50,6 +51,8 @@ class TlsCase(SynchronousTestCase):
         # The clock of the certificates' dates is another one.
         self.gateway.clock.advance(max(0, NOW - self.gateway.clock.seconds()))
         self.gateway.knows(KEY)
+        # Autobahn's timers would run on the reactor of the process.
+        self.patch(txaio.tx.config, "loop", self.gateway.clock)
         settings = TlsSettings(str(self.files.cert), str(self.files.key))
         self.certificate = ServerTls(settings, self.gateway.clock)
         self.inside = Recorders()

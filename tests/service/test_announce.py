@@ -1,0 +1,61 @@
+from twisted.logger import capturedLogs, formatEvent
+
+from gnetway.service.announce import announce
+from gnetway.service.listeners import bind_all, close_all
+from tests.net.certificates import Files, Pair
+from tests.service.sides import ServiceCase
+
+#: An item of Gnetway.Server.
+Server = dict[str, object]
+
+
+class AnnounceTests(ServiceCase):
+    def lines(self, *servers: Server) -> list[str]:
+        config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": list(servers)})
+        listeners = bind_all(config)
+        self.addCleanup(close_all, listeners)
+        with capturedLogs() as logs:
+            announce(config, listeners, "a fake")
+        return [str(formatEvent(log)) for log in logs]
+
+    def tried(self, *servers: Server) -> list[str]:
+        """Return the addresses that are there to be tried."""
+        lines = [line for line in self.lines(*servers) if line.startswith("try it: ")]
+        return [line.partition("--address ")[2].partition(" ")[0] for line in lines]
+
+    def test_what_is_spoken_where(self) -> None:
+        files = Files(self.directory / "tls")
+        files.write(Pair("gateway"))
+        tls = {"CertFile": files.cert, "KeyFile": files.key}
+        lines = self.lines(
+            {"Addresses": ["127.0.0.1:0", f"unix:{self.directory}/a.sock"]},
+            {"Proto": "websocket", "Addresses": ["[::1]:0"], "TLS": tls},
+            {"Proto": "auto", "Addresses": ["127.0.0.1:0"], "TLS": tls, "PPV1": True},
+        )
+        told = [line for line in lines if line.startswith("listening on ")]
+        for line, form in zip(
+            told,
+            (
+                r"listening on 127\.0\.0\.1:\d+ \(tcp\)",
+                rf"listening on unix:{self.directory}/a\.sock \(tcp\)",
+                r"listening on \[::1\]:\d+ \(websocket, TLS\)",
+                r"listening on 127\.0\.0\.1:\d+ \(auto, TLS, PROXY protocol\)",
+            ),
+            strict=True,
+        ):
+            self.assertRegex(line, f"^{form}$")
+
+    def test_the_first_that_a_plain_client_reaches_is_to_be_tried(self) -> None:
+        unix: Server = {"Addresses": [f"unix:{self.directory}/a.sock"]}
+        websocket: Server = {"Proto": "websocket", "Addresses": ["127.0.0.1:0"]}
+        balanced: Server = {"Addresses": ["127.0.0.1:0"], "PPV1": True}
+        ((host, _),) = (
+            address.rsplit(":", 1)
+            for address in self.tried(unix, websocket, balanced, {"Addresses": ["[::1]:0"]})
+        )
+        self.assertEqual(host, "[::1]")
+        (address,) = self.tried({"Proto": "auto", "Addresses": ["0.0.0.0:0"], "PPV1": True})
+        self.assertTrue(address.startswith("127.0.0.1:"))
+
+    def test_there_may_be_none(self) -> None:
+        self.assertEqual(self.tried({"Proto": "http", "Addresses": ["127.0.0.1:0"]}), [])
