@@ -39,6 +39,16 @@ class GnetwayConfig:
             "more than 10,000 auth keys; 0 means the default, as in Teamgram's gateway",
         ),
     )
+    strict_dc: int = field(
+        default=0,
+        metadata=key(
+            "StrictDC",
+            whole(0, 999),
+            "",
+            "0 takes a client of any data centre, since many name a random one; with another"
+            " number those that name another are told -444",
+        ),
+    )
     limits: LimitsConfig = field(
         default_factory=LimitsConfig,
         metadata=key("Limits", section(LimitsConfig), "", "each has its own default"),

@@ -69,6 +69,7 @@ def _make_exchanges(
     limits = config.gnetway.limits
     setup = ExchangeSetup(
         rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
+        strict_dc=config.gnetway.strict_dc or None,
         max_temp_seconds=limits.max_temp_key_seconds,
         lifetime_seconds=limits.exchange_seconds,
     )

@@ -344,8 +344,8 @@ class ShippedFileTests(ConfigCase):
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
-        # AuthKeyCacheM and UnixMode beside them.
-        self.assertEqual(count, 2 + len(keys_of(LimitsConfig)))
+        # AuthKeyCacheM, StrictDC and UnixMode beside them.
+        self.assertEqual(count, 3 + len(keys_of(LimitsConfig)))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,

@@ -1,0 +1,62 @@
+"""What the configuration says of connections reaches them."""
+
+from typing import cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.config.load import load_mapping
+from gnetway.crypto.rsa import generate_pem
+from gnetway.errors import ProtocolError, TransportErrorCode
+from gnetway.handshake.exchange import WorkWanted
+from gnetway.interfaces import IGatewayReactor
+from gnetway.metrics import Causes
+from gnetway.net.links import LinkServices
+from gnetway.service.links import make_link_services
+from tests.fakes import FakeBackend
+from tests.handshake.server import NOW
+from tests.peer import ClientExchange, Wish
+from tests.strategies import SeededBytes
+
+
+class StrictDcTests(SynchronousTestCase):
+    def services(self, **gnetway: int) -> LinkServices:
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(generate_pem())
+        self.config = load_mapping(
+            {
+                "RSAKey": [{"KeyFile": path}],
+                "Gnetway": {"Server": [{"Addresses": ["127.0.0.1:0"]}], **gnetway},
+                "Session": {"Embedded": {"Store": "memory"}},
+            }
+        )
+        reactor = cast(IGatewayReactor, Clock())
+        return make_link_services(
+            self.config, reactor, FakeBackend(), self.fail, Causes(), SeededBytes(1)
+        )
+
+    def open_inner_data(self, services: LinkServices, dc: int) -> None:
+        """Let a client that names ``dc`` come as far as its inner data."""
+        client = ClientExchange([self.config.rsa_keys[0].key], SeededBytes(2), Wish(dc=dc))
+        query = client.begin()
+        run = services.setup.exchanges.route(query, NOW)
+        run.receive(query, NOW)
+        answer = run.next_event()
+        assert answer is not None and not isinstance(answer, WorkWanted)
+        query = client.receive(getattr(answer, "body"))  # noqa: B009
+        assert query is not None
+        run.receive(query, NOW)
+        wanted = run.next_event()
+        assert isinstance(wanted, WorkWanted)
+        run.work_done(wanted.work())
+
+    def test_another_data_centre_is_told_444_where_the_file_says_so(self) -> None:
+        services = self.services(StrictDC=2)
+        self.open_inner_data(services, 2)
+        with self.assertRaises(ProtocolError) as caught:
+            self.open_inner_data(services, 3)
+        self.assertEqual(caught.exception.transport_error, TransportErrorCode.WRONG_DC)
+
+    def test_any_is_taken_otherwise(self) -> None:
+        self.open_inner_data(self.services(), 3)
