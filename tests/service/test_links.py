@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.config.load import load_mapping
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ProtocolError, TransportErrorCode
-from gnetway.handshake.exchange import WorkWanted
+from gnetway.handshake.exchange import Reply, WorkWanted
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
@@ -43,10 +43,10 @@ class StrictDcTests(SynchronousTestCase):
         run = services.setup.exchanges.route(query, NOW)
         run.receive(query, NOW)
         answer = run.next_event()
-        assert answer is not None and not isinstance(answer, WorkWanted)
-        query = client.receive(getattr(answer, "body"))  # noqa: B009
-        assert query is not None
-        run.receive(query, NOW)
+        assert isinstance(answer, Reply)
+        req_dh_params = client.receive(answer.body)
+        assert req_dh_params is not None
+        run.receive(req_dh_params, NOW)
         wanted = run.next_event()
         assert isinstance(wanted, WorkWanted)
         run.work_done(wanted.work())
