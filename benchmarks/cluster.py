@@ -65,9 +65,10 @@ def measure(
             f"-depth={shape[1]}",
             f"-warmup={warm_up:g}s",
             f"-duration={seconds:g}s",
+            "-timeout=60s",
             f"-pid={gateway.pid}",
         )
-        figures = client.result(warm_up + seconds + 30)
+        figures = client.result(warm_up + seconds + 90)
         assert not figures["errors"], figures
         return figures
 
