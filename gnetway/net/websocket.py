@@ -116,9 +116,9 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Take a connection on one of the known paths; the subprotocol is echoed."""
         if request.path not in PATHS:
-            raise ConnectionDeny(ConnectionDeny.NOT_FOUND)
+            raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "Not Found")
         if not self._origins.allows(request.origin.encode() if request.origin else None):
-            raise ConnectionDeny(ConnectionDeny.FORBIDDEN)
+            raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "Forbidden")
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:
@@ -144,6 +144,12 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
 
     def onMessageEnd(self) -> None:
         """Keep nothing: it was passed on."""
+
+    def _fail_connection(self, code: int = _PROTOCOL_ERROR, reason: str = "") -> None:
+        """Hear of a fault in the client's frames, for which Autobahn closes with its own code."""
+        super()._fail_connection(code, reason)
+        if self._link is not None:
+            self._link.end("websocket_frames")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
         """End."""
@@ -198,6 +204,8 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
+            # The client is to see the code.
+            failByDrop=False,
             maxFramePayloadSize=settings.max_frame_bytes,
             maxMessagePayloadSize=settings.max_message_bytes,
             openHandshakeTimeout=services.limits.handshake_seconds,
