@@ -1,7 +1,9 @@
 """What the configuration says of connections reaches them."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +20,12 @@ from tests.handshake.server import NOW
 from tests.peer import ClientExchange, Wish
 from tests.strategies import SeededBytes
 
+T = TypeVar("T")
+
+
+def no_thread(work: Callable[[], T]) -> Deferred[T]:
+    raise AssertionError("nothing here has work for a thread")
+
 
 class StrictDcTests(SynchronousTestCase):
     def services(self, **gnetway: int) -> LinkServices:
@@ -33,7 +41,7 @@ class StrictDcTests(SynchronousTestCase):
         )
         reactor = cast(IGatewayReactor, Clock())
         return make_link_services(
-            self.config, reactor, FakeBackend(), self.fail, Causes(), SeededBytes(1)
+            self.config, reactor, FakeBackend(), no_thread, Causes(), SeededBytes(1)
         )
 
     def open_inner_data(self, services: LinkServices, dc: int) -> None:
