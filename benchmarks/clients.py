@@ -6,6 +6,7 @@ and matched to what it answers.
 
 import os
 import selectors
+import socket
 import time
 from struct import unpack_from
 from typing import Self
@@ -90,7 +91,9 @@ class Crowd:
         for number in range(count):
             pinger = Pinger(gateway, made[number % len(made)])
             self.pingers.append(pinger)
-            self._selector.register(pinger.client.socket, selectors.EVENT_READ, pinger)
+            connected = pinger.client.socket
+            assert isinstance(connected, socket.socket), "these clients use TCP"
+            self._selector.register(connected, selectors.EVENT_READ, pinger)
 
     def __enter__(self) -> Self:
         return self

@@ -46,8 +46,6 @@ class Stream(Protocol):
 
     def close(self) -> None: ...
 
-    def fileno(self) -> int: ...
-
 
 def _connect(port: int) -> socket.socket:
     connected = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
