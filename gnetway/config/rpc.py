@@ -16,6 +16,7 @@ _MIB: Final = 1024 * 1024
 class Carrier(StrEnum):
     """What carries gRPC."""
 
+    NATIVE = "native"
     GRPCIO = "grpcio"
 
 

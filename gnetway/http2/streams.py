@@ -7,13 +7,32 @@ Source: RFC 9113 section 5.1.
 """
 
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 from gnetway.http2.frames import MESSAGE_PREFIX
 from gnetway.http2.messages import MessageJoiner
 
 #: Up to this size a message is copied behind its prefix, beyond they are two pieces.
 _JOIN_BYTES: Final = 4_096
+
+
+class StreamOwner(Protocol):
+    """Whom the shell tells of a stream's events; the core only keeps it."""
+
+    def message_received(self, message: bytes) -> None:
+        """Take the next message; only of a stream that is not single."""
+
+    def finished(self) -> None:
+        """Server: the client has half-closed."""
+
+    def writable(self) -> None:
+        """There is room again."""
+
+    def ended(self, status: int, text: str) -> None:
+        """Nothing follows."""
+
+    def unprocessed(self) -> None:
+        """Client: the stream is over, and may be tried anew."""
 
 
 class Stream:
@@ -54,7 +73,7 @@ class Stream:
         "wants_room",
     )
 
-    def __init__(self, owner: object, path: str, *, single: bool) -> None:
+    def __init__(self, owner: StreamOwner | None, path: str, *, single: bool) -> None:
         self.owner = owner
         self.path = path
         self.single = single

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
 from zope.interface import Attribute, Interface
 
 from gnetway.rpc.status import RpcStatus
@@ -169,8 +169,8 @@ class IRpcServer(Interface):
         """Take no more calls; after the grace cancel what is open. Fires when all has ended."""
 
 
-class IRpcReactor(IReactorFromThreads, IReactorTime):
-    """What a carrier wants of the reactor."""
+class IRpcReactor(IReactorFromThreads, IReactorTCP, IReactorTime):
+    """What a carrier wants of the reactor; to find peers by name also a name resolver."""
 
 
 class IRpcCarrier(Interface):

@@ -7,7 +7,10 @@ from gnetway.errors import ConfigError
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
 
 #: name in the configuration -> module, class
-_CARRIERS: Final = {"grpcio": ("gnetway.rpc.grpcio_carrier", "GrpcioCarrier")}
+_CARRIERS: Final = {
+    "native": ("gnetway.rpc.native_carrier", "NativeCarrier"),
+    "grpcio": ("gnetway.rpc.grpcio_carrier", "GrpcioCarrier"),
+}
 
 
 class _MakesCarrier(Protocol):

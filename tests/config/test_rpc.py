@@ -34,7 +34,7 @@ class RpcTests(ConfigCase):
     def test_unknown_carrier(self) -> None:
         self.assert_faults(
             REMOTE + "Rpc: {Carrier: grpc}\n",
-            "10: Rpc.Carrier: found 'grpc'; allowed: grpcio; did you mean 'grpcio'?",
+            "10: Rpc.Carrier: found 'grpc'; allowed: native, grpcio; did you mean 'grpcio'?",
         )
 
     def test_tls(self) -> None:

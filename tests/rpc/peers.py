@@ -1,7 +1,8 @@
 """What the tests of the carriers share: listeners that remember or echo, and a foreign peer."""
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.rpc.calls import IRpcStream, IStreamListener
@@ -83,7 +84,8 @@ class StatusPeer(Protocol):
     _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     _HEADERS, _SETTINGS, _PING = 1, 4, 6
 
-    def __init__(self, code: int, details: str) -> None:
+    def __init__(self, open_peers: "set[StatusPeer]", code: int, details: str) -> None:
+        self._open_peers = open_peers
         self._buffer = b""
         self._preface = True
         self._block = (
@@ -94,7 +96,11 @@ class StatusPeer(Protocol):
         )
 
     def connectionMade(self) -> None:
+        self._open_peers.add(self)
         self._send(self._SETTINGS, 0, 0, b"")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._open_peers.discard(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._buffer += data
@@ -130,9 +136,10 @@ class StatusFactory(ServerFactory):
 
     def __init__(self, code: int, details: str) -> None:
         self._status = (code, details)
+        self.open_peers: set[StatusPeer] = set()
 
     def buildProtocol(self, addr: object) -> StatusPeer:
-        return StatusPeer(*self._status)
+        return StatusPeer(self.open_peers, *self._status)
 
 
 def _literal(name: bytes, value: bytes) -> bytes:

@@ -78,7 +78,8 @@ class UnaryConformance(CarrierCase):
     async def test_foreign_status_numbers_keep_their_text(self) -> None:
         """So does what a peer sends whose library lets such numbers through."""
         for code, details in ((401, "AUTH_KEY_UNREGISTERED"), (700, "REDIRECT_TO_10.0.0.2:1")):
-            port = tcp.listenTCP(0, StatusFactory(code, details), interface="127.0.0.1")
+            factory = StatusFactory(code, details)
+            port = tcp.listenTCP(0, factory, interface="127.0.0.1")
             self.addCleanup(port.stopListening)
             address = cast("IPv4Address", port.getHost())
             client = self.call(f"127.0.0.1:{address.port}")
@@ -86,6 +87,7 @@ class UnaryConformance(CarrierCase):
             self.assertIn(status.code, (code, StatusCode.UNKNOWN))
             self.assertEqual(status.details, details)
             await client.close()
+            await self.until(lambda peers=factory.open_peers: not peers)  # type: ignore[misc]
 
     async def test_handler_that_fails_tells_nothing(self) -> None:
         client = await self.pair()

@@ -1,0 +1,88 @@
+"""Calling by the native carrier: no threads, one connection for all calls."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from gnetway.rpc.bridge import OneEnd
+from gnetway.rpc.calls import IRpcClient, IRpcReactor, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.deadlines import Deadlines
+from gnetway.rpc.native_calls import ClientStream, InFlight, UnaryCall
+from gnetway.rpc.native_dialer import Dialer
+from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.turn_end import TurnEnd
+
+_CLOSED = "the client is closed"
+
+
+@implementer(IRpcClient)
+class NativeClient:
+    """IRpcClient over HTTP/2 connections of its own."""
+
+    def __init__(
+        self, reactor: IRpcReactor, turn_end: TurnEnd, peer: str, options: RpcOptions
+    ) -> None:
+        self.peer = peer
+        self._turn_end = turn_end
+        self._max_calls = options.max_calls
+        self._max_message_bytes = options.max_message_bytes
+        self._dialer = Dialer(reactor, turn_end, peer, options)
+        self._deadlines = Deadlines(reactor)
+        self._in_flight = InFlight()
+        self._end = OneEnd(self._begin_end)
+
+    def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
+        """See IRpcClient."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return fail(refusal)
+        link = self._dialer.link()
+        if link is None:
+            return fail(RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
+        call = UnaryCall(
+            self._dialer, self._deadlines, self._in_flight, method, request, timeout_seconds
+        )
+        call.begin(link)
+        return call.answer
+
+    def _refusal(self, request: bytes) -> RpcStatus | None:
+        if self._end.asked:
+            return RpcStatus(StatusCode.CANCELLED, _CLOSED)
+        if self._in_flight.calls >= self._max_calls:
+            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls in flight")
+        if len(request) > self._max_message_bytes:
+            text = f"message of {len(request)} bytes, allowed are {self._max_message_bytes}"
+            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text)
+        return None
+
+    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+        """See IRpcClient."""
+        stream = ClientStream(self._dialer, self._turn_end, method, listener)
+        link = None if self._end.asked else self._dialer.link()
+        if link is not None:
+            stream.begin(link)
+        elif self._end.asked:
+            self._turn_end.call(lambda: stream.ended(StatusCode.CANCELLED, _CLOSED))
+        else:
+            why = self._dialer.why
+            self._turn_end.call(lambda: stream.ended(StatusCode.UNAVAILABLE, why))
+        return stream
+
+    def watch_connection(self, lost: Callable[[], object]) -> None:
+        """See IRpcClient."""
+        self._dialer.watch(lost)
+
+    def close(self) -> Deferred[None]:
+        """See IRpcClient."""
+        return self._end.ask()
+
+    def _begin_end(self) -> Deferred[None]:
+        ended: Deferred[None] = Deferred()
+        self._turn_end.call(lambda: self._close().chainDeferred(ended))
+        return ended
+
+    def _close(self) -> Deferred[None]:
+        done = self._dialer.close(_CLOSED)
+        self._deadlines.stop()
+        return done

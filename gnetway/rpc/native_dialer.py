@@ -1,0 +1,217 @@
+"""The connections of one client of the native carrier: one for new calls, others that end.
+
+none → (a call) → connecting → in use → (GOAWAY, or no ids left) → draining → closed
+         ↑ back-off: calls fail at once            ↓ lost
+         └─────────────────────────────────────────┘
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+)
+from twisted.internet.interfaces import IAddress, IProtocol, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from gnetway.backoff import BackOff
+from gnetway.http2.client import ClientConnection, request_fields
+from gnetway.http2.events import Event, GoneAway
+from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
+from gnetway.rpc.calls import IRpcReactor, RpcOptions
+from gnetway.rpc.native_link import NativeLink
+from gnetway.rpc.native_tls import check_name, client_endpoint
+from gnetway.rpc.status import StatusCode
+from gnetway.rpc.turn_end import TurnEnd
+
+_CONNECT_SECONDS: Final = 5.0
+#: Within this pause after a failure calls fail without another attempt. Whoever calls has pauses
+#: of its own, so these are short.
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+#: Field blocks that are remembered, one for each method and timeout.
+_MAX_BLOCKS: Final = 256
+
+
+class ClientLink(NativeLink):
+    """A connection to a server."""
+
+    core: ClientConnection
+
+    def __init__(self, dialer: "Dialer", reactor: IRpcReactor, turn_end: TurnEnd) -> None:
+        core = ClientConnection(dialer.options.max_message_bytes)
+        super().__init__(reactor, turn_end, core, dialer.options)
+        self.peer = dialer.peer
+        self._dialer = dialer
+        self._connecting: Deferred[IProtocol] | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether new streams may be opened here."""
+        return self.core.accepts_streams and not self._draining and not self._closing
+
+    def connect(self, endpoint: IStreamClientEndpoint) -> None:
+        """Begin to connect, unless it was closed already."""
+        if self._closing:
+            self.end("closed")
+            return
+        self._connecting = endpoint.connect(_OneProtocol(self))
+        self._connecting.addCallbacks(self._connected, self._not_connected)
+
+    def _connected(self, _: object) -> None:
+        self._connecting = None
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = None
+        self.end(f"cannot connect to {self.peer}: {failure.getErrorMessage()}")
+
+    def close(self) -> None:
+        """See NativeLink; a connection that is still being made is given up."""
+        super().close()
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def check_peer(self) -> None:
+        """Check that the certificate is the peer's."""
+        check_name(cast("Any", self.transport).getHandle(), self._dialer.tls_name)
+
+    def role_event(self, event: Event) -> None:
+        """Take a GOAWAY."""
+        if isinstance(event, GoneAway):
+            self.drain()
+
+    def drained(self) -> None:
+        """Close, unless a stream still waits for its turn."""
+        if self.core.empty:
+            self.close()
+
+    def ended(self, why: str) -> None:
+        """Tell the dialer."""
+        self._dialer.link_ended(self, why)
+
+
+class Dialer:
+    """Finds the connection for a call, and makes it where there is none."""
+
+    def __init__(
+        self, reactor: IRpcReactor, turn_end: TurnEnd, peer: str, options: RpcOptions
+    ) -> None:
+        self.peer = peer
+        self.options = options
+        #: Why there is no connection.
+        self.why = ""
+        self._reactor = reactor
+        self._turn_end = turn_end
+        self._endpoint: IStreamClientEndpoint | None = None
+        self._link: ClientLink | None = None
+        self._links: set[ClientLink] = set()
+        self._back_off = BackOff(os.urandom, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        self._not_before = 0.0
+        self.tls_name = ""
+        self._scheme = "http" if options.tls is None else "https"
+        self._blocks: dict[tuple[str, float], bytes] = {}
+        self._watchers: list[Callable[[], object]] = []
+
+    def link(self) -> ClientLink | None:
+        """Return a connection that takes streams, perhaps one that is being made.
+
+        None while the last failure is too fresh; ``why`` says which it was.
+        """
+        link = self._link
+        if link is not None and link.usable:
+            return link
+        if link is not None:
+            link.drain()
+        if self._reactor.seconds() < self._not_before:
+            return None
+        self._link = link = ClientLink(self, self._reactor, self._turn_end)
+        self._links.add(link)
+        # Not now: it may fail before it returns.
+        self._turn_end.call(lambda: self._connect(link))
+        return link
+
+    def fields(self, method: str, timeout_seconds: float = 0.0) -> bytes:
+        """Return the field block of a request."""
+        key = (method, timeout_seconds)
+        block = self._blocks.get(key)
+        if block is None:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            block = request_fields(method, self.peer, self._scheme, timeout_seconds)
+            self._blocks[key] = block
+        return block
+
+    def watch(self, lost: Callable[[], object]) -> None:
+        """Call ``lost`` whenever a connection that stood is over, until close()."""
+        self._watchers.append(lost)
+
+    def close(self, why: str) -> Deferred[None]:
+        """Tell every stream CANCELLED, end all connections, and fire when they have ended."""
+        self._watchers.clear()
+        links = list(self._links)
+        for link in links:
+            for stream in link.core.abandon():
+                if stream.owner is not None:
+                    stream.owner.ended(StatusCode.CANCELLED, why)
+            link.close()
+        return gatherResults([link.lost for link in links]).addCallback(lambda _: None)
+
+    def link_ended(self, link: ClientLink, why: str) -> None:
+        """Take note of the end of a connection."""
+        self._links.discard(link)
+        if link is self._link:
+            self._link = None
+        if link.core.settled:
+            self._back_off.reset()
+            for lost in list(self._watchers):
+                # In a turn of its own, where an error of it does no harm.
+                self._turn_end.call(partial(self._tell_lost, lost))
+        else:
+            self.why = why
+            self._not_before = self._reactor.seconds() + self._back_off.next_delay()
+
+    def _tell_lost(self, lost: Callable[[], object]) -> None:
+        if lost in self._watchers:
+            lost()
+
+    def _connect(self, link: ClientLink) -> None:
+        try:
+            if self._endpoint is None:
+                self._endpoint = self._make_endpoint()
+        except ValueError as error:  # an address or certificate that cannot be used
+            link.end(f"cannot connect to {self.peer}: {error}")
+        else:
+            link.connect(self._endpoint)
+
+    def _make_endpoint(self) -> IStreamClientEndpoint:
+        host, port = split_address(self.peer)
+        endpoint: IStreamClientEndpoint
+        if is_ipv4(host):
+            endpoint = TCP4ClientEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        elif is_ipv6(host):
+            endpoint = TCP6ClientEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        else:
+            endpoint = HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        tls = self.options.tls
+        if tls is not None:
+            self.tls_name = tls.server_name or host
+            endpoint = client_endpoint(endpoint, tls, self.tls_name)
+        return endpoint
+
+
+class _OneProtocol(Factory):
+    """A factory for one connection that exists already."""
+
+    noisy = False
+
+    def __init__(self, link: NativeLink) -> None:
+        self._link = link
+
+    def buildProtocol(self, addr: IAddress | None) -> NativeLink:
+        return self._link
