@@ -119,13 +119,27 @@ class LoadgenClient:
         self._process.communicate()
 
 
-def probe(address: str, rsa: Path, keys: Path, names: str) -> dict[str, str]:
-    """Run the probes whose name matches; return what is not ok, empty for ok, by name."""
+def probe(
+    address: str, rsa: Path, keys: Path, names: str = "", websocket: str = "", http: str = ""
+) -> dict[str, str]:
+    """Run the probes whose name matches; return what is not ok, empty for ok, by name.
+
+    ``websocket`` and ``http`` are the addresses for those, where the names ask for any.
+    """
     done = subprocess.run(
-        [loadgen(), "probe", f"-tcp={address}", f"-rsa={rsa}", f"-keys={keys}", f"-run={names}"],
+        [
+            loadgen(),
+            "probe",
+            f"-tcp={address}",
+            f"-ws={websocket}",
+            f"-http={http}",
+            f"-rsa={rsa}",
+            f"-keys={keys}",
+            f"-run={names}",
+        ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return _verdicts(done.stdout)

@@ -120,9 +120,6 @@ class WebSocketStream:
     def settimeout(self, seconds: float, /) -> None:
         self._under.settimeout(seconds)
 
-    def fileno(self) -> int:
-        return self._under.fileno()
-
     def close(self) -> None:
         self._under.close()
 
