@@ -36,6 +36,7 @@ SUBPROTOCOL: Final = "binary"
 _NORMAL: Final = 1000
 _PROTOCOL_ERROR: Final = 1002
 _UNSUPPORTED_DATA: Final = 1003
+_TRY_AGAIN_LATER: Final = 1013
 
 #: Causes of an end that have another close code than a protocol error, most without a fault of
 #: the client.
@@ -45,7 +46,10 @@ _CLOSE_CODES: Final = {
     "handshake_timeout": _NORMAL,
     "key_destroyed": _NORMAL,
     "key_unknown": _NORMAL,
-    "backend_unavailable": 1013,
+    "backend_unavailable": _TRY_AGAIN_LATER,
+    "hold_expired": _TRY_AGAIN_LATER,
+    "hold_full": _TRY_AGAIN_LATER,
+    "not_acknowledged": _TRY_AGAIN_LATER,
     "websocket_text": _UNSUPPORTED_DATA,
 }
 

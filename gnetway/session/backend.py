@@ -140,6 +140,11 @@ class RemoteBackend:
         self._hold.close()
         await DeferredList(links, consumeErrors=True)
         await self._discovery.stop()
+        self._log.info(
+            "messages that session nodes refused: {refused}, that were lost: {lost}",
+            refused=self.refused.as_dict(),
+            lost=self.lost.as_dict(),
+        )
 
     def _discovery_failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, CancelledError):
