@@ -78,7 +78,6 @@ class StreamLink:
         self._unanswered_bytes = 0
         self._full = False
         self._check: IDelayedCall | None = None
-        self._closed = False
 
     def perform(self, operation: Operation, request: bytes, answered: Answered) -> bool:
         """Send an operation; operations arrive in the order of the calls."""
@@ -108,7 +107,7 @@ class StreamLink:
         now = self._clock.seconds()
         self._unanswered[request_id] = _Unanswered(operation, answered, now, place, size)
         self._unanswered_bytes += size
-        if self._check is None and not self._closed:
+        if self._check is None:
             self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
         return True
 
@@ -176,7 +175,6 @@ class StreamLink:
 
     def close(self) -> Deferred[None]:
         """End the stream."""
-        self._closed = True
         self._stop_check()
         return self._client.close()
 
