@@ -245,8 +245,8 @@ class RedirectTests(BackendCase):
     def test_twice_is_an_error(self) -> None:
         for announce in Announce:
             cluster = self.cluster(A, announce=announce)
-            cluster.node(A).refuse = redirecting(C)
-            cluster.node(C).refuse = redirecting(B)
+            cluster.node(A).refuse = redirecting(C, "send_data", "create_session")
+            cluster.node(C).refuse = redirecting(B, "send_data", "create_session")
             session = cluster.session()
             cluster.say(session, b"1")
             cluster.settle()

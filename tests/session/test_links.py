@@ -239,6 +239,7 @@ class StreamTests(LinkCase):
         self.perform(link, 3)
         self.carrier.settle()
         self.assertEqual([one[2] for one in self.heard], [StatusCode.UNAVAILABLE] * 3)
+        self.assertEqual([one.uncertain for one in self.sent], [False] * 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_slow_but_steady(self) -> None:
@@ -284,7 +285,10 @@ class StreamTests(LinkCase):
         self.assertEqual(self.writable, 0)
         self.respond("1", ack=session_pb2.SessionStreamAck(success=True))
         self.assertEqual(self.writable, 1)
-        self.assertTrue(self.perform(link, 2))
+        self.assertTrue(self.perform(link, 2, size=80))
+        self.stream().end(None)
+        self.assertTrue(self.perform(link, 3))
+        self.assertTrue(self.perform(link, 4))
 
     def test_a_break_makes_room(self) -> None:
         link = self.link(max_unsent_messages=1)
