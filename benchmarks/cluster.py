@@ -1,6 +1,6 @@
 """What a gateway before a session service costs, as a Markdown table.
 
-    .venv/bin/python -m benchmarks.cluster [--runs 5] [--seconds 4]
+    .venv/bin/python -m benchmarks.cluster [--runs 5] [--seconds 4] [--carrier native]
 
 Clients and session service are loadgen's, built from ../shared/loadgen; etcd is the one installed.
 Each run has a gateway, an etcd and a service of its own, on free ports of 127.0.0.1. One message is
@@ -32,12 +32,16 @@ KEYS = 512
 
 
 @contextmanager
-def running(folder: Path, keys: KnownKeys, by_stream: bool) -> Iterator[ClusterGateway]:
+def running(
+    folder: Path, keys: KnownKeys, by_stream: bool, carrier: str
+) -> Iterator[ClusterGateway]:
     """Run a gateway with all that it needs; the service answers the way it is asked."""
     etcd = EtcdServer()
     reply = "stream" if by_stream else "unary"
     service = LoadgenSession(folder, keys.file, f"http://{etcd.host}", reply)
     gateway = ClusterGateway(etcd.host, by_stream, {})
+    gateway.config["Rpc"] = {"Carrier": carrier}
+    gateway.write_config()
     try:
         etcd.start()
         service.start()
@@ -51,11 +55,16 @@ def running(folder: Path, keys: KnownKeys, by_stream: bool) -> Iterator[ClusterG
 
 
 def measure(
-    folder: Path, keys: KnownKeys, by_stream: bool, shape: tuple[int, int], seconds: float
+    folder: Path,
+    keys: KnownKeys,
+    by_stream: bool,
+    carrier: str,
+    shape: tuple[int, int],
+    seconds: float,
 ) -> Figures:
     """Return loadgen's figures of one run."""
     warm_up = 1 + shape[0] * shape[1] / SLOWEST
-    with running(folder, keys, by_stream) as gateway:
+    with running(folder, keys, by_stream, carrier) as gateway:
         client = LoadgenClient(
             gateway.address,
             keys.file,
@@ -89,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of each figure")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load in a run")
+    parser.add_argument("--carrier", default="grpcio", help="of gRPC: grpcio or native")
     options = parser.parse_args()
     factors: list[float] = []
     found: dict[tuple[tuple[int, int], bool], list[Figures]] = {}
@@ -98,7 +108,9 @@ def main() -> None:
             for shape in SHAPES:
                 factors.append(calibrate())
                 for by_stream in (True, False):
-                    figures = measure(Path(name), keys, by_stream, shape, options.seconds)
+                    figures = measure(
+                        Path(name), keys, by_stream, options.carrier, shape, options.seconds
+                    )
                     found.setdefault((shape, by_stream), []).append(figures)
     print("| connections by depth | stream, µs CPU | messages/s | unary, µs CPU | messages/s |")
     print("|---|---|---|---|---|")
