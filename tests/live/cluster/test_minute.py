@@ -23,11 +23,15 @@ class MinuteTests(ForeignTestCase):
         for gateway in gateways:
             for service in services:
                 gateway.knows(service.address)
+            # What is late is not lost: on a starved machine an answer may take long.
+            patience = f"-timeout={MARGIN}s"
             clients.append(
-                self.start_clients(200, 4, SECONDS, "-size=512", "-dir=both", gateway=gateway)
+                self.start_clients(
+                    200, 1, SECONDS, "-size=512", "-dir=both", patience, gateway=gateway
+                )
             )
         for client in clients:
-            self.assert_no_errors(client.result(SECONDS + MARGIN))
+            self.assert_no_errors(client.result(SECONDS + 2 * MARGIN))
         counters = self.settled(services)
         self.assert_sound(counters)
         self.assertEqual(sum(one["create_session"] for one in counters), 400)
