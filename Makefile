@@ -13,12 +13,12 @@ STAMP := $(VENV)/.installed
 
 WEB := tests/live/web
 
-.PHONY: run test lint clean etcd haproxy chromium
+.PHONY: run test lint clean etcd haproxy chromium curl
 
 run: $(STAMP) etc/server_pkcs1.key
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 
-test: $(STAMP) etcd haproxy chromium $(WEB)/node_modules/.package-lock.json
+test: $(STAMP) etcd haproxy chromium curl $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
 
 lint: $(STAMP)
@@ -55,6 +55,9 @@ haproxy:
 
 chromium:
 	@$(call debian,chromium,chromium)
+
+curl:
+	@$(call debian,curl,curl)
 
 # The packages of the web clients, as their lock file has them.
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
