@@ -4,13 +4,22 @@ from collections import deque
 from typing import Final
 
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import ErrorCode, StreamFault
+from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import StreamEnded, StreamUnprocessed
 from gnetway.http2.field_blocks import encode_field, encode_static
-from gnetway.http2.frames import MAX_31_BITS, PREFACE
+from gnetway.http2.frames import (
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEAD,
+    HEADERS,
+    MAX_31_BITS,
+    MESSAGE_HEAD,
+    PREFACE,
+)
 from gnetway.http2.grpc_fields import INTERNAL, OK, UNKNOWN, encode_timeout, status_of_http
 from gnetway.http2.head_cache import ResponseHeads
 from gnetway.http2.heads import Malformed, ResponseHead
+from gnetway.http2.messages import PREFIX_BYTES
 from gnetway.http2.settings import Setting
 from gnetway.http2.streams import Stream
 from gnetway.http2.windows import STREAM_WINDOW_BYTES
@@ -46,15 +55,12 @@ class ClientConnection(Connection):
 
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(PREFACE, b"", [(Setting.ENABLE_PUSH, 0)], max_message_bytes)
+        #: Whether a stream can still be opened here.
+        self.accepts_streams = True
         self._next_id = 1
-        self._going_away = False
+        self._slots = _UNTOLD_STREAMS
         self._waiting: deque[Stream] = deque()
         self._heads = ResponseHeads()
-
-    @property
-    def accepts_streams(self) -> bool:
-        """Whether a stream can still be opened here."""
-        return not self._going_away and not self.failed and self._next_id <= MAX_31_BITS
 
     @property
     def empty(self) -> bool:
@@ -64,10 +70,42 @@ class ClientConnection(Connection):
     def open(self, stream: Stream, fields: bytes) -> None:
         """Open a stream with the field block of its request, as soon as the server allows."""
         stream.fields = fields
-        if len(self.streams) < self._slots():
+        if len(self.streams) < self._slots:
             self._begin(stream)
         else:
             self._waiting.append(stream)
+
+    def call(self, stream: Stream, fields: bytes, message: bytes) -> None:
+        """Open a stream and send all that this side has to say on it."""
+        size = len(message) + PREFIX_BYTES
+        if (
+            size <= self._initial_window
+            and size <= self._send_window
+            and size <= self._max_frame_bytes
+            and self._room > 0
+            and len(self.streams) < self._slots
+            and len(fields) <= self._max_frame_bytes
+            and not self._table_update
+        ):
+            self._enter(stream)
+            stream_id = stream.id
+            stream.send_window = self._initial_window - size
+            stream.end_queued = stream.local_ended = True
+            self._send_window -= size
+            self._room -= size
+            out = self._out
+            out.append(FRAME_HEAD.pack(len(fields) << 8 | HEADERS, END_HEADERS, stream_id))
+            out.append(fields)
+            out.append(MESSAGE_HEAD.pack(size << 8, END_STREAM, stream_id, 0, size - PREFIX_BYTES))
+            out.append(message)
+        else:
+            self.open(stream, fields)
+            self.send(stream, message, last=True)
+
+    def fail(self, error: Http2Error) -> None:
+        """See Connection."""
+        self.accepts_streams = False
+        super().fail(error)
 
     def abandon(self) -> list[Stream]:
         """Return the streams that are left when the connection is lost, and forget them."""
@@ -78,15 +116,17 @@ class ClientConnection(Connection):
             stream.closed = True
         return left
 
-    def _slots(self) -> int:
-        return self.max_peer_streams if self.settled else _UNTOLD_STREAMS
-
-    def _begin(self, stream: Stream) -> None:
+    def _enter(self, stream: Stream) -> None:
         stream.id = self._next_id
         self._next_id += 2
-        stream.send_window = self._initial_window
+        if self._next_id > MAX_31_BITS:
+            self.accepts_streams = False
         stream.receive_window = STREAM_WINDOW_BYTES
         self.streams[stream.id] = stream
+
+    def _begin(self, stream: Stream) -> None:
+        self._enter(stream)
+        stream.send_window = self._initial_window
         self._send_fields(stream, stream.fields, end_stream=False)
         if stream.pending:
             self._line_up(stream)
@@ -94,10 +134,14 @@ class ClientConnection(Connection):
             self._write_end(stream)
 
     def _slots_changed(self) -> None:
-        while self._waiting and len(self.streams) < self._slots() and self.accepts_streams:
+        if self.settled:
+            self._slots = self.max_peer_streams
+        while self._waiting and len(self.streams) < self._slots and self.accepts_streams:
             stream = self._waiting.popleft()
             if not stream.closed:
                 self._begin(stream)
+        if not self.accepts_streams:
+            self._peer_goes_away(MAX_31_BITS)  # their turn will not come here
 
     def _close(self, stream: Stream) -> None:
         super()._close(stream)
@@ -111,13 +155,14 @@ class ClientConnection(Connection):
         return False
 
     def _peer_goes_away(self, last_stream_id: int) -> None:
-        self._going_away = True
+        self.accepts_streams = False
         unprocessed = [stream for key, stream in self.streams.items() if key > last_stream_id]
-        unprocessed += [stream for stream in self._waiting if not stream.closed]
+        waiting = list(self._waiting)
         self._waiting.clear()
-        for stream in unprocessed:
-            self._close(stream)
-            self._events.append(StreamUnprocessed(stream))
+        for stream in [*unprocessed, *waiting]:
+            if not stream.closed:
+                self._close(stream)
+                self._events.append(StreamUnprocessed(stream))
 
     def _peer_gave_up(self, stream: Stream, code: int) -> None:
         if code == ErrorCode.REFUSED_STREAM:
@@ -163,10 +208,14 @@ class ClientConnection(Connection):
 
     def _finish_remote(self, stream: Stream, status: int, text: str) -> None:
         stream.remote_ended = True
-        if stream.local_ended:
+        if not stream.local_ended:
+            self.reset(stream, ErrorCode.NO_ERROR)
+        elif self._waiting:
             self._close(stream)
         else:
-            self.reset(stream, ErrorCode.NO_ERROR)
+            stream.closed = True
+            stream.joiner = None
+            del self.streams[stream.id]
         self._events.append(StreamEnded(stream, status, text))
 
     def _refuse(self, stream: Stream, status: int, text: str) -> None:

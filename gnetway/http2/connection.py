@@ -45,6 +45,7 @@ from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
 
 #: CONTINUATIONs of one field block; without a bound empty ones would cost the peer nothing.
 _MAX_CONTINUATIONS: Final = 64
+_UNUSUAL: Final = END_HEADERS | PADDED | HAS_PRIORITY
 
 
 class Connection(Controls):
@@ -135,8 +136,17 @@ class Connection(Controls):
             if stop > end:
                 self._wanted_bytes = stop - position
                 return position
+            kind = word & 0xFF
+            stream_id &= MAX_31_BITS
             try:
-                self._frame(word & 0xFF, flags, stream_id & MAX_31_BITS, data, start, stop)
+                if self._block_stream or not self.settled:
+                    self._check_order(kind, stream_id)
+                if kind == DATA:
+                    self._data(flags, stream_id, data, start, stop)
+                elif kind == HEADERS:
+                    self._headers(flags, stream_id, data, start, stop)
+                else:
+                    self._other(kind, flags, stream_id, data[start:stop])
             except StreamFault as fault:
                 self._stream_failed(fault)
             position = stop
@@ -151,26 +161,18 @@ class Connection(Controls):
         self._preface = preface[taken:]
         return taken
 
-    def _frame(
-        self, kind: int, flags: int, stream_id: int, data: bytes, start: int, stop: int
-    ) -> None:
+    def _check_order(self, kind: int, stream_id: int) -> None:
         if self._block_stream and (kind != CONTINUATION or stream_id != self._block_stream):
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a frame within a field block")
         if not self.settled and kind != SETTINGS:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-        if kind == DATA:
-            self._data(flags, stream_id, data, start, stop)
-        elif kind == HEADERS:
-            self._headers(flags, stream_id, data, start, stop)
-        elif kind == WINDOW_UPDATE:
-            self._window_update(stream_id, data[start:stop])
-        elif kind in (SETTINGS, PING, GOAWAY):
-            self._control(kind, flags, stream_id, data[start:stop])
-        else:
-            self._rare(kind, flags, stream_id, data[start:stop])
 
-    def _rare(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if kind == RST_STREAM:
+    def _other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if kind == WINDOW_UPDATE:
+            self._window_update(stream_id, payload)
+        elif kind in (SETTINGS, PING, GOAWAY):
+            self._control(kind, flags, stream_id, payload)
+        elif kind == RST_STREAM:
             self._reset_by_peer(stream_id, payload)
         elif kind == CONTINUATION:
             self._continuation(flags, stream_id, payload)
@@ -252,6 +254,9 @@ class Connection(Controls):
     def _headers(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
         if not stream_id:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS of the connection")
+        if flags & _UNUSUAL == END_HEADERS:
+            self._fields(stream_id, data[start:stop], flags & END_STREAM != 0)
+            return
         if flags & PADDED:
             start, stop = _without_padding(data, start, stop)
         if flags & HAS_PRIORITY:
@@ -259,7 +264,7 @@ class Connection(Controls):
             if start > stop:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
         if flags & END_HEADERS:
-            self._fields(stream_id, data[start:stop], bool(flags & END_STREAM))
+            self._fields(stream_id, data[start:stop], flags & END_STREAM != 0)
         else:
             self._block += data[start:stop]
             self._block_stream = stream_id

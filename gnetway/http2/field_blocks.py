@@ -52,17 +52,13 @@ def encode_static(index: int, value: bytes) -> bytes:
 
 
 class FieldBlocks:
-    """Decodes the peer's blocks."""
+    """Decodes the peer's blocks; ``constant`` once they mean the same whenever they come."""
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "constant")
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_FIELDS_BYTES)
-
-    @property
-    def constant(self) -> bool:
-        """Whether a block means the same whenever it comes."""
-        return self._decoder.max_allowed_table_size == 0 == self._decoder.header_table_size
+        self.constant = False
 
     def table_forbidden(self) -> None:
         """Take note that the peer has acknowledged a table size of 0.
@@ -72,6 +68,7 @@ class FieldBlocks:
         self._decoder.max_allowed_table_size = 0
         if not self._decoder.header_table.dynamic_entries:
             self._decoder.header_table_size = 0
+        self.constant = self._decoder.header_table_size == 0
 
     def decode(self, block: bytes) -> list[Field]:
         """Return the fields of a block.
@@ -79,7 +76,10 @@ class FieldBlocks:
         :raises Http2Error: it cannot be decoded, or is larger than allowed when it is.
         """
         try:
-            return [(name, value) for name, value in self._decoder.decode(block, raw=True)]
+            fields = [(name, value) for name, value in self._decoder.decode(block, raw=True)]
         except (HPACKError, IndexError, ValueError) as error:
             # The table may be left half updated, so no later block could be trusted.
             raise Http2Error(ErrorCode.COMPRESSION_ERROR, type(error).__name__) from error
+        if self._decoder.max_allowed_table_size == 0:
+            self.constant = self._decoder.header_table_size == 0
+        return fields

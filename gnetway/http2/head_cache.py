@@ -24,6 +24,7 @@ from gnetway.http2.heads import (
 #: Blocks that are remembered; with more, the cache begins anew. Longer blocks are not.
 _MAX_BLOCKS: Final = 256
 _MAX_BLOCK_BYTES: Final = 1024
+_MAX_TIMEOUTS: Final = 1024
 
 #: The name grpc-timeout, Huffman-coded and plain, as a string literal.
 _TIMEOUT_NAMES: Final = (bytes.fromhex("899acac8b24d494f6a7f"), b"\x0cgrpc-timeout")
@@ -36,7 +37,7 @@ _Where = tuple[int, int, int]
 class RequestHeads:
     """Reads the blocks of requests."""
 
-    __slots__ = ("_heads", "_lengths", "_timed")
+    __slots__ = ("_heads", "_lengths", "_timed", "_timeouts")
 
     def __init__(self) -> None:
         #: Those without grpc-timeout, and the others by the bytes before and after it.
@@ -44,6 +45,8 @@ class RequestHeads:
         self._timed: dict[tuple[bytes, bytes], RequestHead] = {}
         #: How many bytes have stood before it.
         self._lengths: list[int] = []
+        #: Its values as they came: calls made with the same timeout differ by microseconds only.
+        self._timeouts: dict[bytes, float] = {}
 
     def read(self, block: bytes, blocks: FieldBlocks) -> RequestHead:
         """Return what a request's block says.
@@ -62,12 +65,20 @@ class RequestHeads:
                 head = self._timed.get((block[:length], block[where[2] :]))
                 if head is not None:
                     path, refusal, encoding, content_length, _ = head
-                    timeout = _timeout(block, where)
+                    timeout = self._timeout(block[where[1] : where[2]])
                     return RequestHead(path, refusal, encoding, content_length, timeout)
         head = read_request(blocks.decode(block))
         if len(block) <= _MAX_BLOCK_BYTES:
             self._remember(block, head)
         return head
+
+    def _timeout(self, literal: bytes) -> float:
+        seconds = self._timeouts.get(literal)
+        if seconds is None:
+            if len(self._timeouts) >= _MAX_TIMEOUTS:
+                self._timeouts.clear()
+            seconds = self._timeouts[literal] = _read_timeout(literal)
+        return seconds
 
     def _remember(self, block: bytes, head: RequestHead) -> None:
         if len(self._heads) + len(self._timed) >= _MAX_BLOCKS:
@@ -102,24 +113,22 @@ class ResponseHeads:
         :raises Http2Error: it cannot be decoded.
         """
         known = self._trailers if trailers else self._heads
-        if not blocks.constant:
-            known.clear()
-        head = known.get(block)
+        head = known.get(block) if blocks.constant else None
         if head is None:
+            constant = blocks.constant  # before this block, which may be what makes it so
             fields = blocks.decode(block)
             head = read_trailers(fields) if trailers else read_response(fields)
-            if blocks.constant and len(block) <= _MAX_BLOCK_BYTES:
+            if constant and len(block) <= _MAX_BLOCK_BYTES:
                 if len(known) >= _MAX_BLOCKS:
                     known.clear()
                 known[block] = head
         return head
 
 
-def _timeout(block: bytes, where: _Where) -> float:
-    _, start, after = where
-    value = block[start + 1 : after]
+def _read_timeout(literal: bytes) -> float:
+    value = literal[1:]
     try:
-        return parse_timeout(decode_huffman(value) if block[start] & 0x80 else value)
+        return parse_timeout(decode_huffman(value) if literal[0] & 0x80 else value)
     except (ValueError, HPACKError) as error:
         raise Malformed("grpc-timeout cannot be read") from error
 

@@ -79,8 +79,8 @@ class UnaryCall:
         self._attempts += 1
         self._link = link
         stream = self._stream = Stream(self, self._method, single=True)
-        link.core.open(stream, self._dialer.fields(self._method, self._timeout_seconds))
-        link.core.send(stream, self._request, last=True)
+        fields = self._dialer.fields(self._method, self._timeout_seconds)
+        link.core.call(stream, fields, self._request)
         if not link.touched:
             link.touch()
 

@@ -51,11 +51,6 @@ class ClientLink(NativeLink):
         self._dialer = dialer
         self._connecting: Deferred[IProtocol] | None = None
 
-    @property
-    def usable(self) -> bool:
-        """Whether new streams may be opened here."""
-        return self.core.accepts_streams and not self._draining and not self._closing
-
     def connect(self, endpoint: IStreamClientEndpoint) -> None:
         """Begin to connect, unless it was closed already."""
         if self._closing:
@@ -73,6 +68,7 @@ class ClientLink(NativeLink):
 
     def close(self) -> None:
         """See NativeLink; a connection that is still being made is given up."""
+        self._dialer.link_leaves(self)
         super().close()
         if self._connecting is not None:
             self._connecting.cancel()
@@ -85,6 +81,16 @@ class ClientLink(NativeLink):
         """Take a GOAWAY."""
         if isinstance(event, GoneAway):
             self.drain()
+
+    def abort(self, why: str) -> None:
+        """See NativeLink."""
+        self._dialer.link_leaves(self)
+        super().abort(why)
+
+    def drain(self) -> None:
+        """See NativeLink."""
+        self._dialer.link_leaves(self)
+        super().drain()
 
     def drained(self) -> None:
         """Close, unless a stream still waits for its turn."""
@@ -124,9 +130,9 @@ class Dialer:
         None while the last failure is too fresh; ``why`` says which it was.
         """
         link = self._link
-        if link is not None and link.usable:
-            return link
         if link is not None:
+            if link.core.accepts_streams:
+                return link
             link.drain()
         if self._reactor.seconds() < self._not_before:
             return None
@@ -162,11 +168,15 @@ class Dialer:
             link.close()
         return gatherResults([link.lost for link in links]).addCallback(lambda _: None)
 
+    def link_leaves(self, link: ClientLink) -> None:
+        """Open nothing more on this connection."""
+        if link is self._link:
+            self._link = None
+
     def link_ended(self, link: ClientLink, why: str) -> None:
         """Take note of the end of a connection."""
         self._links.discard(link)
-        if link is self._link:
-            self._link = None
+        self.link_leaves(link)
         if link.core.settled:
             self._back_off.reset()
             for lost in list(self._watchers):

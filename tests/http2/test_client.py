@@ -230,6 +230,17 @@ class SlotTests(ClientCase):
         self.open()
         self.assertFalse(self.client.accepts_streams)
 
+    def test_streams_that_wait_for_an_id_when_there_are_none(self) -> None:
+        self.limit(1)
+        self.client._next_id = MAX_31_BITS - 2
+        self.open()
+        last, waiting, gone = self.open(), self.open(), self.open()
+        self.client.reset(gone)
+        end = headers([*_HEAD, *trailers(0)], MAX_31_BITS - 2, _END)
+        self.assertIn(StreamUnprocessed(waiting), self.receive(end))
+        self.assertEqual(last.id, MAX_31_BITS)
+        self.assertTrue(waiting.closed)
+
 
 class GoawayTests(ClientCase):
     def test_what_was_not_processed(self) -> None:
