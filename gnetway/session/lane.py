@@ -193,6 +193,7 @@ class Lane:
                 return True
         elif target:
             self._speaker.unreachable(target)
+            operation.failed_by(target)
             operation.target = ""
             return True
         self._wait_for_a_node()
@@ -323,7 +324,7 @@ class Lane:
         if decided.redirected_to == node.address or not self._speaker.redirected(target):
             return False
         decided.redirected_to = target
-        if (decided.tried and target in decided.tried) or self._lanes.nodes.resting(target):
+        if (decided.tried and target in decided.tried) or self._lanes.nodes.busy(target):
             # The key's own node is down, so this one is no better than one that is down.
             decided.failed_by(node.address)
             decided.target = ""

@@ -182,10 +182,10 @@ class NodeTable:
         node = self._nodes.get(address)
         return node is None or (node.was_listed and not node.listed)
 
-    def resting(self, address: str) -> bool:
-        """Tell whether that node is known to be down."""
+    def busy(self, address: str) -> bool:
+        """Tell whether that node is known to take nothing now: it rests, or has its trial."""
         node = self._nodes.get(address)
-        return node is not None and node.health is Health.RESTING
+        return node is not None and not _takes(node)
 
     def _sweep_later(self) -> None:
         if self._sweep is None:

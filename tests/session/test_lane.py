@@ -240,6 +240,35 @@ class LaneTests(SynchronousTestCase):
         self.links[A].answer(b"1")
         self.assertEqual(self.ends, [(b"1", None)])
 
+    def test_a_redirect_to_a_node_that_has_its_trial(self) -> None:
+        """Two nodes do not throw a message to and fro while the one does not answer."""
+        node = self.nodes.named(B)
+        for _ in range(3):
+            self.nodes.failed(node, broken=True)
+        self.clock.advance(0.1)
+        node.trying = True
+        self.push(b"1")
+        self.links[A].answer(b"1", redirect_to(B))
+        self.assertEqual((self.links[A].requests, len(self.hold)), ([], 1))
+
+    def test_a_redirect_that_comes_too_late(self) -> None:
+        """A node that was named, and took nothing by then, is not named again in one round."""
+        node = self.nodes.named(B)
+        for _ in range(3):
+            self.nodes.failed(node, broken=True)
+        self.clock.advance(0.1)
+        self.push(b"1", b"2")
+        self.links[A].answer(b"1", redirect_to(B))
+        node.trying = True
+        self.links[A].answer(b"2")
+        self.assertEqual(self.links[A].requests, [b"1"])
+        node.trying = False
+        self.links[A].answer(b"1", redirect_to(B))
+        self.assertEqual((self.links[A].requests, len(self.hold)), ([], 1))
+        self.hold.go_on()
+        self.links[A].answer(b"1", redirect_to(B))
+        self.assertEqual(self.links[B].requests, [b"1"])
+
     def test_a_trial_that_was_not_sent(self) -> None:
         """It is no trial: the next operation may try the node."""
         node = self.nodes.named(A)

@@ -184,7 +184,12 @@ class HealthTests(NodeTableCase):
         self.strike(B)
         self.assertEqual(self.chosen(self.key), "")
         self.assertFalse(self.table.may_take())
-        self.assertTrue(self.table.resting(A))
+        self.assertTrue(self.table.busy(A))
+        self.assertFalse(self.table.busy(C))
+        self.clock.advance(0.1)
+        self.assertFalse(self.table.busy(A))
+        self.table.named(A).trying = True
+        self.assertTrue(self.table.busy(A))
 
     def test_the_tried_are_passed_over(self) -> None:
         query = self.query(self.key)
