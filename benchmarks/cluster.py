@@ -33,7 +33,7 @@ KEYS = 512
 
 @contextmanager
 def running(
-    folder: Path, keys: KnownKeys, by_stream: bool, carrier: str
+    folder: Path, keys: KnownKeys, by_stream: bool, carrier: str, proto: str = "tcp"
 ) -> Iterator[ClusterGateway]:
     """Run a gateway with all that it needs; the service answers the way it is asked."""
     etcd = EtcdServer()
@@ -41,6 +41,7 @@ def running(
     service = LoadgenSession(folder, keys.file, f"http://{etcd.host}", reply)
     gateway = ClusterGateway(etcd.host, by_stream, {})
     gateway.config["Rpc"] = {"Carrier": carrier}
+    gateway.config["Gnetway"] = {"Server": [{"Proto": proto, "Addresses": [gateway.address]}]}
     gateway.write_config()
     try:
         etcd.start()
