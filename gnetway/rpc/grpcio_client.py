@@ -102,7 +102,10 @@ class GrpcioClient:
         self._readers.discard(current_thread())
 
     def watch_connection(self, lost: Callable[[], object]) -> None:
-        """See IRpcClient; grpcio has a thread for it that wakes up five times a second."""
+        """See IRpcClient; grpcio has a thread for it that wakes up five times a second.
+
+        So a connection that stood for less than that may come and go unseen.
+        """
         stood = False
 
         def changed(state: grpc.ChannelConnectivity) -> None:
