@@ -85,13 +85,15 @@ class EtcdServer:
 
     def ctl(self, *arguments: str) -> str:
         """Run etcdctl, which waits for a server that is just starting. Not for the reactor."""
-        command = ["etcdctl", f"--endpoints={self._scheme}://{self.host}", *arguments]
+        endpoints = f"--endpoints={self._scheme}://{self.host}"
+        # Checking a password takes etcd seconds where the processors are busy.
+        command = ["etcdctl", "--command-timeout=20s", endpoints, *arguments]
         if self._tls is not None:
             command += [f"--cacert={self._tls}/ca.pem", f"--cert={self._tls}/client.pem"]
             command += [f"--key={self._tls}/client.key"]
         environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=20, check=False
+            command, env=environment, capture_output=True, text=True, timeout=30, check=False
         )
         if done.returncode:
             raise AssertionError(f"etcdctl {' '.join(arguments)}: {done.stderr}")
