@@ -154,13 +154,16 @@ class RemoteBackend:
         options, timeout = self._options, self._settings.timeout_seconds
         client = self._carrier.client(node.address, options)
         if self._settings.use_stream:
-            return StreamLink(self._clock, node, client, timeout, options, self._go_on)
-        link = UnaryLink(node, client, timeout, options.max_calls, self._go_on)
+            return StreamLink(self._clock, node, client, timeout, options, self._use_room)
+        link = UnaryLink(node, client, timeout, options.max_calls, self._use_room)
         client.watch_connection(link.connection_lost)
         return link
 
     def _go_on(self) -> None:
         self._hold.go_on()
+
+    def _use_room(self) -> None:
+        self._hold.use_room()
 
     # -- keys ----------------------------------------------------------------------------------
 

@@ -38,12 +38,13 @@ class Held(Protocol):
 
 
 class _Stay:
-    """What one lane holds, and since when."""
+    """What one lane holds, since when, and whether a link with room is all that it lacks."""
 
-    __slots__ = ("messages", "since", "size")
+    __slots__ = ("for_room", "messages", "since", "size")
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, for_room: bool) -> None:
         self.since = since
+        self.for_room = for_room
         self.messages = 0
         self.size = 0
 
@@ -84,11 +85,14 @@ class Hold:
         """Return the time in the clock's seconds."""
         return self._clock.seconds()
 
-    def stop(self, lane: Held, since: float) -> bool:
-        """Take in a lane whose first message waits ``since`` then; False after ``close``."""
+    def stop(self, lane: Held, since: float, for_room: bool) -> bool:
+        """Take in a lane whose first message waits ``since`` then; False after ``close``.
+
+        ``for_room`` is whether its node is there, only the link to it is full.
+        """
         if self._closed:
             return False
-        self._stays[lane] = _Stay(since)
+        self._stays[lane] = _Stay(since, for_room)
         if self._round is None:
             self._round = self._clock.callLater(ROUND_SECONDS, self._go_round)
         return True
@@ -114,7 +118,18 @@ class Hold:
 
     def go_on(self) -> None:
         """Let every lane try again, the longest here first; who cannot comes back."""
-        for lane, stay in list(self._stays.items()):
+        self._wake(list(self._stays.items()))
+
+    def use_room(self) -> None:
+        """Let those lanes try again that wait for room in a link.
+
+        For the others nothing has changed. Woken by this, what all nodes have sent away would
+        fill the very links again, and so on as fast as the nodes answer.
+        """
+        self._wake([one for one in self._stays.items() if one[1].for_room])
+
+    def _wake(self, stays: list[tuple[Held, _Stay]]) -> None:
+        for lane, stay in stays:
             if not self._may_take():
                 return
             if self._stays.get(lane) is stay:

@@ -169,7 +169,7 @@ class Lane:
         self._not_sent(operation, node)
         if operation.behalf is None:
             self._waiting.put_first(operation)
-        self._wait_for_a_node()
+        self._wait(for_room=True)
 
     def _not_sent(self, operation: Operation, node: Node) -> None:
         del self._flying[operation]
@@ -196,13 +196,16 @@ class Lane:
             operation.failed_by(target)
             operation.target = ""
             return True
-        self._wait_for_a_node()
+        for one in self._waiting:
+            one.tried = None
+            one.redirected_to = ""
+        self._wait(for_room=False)
         return True
 
     # -- waiting for a node --------------------------------------------------------------------
 
-    def _wait_for_a_node(self) -> None:
-        """Stop in the hold, to try all nodes anew; everything that waits needs room there."""
+    def _wait(self, for_room: bool) -> None:
+        """Stop in the hold; everything that waits needs room there."""
         first = self._waiting.first
         if not self._patient:
             self._waiting.take_first()
@@ -212,12 +215,10 @@ class Lane:
         if first.held_since is None:
             first.held_since = hold.now()
         self._held = True
-        if not hold.stop(self, first.held_since):
+        if not hold.stop(self, first.held_since, for_room):
             self.give_up("stopped")
             return
         for operation in list(self._waiting):
-            operation.tried = None
-            operation.redirected_to = ""
             if self._held:
                 self._hold_too(operation)
 

@@ -11,8 +11,9 @@ from gnetway.session.hold import ROUND_SECONDS, Hold, HoldLimits
 class FakeLane:
     """Leaves when told; comes back where ``stubborn``."""
 
-    def __init__(self, hold: Hold, stubborn: bool = False) -> None:
+    def __init__(self, hold: Hold, stubborn: bool = False, for_room: bool = False) -> None:
         self.hold = hold
+        self.for_room = for_room
         self.stubborn = stubborn
         self.causes: list[str] = []
         self.tries = 0
@@ -20,13 +21,13 @@ class FakeLane:
 
     def stop(self) -> bool:
         self.since = self.hold.now()
-        return self.hold.stop(self, self.since)
+        return self.hold.stop(self, self.since, self.for_room)
 
     def go_on(self) -> None:
         self.tries += 1
         self.hold.leave(self)
         if self.stubborn:
-            self.hold.stop(self, self.since)
+            self.hold.stop(self, self.since, self.for_room)
 
     def give_up(self, cause: str) -> None:
         self.causes.append(cause)
@@ -92,6 +93,19 @@ class HoldTests(SynchronousTestCase):
             lane.stop()
         hold.go_on()
         self.assertEqual([lane.tries for lane in lanes], [1, 1, 1])
+
+    def test_room_is_for_those_who_lack_it(self) -> None:
+        hold = self.hold()
+        lanes = [FakeLane(hold, stubborn=True, for_room=number == 1) for number in range(3)]
+        for lane in lanes:
+            lane.stop()
+        hold.use_room()
+        self.assertEqual([lane.tries for lane in lanes], [0, 1, 0])
+        self.clock.advance(ROUND_SECONDS)
+        self.assertEqual([lane.tries for lane in lanes], [1, 2, 1])
+        self.open = False
+        hold.use_room()
+        self.assertEqual(lanes[1].tries, 2)
 
     def test_close(self) -> None:
         hold = self.hold()
