@@ -38,6 +38,10 @@ class Deadlines:
             there.add(item)
         return tick
 
+    def is_due(self, tick: int) -> bool:
+        """Tell whether an item's time is over, but for the rest of its tick."""
+        return self._clock.seconds() / _TICK_SECONDS >= tick - 1
+
     def remove(self, item: Expiring, tick: int) -> None:
         """Forget an item, if it has not been told."""
         there = self._ticks.get(tick)

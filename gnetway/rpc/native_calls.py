@@ -23,6 +23,7 @@ _MAX_ATTEMPTS: Final = 3
 #: What a stream keeps of what it has sent, until the server has begun to answer.
 _KEPT_BYTES: Final = 256 * 1024
 _KEPT_MESSAGES: Final = 1024
+_LATE: Final = "no answer in time"
 _UNPROCESSED: Final = "the peer takes no more calls on this connection"
 
 
@@ -88,6 +89,9 @@ class UnaryCall:
         """Give the answer."""
         stream = self._stream
         self._release()
+        if status == StatusCode.CANCELLED and self._deadlines.is_due(self._tick):
+            # Servers cancel by the same clock, and theirs may go first.
+            status, text = StatusCode.DEADLINE_EXCEEDED, _LATE
         if status == StatusCode.OK and stream is not None:
             self.answer.callback(stream.message)
         else:
@@ -105,7 +109,7 @@ class UnaryCall:
         """Give up, as the time is over."""
         self._reset()
         self._release()
-        self.answer.errback(RpcStatus(StatusCode.DEADLINE_EXCEEDED, "no answer in time"))
+        self.answer.errback(RpcStatus(StatusCode.DEADLINE_EXCEEDED, _LATE))
 
     def _cancelled(self, _: Deferred[bytes]) -> None:
         self._reset()

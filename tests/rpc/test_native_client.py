@@ -96,6 +96,14 @@ class CallTests(NativeClientCase):
         wire.send(reply(b"late", 1))
         self.assertFalse(wire.over)
 
+    def test_a_server_that_cancels_at_the_deadline(self) -> None:
+        """A moment before this side looks; any earlier it is a cancellation."""
+        wire, early = self.connected()
+        late = self.call(timeout=2)
+        self.reactor.advance(2.004)
+        wire.send(pack_reset(1, 8), pack_reset(3, 8))
+        self.assertEqual((self.status(early), self.status(late)), (1, 4))
+
     def test_a_deadline_before_there_is_a_connection(self) -> None:
         answer = self.call(timeout=2)
         self.reactor.advance(2.1)
