@@ -5,6 +5,7 @@ from typing import Final, Protocol, cast
 
 from gnetway.errors import ConfigError
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
+from gnetway.turns import TurnEnd
 
 #: name in the configuration -> module, class
 _CARRIERS: Final = {
@@ -14,11 +15,11 @@ _CARRIERS: Final = {
 
 
 class _MakesCarrier(Protocol):
-    def __call__(self, reactor: IRpcReactor) -> IRpcCarrier: ...
+    def __call__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> IRpcCarrier: ...
 
 
-def carrier(name: str, reactor: IRpcReactor) -> IRpcCarrier:
-    """Return the carrier of that name.
+def carrier(name: str, reactor: IRpcReactor, turn_end: TurnEnd) -> IRpcCarrier:
+    """Return the carrier of that name; what it puts off is run by ``turn_end``.
 
     :raises ConfigError: there is none, or what it needs is not installed.
     """
@@ -30,4 +31,4 @@ def carrier(name: str, reactor: IRpcReactor) -> IRpcCarrier:
         make = cast("_MakesCarrier", getattr(import_module(module), class_name))
     except ImportError as error:
         raise ConfigError([f"Rpc.Carrier: {name} needs the package {error.name}"]) from error
-    return make(reactor)
+    return make(reactor, turn_end)

@@ -12,6 +12,7 @@ from gnetway.rpc.calls import (
 )
 from gnetway.rpc.grpcio_client import GrpcioClient
 from gnetway.rpc.grpcio_server import GrpcioServer
+from gnetway.turns import TurnEnd
 
 
 @implementer(IRpcCarrier)
@@ -20,7 +21,8 @@ class GrpcioCarrier:
 
     name = "grpcio"
 
-    def __init__(self, reactor: IRpcReactor) -> None:
+    def __init__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> None:
+        # grpcio's threads know nothing of the reactor's turns, so the second is not needed.
         self._reactor = reactor
 
     def client(self, peer: str, options: RpcOptions) -> IRpcClient:

@@ -16,7 +16,7 @@ from gnetway.rpc.native_dialer import ClientLink, Dialer
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.native_stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 #: Attempts at a call that no server has looked at.
 _MAX_ATTEMPTS: Final = 3

@@ -12,7 +12,7 @@ from gnetway.rpc.calls import (
 )
 from gnetway.rpc.native_client import NativeClient
 from gnetway.rpc.native_server import NativeServer
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 
 @implementer(IRpcCarrier)
@@ -21,9 +21,9 @@ class NativeCarrier:
 
     name = "native"
 
-    def __init__(self, reactor: IRpcReactor) -> None:
+    def __init__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> None:
         self._reactor = reactor
-        self._turn_end = TurnEnd(reactor)
+        self._turn_end = turn_end
 
     def client(self, peer: str, options: RpcOptions) -> IRpcClient:
         """See IRpcCarrier."""

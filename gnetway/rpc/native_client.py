@@ -11,7 +11,7 @@ from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_calls import ClientStream, InFlight, UnaryCall
 from gnetway.rpc.native_dialer import Dialer
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 _CLOSED = "the client is closed"
 

@@ -28,7 +28,7 @@ from gnetway.rpc.calls import IRpcReactor, RpcOptions
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.native_tls import check_name, client_endpoint
 from gnetway.rpc.status import StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 _CONNECT_SECONDS: Final = 5.0
 #: Within this pause after a failure calls fail without another attempt. Whoever calls has pauses

@@ -37,7 +37,7 @@ from gnetway.http2.server import ServerConnection
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 #: A peer that does not speak HTTP/2 within this time of being connected does not speak it at all.
 _SETTLE_SECONDS: Final = 10.0

@@ -14,7 +14,7 @@ from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.native_stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 
 class ServerLink(NativeLink):

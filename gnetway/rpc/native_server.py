@@ -27,7 +27,7 @@ from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_served import ServedCall, ServedStream, ServerLink, answer, refuse
 from gnetway.rpc.native_tls import server_factory
 from gnetway.rpc.status import ListenFailed, StatusCode
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 _DRAINING: Final = b"last one"
 _STOPPED: Final = "the server stops"

@@ -9,7 +9,7 @@ from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 
 @implementer(IRpcStream)

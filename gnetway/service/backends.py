@@ -17,6 +17,7 @@ from gnetway.embedded.store import StoreUnusable
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.cluster import ClusterSide
+from gnetway.turns import TurnEnd
 
 
 class BackendSide(Protocol):
@@ -130,6 +131,7 @@ def make_side(
     reactor: IGatewayReactor,
     handler: HandlerFactory | None,
     random_bytes: Callable[[int], bytes],
+    turn_end: TurnEnd,
 ) -> BackendSide:
     """Return the side that Session asks for.
 
@@ -141,4 +143,4 @@ def make_side(
     if handler is not None:
         found = "a remote session backend, but a handler that is to answer calls"
         raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])
-    return ClusterSide(config, reactor, random_bytes, os.environ)
+    return ClusterSide(config, reactor, random_bytes, os.environ, turn_end)

@@ -27,6 +27,7 @@ from gnetway.rpc.status import ListenFailed
 from gnetway.service.packages import missing
 from gnetway.service.private_address import NoAddress, published_host
 from gnetway.service.waiting import outcome_of
+from gnetway.turns import TurnEnd
 
 #: Modules that must be there, and the packages that bring them.
 _ALWAYS: Final = {"grpc": "grpcio", "google.protobuf": "protobuf", "mmh3": "mmh3"}
@@ -81,13 +82,16 @@ class ClusterSide:
         reactor: IGatewayReactor,
         random_bytes: Callable[[int], bytes],
         environment: Mapping[str, str],
+        turn_end: TurnEnd,
         make_parts: Callable[[], ClusterParts] | None = None,
     ) -> None:
         assert config.listen_on is not None, "a remote session backend comes with ListenOn"
         self._config = config
         self._listen_on: Address = config.listen_on
         self._environment = environment
-        self._make_parts = make_parts or (lambda: _load_parts(config, reactor, random_bytes))
+        self._make_parts = make_parts or (
+            lambda: _load_parts(config, reactor, random_bytes, turn_end)
+        )
         self._host = ""
         self._pushes: Pushes | None = None
         self._server: IRpcServer | None = None
@@ -215,8 +219,11 @@ def _why_not_free(address: Address) -> str:
 
 
 def _load_parts(
-    config: GatewayConfig, reactor: IGatewayReactor, random_bytes: Callable[[int], bytes]
+    config: GatewayConfig,
+    reactor: IGatewayReactor,
+    random_bytes: Callable[[int], bytes],
+    turn_end: TurnEnd,
 ) -> ClusterParts:
     from gnetway.service.cluster_parts import GrpcParts  # noqa: PLC0415 - see the head of the file
 
-    return GrpcParts(config, reactor, random_bytes)
+    return GrpcParts(config, reactor, random_bytes, turn_end)

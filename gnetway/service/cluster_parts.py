@@ -16,6 +16,7 @@ from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
 from gnetway.session.backend import Announce, HoldLimits, RemoteBackend, RemoteSettings
+from gnetway.turns import TurnEnd
 
 
 class GrpcParts:
@@ -26,12 +27,13 @@ class GrpcParts:
         config: GatewayConfig,
         reactor: IGatewayReactor,
         random_bytes: Callable[[int], bytes],
+        turn_end: TurnEnd,
     ) -> None:
         self._config = config
         self._reactor = reactor
         self._random_bytes = random_bytes
         self._options = rpc_options(config.rpc)
-        self._carrier = carrier(config.rpc.carrier, cast(IRpcReactor, reactor))
+        self._carrier = carrier(config.rpc.carrier, cast(IRpcReactor, reactor), turn_end)
         self.pushes = PushServer()
 
     def server(self) -> IRpcServer:

@@ -29,6 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from gnetway import epoll_loop
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.embedded.handler import HandlerFactory
@@ -43,6 +44,7 @@ from gnetway.service.certificates import Certificates
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 from gnetway.service.packages import web_faults
+from gnetway.turns import TurnEnd
 
 T = TypeVar("T")
 
@@ -50,7 +52,8 @@ T = TypeVar("T")
 class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
-    ``causes`` counts why connections have ended.
+    ``causes`` counts why connections have ended. ``own_loop`` says that the process is the
+    gateway's: its reactor's loop may then be shortened while the service runs, see ``epoll_loop``.
     """
 
     _log = Logger()
@@ -61,12 +64,15 @@ class GatewayService(MultiService):
         reactor: IGatewayReactor,
         handler: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        own_loop: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._random_bytes = random_bytes
-        self._side = make_side(config, reactor, handler, random_bytes)
+        self._own_loop = own_loop
+        self._turn_end = TurnEnd(reactor)
+        self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
         self._prepared = False
         self._certificates = Certificates(config, reactor)
         self._listeners: list[Listener] = []
@@ -117,6 +123,8 @@ class GatewayService(MultiService):
         """Begin; ``when_ready`` tells when clients are served."""
         self.prepare()
         super().startService()  # type: ignore[no-untyped-call]
+        if self._own_loop:
+            epoll_loop.install(self._reactor, self._turn_end)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -192,6 +200,7 @@ class GatewayService(MultiService):
         stopped = super().stopService()  # type: ignore[no-untyped-call]
         if stopped is not None:
             await stopped
+        epoll_loop.uninstall(self._reactor, self._turn_end)
 
     def _run_in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._threads, work)

@@ -5,6 +5,7 @@ from zope.interface import implementer
 
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.carriers import carrier
+from gnetway.turns import TurnEnd
 from tests.rpc import stream_conformance, tls_conformance, unary_conformance
 from tests.rpc.conformance import CarrierCase, reactor
 
@@ -15,8 +16,8 @@ class Mixed:
 
     def __init__(self, clients: str, servers: str) -> None:
         self.name = f"{clients} calls {servers}"
-        self._clients = carrier(clients, reactor)
-        self._servers = carrier(servers, reactor)
+        self._clients = carrier(clients, reactor, TurnEnd(reactor))
+        self._servers = carrier(servers, reactor, TurnEnd(reactor))
 
     def client(self, peer: str, options: RpcOptions) -> IRpcClient:
         return self._clients.client(peer, options)

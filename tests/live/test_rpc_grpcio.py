@@ -25,6 +25,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from gnetway.rpc.calls import RpcHandlers, RpcOptions
 from gnetway.rpc.carriers import carrier
+from gnetway.turns import TurnEnd
 from tests.rpc.peers import Recorder
 
 arrived = 0
@@ -36,7 +37,7 @@ def never(request, peer):
         reactor.callLater(0.1, reactor.stop)
     return Deferred()
 
-grpcio = carrier("grpcio", reactor)
+grpcio = carrier("grpcio", reactor, TurnEnd(reactor))
 handlers = RpcHandlers({"/a/never": never}, {"/a/stream": lambda stream: Recorder()})
 server = grpcio.server("127.0.0.1:0", handlers, RpcOptions(threads=8))
 

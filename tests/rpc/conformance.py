@@ -25,6 +25,7 @@ from gnetway.rpc.calls import (
 )
 from gnetway.rpc.carriers import carrier
 from gnetway.rpc.status import RpcStatus
+from gnetway.turns import TurnEnd
 from tests.rpc.peers import Echo
 
 reactor = cast("IRpcReactor", global_reactor)
@@ -51,7 +52,7 @@ class CarrierCase(TestCase):
     def setUp(self) -> None:
         self._threads = set(threading.enumerate())
         self.addCleanup(self._no_thread_is_left)
-        self.carrier = carrier(self.carrier_name, reactor)
+        self.carrier = carrier(self.carrier_name, reactor, TurnEnd(reactor))
         self.never: list[Deferred[bytes]] = []
         self.cancelled = 0
         self.served: list[Echo] = []

@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 from gnetway.errors import ConfigError
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
 from gnetway.rpc.carriers import carrier
+from gnetway.turns import TurnEnd
 
 _WITHOUT_GRPCIO = """
 import sys
@@ -17,7 +18,7 @@ import gnetway.rpc.calls
 from gnetway.errors import ConfigError
 from gnetway.rpc.carriers import carrier
 try:
-    carrier("grpcio", None)
+    carrier("grpcio", None, None)
 except ConfigError as error:
     print(error)
 """
@@ -25,12 +26,13 @@ except ConfigError as error:
 
 class CarrierTests(SynchronousTestCase):
     def test_by_name(self) -> None:
-        made = carrier("grpcio", cast("IRpcReactor", MemoryReactorClock()))
+        reactor = MemoryReactorClock()
+        made = carrier("grpcio", cast("IRpcReactor", reactor), TurnEnd(reactor))
         self.assertTrue(verifyObject(IRpcCarrier, made))
         self.assertEqual(made.name, "grpcio")
 
     def test_unknown_name(self) -> None:
-        error = self.assertRaises(ConfigError, carrier, "pigeon", MemoryReactorClock())
+        error = self.assertRaises(ConfigError, carrier, "pigeon", MemoryReactorClock(), None)
         self.assertIn("'pigeon'", str(error))
         self.assertIn("grpcio", str(error))
 

@@ -19,7 +19,7 @@ from gnetway.http2.settings import Setting, pack_settings
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.native_client import NativeClient
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamFull
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 from tests.http2.wire import Frame, data, headers, message
 from tests.rpc.native_peer import Memory, Wire
 from tests.rpc.peers import Recorder

@@ -20,7 +20,7 @@ from gnetway.http2.frames import (
 from gnetway.rpc.calls import RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.native_server import NativeServer
 from gnetway.rpc.status import RpcStatus
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 from tests.http2.wire import Frame, data, message
 from tests.rpc.native_peer import Memory, Wire
 from tests.rpc.peers import Echo

@@ -9,6 +9,7 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.backends import BackendSide, EmbeddedSide, make_side
 from gnetway.service.cluster import ClusterSide
+from gnetway.turns import TurnEnd
 from tests.fakes import FakeTarget
 from tests.live.handler import LiveHandler
 from tests.service.sides import ServiceCase
@@ -17,7 +18,8 @@ from tests.strategies import SeededBytes
 
 class MakeSideTests(ServiceCase):
     def side(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> BackendSide:
-        return make_side(config, cast(IGatewayReactor, Clock()), handler, SeededBytes(1))
+        reactor = cast(IGatewayReactor, Clock())
+        return make_side(config, reactor, handler, SeededBytes(1), TurnEnd(reactor))
 
     def test_as_session_says(self) -> None:
         self.assertIsInstance(self.side(self.embedded()), EmbeddedSide)

@@ -16,6 +16,7 @@ from gnetway.rpc.calls import IRpcServer
 from gnetway.service import packages, private_address
 from gnetway.service.backends import BackendSide
 from gnetway.service.cluster import ClusterSide
+from gnetway.turns import TurnEnd
 from tests.fakes import FakeTarget
 from tests.service.sides import FakeParts, ServiceCase
 from tests.strategies import SeededBytes
@@ -30,7 +31,14 @@ class ClusterCase(ServiceCase):
         self, config: GatewayConfig, environment: Mapping[str, str] | None = None
     ) -> ClusterSide:
         reactor = cast(IGatewayReactor, Clock())
-        return ClusterSide(config, reactor, SeededBytes(1), environment or {}, lambda: self.parts)
+        return ClusterSide(
+            config,
+            reactor,
+            SeededBytes(1),
+            environment or {},
+            TurnEnd(reactor),
+            lambda: self.parts,
+        )
 
     def begun(self, config: GatewayConfig) -> ClusterSide:
         side = self.side(config)

@@ -9,6 +9,7 @@ from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
 from gnetway.service.cluster import ClusterParts
 from gnetway.service.cluster_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
 from gnetway.session.backend import Announce, HoldLimits, RemoteSettings
+from gnetway.turns import TurnEnd
 from tests.config.test_pem_files import pair
 from tests.service.sides import ServiceCase
 from tests.strategies import SeededBytes
@@ -107,7 +108,8 @@ class PartsTests(ServiceCase):
 
     def parts(self, *, etcd: bool) -> ClusterParts:
         config = self.through_etcd() if etcd else self.remote()
-        return GrpcParts(config, cast(IGatewayReactor, Clock()), SeededBytes(1))
+        reactor = cast(IGatewayReactor, Clock())
+        return GrpcParts(config, reactor, SeededBytes(1), TurnEnd(reactor))
 
     def test_with_etcd(self) -> None:
         parts = self.parts(etcd=True)

@@ -112,6 +112,19 @@ class OrderTests(GatewayCase):
         self.assertFalse(self.listens(address))
         self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
 
+    async def test_the_loop_is_shortened_in_a_process_of_its_own_only(self) -> None:
+        before = vars(reactor).get("doIteration")
+        for own_loop in (False, True):
+            gateway = GatewayService(
+                self.embedded(), cast(IGatewayReactor, reactor), own_loop=own_loop
+            )
+            gateway._side = LifeSide()
+            gateway.startService()
+            await gateway.when_ready()
+            self.assertEqual(vars(reactor).get("doIteration") != before, own_loop)
+            await gateway.stopService()
+            self.assertEqual(vars(reactor).get("doIteration"), before)
+
     async def test_clients_wait_for_the_backend(self) -> None:
         """In the backlog, and nobody is told of the gateway before."""
         self.side.serving = Deferred()

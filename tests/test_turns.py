@@ -1,7 +1,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.turn_end import TurnEnd
+from gnetway.turns import TurnEnd
 
 
 class TurnEndTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class TurnEndTests(SynchronousTestCase):
         """Or two that put each other off would keep the reactor for good."""
         self.turn_end.call(lambda: self.turn_end.call(lambda: self.done.append("later")))
         self.turn_end.call(lambda: self.done.append("now"))
-        self.turn_end._run()
+        self.turn_end.run()
         self.assertEqual(self.done, ["now"])
         self.clock.advance(0)
         self.assertEqual(self.done, ["now", "later"])
