@@ -182,6 +182,7 @@ class StreamConformance(CarrierCase):
         """Nothing over it is taken, room is told once, and what was taken arrives in order."""
         client = await self.pair(RpcOptions(max_unsent_messages=8, threads=2))
         stream, listener, served = await self.open(client)
+        await self.until(lambda: stream.unsent_messages == 0)
         sent = self._fill(stream, bytes(MIB // 4))
         self.assertGreaterEqual(len(sent), 8)
         self.assertEqual(stream.unsent_messages, 8)
@@ -196,6 +197,7 @@ class StreamConformance(CarrierCase):
     async def test_bound_of_bytes(self) -> None:
         client = await self.pair(RpcOptions(max_unsent_bytes=2 * MIB, threads=2))
         stream, listener, served = await self.open(client)
+        await self.until(lambda: stream.unsent_messages == 0)
         sent = self._fill(stream, bytes(MIB // 2))
         self.assertLessEqual(stream.unsent_bytes, 2 * MIB)
         self.assertGreater(stream.unsent_bytes, MIB)
