@@ -13,7 +13,7 @@ _BYTES: Final = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
 _STRING: Final = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 
 #: message -> field -> number and type, the name of a message among them; "*" before it: repeated
-_MESSAGES: Final[dict[str, dict[str, tuple[int, int | str]]]] = {
+_MESSAGES: Final[dict[str, dict[str, tuple[int, Any]]]] = {
     "Payload": {"type": (1, _INT32), "body": (2, _BYTES)},
     "EchoStatus": {"code": (1, _INT32), "message": (2, _STRING)},
     "SimpleRequest": {
@@ -48,9 +48,9 @@ def _pool() -> descriptor_pool.DescriptorPool:
                 if kind.startswith("*"):
                     added.label = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
             else:
-                added.type = kind  # type: ignore[assignment]
+                added.type = kind
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return pool
 
 

@@ -1,26 +1,17 @@
 """gRPC's official interop cases with grpc-go, both ways, as far as the seam carries them.
 
-Left out are those with metadata, compression, TLS of the test's own authority and cloud accounts:
-the gateway has no use for them. Their programs are built from the Go module of grpc-go.
+Left out are those with compression, TLS of the test's own authority and cloud accounts, which the
+gateway has no use for. The cases of HTTP/2, goaway and rst_stream, are in test_rpc_interop_http2.
 """
 
-import atexit
-import os
-import shutil
 import subprocess
-import tempfile
-from functools import cache
-from typing import Any, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest
 
-from gnetway.rpc.calls import IRpcClient, IRpcStream, RpcHandlers, RpcPeer
-from gnetway.rpc.native_server import NativeServer
+from gnetway.rpc.calls import IRpcClient, IRpcStream, RpcHandlers
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.live.etcd_server import free_port
+from tests.live.interop_go import InteropCase, program
 from tests.live.interop_messages import (
     InputRequest,
     InputResponse,
@@ -30,50 +21,25 @@ from tests.live.interop_messages import (
     SimpleResponse,
 )
 from tests.live.interop_service import SERVICE, handlers
-from tests.rpc.conformance import CarrierCase, reactor
+from tests.rpc.conformance import reactor
 from tests.rpc.peers import Recorder
 
-_MODULE = "google.golang.org/grpc/interop/{}@v1.85.0"
 _REQUESTS = (27182, 8, 1828, 45904)
 _RESPONSES = (31415, 9, 2653, 58979)
 _LARGE_REQUEST, _LARGE_RESPONSE = 271828, 314159
 _SPECIAL = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n"
 
 
-@cache
-def program(name: str) -> str:
-    """Build one of grpc-go's interop programs and return its path; skip where that cannot be."""
-    folder = tempfile.mkdtemp(prefix="gnetway-interop-")
-    atexit.register(shutil.rmtree, folder)
-    environment = {**os.environ, "GOBIN": folder}
-    command = ["go", "install", _MODULE.format(name)]
-    try:
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=500)
-    except (OSError, subprocess.SubprocessError) as error:
-        if "CI" in os.environ:
-            raise
-        raise SkipTest("grpc-go's interop programs cannot be built here") from error
-    return f"{folder}/{name}"
-
-
-class GoCallsTests(CarrierCase):
+class GoCallsTests(InteropCase):
     """grpc-go's interop client against the native server."""
 
-    carrier_name = "native"
+    program_name = "client"
 
     def handlers(self) -> RpcHandlers:
         return handlers()
 
-    async def run_case(self, case: str, name: str = "client", *more: str) -> None:
-        peer = (await self.serve())[1]
-        await self.run_against(peer, case, name, *more)
-
-    async def run_against(self, peer: str, case: str, name: str, *more: str) -> None:
-        host, port = peer.split(":")
-        arguments = [f"-server_host={host}", f"-server_port={port}", f"-test_case={case}", *more]
-        outcome: Deferred[Any] = getProcessOutputAndValue(program(name), arguments, os.environ)
-        _, errors, status = await outcome
-        self.assertEqual(status, 0, f"{case}: {errors.decode()}")
+    async def run_case(self, case: str, *more: str) -> None:
+        await self.call_by_go((await self.serve())[1], case, *more)
 
     async def test_empty_unary(self) -> None:
         await self.run_case("empty_unary")
@@ -118,44 +84,24 @@ class GoCallsTests(CarrierCase):
         await self.run_case("pick_first_unary")
 
     async def test_rpc_soak(self) -> None:
-        await self.run_case("rpc_soak", "client", "-soak_iterations=40", "-soak_num_threads=8")
+        await self.run_case("rpc_soak", "-soak_iterations=40", "-soak_num_threads=8")
 
     async def test_channel_soak(self) -> None:
         """A new connection for each call."""
         await self.run_case("channel_soak")
 
-    async def test_max_streams(self) -> None:
-        """Fifteen large calls at once."""
-        await self.run_case("max_streams", "http2")
 
-    async def test_goaway(self) -> None:
-        """The connection of the first call is ended; the second call comes by another."""
-        server, peer = await self.serve()
-        links = cast("NativeServer", server).links
-        seen: list[object] = []
-        unary = cast("dict[str, Any]", cast("NativeServer", server).handlers.unary)
-        answer = unary[SERVICE + "UnaryCall"]
-
-        def answer_and_go_away(request: bytes, rpc_peer: RpcPeer) -> object:
-            seen.append(rpc_peer)
-            for link in list(links):
-                link.begin_drain()
-            return answer(request, rpc_peer)
-
-        unary[SERVICE + "UnaryCall"] = answer_and_go_away
-        await self.run_against(peer, "goaway", "http2")
-        self.assertEqual(len(set(seen)), 2)
-
-
-class GoServesTests(CarrierCase):
+class GoServesTests(InteropCase):
     """The native client against grpc-go's interop server."""
 
-    carrier_name = "native"
+    program_name = "server"
 
     def run_server(self) -> int:
         """Start the server's process and return its port."""
         port = free_port()
-        server = subprocess.Popen([program("server"), f"-port={port}"], stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            [program(self.program_name), f"-port={port}"], stderr=subprocess.DEVNULL
+        )
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
         return port

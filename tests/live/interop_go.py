@@ -1,0 +1,57 @@
+"""grpc-go's programs for gRPC's interop tests, built from its Go module.
+
+Go fetches the module from its proxy, or has it in its cache.
+"""
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SkipTest
+
+from tests.rpc.conformance import CarrierCase
+
+_MODULE = "google.golang.org/grpc/interop/{}@v1.85.0"
+
+
+@cache
+def program(name: str) -> str:
+    """Build one of grpc-go's interop programs and return its path; skip where that cannot be."""
+    folder = tempfile.mkdtemp(prefix="gnetway-interop-")
+    atexit.register(shutil.rmtree, folder)
+    environment = {**os.environ, "GOBIN": folder}
+    command = ["go", "install", _MODULE.format(name)]
+    try:
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=500)
+    except (OSError, subprocess.SubprocessError) as error:
+        if "CI" in os.environ:
+            raise
+        raise SkipTest("grpc-go's interop programs cannot be built here") from error
+    return f"{folder}/{name}"
+
+
+class InteropCase(CarrierCase):
+    """A test that runs one of grpc-go's programs, which is built before its time begins."""
+
+    carrier_name = "native"
+    program_name: ClassVar[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        program(cls.program_name)
+
+    async def call_by_go(self, peer: str, case: str, *more: str) -> None:
+        """Have grpc-go's client run a case."""
+        host, port = peer.split(":")
+        arguments = [f"-server_host={host}", f"-server_port={port}", f"-test_case={case}", *more]
+        command = program(self.program_name)
+        outcome: Deferred[Any] = getProcessOutputAndValue(command, arguments, os.environ)
+        _, errors, status = await outcome
+        self.assertEqual(status, 0, f"{case}: {errors.decode()}")
