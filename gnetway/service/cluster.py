@@ -4,9 +4,9 @@ Started before the clients come, in this order: the gRPC server (whose port is p
 which session services know this gateway), the backend, which looks for nodes on its own; and when
 clients are served, the registration. None of it waits for etcd or a session node.
 
-grpcio has threads of its own, which do not survive the fork by which twistd becomes a daemon, and
-what it needs is installed only where it is wanted. So ``prepare`` looks without touching, and the
-imports are made in ``begin``.
+etcd3 and grpcio have threads of their own, which do not survive the fork by which twistd becomes a
+daemon, and what it needs is installed only where it is wanted. So ``prepare`` looks without
+touching, and the imports are made in ``begin``.
 """
 
 import socket
@@ -24,14 +24,10 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessio
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
-from gnetway.service.packages import missing
+from gnetway.service.packages import for_remote, missing
 from gnetway.service.private_address import NoAddress, published_host
 from gnetway.service.waiting import outcome_of
 from gnetway.turns import TurnEnd
-
-#: Modules that must be there, and the packages that bring them.
-_ALWAYS: Final = {"grpc": "grpcio", "google.protobuf": "protobuf", "mmh3": "mmh3"}
-_FOR_ETCD: Final = {"etcd3": "etcd3"}
 
 #: All addresses of the machine, none of which others can call by this name.
 _EVERY_HOST: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104
@@ -189,8 +185,7 @@ class ClusterSide:
         return self._config.fault("ListenOn", found, "an address that is free")
 
     def _missing_packages(self) -> list[str]:
-        needed = _ALWAYS | (_FOR_ETCD if self._config.etcd or self._config.session.etcd else {})
-        packages = missing(needed)
+        packages = missing(for_remote(self._config))
         if not packages:
             return []
         path = "Session.Etcd" if self._config.session.etcd else "Session.Endpoints"
@@ -202,7 +197,7 @@ class ClusterSide:
 def _why_not_free(address: Address) -> str:
     """Return why an address cannot be bound, or an empty text.
 
-    It is bound and let go again: grpcio takes no socket of ours.
+    It is bound and let go again: no carrier takes a socket of ours.
     """
     try:
         family, kind, proto, _, where = socket.getaddrinfo(

@@ -5,16 +5,32 @@ from importlib.util import find_spec
 from typing import Final
 
 from gnetway.config.model import GatewayConfig
+from gnetway.config.rpc import Carrier
 from gnetway.config.servers import Proto, ServerConfig
 
 #: Modules, and the packages that bring them.
 _FOR_WEBSOCKET: Final = {"autobahn": "autobahn", "txaio": "txaio"}
 _FOR_TLS: Final = {"OpenSSL": "pyopenssl"}
+_FOR_REMOTE: Final = {"google.protobuf": "protobuf", "mmh3": "mmh3"}
+_FOR_CARRIER: Final = {Carrier.NATIVE: {"hpack": "hpack"}, Carrier.GRPCIO: {"grpc": "grpcio"}}
+_FOR_NATIVE_TLS: Final = _FOR_TLS | {"service_identity": "service-identity"}
+_FOR_ETCD: Final = {"grpc": "grpcio", "etcd3": "etcd3"}
 
 
 def missing(needed: Mapping[str, str]) -> list[str]:
     """Return the packages whose modules are not there; ``needed`` is module → package."""
     return [package for module, package in needed.items() if not _is_there(module)]
+
+
+def for_remote(config: GatewayConfig) -> Mapping[str, str]:
+    """Return what a remote session backend needs: module → package."""
+    rpc = config.rpc
+    needed = _FOR_REMOTE | _FOR_CARRIER[rpc.carrier]
+    if rpc.tls is not None and rpc.carrier is Carrier.NATIVE:
+        needed |= _FOR_NATIVE_TLS
+    if config.etcd or config.session.etcd:
+        needed |= _FOR_ETCD
+    return needed
 
 
 def web_faults(config: GatewayConfig) -> list[str]:

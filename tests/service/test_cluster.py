@@ -17,6 +17,7 @@ from gnetway.service import packages, private_address
 from gnetway.service.backends import BackendSide
 from gnetway.service.cluster import ClusterSide
 from gnetway.turns import TurnEnd
+from tests.config.test_pem_files import pair
 from tests.fakes import FakeTarget
 from tests.service.sides import FakeParts, ServiceCase
 from tests.strategies import SeededBytes
@@ -118,14 +119,14 @@ class PrepareTests(ClusterCase):
         )
 
     def test_missing_packages(self) -> None:
-        self.without("grpc", "mmh3", "google.protobuf", "etcd3")
+        self.without("grpc", "mmh3", "google.protobuf", "etcd3", "hpack")
         self.assertEqual(
             self.faults(self.through_etcd()),
             [
                 (
-                    "app: Session.Etcd: found it, but without the packages that it needs: grpcio,"
-                    " protobuf, mmh3, etcd3; allowed: it after `pip install 'gnetway[etcd]'`, or"
-                    " Session.Embedded"
+                    "app: Session.Etcd: found it, but without the packages that it needs:"
+                    " protobuf, mmh3, hpack, grpcio, etcd3; allowed: it after `pip install"
+                    " 'gnetway[etcd]'`, or Session.Embedded"
                 )
             ],
         )
@@ -136,6 +137,26 @@ class PrepareTests(ClusterCase):
         config = self.remote(Etcd={"Hosts": ["127.0.0.1:2379"]})
         (fault,) = self.faults(config)
         self.assertTrue(fault.startswith("app: Session.Endpoints: found it, but without"), fault)
+
+    def test_packages_of_the_carrier_that_is_chosen(self) -> None:
+        grpcio = self.remote(Rpc={"Carrier": "grpcio"})
+        self.without("grpc")
+        self.side(self.remote()).prepare()
+        self.assertIn("that it needs: grpcio;", self.faults(grpcio)[0])
+        self.without("hpack")
+        self.side(grpcio).prepare()
+        self.assertIn("that it needs: hpack;", self.faults(self.remote())[0])
+
+    def test_packages_for_tls_of_the_native_carrier(self) -> None:
+        cert, key = self.directory / "tls.pem", self.directory / "tls.key"
+        cert.write_bytes(pair()[0])
+        key.write_bytes(pair()[1])
+        tls = {"CertFile": str(cert), "KeyFile": str(key)}
+        self.without("OpenSSL", "service_identity")
+        self.side(self.remote()).prepare()
+        self.side(self.remote(Rpc={"Carrier": "grpcio", "TLS": tls})).prepare()
+        (fault,) = self.faults(self.remote(Rpc={"TLS": tls}))
+        self.assertIn("that it needs: pyopenssl, service-identity;", fault)
 
     def test_all_faults(self) -> None:
         self.without("mmh3")
