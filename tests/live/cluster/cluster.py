@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import ClassVar
 from unittest import TestCase
 
+from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from tests.live.cluster.session_service import SessionNode, SessionService, Told
 from tests.live.cluster.talker import Talker
@@ -24,13 +25,20 @@ GATEWAYS = "interface.gateway"
 class ClusterGateway(Gateway):
     """A gateway that finds its session nodes in etcd; ``session`` adds to that section."""
 
-    def __init__(self, etcd: str, by_stream: bool, session: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        etcd: str,
+        by_stream: bool,
+        session: Mapping[str, object],
+        carrier: Carrier = Carrier.NATIVE,
+    ) -> None:
         super().__init__()
         self.grpc_address = f"127.0.0.1:{free_port()}"
         self.config |= {
             "ListenOn": self.grpc_address,
             "Etcd": {"Hosts": [etcd], "Key": GATEWAYS},
             "UseStreamSession": by_stream,
+            "Rpc": {"Carrier": carrier.value},
             "Session": {"Etcd": {"Hosts": [etcd], "Key": SESSIONS}} | dict(session),
         }
         self.write_config()
@@ -41,9 +49,13 @@ class ClusterGateway(Gateway):
 
 
 class ClusterTestCase(TestCase):
-    """An etcd and a gateway for each test; ``session`` is what its section has besides Etcd."""
+    """An etcd and a gateway for each test; ``session`` is what its section has besides Etcd.
+
+    All tests are run with the native carrier, and some with grpcio as well.
+    """
 
     by_stream = False
+    carrier = Carrier.NATIVE
     session: ClassVar[Mapping[str, object]] = {}
 
     def setUp(self) -> None:
@@ -54,7 +66,7 @@ class ClusterTestCase(TestCase):
         self.etcd.start()
         self.service = SessionService(reply_by_stream=self.by_stream)
         self.addCleanup(self.service.close)
-        self.gateway = ClusterGateway(self.etcd.host, self.by_stream, self.session)
+        self.gateway = ClusterGateway(self.etcd.host, self.by_stream, self.session, self.carrier)
         self.addCleanup(self.gateway.remove)
         self.addCleanup(self.assert_no_faults, self.gateway)
         self._listed = 0

@@ -2,6 +2,7 @@
 
 import time
 
+from gnetway.config.rpc import Carrier
 from tests.live.cluster.foreign import ForeignTestCase
 from tests.live.gateway import until
 from tests.live.loadgen import LoadgenSession, probe
@@ -62,3 +63,7 @@ class UnaryForeignTests(ForeignTestCase):
 
 class StreamForeignTests(UnaryForeignTests):
     by_stream = True
+
+
+class GrpcioForeignTests(StreamForeignTests):
+    carrier = Carrier.GRPCIO

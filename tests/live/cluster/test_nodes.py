@@ -2,6 +2,7 @@
 
 import time
 
+from gnetway.config.rpc import Carrier
 from gnetway.session.ring import Ring
 from gnetway.tl.service_messages import Ping
 from tests.live.client import LiveClient, now
@@ -160,3 +161,11 @@ class UnaryNodeTests(ClusterTestCase):
 
 class StreamNodeTests(UnaryNodeTests):
     by_stream = True
+
+
+class GrpcioUnaryNodeTests(UnaryNodeTests):
+    carrier = Carrier.GRPCIO
+
+
+class GrpcioStreamNodeTests(StreamNodeTests):
+    carrier = Carrier.GRPCIO

@@ -2,6 +2,7 @@
 
 import os
 
+from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.embedded.binding import seal_bind
 from gnetway.errors import TransportErrorCode
@@ -101,3 +102,11 @@ class UnaryRefusalTests(ClusterTestCase):
 
 class StreamRefusalTests(UnaryRefusalTests):
     by_stream = True
+
+
+class GrpcioUnaryRefusalTests(UnaryRefusalTests):
+    carrier = Carrier.GRPCIO
+
+
+class GrpcioStreamRefusalTests(StreamRefusalTests):
+    carrier = Carrier.GRPCIO
