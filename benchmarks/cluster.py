@@ -1,6 +1,6 @@
 """What a gateway before a session service costs, as a Markdown table.
 
-    .venv/bin/python -m benchmarks.cluster [--runs 5] [--seconds 4] [--carrier native]
+    .venv/bin/python -m benchmarks.cluster [--runs 5] [--seconds 4] [--carrier grpcio]
 
 Clients and session service are loadgen's, built from ../shared/loadgen; etcd is the one installed.
 Each run has a gateway, an etcd and a service of its own, on free ports of 127.0.0.1. One message is
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="runs of each figure")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load in a run")
-    parser.add_argument("--carrier", default="grpcio", help="of gRPC: grpcio or native")
+    parser.add_argument("--carrier", default="native", help="of gRPC: native or grpcio")
     options = parser.parse_args()
     factors: list[float] = []
     found: dict[tuple[tuple[int, int], bool], list[Figures]] = {}

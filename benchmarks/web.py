@@ -1,6 +1,6 @@
 """What web clients cost a gateway before a session service, as a Markdown table.
 
-    .venv/bin/python -m benchmarks.web [--runs 3] [--seconds 4] [--carrier native] [--idle 5000]
+    .venv/bin/python -m benchmarks.web [--runs 3] [--seconds 4] [--carrier grpcio] [--idle 5000]
 
 One listener, ``Proto: auto``, takes all of them. Everything else is as in benchmarks.cluster.
 """
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each figure")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load in a run")
-    parser.add_argument("--carrier", default="grpcio", help="of gRPC: grpcio or native")
+    parser.add_argument("--carrier", default="native", help="of gRPC: native or grpcio")
     parser.add_argument("--idle", type=int, default=5000, help="idle WebSockets")
     options = parser.parse_args()
     factors: list[float] = []

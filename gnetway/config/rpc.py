@@ -51,8 +51,13 @@ class RpcConfig:
     """Bounds and timers of gRPC connections."""
 
     carrier: Carrier = field(
-        default=Carrier.GRPCIO,
-        metadata=key("Carrier", choice(Carrier), "", "Google's own library"),
+        default=Carrier.NATIVE,
+        metadata=key(
+            "Carrier",
+            choice(Carrier),
+            "",
+            "the gateway's own, without threads; grpcio is Google's library",
+        ),
     )
     max_message_bytes: int = field(
         default=64 * _MIB,

@@ -1,4 +1,4 @@
-"""The carrier that is there first: Google's grpcio, with threads beside the reactor."""
+"""The other carrier: Google's grpcio, with threads beside the reactor."""
 
 from zope.interface import implementer
 

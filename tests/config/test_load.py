@@ -387,7 +387,7 @@ class ShippedFileTests(ConfigCase):
         )
 
     def test_cluster_shows_every_default_as_it_is(self) -> None:
-        keys = re.compile(r"(?m)^( *)# (\w+: (?:\d+|false|grpcio|message|interface\.gateway))$")
+        keys = re.compile(r"(?m)^( *)# (\w+: (?:\d+|false|native|message|interface\.gateway))$")
         shown, count = keys.subn(r"\1\2", CLUSTER.read_text())
         # Of Rpc all but TLS, of Hold all; Announce, Timeout, UseStreamSession, Etcd.Key.
         self.assertEqual(count, len(keys_of(RpcConfig)) - 1 + len(keys_of(HoldConfig)) + 4)
