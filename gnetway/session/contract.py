@@ -48,9 +48,11 @@ class Method(Enum):
     def __init__(self, rpc_name: str, stream_field: int) -> None:
         self.path = f"/session.RPCSession/{rpc_name}"
         self.stream_field = stream_field
+        #: What its field begins with; the number and type of any of them fit into a byte.
+        self.stream_tag = bytes((stream_field << 3 | _LENGTH,))
 
 
-def _varint(value: int) -> bytes:
+def _long_varint(value: int) -> bytes:
     if value < 0:
         value += 1 << 64
     out = bytearray()
@@ -61,22 +63,34 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
+#: The varints of what most lengths are.
+_VARINTS: Final = tuple(map(_long_varint, range(2048)))
+
+
+def _varint(value: int) -> bytes:
+    return _VARINTS[value] if 0 <= value < len(_VARINTS) else _long_varint(value)
+
+
 def _number(field: int, value: int) -> bytes:
     """Return a varint field; proto3 leaves out zeros."""
     return _varint(field << 3 | _VARINT) + _varint(value) if value else b""
 
 
 def _block(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | _LENGTH) + _varint(len(content)) + content
+    return b"".join((_VARINTS[field << 3 | _LENGTH], _varint(len(content)), content))
 
 
-_DATA_CONSTRUCTOR: Final = _number(1, session_pb2.SEND_DATA_TO_SESSION)
+#: The beginning of TL_session_sendDataToSession, up to the length of its data.
+_DATA_BEGINS: Final = _number(1, session_pb2.SEND_DATA_TO_SESSION) + _VARINTS[3 << 3 | _LENGTH]
+_PAYLOAD_BEGINS: Final = _VARINTS[12 << 3 | _LENGTH]
+_ID_BEGINS: Final = _VARINTS[1 << 3 | _LENGTH]
+_ACK_SUCCESS: Final = _block(10, _number(1, 1))
 _FIRST: Final = _number(4, FIRST_MESSAGE)
 _QUICK_ACK: Final = _number(10, 1)
 
 
 def client_head(server_id: str, client: SessionClient) -> bytes:
-    """Serialise what all messages of a session have in common, for ``data_request``."""
+    """Serialise what all messages of a session have in common, for ``data_lead``."""
     head: bytes = session_pb2.SessionClientData(
         constructor=session_pb2.SESSION_CLIENT_DATA,
         server_id=server_id,
@@ -89,18 +103,20 @@ def client_head(server_id: str, client: SessionClient) -> bytes:
     return head
 
 
-def data_request(head: bytes, first: bool, quick_ack: bool, salt: int, payload: bytes) -> bytes:
+def data_lead(head: bytes, salt: int) -> bytes:
+    """Put the salt behind a ``client_head``; it changes about twice an hour."""
+    return head + _number(11, salt) + _PAYLOAD_BEGINS
+
+
+def data_request(lead: bytes, first: bool, quick_ack: bool, payload: bytes) -> bytes:
     """Build TL_session_sendDataToSession; ``first`` announces the session."""
-    data = b"".join(
-        (
-            head,
-            _FIRST if first else b"",
-            _QUICK_ACK if quick_ack else b"",
-            _number(11, salt),
-            _block(12, payload),
-        )
-    )
-    return _DATA_CONSTRUCTOR + _block(3, data)
+    if first:
+        lead = _FIRST + lead
+    if quick_ack:
+        lead = _QUICK_ACK + lead
+    length = _varint(len(payload))
+    size = _varint(len(lead) + len(length) + len(payload))
+    return b"".join((_DATA_BEGINS, size, lead, length, payload))
 
 
 def http_request(head: bytes, salt: int, payload: bytes) -> bytes:
@@ -160,8 +176,19 @@ def set_request(key: AuthKey, salt: FutureSalt, expires_in: int) -> bytes:
 
 
 def stream_request(request_id: bytes, method: Method, request: bytes) -> bytes:
-    """Wrap a unary request into a SessionStreamRequest."""
-    return _block(1, request_id) + _block(method.stream_field, request)
+    """Wrap a unary request into a SessionStreamRequest; the id has fewer than 128 bytes."""
+    length = _varint(len(request))
+    return b"".join(
+        (_ID_BEGINS, _VARINTS[len(request_id)], request_id, method.stream_tag, length, request)
+    )
+
+
+def stream_ack(request_id: bytes) -> bytes:
+    """Return the SessionStreamResponse that accepts a request, as a service writes it.
+
+    The same answer written in another way is one for protobuf to read.
+    """
+    return b"".join((_ID_BEGINS, _VARINTS[len(request_id)], request_id, _ACK_SUCCESS))
 
 
 def read_bool(reply: bytes) -> bool:

@@ -76,7 +76,7 @@ class Lane:
         self._patient = patient
         self._pushed = 0
         self._waiting = Waiting()
-        self._flying: dict[Operation, None] = {}
+        self._flying = 0
         self._flying_to: Node | None = None
         #: Not None from a failure until nothing flies; what is to go again.
         self._failed: list[Operation] | None = None
@@ -91,6 +91,17 @@ class Lane:
         """Add an operation behind all others."""
         operation.order = self._pushed
         self._pushed += 1
+        if (
+            self._waiting.row is None
+            and self._failed is None
+            and self._flying < self._lanes.window
+            and not self._held
+            and not self._pumping
+            and self._sent_straight(operation)
+        ):
+            if not self._flying or self._waiting.row is not None:
+                self._settle()
+            return
         self._waiting.append(operation)
         if self._held:
             self._hold_too(operation)
@@ -120,7 +131,7 @@ class Lane:
                 self._waiting
                 and self._failed is None
                 and not self._held
-                and len(self._flying) < self._lanes.window
+                and self._flying < self._lanes.window
                 and self._start(self._waiting.first)
             ):
                 pass
@@ -128,8 +139,24 @@ class Lane:
             self._pumping = False
         self._settle()
 
+    def _sent_straight(self, operation: Operation) -> bool:
+        """Send an operation where the one before it went, if nothing has changed since."""
+        speaker = self._speaker
+        node = speaker.at
+        if node is None or (self._flying and node is not self._flying_to):
+            return False
+        request = speaker.straight(operation)
+        if not request:
+            return False
+        if self._waiting.row is not None:
+            self._waiting.take_first()
+        self._send(operation, node, request)
+        return True
+
     def _start(self, operation: Operation) -> bool:
         """Send the first waiting operation; False where it has to wait for an answer."""
+        if self._sent_straight(operation):
+            return True
         target = operation.target or self._speaker.target_for(operation)
         if target is None:
             self._waiting.take_first()
@@ -155,7 +182,7 @@ class Lane:
         return True
 
     def _send(self, operation: Operation, node: Node, request: bytes) -> None:
-        self._flying[operation] = None
+        self._flying += 1
         self._flying_to = node
         if node.health is Health.ON_TRIAL:
             node.trying = True
@@ -172,7 +199,7 @@ class Lane:
         self._wait(for_room=True)
 
     def _not_sent(self, operation: Operation, node: Node) -> None:
-        del self._flying[operation]
+        self._flying -= 1
         node.trying = False
         operation.uncertain = False
         self._speaker.not_done(operation, None)
@@ -272,19 +299,23 @@ class Lane:
     def _answered(
         self, operation: Operation, node: Node, reply: bytes, status: RpcStatus | None
     ) -> None:
-        del self._flying[operation]
+        self._flying -= 1
         if status is None:
             if node.strikes:
                 self._lanes.nodes.answered(node)
-            operation.finish(reply)
+            finished, operation.finished = operation.finished, None
+            if finished is not None:
+                finished(reply, None)
         else:
             self._refused(operation, node, status)
         if self._failed is not None and not self._flying:
             self._put_back()
         if self._held:
             self._settle()
-        else:
+        elif self._waiting.row is not None or self._failed is not None or self.paused:
             self._pump()
+        elif not self._flying and not self._pumping:
+            self._speaker.drained()
 
     def _put_back(self) -> None:
         """Let what failed wait again, before what came after it."""

@@ -136,6 +136,8 @@ class NodeTable:
         self._ring = Ring()
         self._sweep: IDelayedCall | None = None
         self._closed = False
+        #: Changes with whatever a choice depends on but the key.
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -153,6 +155,7 @@ class NodeTable:
         for node in list(self._nodes.values()):
             if node.listed and node.address not in addresses:
                 node.listed = False
+                self.version += 1
                 node.used_at = self._clock.seconds()
                 self._log.info("session node {node} leaves", node=node.address)
                 self._ring.remove(node.address)
@@ -161,6 +164,7 @@ class NodeTable:
 
     def _join(self, node: Node) -> None:
         self._log.info("session node {node} joins", node=node.address)
+        self.version += 1
         if node.was_listed:
             # It may have been another process in between.
             node.epoch += 1
@@ -240,6 +244,15 @@ class NodeTable:
         node.used_at = self._clock.seconds()
         return node if _takes(node) else None
 
+    def is_choice(self, node: Node, ring_key: int, target: str) -> bool:
+        """Tell whether ``choose`` names that node for all operations, until ``version`` changes."""
+        if node.health is not Health.WELL:
+            return False
+        if target:
+            # The use of a node that discovery does not name is to be noted each time.
+            return node.address == target and node.listed
+        return bool(self._ring) and self._ring.node_for(ring_key) == node.address
+
     def may_take(self) -> bool:
         """Tell whether any node would take an operation now; one that has left is no help."""
         return not self._closed and any(
@@ -270,6 +283,7 @@ class NodeTable:
                 return
             self._log.warn("session node {node} does not answer", node=node.address)
         node.health = Health.RESTING
+        self.version += 1
         node.trying = False
         self._ring.remove(node.address)
         node.timer = self._clock.callLater(node.backoff.next_delay(), self._try_again, node)
@@ -277,6 +291,7 @@ class NodeTable:
     def close(self) -> list[Deferred[None]]:
         """Close all links; no node takes anything any more."""
         self._closed = True
+        self.version += 1
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -287,6 +302,7 @@ class NodeTable:
     def _try_again(self, node: Node) -> None:
         node.timer = None
         node.health = Health.ON_TRIAL
+        self.version += 1
         if node.listed:
             self._ring.add(node.address)
         self._changed()
@@ -294,6 +310,7 @@ class NodeTable:
     def _make_well(self, node: Node) -> None:
         self._stop_timer(node)
         node.health = Health.WELL
+        self.version += 1
         node.strikes = 0
         node.trying = False
         node.backoff.reset()

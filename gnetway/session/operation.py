@@ -18,53 +18,43 @@ class Operation:
     that a redirect named since then. ``uncertain`` is whether the node that failed it last may
     have got it all the same, ``sends`` how often that was so. ``order`` is its place in its lane,
     ``held_since`` when it first waited for a node, in the clock's seconds; ``size`` is what it
-    costs while it waits, in bytes.
+    costs while it waits, in bytes. ``payload`` is the request, or of data what it is made of.
     """
 
-    __slots__ = (
-        "_request",
-        "behalf",
-        "finished",
-        "held_since",
-        "method",
-        "order",
-        "redirected_to",
-        "ring_key",
-        "sends",
-        "size",
-        "target",
-        "tried",
-        "uncertain",
-        "withdrawn",
-    )
+    # What nearly no operation needs has its default here, and its place only once it is set: two
+    # objects are made for each message, this one and its request.
+    behalf: "Operation | None" = None
+    redirected_to = ""
+    sends = 0
+    uncertain = False
+    withdrawn = False
+    tried: set[str] | None = None
+    held_since: float | None = None
+
+    __slots__ = ("__dict__", "finished", "method", "order", "payload", "ring_key", "size", "target")
 
     def __init__(
         self,
         method: Method,
         ring_key: int,
-        request: bytes,
+        payload: bytes,
         finished: Finished | None = None,
         target: str = "",
         behalf: "Operation | None" = None,
     ) -> None:
-        self._request = request
         self.method = method
         self.ring_key = ring_key
+        self.payload = payload
         self.finished = finished
-        self.size = len(request)
+        self.size = len(payload)
         self.target = target
-        self.behalf = behalf
         self.order = -1
-        self.redirected_to = ""
-        self.sends = 0
-        self.uncertain = False
-        self.withdrawn = False
-        self.tried: set[str] | None = None
-        self.held_since: float | None = None
+        if behalf is not None:
+            self.behalf = behalf
 
-    def request(self, head: bytes, first: bool) -> bytes:
-        """Return the bytes to send; ``head`` and ``first`` matter to data alone."""
-        return self._request
+    def request(self, lead: bytes, first: bool) -> bytes:
+        """Return the bytes to send; ``lead`` and ``first`` matter to data alone."""
+        return self.payload
 
     def failed_by(self, address: str) -> None:
         """Pass over a node until there is none left to try."""
@@ -82,7 +72,7 @@ class Operation:
 class DataOperation(Operation):
     """A client's message; its request is made when its node is known."""
 
-    __slots__ = ("_quick_ack", "_salt")
+    __slots__ = ("quick_ack", "salt")
 
     def __init__(
         self,
@@ -92,10 +82,17 @@ class DataOperation(Operation):
         quick_ack: bool,
         finished: Finished | None,
     ) -> None:
-        super().__init__(Method.SEND_DATA, ring_key, payload, finished)
-        self._salt = salt
-        self._quick_ack = quick_ack
+        # As the base class does it, whose call would cost as much as the rest.
+        self.method = Method.SEND_DATA
+        self.ring_key = ring_key
+        self.payload = payload
+        self.finished = finished
+        self.size = len(payload)
+        self.target = ""
+        self.order = -1
+        self.salt = salt
+        self.quick_ack = quick_ack
 
-    def request(self, head: bytes, first: bool) -> bytes:
-        """Return the bytes to send: ``head`` is the session's, ``first`` announces it."""
-        return data_request(head, first, self._quick_ack, self._salt, self._request)
+    def request(self, lead: bytes, first: bool) -> bytes:
+        """Return the bytes to send: ``lead`` is the session's, ``first`` announces it."""
+        return data_request(lead, first, self.quick_ack, self.payload)

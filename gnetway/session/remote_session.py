@@ -6,7 +6,7 @@ from typing import Final
 
 from gnetway.errors import GatewayError
 from gnetway.interfaces import SessionClient
-from gnetway.session.contract import Method, client_head, event_request
+from gnetway.session.contract import Method, client_head, data_lead, data_request, event_request
 from gnetway.session.lane import Lane, Lanes
 from gnetway.session.nodes import Node
 from gnetway.session.operation import DataOperation, Finished, Operation
@@ -44,18 +44,21 @@ class RemoteSession:
         "_announce",
         "_announced_by",
         "_answered",
-        "_at",
         "_client",
         "_closed",
         "_closing",
         "_ends",
         "_epoch",
         "_forget",
-        "_head",
-        "_head_of",
         "_lanes",
+        "_lead",
+        "_lead_ip",
+        "_lead_key",
+        "_lead_salt",
         "_server_id",
         "_target",
+        "_version",
+        "at",
         "lane",
     )
 
@@ -75,7 +78,7 @@ class RemoteSession:
         self._answered = answered
         self._forget = forget
         #: The node that knows the session, or may know it, with its epoch then.
-        self._at: Node | None = None
+        self.at: Node | None = None
         self._epoch = _UNSURE
         #: The message that the announcement stands or falls with, until the node has confirmed
         #: it, and whether the node had heard one before.
@@ -87,8 +90,13 @@ class RemoteSession:
         #: Whether an end is under way in the lane; and the nodes that others are on their way to.
         self._closing = False
         self._ends: set[str] | None = None
-        self._head = b""
-        self._head_of: tuple[int, str] | None = None
+        #: What all messages begin with that have this perm_auth_key_id, address and salt.
+        self._lead = b""
+        self._lead_key = 0
+        self._lead_ip = ""
+        self._lead_salt = 0
+        #: The node table's, if by then nothing was left to decide about the next message.
+        self._version = _UNSURE
         self.lane = Lane(lanes, self)
 
     @property
@@ -120,28 +128,52 @@ class RemoteSession:
         """Return the node for an operation."""
         if operation.method is not Method.CLOSE_SESSION:
             return self._target
-        return None if self._at is None else self._at.address
+        return None if self.at is None else self.at.address
+
+    def straight(self, operation: Operation) -> bytes:
+        """Return the bytes of a message that goes where the last one went."""
+        client = self._client
+        if (
+            self._version != self._lanes.nodes.version
+            or self.at is None
+            or self._epoch != self.at.epoch
+            or not isinstance(operation, DataOperation)
+            or operation.ring_key != self._lead_key
+            or client.key.perm_auth_key_id != self._lead_key
+            or client.client_ip != self._lead_ip
+            or operation.salt != self._lead_salt
+            or operation.target
+            or operation.tried
+        ):
+            return b""
+        return data_request(self._lead, False, operation.quick_ack, operation.payload)
 
     def redirected(self, target: str) -> bool:
         """Stay with the node that a redirect named until it fails."""
         self._target = target
+        self._version = _UNSURE
         return True
 
     def prepare(self, operation: Operation, node: Node) -> bytes | Operation | None:
         """Return the bytes of an operation, or the announcement that is to precede it."""
-        if operation.method is not Method.SEND_DATA:
+        if not isinstance(operation, DataOperation):
             if operation.method is Method.CLOSE_SESSION:
                 self._closing = True
+                self._version = _UNSURE
             return operation.request(b"", False)
-        if self._at is node and self._epoch == node.epoch and not self._closing:
-            return operation.request(self._current_head(), False)
+        lead = self._lead_of(operation)
+        if self.at is node and self._epoch == node.epoch and not self._closing:
+            nodes = self._lanes.nodes
+            if nodes.is_choice(node, self._lead_key, self._target):
+                self._version = nodes.version
+            return operation.request(lead, False)
         if self._closing or (self._ends and node.address in self._ends):
             # Its end there is not answered yet, and could overtake the new beginning.
             return None
         self._move_to(node)
         self._announced_by = operation.order
         if self._announce is Announce.MESSAGE:
-            return operation.request(self._current_head(), True)
+            return operation.request(lead, True)
         return self._event(Method.CREATE_SESSION, self._created, node.address, operation)
 
     def not_done(self, operation: Operation, node: Node | None) -> None:
@@ -154,17 +186,18 @@ class RemoteSession:
             self._announced_by = _NOBODY
             self._epoch = _UNSURE
             if not operation.uncertain and not self._again:
-                self._at = None
+                self.at = None
 
     def unreachable(self, address: str) -> None:
         """Let the ring decide again."""
         if self._target == address:
             self._target = ""
+            self._version = _UNSURE
 
     def hand_over(self, operation: Operation) -> bool:
         """Tell the end beside the lane, so that what comes behind it does not wait."""
-        address = operation.target or (self._at.address if self._at is not None else "")
-        self._at = None
+        address = operation.target or (self.at.address if self.at is not None else "")
+        self.at = None
         if not address:
             return False
         self._tell_end(address)
@@ -184,7 +217,7 @@ class RemoteSession:
 
     def drained(self) -> None:
         """Be forgotten, if the session is closed and every node knows."""
-        if self._closed and self._at is not None:
+        if self._closed and self.at is not None:
             self._push_end()
         elif self._closed and not self._ends:
             self._forget(self)
@@ -192,7 +225,8 @@ class RemoteSession:
     # -- small parts ---------------------------------------------------------------------------
 
     def _move_to(self, node: Node) -> None:
-        before, self._at = self._at, node
+        before, self.at = self.at, node
+        self._version = _UNSURE
         self._epoch = node.epoch
         self._again = before is node
         if before is not None and before is not node:
@@ -209,7 +243,7 @@ class RemoteSession:
     def _end_answered(self, reply: bytes, error: GatewayError | None) -> None:
         if self._closing:
             self._closing = False
-            self._at = None
+            self.at = None
         self._answered(reply, error)
 
     def _tell_end(self, address: str) -> None:
@@ -236,10 +270,12 @@ class RemoteSession:
         ring_key = self._client.key.perm_auth_key_id
         return Operation(method, ring_key, request, finished, target, behalf)
 
-    def _current_head(self) -> bytes:
+    def _lead_of(self, operation: DataOperation) -> bytes:
         client = self._client
-        head_of = (client.key.perm_auth_key_id, client.client_ip)
-        if head_of != self._head_of:
-            self._head_of = head_of
-            self._head = client_head(self._server_id, client)
-        return self._head
+        key, address, salt = client.key.perm_auth_key_id, client.client_ip, operation.salt
+        if (key, address, salt) != (self._lead_key, self._lead_ip, self._lead_salt) or (
+            not self._lead
+        ):
+            self._lead_key, self._lead_ip, self._lead_salt = key, address, salt
+            self._lead = data_lead(client_head(self._server_id, client), salt)
+        return self._lead

@@ -14,10 +14,15 @@ class SingleRequest:
     A ``patient`` request waits in an outage, within the bounds of the hold.
     """
 
-    __slots__ = ("lane",)
+    __slots__ = ("at", "lane")
 
     def __init__(self, lanes: Lanes, patient: bool) -> None:
+        self.at: Node | None = None
         self.lane = Lane(lanes, self, patient)
+
+    def straight(self, operation: Operation) -> bytes:
+        """Have everything decided anew: there is one operation."""
+        return b""
 
     def target_for(self, operation: Operation) -> str | None:
         """Leave the choice to the ring."""

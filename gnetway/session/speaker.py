@@ -7,7 +7,18 @@ from gnetway.session.operation import Operation
 
 
 class Speaker(Protocol):
-    """Whose operations a lane carries: a session, its end at a node, or a single request."""
+    """Whose operations a lane carries: a session, its end at a node, or a single request.
+
+    ``at`` is the node that it talks to, where it is to be the same one for many operations.
+    """
+
+    at: Node | None
+
+    def straight(self, operation: Operation) -> bytes:
+        """Return the bytes of an operation for ``at`` if nothing else is to be decided.
+
+        Empty where it is, by ``target_for``, the node table and ``prepare``, or may be.
+        """
 
     def target_for(self, operation: Operation) -> str | None:
         """Return the node an operation is for, empty where the ring decides.

@@ -7,7 +7,7 @@ the node table's to say. HTTP requests, for which the stream has no field, go as
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.message import DecodeError
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ from gnetway.session.contract import (
     STREAM_PATH,
     TRUE_REPLY,
     Method,
+    stream_ack,
     stream_request,
 )
 from gnetway.session.nodes import Answered, Node
@@ -33,14 +34,12 @@ from gnetway.session.unary import UnaryLink
 CHECK_SECONDS: Final = 1.0
 
 
-class _Unanswered(NamedTuple):
-    """An operation on its way; ``place`` counts from 1 in its stream, 0 if it never left."""
+#: An operation on its way, who hears of it, its number, its size, and when it was
+#: sent by the clock. A plain tuple, since there is one for each message.
+_Unanswered = tuple[Operation, Answered, int, int, float]
 
-    operation: Operation
-    answered: Answered
-    sent_at: float
-    place: int
-    size: int
+#: Longer ids are not ours.
+_MAX_ID_BYTES: Final = 127
 
 
 @implementer(IStreamListener)
@@ -72,9 +71,11 @@ class StreamLink:
         self._writable = writable
         self._calls = UnaryLink(node, client, timeout_seconds, options.max_calls, writable)
         self._stream: IRpcStream | None = None
-        self._sent = 0
-        self._next_id = 0
-        self._unanswered: dict[str, _Unanswered] = {}
+        #: Operations are numbered, which gives their ids. Those above ``_sent`` never left: their
+        #: stream had ended, which was about to be told.
+        self._last_number = self._sent = 0
+        #: By the answer that accepts it, so that this needs no parsing.
+        self._unanswered: dict[bytes, _Unanswered] = {}
         self._unanswered_bytes = 0
         self._full = False
         self._check: IDelayedCall | None = None
@@ -91,21 +92,22 @@ class StreamLink:
             self._full = True
             return False
         if self._stream is None:
-            self._sent = 0
+            self._sent = self._last_number
             self._stream = self._client.stream(STREAM_PATH, self)
-        request_id = str(self._next_id + 1)
+        number = self._last_number + 1
+        request_id = b"%d" % number
         try:
-            self._stream.send(stream_request(request_id.encode(), operation.method, request))
+            self._stream.send(stream_request(request_id, operation.method, request))
         except StreamFull:
             return False
         except StreamClosed:
             # Its end is about to be told, and then this operation is unanswered too.
-            place = 0
+            pass
         else:
-            self._sent = place = self._sent + 1
-        self._next_id += 1
-        now = self._clock.seconds()
-        self._unanswered[request_id] = _Unanswered(operation, answered, now, place, size)
+            self._sent = number
+        self._last_number = number
+        entry = (operation, answered, number, size, self._clock.seconds())
+        self._unanswered[stream_ack(request_id)] = entry
         self._unanswered_bytes += size
         if self._check is None:
             self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
@@ -115,16 +117,22 @@ class StreamLink:
 
     def message_received(self, message: bytes) -> None:
         """Take an answer."""
+        found = self._unanswered.pop(message, None)
+        if found is not None:
+            self._answer(found, TRUE_REPLY, None)
+            return
         try:
             response = session_pb2.SessionStreamResponse.FromString(message)
         except DecodeError:
             self._log.warn("session node {node} sent no answer", node=self._node.address)
             self._abort()
             return
-        found = self._unanswered.pop(response.request_id, None)
+        request_id = response.request_id.encode()
+        if len(request_id) > _MAX_ID_BYTES:
+            return
+        found = self._unanswered.pop(stream_ack(request_id), None)
         if found is None:
             return
-        self._unanswered_bytes -= found.size
         kind = response.WhichOneof("payload")
         reply, status = b"", None
         if kind == "ack":
@@ -136,7 +144,12 @@ class StreamLink:
             status = RpcStatus(code, response.error.message)
         elif kind == "auth_key":
             reply = response.auth_key.SerializeToString()
-        found.answered(found.operation, self._node, reply, status)
+        self._answer(found, reply, status)
+
+    def _answer(self, found: _Unanswered, reply: bytes, status: RpcStatus | None) -> None:
+        operation, answered, _, size, _ = found
+        self._unanswered_bytes -= size
+        answered(operation, self._node, reply, status)
         if self._full:
             self._look_for_room()
 
@@ -157,9 +170,9 @@ class StreamLink:
         taken = self._sent - (stream.unsent_messages if stream is not None else 0)
         text = error.details if error is not None else "the node ended the stream"
         status = RpcStatus(StatusCode.UNAVAILABLE, text)
-        for one in unanswered.values():
-            one.operation.uncertain = 0 < one.place <= taken
-            one.answered(one.operation, self._node, b"", status)
+        for operation, answered, number, _, _ in unanswered.values():
+            operation.uncertain = number <= taken
+            answered(operation, self._node, b"", status)
         self._look_for_room()
 
     def _look_for_room(self) -> None:
@@ -182,8 +195,8 @@ class StreamLink:
         self._check = None
         if not self._unanswered:
             return
-        oldest = next(iter(self._unanswered.values()))
-        if self._clock.seconds() - oldest.sent_at > self._timeout_seconds:
+        sent_at = next(iter(self._unanswered.values()))[4]
+        if self._clock.seconds() - sent_at > self._timeout_seconds:
             self._log.warn("session node {node} does not answer in time", node=self._node.address)
             self._abort()
             return

@@ -1,7 +1,7 @@
 """Requests by hand are what protobuf would write, and replies mean what the service says."""
 
 from hypothesis import given
-from hypothesis.strategies import binary, booleans, integers, sampled_from
+from hypothesis.strategies import binary, booleans, integers, sampled_from, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
@@ -13,6 +13,7 @@ from gnetway.session.contract import (
     TRUE_REPLY,
     Method,
     client_head,
+    data_lead,
     data_request,
     event_request,
     http_request,
@@ -21,6 +22,7 @@ from gnetway.session.contract import (
     read_http_payload,
     read_key,
     set_request,
+    stream_ack,
     stream_request,
 )
 from tests.fakes import some_key
@@ -79,7 +81,7 @@ class DataTests(SynchronousTestCase):
     ) -> None:
         client = client_of(number, session_id, "2001:db8::1", kind, perm)
         head = client_head(SERVER, client)
-        made = data_request(head, first, quick_ack, salt, payload)
+        made = data_request(data_lead(head, salt), first, quick_ack, payload)
         expected = session_pb2.TL_session_sendDataToSession(
             constructor=session_pb2.SEND_DATA_TO_SESSION,
             data=expected_data(client, int(first), quick_ack, salt, payload),
@@ -95,15 +97,15 @@ class DataTests(SynchronousTestCase):
     def test_large(self) -> None:
         client = client_of(1, -1, "192.0.2.1", KeyKind.PERM, 0)
         payload = bytes(range(256)) * (16 << 12)
-        made = data_request(client_head(SERVER, client), True, False, 0, payload)
+        made = data_request(data_lead(client_head(SERVER, client), 0), True, False, payload)
         data = session_pb2.TL_session_sendDataToSession.FromString(made).data
         self.assertEqual(data, expected_data(client, 1, False, 0, payload))
 
     def test_bytes_of_a_small_one(self) -> None:
-        """By hand, field by field: 3 is data; 12 payload, 11 salt -1, 4 conn_type."""
-        made = data_request(b"", True, True, -1, b"xy")
+        """By hand, field by field: 3 is data; 10 quick_ack, 4 conn_type, 11 salt -1, 12 payload."""
+        made = data_request(data_lead(b"", -1), True, True, b"xy")
         constructor = b"\x08" + bytes.fromhex("ecdbacbbf8ffffffff01")
-        data = b"\x20\x01\x50\x01\x58" + b"\xff" * 9 + b"\x01" + b"\x62\x02xy"
+        data = b"\x50\x01\x20\x01\x58" + b"\xff" * 9 + b"\x01" + b"\x62\x02xy"
         self.assertEqual(made, constructor + b"\x1a" + bytes([len(data)]) + data)
 
 
@@ -158,6 +160,14 @@ class StreamRequestTests(SynchronousTestCase):
             request = session_pb2.SessionStreamRequest.FromString(made)
             self.assertEqual((request.request_id, request.WhichOneof("payload")), ("99", name))
             self.assertEqual(getattr(request, name).constructor, 1798174801)
+
+    @given(request_id=text("0123456789", min_size=1, max_size=20))
+    def test_ack(self, request_id: str) -> None:
+        """What a service writes to accept a request, byte by byte."""
+        response = session_pb2.SessionStreamResponse(
+            request_id=request_id, ack=session_pb2.SessionStreamAck(success=True)
+        )
+        self.assertEqual(stream_ack(request_id.encode()), response.SerializeToString())
 
     def test_paths(self) -> None:
         service = session_pb2.DESCRIPTOR.services_by_name["RPCSession"]

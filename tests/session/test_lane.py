@@ -84,8 +84,8 @@ class PlainData(DataOperation):
 
     __slots__ = ()
 
-    def request(self, head: bytes, first: bool) -> bytes:
-        return self._request
+    def request(self, lead: bytes, first: bool) -> bytes:
+        return self.payload
 
 
 class LaneTests(SynchronousTestCase):

@@ -39,7 +39,7 @@ class WaitingTests(SynchronousTestCase):
                 self.assertEqual(row.take_all(), model)
                 model.clear()
             self.assertEqual((len(row), list(row)), (len(model), model))
-            self.assertEqual(row._operations is None, not model)
+            self.assertEqual(row.row is None, not model)
             self.assertEqual(row.size, sum(operation.size for operation in model))
 
     def test_empty_is_small(self) -> None:
@@ -47,4 +47,4 @@ class WaitingTests(SynchronousTestCase):
         one = Operation(Method.QUERY_AUTH_KEY, 1, b"")
         row.append(one)
         self.assertTrue(row.remove(one))
-        self.assertIsNone(row._operations)
+        self.assertIsNone(row.row)
