@@ -125,8 +125,6 @@ class ClientLink:
             self._end(error)
             return
         self._pump(now)
-        if self._connection.whole_messages and self._state is LinkState.OPEN:
-            self.deadline = now + self._idle_seconds
 
     def lost(self, clean: bool) -> None:
         """Leave the sessions; what still runs for this link is told to nobody.
@@ -193,6 +191,9 @@ class ClientLink:
         finally:
             self._pumping = False
         if self._state is LinkState.OPEN:
+            # Here, not where it is read: the first message may have waited for its key.
+            if self._connection.whole_messages:
+                self.deadline = now + self._idle_seconds
             self._flush()
 
     def _heard(self, event: Event) -> None:

@@ -93,6 +93,18 @@ class IdleDeadlineTests(SynchronousTestCase):
             gateway.registry.push(KEY.auth_key_id, session.session_id, bytes(64))
         self.assertEqual(gateway.ended(), {"idle": 1})
 
+    def test_a_message_whose_key_was_looked_for_is_one(self) -> None:
+        gateway = Gateway()
+        gateway.backend.held = True
+        link = gateway.connect()
+        link.say(link.session(KEY), PING)
+        gateway.wait(2)
+        gateway.backend.queries[0][1].callback(KEY)
+        gateway.wait(299)
+        self.assertTrue(link.open)
+        gateway.wait(12)
+        self.assertEqual(gateway.ended(), {"idle": 1})
+
     def test_the_limits_are_those_of_the_listener(self) -> None:
         gateway = Gateway(LinkLimits(handshake_seconds=3, idle_seconds=20))
         gateway.knows(KEY)
