@@ -1,0 +1,202 @@
+"""What RFC 9113 asks of a server about preface, frames and streams, by section.
+
+Where it says MUST, the code is the one it names.
+"""
+
+from hpack import Encoder
+
+from gnetway.http2.error_codes import ErrorCode
+from gnetway.http2.events import MessageReceived
+from gnetway.http2.frames import (
+    ACK,
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    PRIORITY,
+    SETTINGS,
+    pack_frame,
+    pack_reset,
+    pack_window_update,
+)
+from gnetway.http2.server import ServerConnection
+from gnetway.http2.settings import Setting, parse_settings
+from tests.http2.wire import (
+    CALL,
+    EMPTY_SETTINGS,
+    MIB,
+    REQUEST,
+    SETTINGS_ACK,
+    Frame,
+    ServerCase,
+    block,
+    data,
+    headers,
+    message,
+)
+
+_PROTOCOL = ErrorCode.PROTOCOL_ERROR
+_SIZE = ErrorCode.FRAME_SIZE_ERROR
+_CLOSED = ErrorCode.STREAM_CLOSED
+_WHOLE = END_HEADERS | END_STREAM
+
+
+class PrefaceTests(ServerCase):
+    def setUp(self) -> None:
+        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+
+    def test_3_4_settings_come_first(self) -> None:
+        first = self.sent()[0]
+        self.assertEqual((first.kind, first.flags, first.stream_id), (SETTINGS, 0, 0))
+        self.assertIn((Setting.MAX_CONCURRENT_STREAMS, 100), parse_settings(first.payload))
+
+    def test_3_4_invalid_preface(self) -> None:
+        self.assert_connection_error(_PROTOCOL, b"GET / HTTP/1.1\r\n")
+
+    def test_3_4_invalid_preface_is_known_early(self) -> None:
+        self.assert_connection_error(_PROTOCOL, b"\x16")
+
+    def test_3_4_preface_in_pieces(self) -> None:
+        for byte in PREFACE + EMPTY_SETTINGS:
+            self.receive(bytes([byte]))
+        self.assertEqual(self.sent()[-1], Frame(SETTINGS, ACK, 0, b""))
+
+    def test_3_4_settings_of_the_client_come_first(self) -> None:
+        self.assert_connection_error(_PROTOCOL, PREFACE, pack_frame(PING, 0, 0, bytes(8)))
+
+
+class FrameTests(ServerCase):
+    def test_4_1_unknown_types_are_ignored(self) -> None:
+        self.assertEqual(self.receive(pack_frame(0x16, 0xFF, 0, bytes(8))), [])
+        self.assertEqual(self.receive(pack_frame(0xFA, 0, 99, b"")), [])
+        self.assertEqual(self.sent(), [])
+
+    def test_4_1_undefined_flags_are_ignored(self) -> None:
+        self.receive(pack_frame(PING, 0x16, 0, bytes(8)))
+        self.assertEqual(self.sent(), [Frame(PING, ACK, 0, bytes(8))])
+
+    def test_4_1_reserved_bit_is_ignored(self) -> None:
+        self.receive(pack_frame(PING, 0, 1 << 31, bytes(8)))
+        self.assertEqual(self.sent(), [Frame(PING, ACK, 0, bytes(8))])
+
+    def test_4_2_largest_frame(self) -> None:
+        stream = self.open()
+        payload = message(bytes(16_384 - 5))
+        self.assertEqual(self.receive(data(payload)), [MessageReceived(stream, payload[5:])])
+
+    def test_4_2_frame_over_the_bound(self) -> None:
+        """Known by its head; the payload is not waited for."""
+        self.open()
+        self.assert_connection_error(_SIZE, bytes.fromhex("010001000000000001"))
+
+    def test_4_3_field_block_that_cannot_be_decoded(self) -> None:
+        bad = pack_frame(HEADERS, END_HEADERS, 1, b"\xff\xff\xff\xff")
+        self.assert_connection_error(ErrorCode.COMPRESSION_ERROR, bad)
+
+    def test_4_3_other_frames_within_a_field_block(self) -> None:
+        begin = pack_frame(HEADERS, 0, 1, block(REQUEST))
+        for other in (
+            pack_frame(PING, 0, 0, bytes(8)),
+            pack_frame(PRIORITY, 0, 1, bytes(5)),
+            pack_frame(0x16, 0, 0, b""),
+            pack_frame(CONTINUATION, END_HEADERS, 3, b""),
+            headers(REQUEST, 3),
+        ):
+            self.setUp()
+            self.assert_connection_error(_PROTOCOL, begin, other)
+
+    def test_4_3_1_a_table_that_was_not_shrunk(self) -> None:
+        """The client has acknowledged a size of 0 and goes on with what it had."""
+        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+        encoder = Encoder()
+        first = pack_frame(HEADERS, END_HEADERS, 1, encoder.encode(REQUEST))
+        self.receive(PREFACE, EMPTY_SETTINGS, first, SETTINGS_ACK)
+        self.sent()
+        second = pack_frame(HEADERS, END_HEADERS, 3, encoder.encode(REQUEST))
+        self.assert_connection_error(ErrorCode.COMPRESSION_ERROR, second)
+
+    def test_4_3_1_a_table_that_was_shrunk(self) -> None:
+        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+        encoder = Encoder()
+        first = pack_frame(HEADERS, END_HEADERS, 1, encoder.encode(REQUEST))
+        encoder.header_table_size = 0
+        second = pack_frame(HEADERS, END_HEADERS, 3, encoder.encode(REQUEST))
+        self.receive(PREFACE, EMPTY_SETTINGS, first, SETTINGS_ACK, second)
+        self.assertEqual(list(self.server.streams), [1, 3])
+
+
+class StreamStateTests(ServerCase):
+    def test_5_1_idle(self) -> None:
+        for frame in (data(b""), pack_reset(1, 8), pack_window_update(1, 1)):
+            self.setUp()
+            self.assert_connection_error(_PROTOCOL, frame)
+        self.setUp()
+        self.assert_connection_error(_PROTOCOL, pack_frame(CONTINUATION, END_HEADERS, 1, b""))
+
+    def test_5_1_idle_priority(self) -> None:
+        self.assertEqual(self.receive(pack_frame(PRIORITY, 0, 1, bytes(5))), [])
+        self.assertEqual(self.sent(), [])
+
+    def test_5_1_half_closed_remote(self) -> None:
+        for frame in (data(b"x"), headers(REQUEST, 1, _WHOLE)):
+            self.setUp()
+            self.open(end=True)
+            self.assert_stream_error(_CLOSED, 1, frame)
+
+    def test_5_1_half_closed_remote_window_update_and_priority(self) -> None:
+        stream = self.open(end=True)
+        before = stream.send_window
+        self.receive(pack_window_update(1, 5), pack_frame(PRIORITY, 0, 1, bytes(5)))
+        self.assertEqual((stream.send_window, self.sent()), (before + 5, []))
+
+    def test_5_1_closed_by_both_ends(self) -> None:
+        for frame in (data(b""), headers(REQUEST)):
+            self.setUp()
+            self.server.finish_ok(self.open(end=True))
+            self.receive()
+            self.assert_connection_error(_CLOSED, frame)
+
+    def test_5_1_closed_by_the_client_s_reset(self) -> None:
+        for frame in (data(b""), headers(REQUEST)):
+            self.setUp()
+            self.open()
+            self.receive(pack_reset(1, 8))
+            self.assert_connection_error(_CLOSED, frame)
+
+    def test_5_1_closed_window_update_reset_and_priority(self) -> None:
+        self.server.finish_ok(self.open(end=True))
+        self.receive()
+        self.sent()
+        priority = pack_frame(PRIORITY, 0, 1, bytes(5))
+        self.assertEqual(self.receive(pack_window_update(1, 1), pack_reset(1, 8), priority), [])
+        self.assertEqual(self.sent(), [])
+
+    def test_5_1_closed_by_our_reset(self) -> None:
+        """What was on its way is ignored, but counts against the connection's window."""
+        self.server.reset(self.open())
+        self.sent()
+        before = self.server._receive_window
+        self.assertEqual(self.receive(data(bytes(100)), headers(REQUEST, 1, _WHOLE)), [])
+        self.assertEqual((self.sent(), before - self.server._receive_window), ([], 100))
+
+    def test_5_1_1_even_id(self) -> None:
+        self.assert_connection_error(_PROTOCOL, headers(REQUEST, 2))
+
+    def test_5_1_1_id_that_goes_back(self) -> None:
+        self.open(stream_id=5)
+        self.assert_connection_error(_PROTOCOL, headers(REQUEST, 3))
+
+    def test_5_1_2_streams_over_the_bound(self) -> None:
+        self.server = self.connection = ServerConnection({CALL}, MIB, 1)
+        self.receive(PREFACE, EMPTY_SETTINGS, SETTINGS_ACK)
+        self.sent()
+        self.open()
+        self.assert_stream_error(ErrorCode.REFUSED_STREAM, 3, headers(REQUEST, 3))
+
+    def test_5_4_1_connection_error(self) -> None:
+        """GOAWAY names the last stream that may have been looked at."""
+        self.open(stream_id=7)
+        self.connection.receive(data(b"", 0))
+        self.assertEqual(self.sent()[-1].payload[:8], bytes.fromhex("0000000700000001"))

@@ -1,0 +1,87 @@
+"""What RFC 9113 asks of a server about requests and about abuse, by section.
+
+Where it says MUST, the code is the one it names.
+"""
+
+from gnetway.http2.error_codes import ErrorCode
+from gnetway.http2.field_blocks import Field
+from gnetway.http2.frames import (
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    pack_frame,
+)
+from tests.http2.wire import (
+    REQUEST,
+    ServerCase,
+    block,
+    data,
+    headers,
+    message,
+)
+
+_PROTOCOL = ErrorCode.PROTOCOL_ERROR
+_WHOLE = END_HEADERS | END_STREAM
+
+
+class HttpTests(ServerCase):
+    def assert_malformed(self, *fields: Field) -> None:
+        self.setUp()
+        self.assert_stream_error(_PROTOCOL, 1, headers(list(fields)))
+
+    def test_8_1_trailers_without_an_end(self) -> None:
+        self.open()
+        self.assert_stream_error(_PROTOCOL, 1, headers([(b"a", b"b")]))
+
+    def test_8_1_1_content_length(self) -> None:
+        for payload in (b"", message(b"1234"), message(b"")):
+            self.setUp()
+            self.receive(headers([*REQUEST, (b"content-length", b"6")]))
+            self.assert_stream_error(_PROTOCOL, 1, data(payload, 1, END_STREAM))
+        self.setUp()
+        self.receive(headers([*REQUEST, (b"content-length", b"6")]))
+        self.assertEqual(len(self.receive(data(message(b"x"), 1, END_STREAM))), 2)
+
+    def test_8_2_1_field_validity(self) -> None:
+        for field in ((b"A", b"1"), (b"a ", b"1"), (b"a", b"\n"), (b"a", b" x"), (b"a", b"\0")):
+            self.assert_malformed(*REQUEST, field)
+
+    def test_8_2_2_connection_specific_fields(self) -> None:
+        self.assert_malformed(*REQUEST, (b"connection", b"keep-alive"))
+        self.assert_malformed(*REQUEST[:-1], (b"te", b"trailers, deflate"))
+
+    def test_8_3_pseudo_header_fields(self) -> None:
+        self.assert_malformed(*REQUEST[4:], *REQUEST[:4])
+        self.assert_malformed((b":test", b"ok"), *REQUEST)
+        self.assert_malformed((b":status", b"200"), *REQUEST)
+        self.setUp()
+        self.open()
+        bad = headers([(b":method", b"POST")], 1, _WHOLE)
+        self.assert_stream_error(_PROTOCOL, 1, bad)
+
+    def test_8_3_1_request_pseudo_header_fields(self) -> None:
+        for missing in range(3):
+            self.assert_malformed(*(REQUEST[:missing] + REQUEST[missing + 1 :]))
+        self.assert_malformed(REQUEST[0], *REQUEST)
+        self.assert_malformed(*REQUEST[:2], (b":path", b""), *REQUEST[3:])
+
+
+class AbuseTests(ServerCase):
+    def test_10_5_1_field_block_without_end(self) -> None:
+        begin = pack_frame(HEADERS, 0, 1, block(REQUEST))
+        more = pack_frame(CONTINUATION, 0, 1, b"")
+        self.assert_connection_error(ErrorCode.ENHANCE_YOUR_CALM, begin, more * 100)
+        self.setUp()
+        more = pack_frame(CONTINUATION, 0, 1, bytes(16_384))
+        self.assert_connection_error(ErrorCode.ENHANCE_YOUR_CALM, begin, more * 5)
+
+    def test_10_5_frames_that_want_an_answer_without_end(self) -> None:
+        """From a client that does not read."""
+        self.server.hold()
+        for _ in range(9_000):
+            self.receive(pack_frame(PING, 0, 0, bytes(8)))
+            self.connection.data_to_send()
+        ping = pack_frame(PING, 0, 0, bytes(8))
+        self.assert_connection_error(ErrorCode.ENHANCE_YOUR_CALM, ping * 2_000)
