@@ -1,8 +1,8 @@
 """The server's RSA key: loading it, its fingerprint, and the raw private operation.
 
-MTProto pads in its own ways (``rsa_padding.py``), so the bare power is needed here. It is taken
-by gmpy2 with the Chinese remainder theorem, in constant time, on a blinded value, and proved by
-the public exponent before it leaves: a single wrong bit in one half would give the key away.
+MTProto pads in its own ways (``rsa_padding.py``), so the bare power is needed here
+(``rsa_power.py``). It is proved by the public exponent before it leaves: a single wrong bit in one
+half would give the key away.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from gmpy2 import get_context, invert, mpz, powmod_sec
 
+from gnetway.crypto.powers import public_power
+from gnetway.crypto.rsa_power import PrivatePower, make_private_power
 from gnetway.errors import GatewayError, HandshakeError
 from gnetway.tl.primitives import pack_string
 
@@ -54,18 +55,14 @@ class RsaKey:
     number under which resPQ offers the key.
     """
 
-    __slots__ = ("_coefficient", "_d_p", "_d_q", "_p", "_q", "exponent", "fingerprint", "modulus")
+    __slots__ = ("_power", "exponent", "fingerprint", "modulus")
 
-    def __init__(self, numbers: rsa.RSAPrivateNumbers) -> None:
+    def __init__(self, numbers: rsa.RSAPrivateNumbers, power: PrivatePower | None = None) -> None:
         public = numbers.public_numbers
         self.modulus = public.n
         self.exponent = public.e
         self.fingerprint = public_fingerprint(public.n, public.e)
-        self._p = mpz(numbers.p)
-        self._q = mpz(numbers.q)
-        self._d_p = mpz(numbers.dmp1)
-        self._d_q = mpz(numbers.dmq1)
-        self._coefficient = mpz(numbers.iqmp)
+        self._power = power or make_private_power(numbers)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
@@ -96,7 +93,7 @@ class RsaKey:
         return public.public_bytes(Encoding.PEM, PublicFormat.PKCS1)
 
     def open(self, encrypted: bytes, random_bytes: Callable[[int], bytes]) -> bytes:
-        """Return encrypted^d mod n as 256 bytes, big endian: about 1 ms of work.
+        """Return encrypted^d mod n as 256 bytes, big endian: 0.3 to 1.2 ms of work.
 
         ``encrypted`` has 256 bytes, big endian; ``random_bytes`` feeds the blinding.
 
@@ -106,20 +103,10 @@ class RsaKey:
         value = int.from_bytes(encrypted, "big")
         if len(encrypted) != BLOCK_BYTES or value >= self.modulus:
             raise RsaOpenError("an encrypted block must have 256 bytes and be below the modulus")
-        # gmpy2 keeps this switch for each thread apart, and workers come and go.
-        get_context().allow_release_gil = True
-        # Eight bytes more than the modulus has make the remainder uniform; 0 has no inverse.
-        blind = int.from_bytes(random_bytes(BLOCK_BYTES + 8), "big") % (self.modulus - 1) + 1
-        blinded = value * powmod_sec(blind, self.exponent, self.modulus) % self.modulus
-        power = self._private_power(blinded)
-        if powmod_sec(power, self.exponent, self.modulus) != blinded:
+        power = self._power(value, random_bytes)
+        if public_power(power, self.exponent, self.modulus) != value:
             raise RsaFault("the RSA operation gave a wrong result: memory or processor fault")
-        return int(power * invert(blind, self.modulus) % self.modulus).to_bytes(BLOCK_BYTES, "big")
-
-    def _private_power(self, value: mpz) -> mpz:
-        left = powmod_sec(value % self._p, self._d_p, self._p)
-        right = powmod_sec(value % self._q, self._d_q, self._q)
-        return right + (left - right) * self._coefficient % self._p * self._q
+        return power.to_bytes(BLOCK_BYTES, "big")
 
     def __repr__(self) -> str:
         return f"<RsaKey {self.fingerprint_hex}>"

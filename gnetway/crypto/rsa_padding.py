@@ -14,9 +14,8 @@ from hashlib import sha1, sha256
 from hmac import compare_digest
 from typing import Final, TypeVar
 
-from gmpy2 import powmod_sec
-
 from gnetway.crypto.aes import IGE_IV_BYTES, KEY_BYTES, ige_decrypt, ige_encrypt
+from gnetway.crypto.powers import public_power
 from gnetway.crypto.rsa import BLOCK_BYTES, RsaOpenError
 from gnetway.errors import TLError
 
@@ -112,7 +111,7 @@ def seal_rsa_pad(
         encrypted = ige_encrypt(data_with_hash, temp_key, _ZERO_IV)
         masked_key = _xor(temp_key, sha256(encrypted).digest())
         value = int.from_bytes(masked_key + encrypted, "big")
-    return int(powmod_sec(value, exponent, modulus)).to_bytes(BLOCK_BYTES, "big")
+    return int(public_power(value, exponent, modulus)).to_bytes(BLOCK_BYTES, "big")
 
 
 def seal_legacy(
@@ -126,7 +125,7 @@ def seal_legacy(
         raise ValueError(f"the legacy padding takes {MAX_LEGACY_DATA_BYTES} bytes, not {len(data)}")
     block = sha1(data).digest() + data + random_bytes(MAX_LEGACY_DATA_BYTES - len(data))
     value = int.from_bytes(block, "big")
-    return int(powmod_sec(value, exponent, modulus)).to_bytes(BLOCK_BYTES, "big")
+    return int(public_power(value, exponent, modulus)).to_bytes(BLOCK_BYTES, "big")
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

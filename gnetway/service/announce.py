@@ -11,6 +11,7 @@ from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
+from gnetway.crypto.libcrypto import in_use
 from gnetway.service.listeners import Listener
 
 _log = Logger("gnetway")
@@ -47,6 +48,7 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
             hex=loaded.key.fingerprint_hex,
             path=loaded.public_path,
         )
+    _log.info("powers of secrets by {library}", library=in_use())
     _log.info("session backend: {backend}", backend=backend)
     if config.unused:
         _log.info("without effect here: {keys}", keys=", ".join(config.unused))

@@ -1,8 +1,6 @@
 """The group, the range of public values, secrets and shared keys."""
 
-from threading import Thread
-
-from gmpy2 import get_context, is_prime
+from gmpy2 import is_prime
 from hypothesis import given
 from hypothesis.strategies import integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +16,7 @@ from gnetway.crypto.diffie_hellman import (
     make_secret,
     shared_key,
 )
+from gnetway.crypto.powers import Gmpy2Power
 from gnetway.errors import HandshakeError, TransportErrorCode
 from tests.crypto.chance import SeededBytes, zeros
 
@@ -140,20 +139,9 @@ class SharedKeyTests(SynchronousTestCase):
         self.assertEqual(len(keys), 2)
 
 
-class InterpreterLockTests(SynchronousTestCase):
-    def test_let_go_in_a_new_thread(self) -> None:
-        """gmpy2 has the switch off in every new thread; each operation turns it on there."""
-        seen: list[bool] = []
-
-        def work() -> None:
-            seen.append(get_context().allow_release_gil)
-            secret = make_secret(SeededBytes())
-            seen.append(get_context().allow_release_gil)
-            get_context().allow_release_gil = False
-            shared_key(secret, secret.g_a)
-            seen.append(get_context().allow_release_gil)
-
-        thread = Thread(target=work)
-        thread.start()
-        thread.join()
-        self.assertEqual(seen, [False, True, True])
+class Gmpy2SharedKeyTests(SynchronousTestCase):
+    def test_the_same_where_openssl_is_not_at_hand(self) -> None:
+        secrets = [make_secret(SeededBytes(seed)) for seed in range(9)]
+        made = [shared_key(secrets[0], secret.g_a) for secret in secrets]
+        self.patch(diffie_hellman, "group_power", lambda: Gmpy2Power(DH_PRIME))
+        self.assertEqual([shared_key(secrets[0], secret.g_a) for secret in secrets], made)

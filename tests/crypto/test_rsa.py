@@ -1,7 +1,8 @@
 """Loading RSA keys, their fingerprints, and the private operation."""
 
 from base64 import encodebytes
-from threading import Thread
+from collections.abc import Callable
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -13,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from gmpy2 import get_context, mpz
 from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,8 +26,9 @@ from gnetway.crypto.rsa import (
     generate_pem,
     public_fingerprint,
 )
+from gnetway.crypto.rsa_power import BlindedCrt
 from gnetway.errors import HandshakeError, ProtocolError, TransportErrorCode
-from tests.crypto.chance import SeededBytes, rsa_key, rsa_pem, zeros
+from tests.crypto.chance import SeededBytes, rsa_key, rsa_pem
 from tests.vectors import load
 
 
@@ -164,16 +165,6 @@ class FingerprintTests(SynchronousTestCase):
         self.assertEqual(public.public_numbers().e, rsa_key().exponent)
 
 
-class WatchedKey(RsaKey):
-    """Remembers what goes into the power with the private exponent."""
-
-    powered: list[int]
-
-    def _private_power(self, value: mpz) -> mpz:
-        self.powered.append(int(value))
-        return super()._private_power(value)
-
-
 class OpenTests(SynchronousTestCase):
     @given(value=integers(0, 2**2047), seed=integers(0, 1000))
     def test_undoes_the_public_operation(self, value: int, seed: int) -> None:
@@ -203,22 +194,6 @@ class OpenTests(SynchronousTestCase):
         self.assertEqual(RsaOpenError.transport_error, TransportErrorCode.KEY_UNKNOWN)
         self.assertNotEqual(RsaOpenError.cause, HandshakeError.cause)
 
-    def test_blinding(self) -> None:
-        """The private exponents never meet a number that the sender chose, nor one twice."""
-        block = encrypted(12345)
-        key = WatchedKey.from_pem(rsa_pem())
-        key.powered = []
-        chance = SeededBytes()
-        self.assertEqual(key.open(block, chance), key.open(block, chance))
-        first, second = key.powered
-        self.assertNotEqual(first, second)
-        self.assertNotIn(int.from_bytes(block, "big"), key.powered)
-        self.assertEqual(chance.calls, [264, 264])
-
-    def test_worst_chance(self) -> None:
-        """Zeros from the source of chance blind nothing but break nothing: 0 has no inverse."""
-        self.assertEqual(int.from_bytes(rsa_key().open(encrypted(7), zeros), "big"), 7)
-
     def test_fault(self) -> None:
         """A wrong half of the power must never leave: it would give the primes away."""
         numbers = private_key(rsa_pem()).private_numbers()
@@ -230,21 +205,18 @@ class OpenTests(SynchronousTestCase):
             broken = rsa.RSAPrivateNumbers(
                 numbers.p, numbers.q, numbers.d, d_p, d_q, coefficient, numbers.public_numbers
             )
-            self.assertRaises(RsaFault, RsaKey(broken).open, encrypted(99), SeededBytes())
+            key = RsaKey(broken, BlindedCrt(broken))
+            self.assertRaises(RsaFault, key.open, encrypted(99), SeededBytes())
+
+    def answer(self, answer: int, value: int, random_bytes: Callable[[int], bytes]) -> int:
+        return answer
+
+    def test_fault_of_whatever_power(self) -> None:
+        """One bit is enough, whoever made it."""
+        numbers = private_key(rsa_pem()).private_numbers()
+        for wrong in (98, 99 + (1 << 2000), 0, numbers.public_numbers.n - 99):
+            key = RsaKey(numbers, partial(self.answer, wrong))
+            self.assertRaises(RsaFault, key.open, encrypted(99), SeededBytes())
 
     def test_fault_is_no_fault_of_the_client(self) -> None:
         self.assertFalse(issubclass(RsaFault, ProtocolError))
-
-    def test_interpreter_lock_let_go_in_a_new_thread(self) -> None:
-        """gmpy2 has the switch off in every new thread; the operation turns it on there."""
-        seen: list[bool] = []
-
-        def work() -> None:
-            seen.append(get_context().allow_release_gil)
-            rsa_key().open(encrypted(1), SeededBytes())
-            seen.append(get_context().allow_release_gil)
-
-        thread = Thread(target=work)
-        thread.start()
-        thread.join()
-        self.assertEqual(seen, [False, True])

@@ -17,6 +17,7 @@ from gnetway.crypto.diffie_hellman import DH_PRIME, DHSecret, make_secret, share
 from gnetway.crypto.message_key import decrypt, encrypt
 from gnetway.crypto.rsa import RsaKey
 from gnetway.crypto.rsa_padding import open_inner_data, open_legacy, seal_legacy, seal_rsa_pad
+from gnetway.crypto.rsa_power import BlindedCrt
 from gnetway.errors import TLError
 from tests.crypto.chance import SeededBytes, rsa_key, rsa_pem
 
@@ -123,11 +124,10 @@ class SecrecyTests(SynchronousTestCase):
     def test_rsa_fault(self) -> None:
         """A result that is wrong in one half gives the primes away, so it may not show either."""
         good = private_key().private_numbers()
-        broken = RsaKey(
-            rsa.RSAPrivateNumbers(
-                good.p, good.q, good.d, good.dmp1 ^ 4, good.dmq1, good.iqmp, good.public_numbers
-            )
+        numbers = rsa.RSAPrivateNumbers(
+            good.p, good.q, good.d, good.dmp1 ^ 4, good.dmq1, good.iqmp, good.public_numbers
         )
+        broken = RsaKey(numbers, BlindedCrt(numbers))
         block = b"\0" + SECRET[1:]
         text = self.failure(broken.open, block, SeededBytes())
         self.assertIn("RsaFault", text)
@@ -178,7 +178,10 @@ def private_numbers() -> list[bytes]:
 
 class ConstantTimeTests(SynchronousTestCase):
     def test_no_power_of_python(self) -> None:
-        """pow() and gmpy2.powmod take a time that tells of the exponent; powmod_sec does not."""
+        """pow() and gmpy2.powmod take a time that tells of the exponent.
+
+        powmod_sec does not, nor does OpenSSL's BN_mod_exp_mont_consttime.
+        """
         modules = sorted(Path(gnetway.crypto.__file__).parent.glob("*.py"))
         self.assertGreaterEqual(len(modules), 8)
         for module in modules:

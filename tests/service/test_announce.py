@@ -1,7 +1,9 @@
 from twisted.logger import capturedLogs, formatEvent
 
+from gnetway.crypto import libcrypto
 from gnetway.service.announce import announce
 from gnetway.service.listeners import bind_all, close_all
+from tests.crypto.openssl_case import machine_libcrypto
 from tests.net.certificates import Files, Pair
 from tests.service.sides import ServiceCase
 
@@ -56,6 +58,13 @@ class AnnounceTests(ServiceCase):
         self.assertEqual(host, "[::1]")
         (address,) = self.tried({"Proto": "auto", "Addresses": ["0.0.0.0:0"], "PPV1": True})
         self.assertTrue(address.startswith("127.0.0.1:"))
+
+    def test_what_takes_powers(self) -> None:
+        for library, told in ((machine_libcrypto(), "OpenSSL 3."), (None, "gmpy2, ")):
+            self.patch(libcrypto, "libcrypto", lambda library=library: library)
+            lines = self.lines({"Addresses": ["127.0.0.1:0"]})
+            (line,) = (line for line in lines if line.startswith("powers of secrets"))
+            self.assertTrue(line.startswith(f"powers of secrets by {told}"))
 
     def test_there_may_be_none(self) -> None:
         self.assertEqual(self.tried({"Proto": "http", "Addresses": ["127.0.0.1:0"]}), [])
