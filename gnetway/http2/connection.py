@@ -15,6 +15,7 @@ from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import Event, MessageReceived, StreamEnded
 from gnetway.http2.field_blocks import MAX_FIELDS_BYTES
 from gnetway.http2.frames import (
+    ACK,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -140,7 +141,7 @@ class Connection(Controls):
             stream_id &= MAX_31_BITS
             try:
                 if self._block_stream or not self.settled:
-                    self._check_order(kind, stream_id)
+                    self._check_order(kind, flags, stream_id)
                 if kind == DATA:
                     self._data(flags, stream_id, data, start, stop)
                 elif kind == HEADERS:
@@ -161,10 +162,10 @@ class Connection(Controls):
         self._preface = preface[taken:]
         return taken
 
-    def _check_order(self, kind: int, stream_id: int) -> None:
+    def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
         if self._block_stream and (kind != CONTINUATION or stream_id != self._block_stream):
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a frame within a field block")
-        if not self.settled and kind != SETTINGS:
+        if not self.settled and (kind != SETTINGS or flags & ACK):
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
 
     def _other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
@@ -177,12 +178,18 @@ class Connection(Controls):
         elif kind == CONTINUATION:
             self._continuation(flags, stream_id, payload)
         elif kind == PRIORITY:
-            if not stream_id:
-                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PRIORITY of the connection")
-            if len(payload) != 5:
-                raise StreamFault(stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is 5 bytes")
+            self._priority(stream_id, payload)
         elif kind == PUSH_PROMISE:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was not allowed")
+
+    def _priority(self, stream_id: int, payload: bytes) -> None:
+        if not stream_id:
+            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PRIORITY of the connection")
+        if len(payload) != 5:
+            code, text = ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is 5 bytes"
+            if self._is_idle(stream_id):  # such streams may have priorities, but no RST_STREAM
+                raise Http2Error(code, text)
+            raise StreamFault(stream_id, code, text)
 
     # -- DATA ----------------------------------------------------------------------------------
 

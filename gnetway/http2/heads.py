@@ -114,6 +114,8 @@ def _checked(fields: Iterable[Field], allowed: frozenset[bytes]) -> dict[bytes, 
             regular = True
             if name in _OF_CONNECTION or (name == b"te" and value != b"trailers"):
                 raise Malformed("a field of HTTP/1")
+            if name == b"content-length" and found.get(name, value) != value:
+                raise Malformed("content-length twice, and not the same")
         elif regular or name not in allowed or name in found:
             raise Malformed("a pseudo-header field out of place")
         found[name] = value

@@ -4,7 +4,7 @@ Where it says MUST, the code is the one it names.
 """
 
 from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.events import MessageReceived, PeerFinished
+from gnetway.http2.events import GoneAway, MessageReceived, PeerFinished, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONTINUATION,
@@ -14,6 +14,7 @@ from gnetway.http2.frames import (
     GOAWAY,
     HAS_PRIORITY,
     HEADERS,
+    MAX_31_BITS,
     PADDED,
     PING,
     PRIORITY,
@@ -61,6 +62,24 @@ class FrameKindTests(ServerCase):
             self.open()
             self.assert_connection_error(_PROTOCOL, pack_frame(DATA, PADDED, 1, payload))
 
+    def test_6_1_padding_counts(self) -> None:
+        """All of the payload is taken from both windows, its length byte too."""
+        stream = self.open()
+        before = self.server._receive_window, stream.receive_window
+        self.receive(pack_frame(DATA, PADDED, 1, b"\x20" + bytes(32)))
+        after = self.server._receive_window, stream.receive_window
+        self.assertEqual(after, (before[0] - 33, before[1] - 33))
+
+    def test_6_1_padding_that_is_not_zero(self) -> None:
+        stream = self.open()
+        frame = pack_frame(DATA, PADDED, 1, b"\x03" + message(b"hi") + b"abc")
+        self.assertEqual(self.receive(frame), [MessageReceived(stream, b"hi")])
+
+    def test_6_1_frames_of_nothing(self) -> None:
+        stream = self.open()
+        self.assertEqual(self.receive(data(b""), pack_frame(DATA, PADDED, 1, b"\0")), [])
+        self.assertEqual(self.receive(data(b"", 1, END_STREAM)), [PeerFinished(stream)])
+
     def test_6_2_headers_without_a_stream(self) -> None:
         self.assert_connection_error(_PROTOCOL, headers(REQUEST, 0))
 
@@ -84,12 +103,26 @@ class FrameKindTests(ServerCase):
         self.open()
         self.assert_stream_error(_SIZE, 1, pack_frame(PRIORITY, 0, 1, bytes(4)))
 
+    def test_6_3_bad_priority_of_an_idle_stream(self) -> None:
+        """Such a stream cannot be reset: section 6.4."""
+        self.assert_connection_error(_SIZE, pack_frame(PRIORITY, 0, 1, bytes(4)))
+
     def test_6_4_reset(self) -> None:
         self.open()
         self.assert_connection_error(_PROTOCOL, pack_reset(0, 8))
         self.setUp()
         self.open()
         self.assert_connection_error(_SIZE, pack_frame(RST_STREAM, 0, 1, bytes(5)))
+
+    def test_6_4_every_code_ends_the_stream(self) -> None:
+        """Unknown ones as well: section 7."""
+        for number, code in enumerate((*ErrorCode, 0xFF, 0xFFFF_FFFF)):
+            stream = self.open(stream_id=2 * number + 1)
+            (event,) = self.receive(pack_reset(stream.id, code))
+            assert isinstance(event, StreamEnded)
+            self.assertIs(event.stream, stream)
+            self.assertGreater(event.status, 0)
+        self.assertEqual(self.sent(), [])
 
     def test_6_5_settings(self) -> None:
         for bad, code in (
@@ -110,6 +143,39 @@ class FrameKindTests(ServerCase):
             self.setUp()
             self.assert_connection_error(code, pack_settings([(setting, value)]))
 
+    def test_6_5_2_values_at_their_bounds(self) -> None:
+        for setting, value in (
+            (Setting.ENABLE_PUSH, 0),
+            (Setting.ENABLE_PUSH, 1),
+            (Setting.INITIAL_WINDOW_SIZE, 0),
+            (Setting.INITIAL_WINDOW_SIZE, MAX_31_BITS),
+            (Setting.MAX_FRAME_SIZE, 16_384),
+            (Setting.MAX_FRAME_SIZE, (1 << 24) - 1),
+            (Setting.MAX_CONCURRENT_STREAMS, 0),
+            (Setting.HEADER_TABLE_SIZE, 0xFFFF_FFFF),
+            (Setting.MAX_HEADER_LIST_SIZE, 0),
+        ):
+            self.receive(pack_settings([(setting, value)]))
+            self.assertEqual(self.sent(), [Frame(SETTINGS, ACK, 0, b"")])
+
+    def test_6_5_3_values_in_their_order(self) -> None:
+        """The last one counts; each frame is acknowledged."""
+        twice = [(Setting.INITIAL_WINDOW_SIZE, 1), (Setting.INITIAL_WINDOW_SIZE, 7)]
+        self.receive(pack_settings(twice), EMPTY_SETTINGS)
+        self.assertEqual(self.sent(), [Frame(SETTINGS, ACK, 0, b"")] * 2)
+        self.assertEqual(self.open().send_window, 7)
+
+    def test_6_5_3_acknowledged_before_they_show(self) -> None:
+        """What is sent by the new values comes after the acknowledgement."""
+        self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 0)]))
+        stream = self.open()
+        self.server.begin(stream)
+        self.server.send(stream, b"abc")
+        self.sent()
+        self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 8)]))
+        kinds = [(frame.kind, frame.flags) for frame in self.sent()]
+        self.assertEqual(kinds, [(SETTINGS, ACK), (DATA, 0)])
+
     def test_6_5_2_unknown_settings_are_ignored(self) -> None:
         self.assertEqual(
             self.receive(pack_frame(SETTINGS, 0, 0, bytes.fromhex("00ff00000001"))), []
@@ -122,6 +188,12 @@ class FrameKindTests(ServerCase):
     def test_6_6_push_promise(self) -> None:
         self.open()
         self.assert_connection_error(_PROTOCOL, pack_frame(PUSH_PROMISE, END_HEADERS, 1, bytes(4)))
+
+    def test_6_6_push_promise_on_any_stream(self) -> None:
+        for stream_id in (0, 1, 2):
+            self.setUp()
+            bad = pack_frame(PUSH_PROMISE, END_HEADERS, stream_id, bytes(4))
+            self.assert_connection_error(_PROTOCOL, bad)
 
     def test_6_7_ping(self) -> None:
         self.receive(pack_frame(PING, 0, 0, b"payload!"))
@@ -140,6 +212,15 @@ class FrameKindTests(ServerCase):
         self.assertEqual(len(self.receive(pack_goaway(0, 0), data(message(b"x")))), 2)
         self.assertFalse(stream.closed)
 
+    def test_6_8_goaway_of_any_code(self) -> None:
+        """Unknown ones as well, more than one, and with a text that is none."""
+        for code in (0, ErrorCode.ENHANCE_YOUR_CALM, 0xFFFF_FFFF):
+            (event,) = self.receive(pack_goaway(0, code))
+            self.assertEqual(event, GoneAway(code, ""))
+        (event,) = self.receive(pack_frame(GOAWAY, 0, 0, bytes(8) + b"\xff"))
+        self.assertEqual(event, GoneAway(0, "\ufffd"))
+        self.open()
+
     def test_6_8_bad_goaway(self) -> None:
         self.assert_connection_error(_PROTOCOL, pack_frame(GOAWAY, 0, 1, bytes(8)))
         self.setUp()
@@ -153,6 +234,18 @@ class FrameKindTests(ServerCase):
 
     def test_6_9_window_update_of_another_size(self) -> None:
         self.assert_connection_error(_SIZE, pack_frame(WINDOW_UPDATE, 0, 0, bytes(3)))
+
+    def test_6_9_window_update_of_a_half_closed_stream(self) -> None:
+        """Bad ones are as bad there."""
+        self.open(end=True)
+        self.assert_stream_error(_PROTOCOL, 1, pack_window_update(1, 0))
+
+    def test_6_9_reserved_bit_of_a_window_update(self) -> None:
+        stream = self.open()
+        before = stream.send_window
+        self.receive(pack_window_update(1, 1 << 31 | 5))
+        self.assertEqual(stream.send_window, before + 5)
+        self.assert_stream_error(_PROTOCOL, 1, pack_window_update(1, 1 << 31))
 
     def test_6_9_1_window_over_31_bits(self) -> None:
         self.assert_connection_error(_FLOW, pack_window_update(0, (1 << 31) - 1))
@@ -194,6 +287,33 @@ class FrameKindTests(ServerCase):
         self.assertGreater(given[1], sent - STREAM_WINDOW_BYTES)
         self.assertLess(updates, 12)
 
+    def test_6_9_1_frames_without_content_need_no_window(self) -> None:
+        self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 0)]))
+        stream = self.open(end=True)
+        self.server.finish_ok(stream)
+        kinds = [(frame.kind, frame.flags) for frame in self.sent()]
+        whole = (HEADERS, END_HEADERS | END_STREAM)
+        self.assertEqual(kinds[1:], [(HEADERS, END_HEADERS), whole])
+
+    def test_6_9_2_windows_become_negative(self) -> None:
+        """Nothing is sent until as much was given back and more."""
+        stream = self.open()
+        self.server.begin(stream)
+        self.server.send(stream, bytes(95))
+        self.sent()
+        self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 10)]))
+        self.assertEqual(stream.send_window, 10 - 100)
+        self.server.send(stream, b"abc")
+        self.receive(pack_window_update(1, 90))
+        self.assertEqual([frame.kind for frame in self.sent()], [SETTINGS])
+        self.receive(pack_window_update(1, 8))
+        self.assertEqual([frame.payload for frame in self.sent()], [message(b"abc")])
+
+    def test_6_9_2_the_connection_s_window_is_not_set_by_settings(self) -> None:
+        before = self.server._send_window
+        self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 10)]))
+        self.assertEqual(self.server._send_window, before)
+
     def test_6_9_2_window_over_31_bits_by_settings(self) -> None:
         self.open()
         self.receive(pack_window_update(1, (1 << 31) - 1 - 65_535))
@@ -214,3 +334,20 @@ class FrameKindTests(ServerCase):
         self.open()
         bad = pack_frame(CONTINUATION, END_HEADERS, 1, b"")
         self.assert_connection_error(_PROTOCOL, bad)
+
+    def test_6_10_continuation_of_no_stream(self) -> None:
+        self.assert_connection_error(_PROTOCOL, pack_frame(CONTINUATION, END_HEADERS, 0, b""))
+
+    def test_6_10_continuation_after_the_end(self) -> None:
+        begin = pack_frame(HEADERS, 0, 1, block(REQUEST))
+        end = pack_frame(CONTINUATION, END_HEADERS, 1, b"")
+        self.assert_connection_error(_PROTOCOL, begin, end, end)
+
+    def test_6_10_continuation_of_padded_headers(self) -> None:
+        """Flags of HEADERS mean nothing here, and its padding ends with it."""
+        encoded = block(REQUEST)
+        self.receive(
+            pack_frame(HEADERS, PADDED, 1, b"\x02" + encoded[:5] + bytes(2)),
+            pack_frame(CONTINUATION, END_HEADERS | END_STREAM | PADDED, 1, encoded[5:]),
+        )
+        self.assertFalse(self.server.streams[1].remote_ended)

@@ -7,10 +7,13 @@ from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     CONTINUATION,
+    DATA,
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    PADDED,
     PING,
+    RST_STREAM,
     pack_frame,
 )
 from tests.http2.wire import (
@@ -27,9 +30,9 @@ _WHOLE = END_HEADERS | END_STREAM
 
 
 class HttpTests(ServerCase):
-    def assert_malformed(self, *fields: Field) -> None:
+    def assert_malformed(self, *fields: Field, flags: int = END_HEADERS) -> None:
         self.setUp()
-        self.assert_stream_error(_PROTOCOL, 1, headers(list(fields)))
+        self.assert_stream_error(_PROTOCOL, 1, headers(list(fields), 1, flags))
 
     def test_8_1_trailers_without_an_end(self) -> None:
         self.open()
@@ -44,12 +47,55 @@ class HttpTests(ServerCase):
         self.receive(headers([*REQUEST, (b"content-length", b"6")]))
         self.assertEqual(len(self.receive(data(message(b"x"), 1, END_STREAM))), 2)
 
+    def test_8_1_1_content_length_without_content(self) -> None:
+        self.assert_malformed(*REQUEST, (b"content-length", b"1"), flags=_WHOLE)
+        self.assert_malformed(*REQUEST, (b"content-length", b"-1"))
+        self.assert_malformed(*REQUEST, (b"content-length", b"1"), (b"content-length", b"2"))
+        self.setUp()
+        self.receive(headers([*REQUEST, (b"content-length", b"0")], 1, _WHOLE))
+        self.assertTrue(self.server.streams[1].remote_ended)
+
+    def test_8_1_1_padding_is_no_content(self) -> None:
+        self.receive(headers([*REQUEST, (b"content-length", b"6")]))
+        padded = b"\x04" + message(b"x") + bytes(4)
+        self.assertEqual(len(self.receive(pack_frame(DATA, PADDED | END_STREAM, 1, padded))), 2)
+
+    def test_8_1_1_a_malformed_request_is_not_handed_on(self) -> None:
+        """Nor is anything that follows it; the connection goes on."""
+        self.receive(headers([*REQUEST, (b"a ", b"1")]), data(message(b"x"), 1, END_STREAM))
+        self.assertEqual([frame.kind for frame in self.sent()], [RST_STREAM])
+        self.open(stream_id=3)
+
+    def test_8_1_trailers_after_the_end(self) -> None:
+        self.open()
+        trailers = headers([(b"a", b"b")], 1, _WHOLE)
+        self.receive(trailers)
+        self.assert_stream_error(ErrorCode.STREAM_CLOSED, 1, trailers)
+
+    def test_8_1_field_validity_of_trailers(self) -> None:
+        for field in ((b"A", b"1"), (b"a", b"\r"), (b"connection", b"close"), (b":path", b"/")):
+            self.setUp()
+            self.open()
+            self.assert_stream_error(_PROTOCOL, 1, headers([field], 1, _WHOLE))
+
     def test_8_2_1_field_validity(self) -> None:
         for field in ((b"A", b"1"), (b"a ", b"1"), (b"a", b"\n"), (b"a", b" x"), (b"a", b"\0")):
             self.assert_malformed(*REQUEST, field)
+        for name in (b"", b"a:b", b"a\0", b"\x7f", b"\xe4"):
+            self.assert_malformed(*REQUEST, (name, b"1"))
+        for value in (b"\r", b"a\nb", b"\tx", b"x ", b"x\t"):
+            self.assert_malformed(*REQUEST, (b"a", value))
+
+    def test_8_2_1_what_is_valid(self) -> None:
+        """Whatever else a value may hold is nobody's business here."""
+        odd = [(b"a", b""), (b"a", b"x \t\x7f\xff"), (b"!#$%&'*+-.^_`|~09", b"1"), (b"a", b"2")]
+        self.receive(headers([*REQUEST, *odd]))
+        self.assertIn(1, self.server.streams)
 
     def test_8_2_2_connection_specific_fields(self) -> None:
-        self.assert_malformed(*REQUEST, (b"connection", b"keep-alive"))
+        for name in (b"connection", b"proxy-connection", b"keep-alive", b"upgrade"):
+            self.assert_malformed(*REQUEST, (name, b"x"))
+        self.assert_malformed(*REQUEST, (b"transfer-encoding", b"chunked"))
         self.assert_malformed(*REQUEST[:-1], (b"te", b"trailers, deflate"))
 
     def test_8_3_pseudo_header_fields(self) -> None:
