@@ -1,5 +1,6 @@
 # make run    the gateway on its embedded backend, ready for a client
 # make test   every test, live ones included
+# make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
 # make clean  everything that the others have made
 #
@@ -13,13 +14,20 @@ STAMP := $(VENV)/.installed
 
 WEB := tests/live/web
 
-.PHONY: run test lint clean etcd haproxy chromium curl
+.PHONY: run test bench lint clean etcd haproxy chromium curl
 
 run: $(STAMP) etc/server_pkcs1.key
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 
 test: $(STAMP) etcd haproxy chromium curl $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
+
+# ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS and CORE.
+bench: $(STAMP) etcd
+	@command -v go >/dev/null || { echo "make bench builds ../shared/loadgen with Go"; exit 1; }
+	@$(BIN)/python -m benchmarks $(ROWS) $(if $(RUNS),--runs=$(RUNS)) \
+	  $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(CARRIER),--carrier=$(CARRIER)) \
+	  $(if $(WORKERS),--workers=$(WORKERS)) $(if $(CORE),--core=$(CORE))
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

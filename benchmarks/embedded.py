@@ -1,14 +1,14 @@
 """What a gateway on its embedded backend costs, as a Markdown table.
 
-    .venv/bin/python -m benchmarks.embedded [--runs 3] [--loadgen ../shared/loadgen/loadgen]
+    .venv/bin/python -m benchmarks.embedded [--runs 3] [--connections 5000]
 
 Each figure is the median of some runs, with the lowest and the highest; each run has a gateway of
-its own, started by twistd on a free port of 127.0.0.1, and its clients in this process.
+its own, started by twistd on a free port of 127.0.0.1, and its clients in this process. Where
+loadgen can be built from ../shared/loadgen, two rows have its clients instead.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +17,13 @@ from functools import partial
 from statistics import median
 from typing import NamedTuple
 
+from twisted.trial.unittest import SkipTest
+
 from benchmarks.clients import Crowd, first_answer, make_keys
+from benchmarks.machine import allow_descriptors
 from benchmarks.process import cpu_seconds, pss_kib, settled_cpu_seconds
 from tests.live.gateway import Gateway
+from tests.live.loadgen import loadgen
 
 #: Keys that the connections share by turns: a key for each would take the clients a minute.
 KEYS = 16
@@ -29,9 +33,6 @@ WARM_UP_EXCHANGES = 16
 
 #: Load before the measured time, in seconds.
 WARM_UP_SECONDS = 1.0
-
-#: Descriptors beside those of connections.
-SPARE_DESCRIPTORS = 100
 
 
 class Figure(NamedTuple):
@@ -80,10 +81,10 @@ def exchange_ms(store: str, count: int) -> float:
         return (settled_cpu_seconds(gateway.pid) - before) / count * 1e3
 
 
-def loadgen_exchange_ms(loadgen: str, store: str, seconds: float) -> float:
+def loadgen_exchange_ms(program: str, store: str, seconds: float) -> float:
     """The same by loadgen's client, four at a time."""
     with running(store) as gateway:
-        command = [loadgen, "client", "-mode", "handshake", "-conns", "4", "-addr", gateway.address]
+        command = [program, "client", "-mode", "handshake", "-conns", "4", "-addr", gateway.address]
         command += ["-rsa", str(gateway.key_file), "-pid", str(gateway.pid)]
         command += ["-duration", f"{seconds:g}s"]
         done = subprocess.run(command, capture_output=True, check=True, text=True)
@@ -119,6 +120,10 @@ def idle_kib(connections: int) -> float:
 
 def figures(options: argparse.Namespace) -> list[Figure]:
     """Return the rows in their order."""
+    try:
+        program = loadgen()
+    except SkipTest:
+        program = ""
     pings, idle, exchanges = options.seconds, options.connections, options.exchanges
     rows = [
         Figure("start to first answer", "s", 2, start_seconds),
@@ -127,9 +132,9 @@ def figures(options: argparse.Namespace) -> list[Figure]:
     for kept, store in (("memory", "memory"), ("SQLite", "./keys.sqlite")):
         name, run = f"key exchange, 1 at a time, {kept}", partial(exchange_ms, store, exchanges)
         rows.append(Figure(name, "ms CPU", 2, run))
-        if options.loadgen:
+        if program:
             name = f"key exchange, 4 at a time, {kept} (loadgen)"
-            run = partial(loadgen_exchange_ms, options.loadgen, store, pings)
+            run = partial(loadgen_exchange_ms, program, store, pings)
             rows.append(Figure(name, "ms CPU", 2, run))
     return [
         *rows,
@@ -139,13 +144,6 @@ def figures(options: argparse.Namespace) -> list[Figure]:
     ]
 
 
-def allow_descriptors(count: int) -> None:
-    """Raise the soft limit of this process, which its gateways inherit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
-
-
 def main() -> None:
     """Measure everything and print the table, row by row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -153,9 +151,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of load in a run")
     parser.add_argument("--exchanges", type=int, default=100, help="key exchanges in a run")
     parser.add_argument("--connections", type=int, default=5000, help="idle ones")
-    parser.add_argument("--loadgen", help="the binary; without it its rows are left out")
     options = parser.parse_args()
-    allow_descriptors(options.connections + SPARE_DESCRIPTORS)
+    allow_descriptors()
     print("| what | unit | median | lowest | highest |\n|---|---|---|---|---|")
     for name, unit, digits, run in figures(options):
         values = [run() for _ in range(options.runs)]

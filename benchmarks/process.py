@@ -1,4 +1,4 @@
-"""What a process costs, as Linux tells it."""
+"""What a process costs, with the processes that it has started, as Linux tells it."""
 
 import os
 import time
@@ -7,20 +7,39 @@ from typing import Final
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
-#: Places of utime and stime in /proc/PID/stat, counted from behind the name in parentheses, which
-#: may hold spaces.
+#: Places in /proc/PID/stat, counted from behind the name in parentheses, which may hold spaces.
+_PARENT: Final = 1
 _UTIME: Final = 11
 _STIME: Final = 12
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                parent = int(_stat(int(entry))[_PARENT])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
+            children.setdefault(parent, []).append(int(entry))
+    members = [pid]
+    for member in members:
+        members += children.get(member, [])
+    return members
+
+
 def cpu_seconds(pid: int) -> float:
-    """Return what all threads of a process have used, user and system, in steps of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_PER_SECOND
+    """Return what a family has used, user and system, in steps of 10 ms for each process."""
+    ticks = 0
+    for member in family(pid):
+        fields = _stat(member)
+        ticks += int(fields[_UTIME]) + int(fields[_STIME])
+    return ticks / _TICKS_PER_SECOND
 
 
 def settled_cpu_seconds(pid: int, quiet_seconds: float = 0.5) -> float:
-    """Return the same once the process has done nothing for a while.
+    """Return the same once the family has done nothing for a while.
 
     What work leaves behind, such as secrets to be made anew, belongs to its cost.
     """
@@ -35,7 +54,20 @@ def settled_cpu_seconds(pid: int, quiet_seconds: float = 0.5) -> float:
 
 
 def pss_kib(pid: int) -> int:
-    """Return the memory of a process, pages that it shares counted by its share."""
+    """Return the memory of a family, pages that are shared counted by their share."""
+    return sum(_pss_kib(member) for member in family(pid))
+
+
+def descriptors(pid: int) -> int:
+    """Return how many files and sockets a family has open."""
+    return sum(len(os.listdir(f"/proc/{member}/fd")) for member in family(pid))
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _pss_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, rest = line.partition(":")
         if name == "Pss":

@@ -53,6 +53,7 @@ class Gateway:
     """One configuration, and the process that runs it; ``remove`` it at the end.
 
     ``limits`` are those of Gnetway.Limits; ``handler`` is the path of an IRpcHandler.
+    ``environment`` is added to that of the tests.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Gateway:
         self.public_key_file = self.folder / "server.key.pub"
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "gnetway.yaml"
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         embedded = {"Store": "./keys.sqlite"} | ({"Handler": handler} if handler else {})
@@ -104,7 +106,9 @@ class Gateway:
         command = [TWISTD, "-n", "--pidfile=", "gnetway", "-c", str(self.config_file)]
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | self.environment, stdout=log, stderr=log
+            )
         until(lambda: self._ready() or not self.running, f"ready\n{self.log}")
         if not self.running:
             raise AssertionError(f"the gateway has ended:\n{self.log}")

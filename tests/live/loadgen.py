@@ -25,6 +25,18 @@ SOURCE = ROOT.parent / "shared" / "loadgen"
 Counters = dict[str, int]
 Figures = dict[str, float]
 
+#: What must be 0 at a session service when all clients are gone.
+NEVER = (
+    "create_again",
+    "close_unknown",
+    "live_sessions",
+    "data_no_session",
+    "data_out_of_order",
+    "bad",
+    "reply_false",
+    "reply_errors",
+)
+
 
 @cache
 def loadgen() -> str:
@@ -99,24 +111,40 @@ class LoadgenSession:
         return [line for line in text[: text.rfind("\n") + 1].splitlines() if line.startswith("{")]
 
 
+def unsound(counters: Counters) -> Counters:
+    """Return what tells of loss, doubles, disorder, or sessions unknown or left open.
+
+    Empty when a service whose clients are all gone has found nothing wrong.
+    """
+    wrong = {name: counters[name] for name in NEVER if counters[name]}
+    for one, other in (("close_session", "create_session"), ("replies", "data")):
+        if counters[one] != counters[other]:
+            wrong |= {one: counters[one], other: counters[other]}
+    return wrong
+
+
 class LoadgenClient:
     """Clients of its own process; ``arguments`` are those of ``loadgen client``."""
 
     def __init__(self, address: str, keys: Path, *arguments: str) -> None:
         command = [loadgen(), "client", f"-addr={address}", f"-keys={keys}", *arguments]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def result(self, seconds: float = PATIENCE_SECONDS) -> Figures:
         """Wait for the end, and return the figures."""
-        out, _ = self._process.communicate(timeout=seconds)
+        out, told = self._process.communicate(timeout=seconds)
+        if self._process.returncode:
+            raise AssertionError(f"the load generator has failed: {told}")
         figures: Figures = json.loads(out)
         return figures
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """End at once, if it has not ended."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.communicate()
 
 
 def probe(

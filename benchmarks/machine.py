@@ -1,0 +1,71 @@
+"""The machine and the programs that figures come from: no figure means anything without them."""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.live.gateway import ROOT
+from tests.live.loadgen import loadgen
+
+#: What is said of a gateway whose core is compiled as a whole.
+COMPILED = "compiled core"
+
+#: Prints the files of a module from each end of what may be compiled.
+_ASK_CORE = (
+    "import gnetway.connection.connection as one, gnetway.http2.connection as other;"
+    "print(one.__file__, other.__file__)"
+)
+
+
+def calibrate() -> float:
+    """Return how much more CPU this machine needs now than the reference; it takes a second."""
+    done = subprocess.run([loadgen(), "calibrate"], capture_output=True, check=True, text=True)
+    return float(json.loads(done.stdout)["factor"])
+
+
+def allow_descriptors() -> int:
+    """Raise the limit of open files of this process, which its children inherit; return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """Return the name of the processor from the text of /proc/cpuinfo."""
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def core_in_use(environment: Mapping[str, str]) -> str:
+    """Tell what a gateway with this environment runs: pure Python, or a compiled core."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK_CORE],
+        cwd=ROOT,
+        env=os.environ | dict(environment),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    compiled = [not name.endswith(".py") for name in done.stdout.split()]
+    if all(compiled):
+        return COMPILED
+    return "partly compiled core" if any(compiled) else "pure Python"
+
+
+def description() -> str:
+    """Return one line on processor, load, Python and what matters most under the gateway."""
+    model = cpu_model(Path("/proc/cpuinfo").read_text())
+    versions = ", ".join(f"{name} {version(name)}" for name in ("Twisted", "cryptg", "gmpy2"))
+    return (
+        f"{os.cpu_count()} processors, {model}, load {os.getloadavg()[0]:.1f}, "
+        f"Linux {platform.release()}, Python {platform.python_version()}, {versions}"
+    )
