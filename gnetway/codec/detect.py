@@ -84,9 +84,9 @@ class Detector:
         return Detected(codec, None)
 
     def _obfuscated(self) -> Detected:
-        streams = open_header(self._data[:HEADER_BYTES])
+        streams = open_header(self._data)
         codec = self._codec(streams.tag)
-        codec.receive(streams.incoming.update(self._data[HEADER_BYTES:]))
+        codec.receive(streams.first)
         return Detected(codec, streams)
 
     def _codec(self, tag: bytes) -> Codec:

@@ -36,28 +36,31 @@ class ObfuscatedStreams(NamedTuple):
 
     ``tag`` is 4 bytes, ``dc_id`` signed 16-bit; many clients put a random number there.
     ``incoming`` decrypts what comes after the header, ``outgoing`` encrypts what is sent: every
-    byte, errors and quick acks too, in the order of the wire.
+    byte, errors and quick acks too, in the order of the wire. ``first`` is what came right behind
+    the header, decrypted.
     """
 
     tag: bytes
     dc_id: int
     incoming: CtrStream
     outgoing: CtrStream
+    first: bytes = b""
 
 
-def open_header(header: bytes) -> ObfuscatedStreams:
-    """Read a client's header, as the server does.
+def open_header(data: bytes) -> ObfuscatedStreams:
+    """Read a client's header and what has come behind it, as the server does.
 
     Any 64 bytes open to something; whether ``tag`` is one that is served is for the caller.
 
-    :raises ValueError: ``header`` is not 64 bytes long.
+    :raises ValueError: ``data`` has less than 64 bytes.
     """
-    if len(header) != HEADER_BYTES:
-        raise ValueError(f"an obfuscated header has {HEADER_BYTES} bytes, not {len(header)}")
-    from_client, from_server = _streams(header)
-    opened = from_client.update(header)
+    if len(data) < HEADER_BYTES:
+        raise ValueError(f"an obfuscated header has {HEADER_BYTES} bytes, not {len(data)}")
+    from_client, from_server = _streams(data[:HEADER_BYTES])
+    opened = from_client.update(data)
     dc_id = int.from_bytes(opened[_TAG_END:_DC_ID_END], "little", signed=True)
-    return ObfuscatedStreams(opened[_IV_END:_TAG_END], dc_id, from_client, from_server)
+    tag, first = opened[_IV_END:_TAG_END], opened[HEADER_BYTES:]
+    return ObfuscatedStreams(tag, dc_id, from_client, from_server, first)
 
 
 def make_header(

@@ -17,7 +17,6 @@ from typing import Final
 
 from gnetway.codec.detect import Detector
 from gnetway.codec.intermediate import PaddedIntermediateCodec
-from gnetway.codec.obfuscated2 import ObfuscatedStreams
 from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     BindReceived,
@@ -29,6 +28,7 @@ from gnetway.connection.events import (
 )
 from gnetway.connection.setup import AuthKeyMissing, ConnectionSetup, TooManyKeys
 from gnetway.connection.unbound import Answers, Verdict, join_answers, judge_unbound, refuse_bind
+from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt, encrypt
 from gnetway.errors import MessageError, PacketTooLarge, ProtocolError
@@ -59,16 +59,17 @@ class Connection:
         "_detector",
         "_exchanges",
         "_held",
+        "_incoming",
         "_key",
         "_keys",
         "_msg_ids",
         "_one_answer",
         "_out",
+        "_outgoing",
         "_padded",
         "_runs",
         "_setup",
         "_silent",
-        "_streams",
         "_trusted",
         "unsent_bytes",
         "whole_messages",
@@ -79,9 +80,11 @@ class Connection:
         self._detector: Detector | None = None
         self._codec = codec
         self._one_answer = codec is not None
-        self._streams: ObfuscatedStreams | None = None
+        #: The streams of an obfuscated link.
+        self._incoming: CtrStream | None = None
+        self._outgoing: CtrStream | None = None
         self._padded = False
-        #: The key of the last packet; the others of this link, if any, are in ``_keys``.
+        #: The key of the last packet; a link that has used another keeps all in ``_keys``.
         self._key: AuthKey | None = None
         self._keys: dict[bytes, AuthKey] | None = None
         self._held: tuple[bytes, bool] | None = None
@@ -102,7 +105,7 @@ class Connection:
         """The framing in use, as ``obfuscated abridged``; empty until it is known."""
         if self._codec is None:
             return ""
-        return self._codec.name if self._streams is None else f"obfuscated {self._codec.name}"
+        return self._codec.name if self._incoming is None else f"obfuscated {self._codec.name}"
 
     # -- in ------------------------------------------------------------------------------------
 
@@ -114,10 +117,10 @@ class Connection:
         codec = self._codec
         if codec is None:
             self._detect(segment)
-        elif self._streams is None:
+        elif self._incoming is None:
             codec.receive(segment)
         else:
-            codec.receive(self._streams.incoming.update(segment))
+            codec.receive(self._incoming.update(segment))
 
     def _detect(self, segment: bytes) -> None:
         detector = self._detector
@@ -127,7 +130,9 @@ class Connection:
         detector.receive(segment)
         detected = detector.result()
         if detected is not None:
-            self._codec, self._streams = detected
+            self._codec, streams = detected
+            if streams is not None:
+                self._incoming, self._outgoing = streams.incoming, streams.outgoing
             self._padded = isinstance(self._codec, PaddedIntermediateCodec)
             self._detector = None
 
@@ -233,11 +238,12 @@ class Connection:
         """
         self._silent = False
         self._trusted = True
-        if self._keys is None:
-            self._keys = {}
-        elif len(self._keys) >= self._setup.max_keys:
-            raise TooManyKeys(f"more than {self._setup.max_keys} keys on a connection")
-        self._keys[key.id_bytes] = key
+        if self._key is not None:
+            if self._keys is None:
+                self._keys = {self._key.id_bytes: self._key}
+            if len(self._keys) >= self._setup.max_keys:
+                raise TooManyKeys(f"more than {self._setup.max_keys} keys on a connection")
+            self._keys[key.id_bytes] = key
         self._key = key
 
     # -- temporary keys before their bind ------------------------------------------------------
@@ -323,6 +329,12 @@ class Connection:
         """
         return self._exchanges.pop() if self._exchanges else None
 
+    def rest(self) -> None:
+        """Let go of what only a link that talks needs; it may talk on at any time."""
+        if self._incoming is not None and self._outgoing is not None:
+            self._incoming.rest()
+            self._outgoing.rest()
+
     def close(self) -> None:
         """Forget the unfinished key exchanges of a link that is gone."""
         exchanges, self._exchanges = self._exchanges, None
@@ -367,7 +379,7 @@ class Connection:
         self._send_framed(self._codec.frame(packet))
 
     def _send_framed(self, framed: bytes) -> None:
-        if self._streams is not None:
-            framed = self._streams.outgoing.update(framed)
+        if self._outgoing is not None:
+            framed = self._outgoing.update(framed)
         self._out.append(framed)
         self.unsent_bytes += len(framed)

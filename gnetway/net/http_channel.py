@@ -239,6 +239,9 @@ class GatewayHttpChannel(HTTPChannel):
             self._begin_to_end()
             super().loseConnection()
 
+    def visited(self, now: float) -> None:
+        """Keep all there is."""
+
     def deadline_passed(self) -> None:
         """Hear that it is late."""
         links = self.services.links

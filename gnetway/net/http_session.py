@@ -170,6 +170,9 @@ class HttpSession:
     def release_reading(self) -> None:
         """Nothing was held."""
 
+    def visited(self, now: float) -> None:
+        """Keep all there is."""
+
     def deadline_passed(self) -> None:
         """Hear that no request has come in time."""
         if self._polls:

@@ -7,7 +7,7 @@ the protocol itself the core decides.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -33,12 +33,16 @@ from gnetway.errors import (
     ProtocolError,
 )
 from gnetway.handshake.exchange import KeyExchange
+from gnetway.net.carrier import Carrier
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
 from gnetway.net.unsent import Backlog
 
 #: How long a connection that is ending may take to write what it still has, in seconds.
 LINGER_SECONDS: Final = 3.0
+
+#: A client that is silent for longer than this is taken to be at rest, in seconds.
+REST_SECONDS: Final = 10.0
 
 
 class LinkState(Enum):
@@ -48,25 +52,6 @@ class LinkState(Enum):
     #: The end has been decided; what was written may still leave.
     ENDING = "ending"
     LOST = "lost"
-
-
-class Carrier(Protocol):
-    """What a link is carried by: a TCP connection, a WebSocket."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes to the client, in one piece where the carrier has pieces."""
-
-    def pause_reading(self) -> None:
-        """Bring nothing more until ``resume_reading``."""
-
-    def resume_reading(self) -> None:
-        """Bring what comes."""
-
-    def end(self, cause: str, told: bool) -> None:
-        """Close once all is written; ``told`` where the client was just told why."""
-
-    def abort(self) -> None:
-        """Close now."""
 
 
 @implementer(IPushProducer)
@@ -334,6 +319,11 @@ class ClientLink:
     def end(self, cause: str) -> None:
         """End the connection without a code."""
         self._close(cause)
+
+    def visited(self, now: float) -> None:
+        """Let go of what only a link that talks needs, if the client is silent."""
+        if now - (self.deadline - self._idle_seconds) > REST_SECONDS:
+            self._connection.rest()
 
     def deadline_passed(self) -> None:
         """Hear that nothing has come in time."""

@@ -99,6 +99,9 @@ class Opening(Protocol):
         if not self._ending:
             self.refuse(cause)
 
+    def visited(self, now: float) -> None:
+        """Keep all there is."""
+
     def deadline_passed(self) -> None:
         """Hear that it is late."""
         if self._ending:

@@ -120,9 +120,16 @@ class RoundTripTests(SynchronousTestCase):
 
 class HeaderTests(SynchronousTestCase):
     def test_a_header_has_64_bytes(self) -> None:
-        for size in (0, HEADER_BYTES - 1, HEADER_BYTES + 1):
+        for size in (0, HEADER_BYTES - 1):
             self.assertRaises(ValueError, open_header, bytes(size))
         self.assertEqual(len(make_header(TAGS["abridged"], 1, SeededBytes(0))[0]), HEADER_BYTES)
+
+    def test_what_came_behind_the_header_is_opened_with_it(self) -> None:
+        for known in known_connections():
+            wires = known.client_wire
+            streams = open_header(known.header + wires[0])
+            plain = [streams.first, *map(streams.incoming.update, wires[1:])]
+            self.assertEqual(plain, known.client_plain)
 
     def test_any_64_bytes_open(self) -> None:
         self.assertEqual(len(open_header(bytes(HEADER_BYTES)).tag), 4)

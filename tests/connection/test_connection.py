@@ -55,6 +55,27 @@ class EveryStyleTests(SynchronousTestCase):
                 expected = f"obfuscated {name}" if style.obfuscated else name
                 self.assertEqual(link.connection.codec_name, expected)
 
+    def test_a_link_may_rest_at_any_time(self) -> None:
+        for style in STYLES:
+            with self.subTest(style=style):
+                link = Link(style, [KEY])
+                session = link.session(KEY)
+                link.connection.rest()
+                for number in range(4):
+                    data = link.client.packet(session.encrypt(Ping(number).pack(), NOW))
+                    for part in (data[:-5], data[-5:]):
+                        link.feed(part)
+                        link.connection.rest()
+                    message = link.messages[number]
+                    answer = pack_message(
+                        5, session.session_id, 1, 0, Pong(session.msg_id, number).pack()
+                    )
+                    link.connection.send_message(message.key, answer)
+                    link.connection.rest()
+                    link.read()
+                said = [one.body for one in link.said(session)]
+                self.assertEqual(len(said), 4)
+
     def test_a_link_that_has_said_nothing_whole_says_so(self) -> None:
         for style in STYLES:
             with self.subTest(style=style):

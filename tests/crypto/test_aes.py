@@ -1,7 +1,10 @@
 """AES-256 in IGE and CTR."""
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import given
-from hypothesis.strategies import binary, integers
+from hypothesis.strategies import binary, booleans, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.aes import CtrStream, ige_decrypt, ige_encrypt
@@ -66,6 +69,34 @@ class CtrTests(SynchronousTestCase):
         cut_up = b"".join(pieces.update(data[at : at + cut]) for at in range(0, len(data), cut))
         self.assertEqual(cut_up, CtrStream(KEY, IV[:16]).update(data))
         self.assertEqual(CtrStream(KEY, IV[:16]).update(cut_up), data)
+
+    @given(
+        data=binary(max_size=100),
+        cut=integers(1, 40),
+        rests=lists(booleans(), min_size=100, max_size=100),
+        iv=sampled_from((IV[:16], b"\xff" * 15 + b"\xfd")),
+    )
+    def test_rests_change_nothing(
+        self, data: bytes, cut: int, rests: list[bool], iv: bytes
+    ) -> None:
+        """Not inside a block, and not where the counter begins again at 0."""
+        stream, pieces = CtrStream(KEY, iv), []
+        for at, rest in zip(range(0, len(data), cut), rests, strict=False):
+            pieces.append(stream.update(data[at : at + cut]))
+            if rest:
+                stream.rest()
+        whole = Cipher(AES256(KEY), CTR(iv)).encryptor().update(data)
+        self.assertEqual(b"".join(pieces), whole)
+
+    def test_a_context_is_kept_from_the_second_use_to_the_next_rest(self) -> None:
+        stream = CtrStream(KEY, IV[:16])
+        kept = []
+        for rests in (False, False, True, False, False):
+            stream.update(b"x")
+            if rests:
+                stream.rest()
+            kept.append(stream._context is not None)
+        self.assertEqual(kept, [False, True, False, False, True])
 
     def test_wrong_lengths(self) -> None:
         """AES-128 and a short counter block are refused."""

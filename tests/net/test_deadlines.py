@@ -2,11 +2,12 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.connection.connection import Connection
 from gnetway.net.links import LinkLimits
 from gnetway.tl.service_messages import Ping
 from tests.connection.client_end import STYLES
 from tests.fakes import some_key
-from tests.handshake.server import make_client
+from tests.handshake.server import NOW, make_client
 from tests.net.gateway import Gateway
 from tests.peer import plain_packet
 
@@ -48,6 +49,24 @@ class HandshakeDeadlineTests(SynchronousTestCase):
                         gateway.wait(0.1 if number == 0 else 5)
                 self.assertTrue(link.open)
                 self.assertEqual(len(gateway.backend.sent), 3)
+
+
+class RestTests(SynchronousTestCase):
+    def test_a_silent_link_rests_and_talks_on(self) -> None:
+        """It rests every half minute in which the client was silent for more than 10 seconds."""
+        gateway = Gateway()
+        gateway.knows(KEY)
+        link = gateway.connect(STYLES[-1])
+        session = link.session(KEY)
+        rests: list[float] = []
+        self.patch(Connection, "rest", lambda _: rests.append(gateway.clock.seconds() - NOW))
+        for _ in range(9):
+            link.say(session, PING)
+            gateway.wait(5)
+        self.assertEqual(rests, [])
+        gateway.wait(20)
+        self.assertEqual(len(rests), 1)
+        self.assertTrue(60 <= rests[0] < 63, rests)
 
 
 class IdleDeadlineTests(SynchronousTestCase):

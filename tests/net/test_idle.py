@@ -14,8 +14,12 @@ class Thing:
         self.deadline = deadline
         self.wheel_slot = -1
         self.late: list[float] = []
+        self.visits: list[float] = []
         self.wheel: IdleWheel | None = None
         self.takes_along: Thing | None = None
+
+    def visited(self, now: float) -> None:
+        self.visits.append(now)
 
     def deadline_passed(self) -> None:
         self.late.append(self.clock.seconds())
@@ -43,6 +47,23 @@ class IdleWheelTests(SynchronousTestCase):
         self.assertEqual(thing.late, [])
         clock.pump([1.0] * 25)
         self.assertEqual(thing.late, [120.0])
+
+    def test_who_has_long_is_visited_before(self) -> None:
+        clock = Clock()
+        wheel, thing = IdleWheel(clock), Thing(clock, 100.0)
+        wheel.add(thing)
+        clock.pump([1.0] * 110)
+        self.assertEqual(thing.visits, [30.0, 60.0, 90.0])
+        self.assertEqual(thing.late, [100.0])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_one_that_leaves_when_it_is_visited(self) -> None:
+        clock = Clock()
+        wheel, thing = IdleWheel(clock), Thing(clock, 100.0)
+        wheel.add(thing)
+        self.patch(thing, "visited", lambda now: wheel.remove(thing))
+        clock.pump([1.0] * 110)
+        self.assertEqual((thing.late, clock.getDelayedCalls()), ([], []))
 
     def test_who_was_removed_hears_nothing_and_the_timer_rests(self) -> None:
         clock = Clock()
