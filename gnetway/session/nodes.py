@@ -3,8 +3,9 @@
     listed by discovery → on the ring → three failures in a row → resting → on trial → on the ring
                                                                      ↑ failed again ┘
 
-A resting node comes back on trial after a delay that doubles, or at once when discovery names it
-anew. On trial it gets one operation at a time, so that a dead node does not fail a crowd again.
+A resting node comes back on trial after a delay that doubles, or at once when discovery has news or
+another node is well again: what ended its outage may have ended this one's. On trial it gets one
+operation at a time, so that a dead node does not fail a crowd again.
 """
 
 from collections.abc import Callable
@@ -160,6 +161,7 @@ class NodeTable:
                 self._log.info("session node {node} leaves", node=node.address)
                 self._ring.remove(node.address)
                 self._sweep_later()
+        self._end_rests()
         self._changed()
 
     def _join(self, node: Node) -> None:
@@ -268,6 +270,7 @@ class NodeTable:
         if node.health is not Health.WELL:
             self._log.info("session node {node} is well again", node=node.address)
             self._make_well(node)
+            self._end_rests()
             self._changed()
 
     def failed(self, node: Node, broken: bool) -> None:
@@ -300,12 +303,21 @@ class NodeTable:
         return [node.link.close() for node in self._nodes.values()]
 
     def _try_again(self, node: Node) -> None:
+        self._begin_trial(node)
+        self._changed()
+
+    def _end_rests(self) -> None:
+        for node in self._nodes.values():
+            if node.listed and node.health is Health.RESTING:
+                self._stop_timer(node)
+                self._begin_trial(node)
+
+    def _begin_trial(self, node: Node) -> None:
         node.timer = None
         node.health = Health.ON_TRIAL
         self.version += 1
         if node.listed:
             self._ring.add(node.address)
-        self._changed()
 
     def _make_well(self, node: Node) -> None:
         self._stop_timer(node)

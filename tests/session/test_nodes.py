@@ -166,10 +166,34 @@ class HealthTests(NodeTableCase):
         self.clock.advance(0.1)
         self.assertIs(node.health, Health.ON_TRIAL)
 
+    def test_news_of_discovery_end_a_rest(self) -> None:
+        """A node that registers again under another key is in the list as before."""
+        node = self.strike(A)
+        for _ in range(5):
+            self.strike(A, 1)
+            self.table.set_listed([A, B])
+            self.assertEqual((self.chosen(self.key), node.health), (A, Health.ON_TRIAL))
+        self.strike(A, 1)
+        self.clock.advance(0.1)
+        self.assertIs(node.health, Health.RESTING)
+
+    def test_another_node_s_return_ends_a_rest(self) -> None:
+        for _ in range(6):
+            first, second = self.strike(A), self.strike(B)
+            self.table.set_listed([A, B])
+        self.strike(A)
+        self.strike(B)
+        self.strike(C)
+        changes = self.changes
+        self.table.answered(first)
+        self.assertEqual((first.health, second.health), (Health.WELL, Health.ON_TRIAL))
+        self.assertIs(self.table.named(C).health, Health.RESTING)
+        self.assertEqual(self.changes, changes + 1)
+        self.table.answered(first)
+        self.assertEqual(self.changes, changes + 1)
+
     def test_listed_anew(self) -> None:
         node = self.strike(A)
-        self.table.set_listed([A, B])
-        self.assertIs(node.health, Health.RESTING)
         self.table.set_listed([B])
         self.table.set_listed([A, B])
         self.assertEqual((self.chosen(self.key), node.health), (A, Health.WELL))
