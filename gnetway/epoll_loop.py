@@ -1,4 +1,4 @@
-"""Twisted's epoll reactor with a shorter loop: the only module that touches its private parts.
+"""Twisted's epoll reactor with a shorter loop, which touches its private parts.
 
 Twisted wraps each event of a socket in a copied logging context, 2 to 3 microseconds that the
 gateway's own log has no use for, and it knows no end of a turn but a timer of no time. Put in
@@ -13,17 +13,13 @@ log from their descriptors lose the ``system`` of Twisted's legacy log.
 
 import errno
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
-import twisted
+from gnetway.known_twisted import is_known
 from gnetway.turns import TurnEnd
-
-#: The versions of Twisted whose EPollReactor is known, major and minor, both included.
-FIRST_KNOWN: Final = (24, 7)
-LAST_KNOWN: Final = (26, 10)
 
 
 class _Poller(Protocol):
@@ -136,8 +132,7 @@ def _loop_of(reactor: object) -> EpollLoop | None:
 
 def _known(reactor: object) -> _EPollReactor | None:
     """Return the reactor as what it is known to be, if it is known and as Twisted made it."""
-    major, minor = twisted.__version__.split(".")[:2]
-    if not FIRST_KNOWN <= (int(major), int(minor)) <= LAST_KNOWN:
+    if not is_known():
         return None
     try:
         from twisted.internet.epollreactor import EPollReactor  # noqa: PLC0415 - Linux only

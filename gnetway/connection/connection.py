@@ -26,12 +26,13 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
 )
+from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.setup import AuthKeyMissing, ConnectionSetup, TooManyKeys
 from gnetway.connection.unbound import Answers, Verdict, join_answers, judge_unbound, refuse_bind
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.message_key import decrypt, encrypt
-from gnetway.errors import MessageError, PacketTooLarge, ProtocolError
+from gnetway.crypto.message_key import decrypt
+from gnetway.errors import MessageError, PacketTooLarge
 from gnetway.handshake.exchange import KeyExchange, Reply, WorkWanted
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
@@ -44,7 +45,7 @@ __all__ = ["AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 MAX_EXCHANGES: Final = 4
 
 
-class Connection:
+class Connection(PacketOutput):
     """The whole MTProto stack of one link.
 
     ``codec``, where given, carries one packet each way, so that nothing is detected and all that
@@ -55,7 +56,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_codec",
         "_detector",
         "_exchanges",
         "_held",
@@ -64,25 +64,19 @@ class Connection:
         "_keys",
         "_msg_ids",
         "_one_answer",
-        "_out",
-        "_outgoing",
         "_padded",
         "_runs",
-        "_setup",
         "_silent",
         "_trusted",
-        "unsent_bytes",
         "whole_messages",
     )
 
     def __init__(self, setup: ConnectionSetup, codec: Codec | None = None) -> None:
-        self._setup = setup
+        super().__init__(setup, codec)
         self._detector: Detector | None = None
-        self._codec = codec
         self._one_answer = codec is not None
-        #: The streams of an obfuscated link.
+        #: What came over an obfuscated link is decrypted by this.
         self._incoming: CtrStream | None = None
-        self._outgoing: CtrStream | None = None
         self._padded = False
         #: The key of the last packet; a link that has used another keeps all in ``_keys``.
         self._key: AuthKey | None = None
@@ -94,9 +88,6 @@ class Connection:
         self._runs: list[KeyExchange] | None = None
         self._msg_ids: MessageIdSource | None = None
         self._trusted = False
-        self._out: list[bytes] = []
-        #: Bytes that wait in ``data_to_send``.
-        self.unsent_bytes = 0
         #: Whether the client has said anything whole yet.
         self.whole_messages = False
 
@@ -341,45 +332,7 @@ class Connection:
         for exchange in exchanges or ():
             self._setup.exchanges.drop(exchange)
 
-    # -- out -----------------------------------------------------------------------------------
-
-    def send_message(self, key: AuthKey, plaintext: bytes) -> None:
-        """Encrypt and send a plaintext: salt, session_id, msg_id, seq_no, length, body."""
-        self._send_packet(encrypt(key, plaintext, self._setup.random_bytes))
-
-    def send_quick_ack(self, token: int) -> None:
-        """Tell the client that a message was accepted, in the form of its codec."""
-        codec = self._codec
-        if codec is not None and codec.supports_quick_ack:
-            self._send_framed(codec.frame_quick_ack(token))
-
-    def fail(self, error: ProtocolError) -> None:
-        """Tell the client why the link ends, where the protocol has a code for it."""
-        code = error.transport_error
-        if code is not None and self._codec is not None:
-            self._send_packet(code.to_bytes(4, "little", signed=True))
-
-    def data_to_send(self) -> bytes:
-        """Return what is to be written to the link, and forget it."""
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        self.unsent_bytes = 0
-        return data
-
     def _next_msg_id(self, now: float) -> int:
         if self._msg_ids is None:
             self._msg_ids = MessageIdSource()
         return self._msg_ids.next_id(now, response=True)
-
-    def _send_packet(self, packet: bytes) -> None:
-        assert self._codec is not None, "nothing is sent before the client has spoken"
-        self._send_framed(self._codec.frame(packet))
-
-    def _send_framed(self, framed: bytes) -> None:
-        if self._outgoing is not None:
-            framed = self._outgoing.update(framed)
-        self._out.append(framed)
-        self.unsent_bytes += len(framed)

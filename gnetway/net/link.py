@@ -6,7 +6,6 @@ the protocol itself the core decides.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -15,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.connection.connection import AuthKeyMissing, Connection
+from gnetway.connection.connection import AuthKeyMissing
 from gnetway.connection.events import (
     BindReceived,
     Event,
@@ -34,9 +33,9 @@ from gnetway.errors import (
 )
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.carrier import Carrier
+from gnetway.net.link_output import LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
-from gnetway.net.unsent import Backlog
 
 #: How long a connection that is ending may take to write what it still has, in seconds.
 LINGER_SECONDS: Final = 3.0
@@ -45,29 +44,14 @@ LINGER_SECONDS: Final = 3.0
 REST_SECONDS: Final = 10.0
 
 
-class LinkState(Enum):
-    """How far a link has come; it only ever moves on."""
-
-    OPEN = "open"
-    #: The end has been decided; what was written may still leave.
-    ENDING = "ending"
-    LOST = "lost"
-
-
 @implementer(IPushProducer)
-class ClientLink:
+class ClientLink(LinkOutput):
     """A client link; its carrier is also the consumer that pauses and resumes it."""
 
     __slots__ = (
-        "_backlog",
-        "_carrier",
-        "_connection",
         "_held",
         "_idle_seconds",
-        "_pumping",
-        "_services",
         "_sessions",
-        "_state",
         "_timeout",
         "_waiting",
         "client_ip",
@@ -78,15 +62,9 @@ class ClientLink:
     _log = Logger()
 
     def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
-        self._services = services
-        self._carrier = carrier
-        self._connection = Connection(services.setup)
-        self._state = LinkState.OPEN
+        super().__init__(services, carrier)
         self._timeout: IDelayedCall | None = None
-        self._pumping = False
         self._waiting = False
-        #: There while the client does not read.
-        self._backlog: Backlog | None = None
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
         self._sessions = LinkSessions(services.registry, self)
@@ -128,8 +106,7 @@ class ClientLink:
 
     def pauseProducing(self) -> None:
         """Hear that the client does not read: nothing more is written, and nothing read."""
-        if self._backlog is None:
-            self._backlog = Backlog(self._services.unsent)
+        self._begin_backlog()
         self._carrier.pause_reading()
 
     def resumeProducing(self) -> None:
@@ -307,15 +284,6 @@ class ClientLink:
         if not self._pumping:
             self._pump(self._services.clock.seconds())
 
-    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
-        """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
-        if self._state is not LinkState.OPEN:
-            return False
-        self._connection.send_message(key, plaintext)
-        if not self._pumping:
-            self._flush()
-        return self._state is LinkState.OPEN
-
     def end(self, cause: str) -> None:
         """End the connection without a code."""
         self._close(cause)
@@ -332,36 +300,6 @@ class ClientLink:
             self._close("idle" if spoken else "handshake_timeout")
         else:
             self._carrier.abort()
-
-    def _flush(self) -> None:
-        connection = self._connection
-        backlog = self._backlog
-        if backlog is None:
-            data = connection.data_to_send()
-            if data:
-                self._carrier.write(data)
-                self._written(len(data))
-            return
-        backlog.waits(connection.unsent_bytes)
-        if connection.unsent_bytes > self._services.limits.max_unsent_bytes:
-            self._abort("slow_reader")
-        elif self._services.unsent.is_over:
-            self._abort("slow_reader_total")
-
-    def _written(self, size: int) -> None:
-        if self._backlog is not None:
-            # It came with this write, which therefore is what the client does not read.
-            self._backlog.written(size)
-
-    def _clear_backlog(self) -> None:
-        backlog, self._backlog = self._backlog, None
-        if backlog is not None:
-            backlog.clear()
-
-    def _abort(self, cause: str) -> None:
-        self._services.causes.count(cause)
-        self._state = LinkState.ENDING
-        self._carrier.abort()
 
     def _end(self, error: ProtocolError) -> None:
         if self._state is LinkState.OPEN:

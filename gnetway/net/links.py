@@ -13,6 +13,7 @@ from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
+from gnetway.turns import TurnEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +47,5 @@ class LinkServices:
     causes: Causes
     random_bytes: Callable[[int], bytes]
     limits: LinkLimits
+    turn_end: TurnEnd
     unsent: UnsentAccount = field(default_factory=UnsentAccount)

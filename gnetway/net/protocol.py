@@ -4,6 +4,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
@@ -45,7 +46,7 @@ class GatewayProtocol(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        self.transport.write(data)
+        straight_send.write(self.transport, data)
 
     def pause_reading(self) -> None:
         """Read nothing more."""

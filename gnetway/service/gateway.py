@@ -163,6 +163,7 @@ class GatewayService(MultiService):
             self._run_in_thread,
             self.causes,
             self._random_bytes,
+            self._turn_end,
         )
         self._links = links
         await self._side.serve(links.registry)

@@ -18,6 +18,7 @@ from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
+from gnetway.turns import TurnEnd
 
 
 def make_link_services(
@@ -27,6 +28,7 @@ def make_link_services(
     run_in_thread: RunInThread,
     causes: Causes,
     random_bytes: Callable[[int], bytes],
+    turn_end: TurnEnd,
 ) -> LinkServices:
     """Build the services of all connections."""
     limits = config.gnetway.limits
@@ -59,6 +61,7 @@ def make_link_services(
             bind_seconds=limits.key_lookup_seconds,
             max_unsent_bytes=limits.max_send_buffer_bytes,
         ),
+        turn_end=turn_end,
         unsent=UnsentAccount(limits.max_unsent_bytes),
     )
 

@@ -1,11 +1,13 @@
 """One client link from its first byte: handshake, messages, any transport, any split."""
 
+import itertools
 from collections.abc import Callable
 
 from hypothesis import given, settings
-from hypothesis.strategies import lists, sampled_from
+from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.codec.abridged import AbridgedCodec
 from gnetway.connection.events import MessageReceived
 from gnetway.mtproto.message import message_body, pack_message
 from gnetway.tl.service_messages import Ping, Pong
@@ -151,3 +153,20 @@ class OutTests(SynchronousTestCase):
         self.assertEqual(waiting, len(data))
         self.assertGreater(waiting, 3 * 64)
         self.assertEqual((link.connection.unsent_bytes, link.connection.data_to_send()), (0, b""))
+
+    @given(lists(integers(1, 50), max_size=20), integers(0, 600))
+    def test_piece_by_piece_it_is_the_same(self, sizes: list[int], join_bytes: int) -> None:
+        pieces: list[bytes] = []
+        for number, size in enumerate(sizes):
+            pieces.append(bytes([number]) * size * 4)
+        connection = Link(keys=[KEY]).connection
+        connection._codec = AbridgedCodec()
+        framed = [AbridgedCodec().frame(piece) for piece in pieces]
+        for piece in pieces:
+            connection._send_packet(piece)
+        taken = list(iter(lambda: connection.data_to_send(join_bytes), b""))
+        self.assertEqual(b"".join(taken), b"".join(framed))
+        self.assertEqual(connection.unsent_bytes, 0)
+        for piece, following in itertools.pairwise(taken):
+            self.assertTrue(len(piece) <= join_bytes or piece in framed)
+            self.assertGreater(len(piece) + len(following), join_bytes)

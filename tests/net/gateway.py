@@ -19,6 +19,7 @@ from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
+from gnetway.turns import TurnEnd
 from tests.connection.client_end import ABRIDGED, Style
 from tests.connection.link import Secrets, make_pending
 from tests.connection.talk import Talk
@@ -107,6 +108,7 @@ class Gateway:
             causes=self.causes,
             random_bytes=self.chance,
             limits=limits or LinkLimits(),
+            turn_end=TurnEnd(self.clock),
             unsent=unsent or UnsentAccount(),
         )
         self.factory = GatewayFactory(self.services)

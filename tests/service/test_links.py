@@ -15,6 +15,7 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
 from gnetway.service.links import make_link_services
+from gnetway.turns import TurnEnd
 from tests.fakes import FakeBackend
 from tests.handshake.server import NOW
 from tests.peer import ClientExchange, Wish
@@ -41,7 +42,13 @@ class StrictDcTests(SynchronousTestCase):
         )
         reactor = cast(IGatewayReactor, Clock())
         return make_link_services(
-            self.config, reactor, FakeBackend(), no_thread, Causes(), SeededBytes(1)
+            self.config,
+            reactor,
+            FakeBackend(),
+            no_thread,
+            Causes(),
+            SeededBytes(1),
+            TurnEnd(reactor),
         )
 
     def open_inner_data(self, services: LinkServices, dc: int) -> None:

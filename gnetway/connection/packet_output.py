@@ -1,0 +1,77 @@
+"""The sending half of a client link: messages in, framed and obfuscated bytes out."""
+
+from gnetway.codec.packet import Codec
+from gnetway.connection.setup import ConnectionSetup
+from gnetway.crypto.aes import CtrStream
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.message_key import encrypt
+from gnetway.errors import ProtocolError
+
+
+class PacketOutput:
+    """What leaves a link, in the order of the calls; ``_codec`` is None until it is known."""
+
+    __slots__ = ("_codec", "_out", "_outgoing", "_setup", "unsent_bytes")
+
+    def __init__(self, setup: ConnectionSetup, codec: Codec | None) -> None:
+        self._setup = setup
+        self._codec = codec
+        #: What leaves over an obfuscated link is encrypted by this.
+        self._outgoing: CtrStream | None = None
+        self._out: list[bytes] = []
+        #: Bytes that wait in ``data_to_send``.
+        self.unsent_bytes = 0
+
+    def send_message(self, key: AuthKey, plaintext: bytes) -> None:
+        """Encrypt and send a plaintext: salt, session_id, msg_id, seq_no, length, body."""
+        self._send_packet(encrypt(key, plaintext, self._setup.random_bytes))
+
+    def send_quick_ack(self, token: int) -> None:
+        """Tell the client that a message was accepted, in the form of its codec."""
+        codec = self._codec
+        if codec is not None and codec.supports_quick_ack:
+            self._send_framed(codec.frame_quick_ack(token))
+
+    def fail(self, error: ProtocolError) -> None:
+        """Tell the client why the link ends, where the protocol has a code for it."""
+        code = error.transport_error
+        if code is not None and self._codec is not None:
+            self._send_packet(code.to_bytes(4, "little", signed=True))
+
+    def data_to_send(self, join_bytes: int | None = None) -> bytes:
+        """Return what is to be written to the link, and forget it.
+
+        With ``join_bytes`` it is the beginning: whole packets, joined as long as they are no more
+        than that together. Empty when there is nothing.
+        """
+        out = self._out
+        if not out:
+            return b""
+        if join_bytes is not None and self.unsent_bytes > join_bytes:
+            return self._take_first(join_bytes)
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.unsent_bytes = 0
+        return data
+
+    def _take_first(self, join_bytes: int) -> bytes:
+        out = self._out
+        size = len(out[0])
+        count = 1
+        while count < len(out) and size + len(out[count]) <= join_bytes:
+            size += len(out[count])
+            count += 1
+        data = b"".join(out[:count])
+        del out[:count]
+        self.unsent_bytes -= size
+        return data
+
+    def _send_packet(self, packet: bytes) -> None:
+        assert self._codec is not None, "nothing is sent before the client has spoken"
+        self._send_framed(self._codec.frame(packet))
+
+    def _send_framed(self, framed: bytes) -> None:
+        if self._outgoing is not None:
+            framed = self._outgoing.update(framed)
+        self._out.append(framed)
+        self.unsent_bytes += len(framed)

@@ -1,0 +1,110 @@
+"""The sending half of a client link: what leaves when, and what becomes of what cannot leave.
+
+What the backend sends leaves at the end of the reactor's turn, all of a turn in one write, or as
+soon as there is much of it, so that the carrier may say that the client does not read. What
+comes of reading the client leaves when that was read. While the client does not read, it stays
+in the core and is counted, and when that is too much, the link ends.
+"""
+
+from enum import Enum
+from typing import Final
+
+from gnetway.connection.connection import Connection
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.net.carrier import Carrier
+from gnetway.net.links import LinkServices
+from gnetway.net.unsent import Backlog
+
+#: So much is joined into one write; longer messages leave one by one, as to copy them costs more.
+JOIN_BYTES: Final = 64 * 1024
+
+
+class LinkState(Enum):
+    """How far a link has come; it only ever moves on."""
+
+    OPEN = "open"
+    #: The end has been decided; what was written may still leave.
+    ENDING = "ending"
+    LOST = "lost"
+
+
+class LinkOutput:
+    """The part of a link that writes; ``_backlog`` is there while the client does not read."""
+
+    __slots__ = (
+        "_backlog",
+        "_carrier",
+        "_connection",
+        "_flush_due",
+        "_pumping",
+        "_services",
+        "_state",
+    )
+
+    def __init__(self, services: LinkServices, carrier: Carrier) -> None:
+        self._services = services
+        self._carrier = carrier
+        self._connection = Connection(services.setup)
+        self._state = LinkState.OPEN
+        #: Whether the client's bytes are being read, at the end of which all is written.
+        self._pumping = False
+        #: Whether the end of this turn will write.
+        self._flush_due = False
+        self._backlog: Backlog | None = None
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
+        if self._state is not LinkState.OPEN:
+            return False
+        connection = self._connection
+        connection.send_message(key, plaintext)
+        if not self._pumping:
+            if self._backlog is not None or connection.unsent_bytes >= JOIN_BYTES:
+                self._flush()
+            elif not self._flush_due:
+                self._flush_due = True
+                self._services.turn_end.call(self._turn_ended)
+        return self._state is LinkState.OPEN
+
+    def _turn_ended(self) -> None:
+        self._flush_due = False
+        if self._state is LinkState.OPEN:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what there is, until the client does not read; then count it."""
+        connection = self._connection
+        written = 0
+        while self._backlog is None:
+            data = connection.data_to_send(JOIN_BYTES)
+            if not data:
+                return
+            written += len(data)
+            self._carrier.write(data)
+        if written:
+            # It came with this, which therefore is what the client does not read.
+            self._backlog.written(written)
+        if connection.unsent_bytes or not written:
+            self._count_backlog(self._backlog)
+
+    def _begin_backlog(self) -> None:
+        if self._backlog is None:
+            self._backlog = Backlog(self._services.unsent)
+
+    def _count_backlog(self, backlog: Backlog) -> None:
+        unsent_bytes = self._connection.unsent_bytes
+        backlog.waits(unsent_bytes)
+        if unsent_bytes > self._services.limits.max_unsent_bytes:
+            self._abort("slow_reader")
+        elif self._services.unsent.is_over:
+            self._abort("slow_reader_total")
+
+    def _clear_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.clear()
+
+    def _abort(self, cause: str) -> None:
+        self._services.causes.count(cause)
+        self._state = LinkState.ENDING
+        self._carrier.abort()

@@ -1,0 +1,51 @@
+"""Writing to a TCP connection that has nothing left to write: by ``send``, at once.
+
+Twisted's ``write`` keeps the bytes until the kernel says that the socket has room, which costs two
+system calls to ask and an event to hear it, and it nearly always has. Here they are offered to the
+kernel first. What it does not take goes the usual way, and so does everything behind that, since
+this looks at the transport's own buffers: nothing overtakes, and producers are paused as ever.
+
+Only for Twisted's own TCP transports, without TLS, in a version whose code was compared; all
+others are written to as usual.
+"""
+
+from typing import Final, cast
+
+from twisted.internet.interfaces import ITransport
+from twisted.internet.tcp import Client, Server
+
+from gnetway.known_twisted import is_known
+
+#: The classes that are known; a subclass may do anything.
+_KNOWN: Final[frozenset[type]] = frozenset((Server, Client) if is_known() else ())
+
+
+def write(transport: ITransport, data: bytes) -> None:
+    """Write ``data`` behind all that was written before.
+
+    Everything that may overtake or be overtaken has to be written by this function or by the
+    transport's own ``write``.
+    """
+    if type(transport) in _KNOWN:
+        data = _send(cast(Server, transport), data)
+        if not data:
+            return
+    transport.write(data)
+
+
+def _send(transport: Server, data: bytes) -> bytes:
+    """Offer ``data`` to the kernel, if nothing waits before it; returns what is left."""
+    if (
+        transport.dataBuffer
+        or transport._tempDataBuffer  # noqa: SLF001 - see the head of the file
+        or transport.TLS
+        or transport._aborting  # noqa: SLF001
+        or not transport.connected
+    ):
+        return data
+    try:
+        sent = transport.socket.send(data)
+    except OSError:
+        # Full, or broken; which, Twisted finds out by its own writing.
+        return data
+    return data[sent:]
