@@ -9,7 +9,6 @@ from gnetway.errors import GatewayError
 from gnetway.interfaces import IPushTarget
 from gnetway.metrics import Causes
 from gnetway.mtproto.message import HEADER_BYTES, MAX_PADDING_BYTES
-from gnetway.pb.gateway_pb2 import TL_gateway_sendDataToGateway
 
 #: What the encryption adds at most; with more than the rest of it the client refuses the message.
 _OUR_PADDING_BYTES: Final = 27
@@ -39,33 +38,29 @@ class Delivery:
         """Deliver to ``target`` from now on; until then no session is held here."""
         self._target = target
 
-    def push(self, data: TL_gateway_sendDataToGateway) -> bool:
+    def push(self, auth_key_id: int, session_id: int, payload: bytes) -> bool:
         """Deliver one message; False where no connection holds its session.
 
         :raises MalformedPush: it cannot be for that session.
         """
         try:
-            check_push(data.session_id, data.payload)
+            check_push(session_id, payload)
         except MalformedPush:
             self.counts.count("malformed")
             raise
-        outcome = self._push(data)
-        self.counts.count(outcome)
-        return outcome == "delivered"
+        target = self._target
+        try:
+            found = target is not None and target.push(auth_key_id, session_id, payload)
+        except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
+            self._log.failure("A push could not be delivered")
+            self.counts.count("failed")
+            return False
+        self.counts.count("delivered" if found else "no_session")
+        return found
 
     def malformed(self) -> None:
         """Count what was no push at all."""
         self.counts.count("malformed")
-
-    def _push(self, data: TL_gateway_sendDataToGateway) -> str:
-        if self._target is None:
-            return "no_session"
-        try:
-            found = self._target.push(data.auth_key_id, data.session_id, data.payload)
-        except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
-            self._log.failure("A push could not be delivered")
-            return "failed"
-        return "delivered" if found else "no_session"
 
 
 def check_push(session_id: int, plaintext: bytes) -> None:

@@ -32,6 +32,21 @@ BOOL_FALSE: Final = mtproto_pb2.Bool(
 ).SerializeToString()
 
 
+#: The field of the id up to its text, by the text's length; and success.
+_ID_BEGINS: Final = tuple(bytes((0x0A, length)) for length in range(128))
+_SUCCESS: Final = b"\x10\x01"
+
+
+def stream_answer(request_id: str, success: bool) -> bytes:
+    """Return a GatewayStreamResponse; a usual one by hand, in a third of protobuf's time."""
+    text = request_id.encode()
+    if not 0 < len(text) < 128:
+        answer = gateway_pb2.GatewayStreamResponse(request_id=request_id, success=success)
+        return bytes(answer.SerializeToString())
+    begin = _ID_BEGINS[len(text)] + text
+    return begin + _SUCCESS if success else begin
+
+
 class PushServer:
     """The service; ``serve`` says where its messages go."""
 
@@ -64,9 +79,10 @@ class PushServer:
             self._delivery.malformed()
             raise RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push") from None
         try:
-            return BOOL_TRUE if self._delivery.push(push) else BOOL_FALSE
+            found = self._delivery.push(push.auth_key_id, push.session_id, push.payload)
         except MalformedPush as error:
             raise RpcStatus(StatusCode.INVALID_ARGUMENT, str(error)) from error
+        return BOOL_TRUE if found else BOOL_FALSE
 
     def _opened(self, stream: IRpcStream) -> IStreamListener:
         self._streams.add(stream)
@@ -91,11 +107,8 @@ class _PushStream:
             # Its sender waits for an answer that cannot name it, so it has to hear in this way.
             self._stream.abort(RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push"))
             return
-        answer = gateway_pb2.GatewayStreamResponse(
-            request_id=request.request_id, success=self._push(request)
-        )
         try:
-            self._stream.send(answer.SerializeToString())
+            self._stream.send(stream_answer(request.request_id, self._push(request)))
         except StreamFull:
             # Thousands of answers that the node does not read.
             status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
@@ -108,8 +121,9 @@ class _PushStream:
         if not request.HasField("send_data"):
             self._delivery.malformed()
             return False
+        push = request.send_data
         try:
-            return self._delivery.push(request.send_data)
+            return self._delivery.push(push.auth_key_id, push.session_id, push.payload)
         except MalformedPush:
             return False
 

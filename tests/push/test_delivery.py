@@ -6,7 +6,6 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import MAX_PADDING_BYTES, check_message, pack_message
-from gnetway.pb.gateway_pb2 import TL_gateway_sendDataToGateway
 from gnetway.push.delivery import Delivery, MalformedPush, check_push
 from tests.fakes import FakeTarget
 
@@ -15,10 +14,8 @@ BODY = b"\x73\xf1\xf8\xdc" + bytes(12)
 PLAINTEXT = pack_message(-1, SESSION_ID, 9, 1, BODY)
 
 
-def push_of(
-    payload: bytes = PLAINTEXT, session_id: int = SESSION_ID
-) -> TL_gateway_sendDataToGateway:
-    return TL_gateway_sendDataToGateway(auth_key_id=KEY_ID, session_id=session_id, payload=payload)
+def push_of(payload: bytes = PLAINTEXT, session_id: int = SESSION_ID) -> tuple[int, int, bytes]:
+    return KEY_ID, session_id, payload
 
 
 class BrokenTarget(FakeTarget):
@@ -36,22 +33,22 @@ class DeliveryTests(SynchronousTestCase):
         return self.delivery.counts.as_dict()
 
     def test_delivered(self) -> None:
-        self.assertTrue(self.delivery.push(push_of()))
+        self.assertTrue(self.delivery.push(*push_of()))
         self.assertEqual(self.target.pushed, [(KEY_ID, SESSION_ID, PLAINTEXT)])
         self.assertEqual(self.counted(), {"delivered": 1})
 
     def test_nobody_holds_it(self) -> None:
         self.target.reachable = False
-        self.assertFalse(self.delivery.push(push_of()))
+        self.assertFalse(self.delivery.push(*push_of()))
         self.assertEqual(self.counted(), {"no_session": 1})
 
     def test_before_clients_can_come(self) -> None:
         delivery = Delivery()
-        self.assertFalse(delivery.push(push_of()))
+        self.assertFalse(delivery.push(*push_of()))
         self.assertEqual(delivery.counts.as_dict(), {"no_session": 1})
 
     def test_malformed(self) -> None:
-        self.assertRaises(MalformedPush, self.delivery.push, push_of(PLAINTEXT[:31]))
+        self.assertRaises(MalformedPush, self.delivery.push, *push_of(PLAINTEXT[:31]))
         self.delivery.malformed()
         self.assertEqual(self.target.pushed, [])
         self.assertEqual(self.counted(), {"malformed": 2})
@@ -59,7 +56,7 @@ class DeliveryTests(SynchronousTestCase):
     def test_fault_of_ours(self) -> None:
         """It is logged, and the next push goes its way."""
         self.delivery.serve(BrokenTarget())
-        self.assertFalse(self.delivery.push(push_of()))
+        self.assertFalse(self.delivery.push(*push_of()))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.counted(), {"failed": 1})
 

@@ -1,5 +1,5 @@
 from hypothesis import given
-from hypothesis.strategies import binary
+from hypothesis.strategies import binary, booleans, integers, one_of, text
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -11,7 +11,7 @@ from gnetway.pb.gateway_pb2 import (
     TL_gateway_sendDataToGateway,
 )
 from gnetway.pb.mtproto_pb2 import Bool
-from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer
+from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer, stream_answer
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcPeer
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from tests.fakes import FakeTarget
@@ -54,6 +54,13 @@ class FakeStream:
 
 def push_of(payload: bytes = PLAINTEXT) -> TL_gateway_sendDataToGateway:
     return TL_gateway_sendDataToGateway(auth_key_id=KEY_ID, session_id=SESSION_ID, payload=payload)
+
+
+class StreamAnswerTests(SynchronousTestCase):
+    @given(request_id=one_of(text(), integers(0, 300).map("x".__mul__)), success=booleans())
+    def test_as_protobuf(self, request_id: str, success: bool) -> None:
+        wanted = GatewayStreamResponse(request_id=request_id, success=success)
+        self.assertEqual(stream_answer(request_id, success), wanted.SerializeToString())
 
 
 class ServerCase(SynchronousTestCase):
