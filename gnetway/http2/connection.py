@@ -10,9 +10,9 @@ Source: RFC 9113.
 from collections.abc import Sequence
 from typing import Final
 
-from gnetway.http2.controls import MAX_FRAME_BYTES, Controls
+from gnetway.http2.controls import MAX_FRAME_BYTES
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
-from gnetway.http2.events import Event, MessageReceived, StreamEnded
+from gnetway.http2.events import Event, StreamEnded
 from gnetway.http2.field_blocks import MAX_FIELDS_BYTES
 from gnetway.http2.frames import (
     ACK,
@@ -35,21 +35,19 @@ from gnetway.http2.frames import (
     WINDOW_UPDATE,
     pack_goaway,
     pack_reset,
-    pack_window_update,
 )
 from gnetway.http2.grpc_fields import CANCELLED, INTERNAL, status_of_reset
-from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
+from gnetway.http2.receiving import ReceivingHalf, without_padding
 from gnetway.http2.reset_streams import ResetStreams
 from gnetway.http2.settings import Setting
 from gnetway.http2.streams import Stream
-from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
 
 #: CONTINUATIONs of one field block; without a bound empty ones would cost the peer nothing.
 _MAX_CONTINUATIONS: Final = 64
 _UNUSUAL: Final = END_HEADERS | PADDED | HAS_PRIORITY
 
 
-class Connection(Controls):
+class Connection(ReceivingHalf):
     """What both roles share; ``preface`` is what the peer has to send before its first frame."""
 
     def __init__(
@@ -59,9 +57,8 @@ class Connection(Controls):
         settings: Sequence[tuple[Setting, int]],
         max_message_bytes: int,
     ) -> None:
-        super().__init__(own_preface, settings)
+        super().__init__(own_preface, settings, max_message_bytes)
         self._preface = preface
-        self._max_message_bytes = max_message_bytes
         #: An incomplete frame, and how many bytes make the next look worth while.
         self._rest = bytearray()
         self._wanted_bytes = 0
@@ -143,7 +140,7 @@ class Connection(Controls):
                 if self._block_stream or not self.settled:
                     self._check_order(kind, flags, stream_id)
                 if kind == DATA:
-                    self._data(flags, stream_id, data, start, stop)
+                    stop = self._data_frames(flags, stream_id, data, position, stop)
                 elif kind == HEADERS:
                     self._headers(flags, stream_id, data, start, stop)
                 else:
@@ -191,71 +188,6 @@ class Connection(Controls):
                 raise Http2Error(code, text)
             raise StreamFault(stream_id, code, text)
 
-    # -- DATA ----------------------------------------------------------------------------------
-
-    def _data(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
-        size = stop - start
-        self._receive_window -= size
-        if self._receive_window < CONNECTION_WINDOW_BYTES >> 1:
-            self._grant_connection()
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            self._unexpected(stream_id, "DATA")
-            return
-        if stream.remote_ended:
-            raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end")
-        stream.receive_window -= size
-        if flags & PADDED:
-            start, stop = _without_padding(data, start, stop)
-        if stream.receive_window < STREAM_WINDOW_BYTES >> 1:
-            self._grant_stream(stream, flags)
-        if stream.missing_bytes >= 0:
-            _count(stream, stop - start)
-        if (
-            stop - start >= PREFIX_BYTES
-            and (stream.joiner is None or stream.joiner.idle)
-            and int.from_bytes(data[start : start + PREFIX_BYTES], "big")
-            == stop - start - PREFIX_BYTES
-            and stop - start - PREFIX_BYTES <= self._max_message_bytes
-        ):
-            self._message(stream, data[start + PREFIX_BYTES : stop])
-        elif stop > start:
-            self._join(stream, data, start, stop)
-        if flags & END_STREAM and not stream.closed:
-            self._remote_end(stream)
-
-    def _join(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
-        if stream.joiner is None:
-            stream.joiner = MessageJoiner(self._max_message_bytes)
-        try:
-            messages = stream.joiner.feed(data, start, stop)
-        except MessageFault as fault:
-            self._refuse(stream, fault.status, fault.text)
-            return
-        for message in messages:
-            self._message(stream, message)
-
-    def _message(self, stream: Stream, message: bytes) -> None:
-        if stream.single:
-            stream.messages += 1
-            stream.message = message
-        else:
-            self._events.append(MessageReceived(stream, message))
-
-    def _grant_connection(self) -> None:
-        if self._receive_window < 0:
-            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more than the window of all streams")
-        self._out.append(pack_window_update(0, CONNECTION_WINDOW_BYTES - self._receive_window))
-        self._receive_window = CONNECTION_WINDOW_BYTES
-
-    def _grant_stream(self, stream: Stream, flags: int) -> None:
-        if stream.receive_window < 0:
-            raise StreamFault(stream.id, ErrorCode.FLOW_CONTROL_ERROR, "more than its window")
-        if not flags & END_STREAM:
-            increment = STREAM_WINDOW_BYTES - stream.receive_window
-            self._out.append(pack_window_update(stream.id, increment))
-            stream.receive_window = STREAM_WINDOW_BYTES
-
     # -- field blocks --------------------------------------------------------------------------
 
     def _headers(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
@@ -265,7 +197,7 @@ class Connection(Controls):
             self._fields(stream_id, data[start:stop], flags & END_STREAM != 0)
             return
         if flags & PADDED:
-            start, stop = _without_padding(data, start, stop)
+            start, stop = without_padding(data, start, stop)
         if flags & HAS_PRIORITY:
             start += 5
             if start > stop:
@@ -336,24 +268,3 @@ class Connection(Controls):
     def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         """Take a whole field block."""
         raise NotImplementedError
-
-    def _remote_end(self, stream: Stream) -> None:
-        """Note that the peer's side has ended with DATA."""
-        raise NotImplementedError
-
-    def _refuse(self, stream: Stream, status: int, text: str) -> None:
-        """End a stream whose message cannot be taken."""
-        raise NotImplementedError
-
-
-def _without_padding(data: bytes, start: int, stop: int) -> tuple[int, int]:
-    """Return where the content of a padded payload begins and ends."""
-    if start == stop or start + 1 + data[start] > stop:
-        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
-    return start + 1, stop - data[start]
-
-
-def _count(stream: Stream, size: int) -> None:
-    stream.missing_bytes -= size
-    if stream.missing_bytes < 0:
-        raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "more than content-length")

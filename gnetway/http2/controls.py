@@ -46,7 +46,7 @@ class Controls(SendingHalf):
         super().__init__()
         self.settled = False
         self.max_peer_streams = MAX_31_BITS
-        self.last_peer_stream = 0
+        self.last_peer_stream: int = 0
         self._receive_window = CONNECTION_WINDOW_BYTES
         self._blocks = FieldBlocks()
         self._table_update = b""

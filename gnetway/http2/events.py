@@ -5,11 +5,11 @@ from typing import NamedTuple
 from gnetway.http2.streams import Stream
 
 
-class MessageReceived(NamedTuple):
-    """A message of a stream that is not single."""
+class MessagesReceived(NamedTuple):
+    """Messages of a stream that is not single, in their order; at least one."""
 
     stream: Stream
-    message: bytes
+    messages: list[bytes]
 
 
 class StreamOpened(NamedTuple):
@@ -64,7 +64,7 @@ class GoneAway(NamedTuple):
 
 
 Event = (
-    MessageReceived
+    MessagesReceived
     | StreamOpened
     | CallReceived
     | PeerFinished

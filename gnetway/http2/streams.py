@@ -19,8 +19,8 @@ _JOIN_BYTES: Final = 4_096
 class StreamOwner(Protocol):
     """Whom the shell tells of a stream's events; the core only keeps it."""
 
-    def message_received(self, message: bytes) -> None:
-        """Take the next message; only of a stream that is not single."""
+    def messages_received(self, messages: list[bytes]) -> None:
+        """Take the next messages; only of a stream that is not single."""
 
     def finished(self) -> None:
         """Server: the client has half-closed."""

@@ -128,7 +128,7 @@ class UnaryCall:
             self._stream.owner = None  # no cycle is left behind
         self._stream = None
 
-    def message_received(self, message: bytes) -> None:
+    def messages_received(self, messages: list[bytes]) -> None:
         """Single streams have none of these."""
 
     def finished(self) -> None:

@@ -27,7 +27,7 @@ from gnetway.http2.client import ClientConnection
 from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
     Event,
-    MessageReceived,
+    MessagesReceived,
     PeerFinished,
     StreamEnded,
     StreamUnprocessed,
@@ -219,9 +219,9 @@ class NativeLink(Protocol):
         core = self.core
         try:
             while (event := core.next_event()) is not None:
-                if isinstance(event, MessageReceived):
+                if isinstance(event, MessagesReceived):
                     if event.stream.owner is not None:
-                        event.stream.owner.message_received(event.message)
+                        event.stream.owner.messages_received(event.messages)
                 elif isinstance(event, StreamEnded):
                     if event.stream.owner is not None:
                         event.stream.owner.ended(event.status, event.text)

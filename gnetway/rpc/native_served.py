@@ -92,7 +92,7 @@ class ServedCall:
         if waiting is not None:
             waiting.cancel()
 
-    def message_received(self, message: bytes) -> None:
+    def messages_received(self, messages: list[bytes]) -> None:
         """Single streams have none of these."""
 
     def finished(self) -> None:

@@ -100,13 +100,18 @@ class NativeStream:
 
     # -- what the link tells -------------------------------------------------------------------
 
-    def message_received(self, message: bytes) -> None:
-        """Hand a message to the listener."""
-        if not self._aborted and self._listener is not None:
-            try:
-                self._listener.message_received(message)
-            except Exception:  # noqa: BLE001 - a listener's fault ends its stream, nothing else
-                self._listener_failed()
+    def messages_received(self, messages: list[bytes]) -> None:
+        """Hand messages to the listener, until it wants no more."""
+        listener = self._listener
+        if listener is None:
+            return
+        try:
+            for message in messages:
+                if self._aborted:
+                    return
+                listener.message_received(message)
+        except Exception:  # noqa: BLE001 - a listener's fault ends its stream, nothing else
+            self._listener_failed()
 
     def finished(self) -> None:
         """Say that the client has half-closed."""

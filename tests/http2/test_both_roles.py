@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.events import CallReceived, MessageReceived, PeerFinished, StreamEnded
+from gnetway.http2.events import CallReceived, MessagesReceived, PeerFinished, StreamEnded
 from tests.http2.wire import CALL, MIB, Pair
 
 
@@ -22,7 +22,13 @@ class BothRolesTests(SynchronousTestCase):
         pair.run()
         served, *messages, finished = pair.server_events
         self.assertEqual(
-            [one.message for one in messages if isinstance(one, MessageReceived)], sent
+            [
+                one
+                for event in messages
+                if isinstance(event, MessagesReceived)
+                for one in event.messages
+            ],
+            sent,
         )
         self.assertIsInstance(finished, PeerFinished)
         for one in sent:
@@ -30,7 +36,15 @@ class BothRolesTests(SynchronousTestCase):
         pair.server.finish_ok(served[0])  # type: ignore[arg-type]
         pair.run()
         *answers, ended = pair.client_events
-        self.assertEqual([one.message for one in answers if isinstance(one, MessageReceived)], sent)
+        self.assertEqual(
+            [
+                one
+                for event in answers
+                if isinstance(event, MessagesReceived)
+                for one in event.messages
+            ],
+            sent,
+        )
         self.assertEqual(ended, StreamEnded(stream, 0, ""))
         self.assertTrue(pair.client.empty)
         self.assertEqual(pair.server.streams, {})

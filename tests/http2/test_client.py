@@ -2,7 +2,7 @@ from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import (
     GoneAway,
-    MessageReceived,
+    MessagesReceived,
     PingAnswered,
     StreamEnded,
     StreamUnprocessed,
@@ -83,7 +83,9 @@ class AnswerTests(ClientCase):
         self.assertEqual(self.receive(headers(_HEAD)), [])
         self.assertTrue(stream.headed)
         got = self.receive(data(message(b"one") + message(b"two")[:4]), data(message(b"two")[4:]))
-        self.assertEqual(got, [MessageReceived(stream, b"one"), MessageReceived(stream, b"two")])
+        self.assertEqual(
+            got, [MessagesReceived(stream, [b"one"]), MessagesReceived(stream, [b"two"])]
+        )
         self.assertEqual(self.end_of(stream, headers(trailers(0), 1, _END)), (0, ""))
         self.assertEqual(self.sent()[-1].kind, RST_STREAM)  # this side had not ended
 
@@ -172,7 +174,7 @@ class AnswerTests(ClientCase):
     def test_good_events_before_a_bad_frame_are_heard(self) -> None:
         stream = self.open()
         self.client.receive(headers(_HEAD) + data(message(b"good")) + data(b"", 99))
-        self.assertEqual(self.client.next_event(), MessageReceived(stream, b"good"))
+        self.assertEqual(self.client.next_event(), MessagesReceived(stream, [b"good"]))
         self.assertRaises(Http2Error, self.client.next_event)
         self.assertIsNone(self.client.next_event())
 

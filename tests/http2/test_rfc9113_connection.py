@@ -7,7 +7,7 @@ from hpack import Encoder
 
 from gnetway.http2.controls import MAX_FRAME_BYTES
 from gnetway.http2.error_codes import ErrorCode, Http2Error
-from gnetway.http2.events import MessageReceived, StreamEnded
+from gnetway.http2.events import MessagesReceived, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONTINUATION,
@@ -93,7 +93,7 @@ class FrameTests(ServerCase):
     def test_4_2_largest_frame(self) -> None:
         stream = self.open()
         payload = message(bytes(16_384 - 5))
-        self.assertEqual(self.receive(data(payload)), [MessageReceived(stream, payload[5:])])
+        self.assertEqual(self.receive(data(payload)), [MessagesReceived(stream, [payload[5:]])])
 
     def test_4_2_frame_over_the_bound(self) -> None:
         """Known by its head; the payload is not waited for."""
@@ -104,7 +104,7 @@ class FrameTests(ServerCase):
         """It is more than every peer has to take; one byte more is too much."""
         stream = self.open()
         payload = message(bytes(MAX_FRAME_BYTES - 5))
-        self.assertEqual(self.receive(data(payload)), [MessageReceived(stream, payload[5:])])
+        self.assertEqual(self.receive(data(payload)), [MessagesReceived(stream, [payload[5:]])])
         self.assert_connection_error(_SIZE, data(payload + b"x"))
 
     def test_4_2_too_large_for_each_kind(self) -> None:
@@ -305,7 +305,7 @@ class StreamStateTests(ServerCase):
         """Not even what has come in the same segment."""
         stream = self.open()
         self.connection.receive(data(message(b"before")) + data(b"", 0) + data(message(b"after")))
-        self.assertEqual(self.connection.next_event(), MessageReceived(stream, b"before"))
+        self.assertEqual(self.connection.next_event(), MessagesReceived(stream, [b"before"]))
         self.assertRaises(Http2Error, self.connection.next_event)
         self.assertIsNone(self.connection.next_event())
 
@@ -324,7 +324,7 @@ class StreamStateTests(ServerCase):
             _PROTOCOL, 1, pack_window_update(1, 0), data(message(b"x"), 3)
         )
         self.assertEqual(found[0], StreamEnded(first, 1, "PROTOCOL_ERROR: WINDOW_UPDATE of 0"))
-        self.assertEqual(found[1], MessageReceived(second, b"x"))
+        self.assertEqual(found[1], MessagesReceived(second, [b"x"]))
 
     def test_5_5_unknown_frames_count_for_nothing(self) -> None:
         """On streams of every state, with every flag."""

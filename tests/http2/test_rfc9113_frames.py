@@ -4,7 +4,7 @@ Where it says MUST, the code is the one it names.
 """
 
 from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.events import GoneAway, MessageReceived, PeerFinished, StreamEnded
+from gnetway.http2.events import GoneAway, MessagesReceived, PeerFinished, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONTINUATION,
@@ -54,7 +54,7 @@ class FrameKindTests(ServerCase):
         stream = self.open()
         payload = b"\x03" + message(b"hi") + bytes(3)
         got = self.receive(pack_frame(DATA, PADDED | END_STREAM, 1, payload))
-        self.assertEqual(got, [MessageReceived(stream, b"hi"), PeerFinished(stream)])
+        self.assertEqual(got, [MessagesReceived(stream, [b"hi"]), PeerFinished(stream)])
 
     def test_6_1_padding_as_long_as_the_payload(self) -> None:
         for payload in (b"", b"\x01", b"\x06abcde"):
@@ -73,7 +73,7 @@ class FrameKindTests(ServerCase):
     def test_6_1_padding_that_is_not_zero(self) -> None:
         stream = self.open()
         frame = pack_frame(DATA, PADDED, 1, b"\x03" + message(b"hi") + b"abc")
-        self.assertEqual(self.receive(frame), [MessageReceived(stream, b"hi")])
+        self.assertEqual(self.receive(frame), [MessagesReceived(stream, [b"hi"])])
 
     def test_6_1_frames_of_nothing(self) -> None:
         stream = self.open()

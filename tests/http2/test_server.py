@@ -1,7 +1,7 @@
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import (
     CallReceived,
-    MessageReceived,
+    MessagesReceived,
     PeerFinished,
     StreamEnded,
     StreamOpened,
@@ -158,7 +158,7 @@ class StreamTests(AnswerCase):
         self.server.begin(stream)
         got = self.receive(data(message(b"one")), data(message(b"two"), 1, END_STREAM))
         self.assertEqual(
-            got[:2], [MessageReceived(stream, b"one"), MessageReceived(stream, b"two")]
+            got[:2], [MessagesReceived(stream, [b"one"]), MessagesReceived(stream, [b"two"])]
         )
         self.assertEqual(got[2:], [PeerFinished(stream)])
         self.server.send(stream, b"reply")
