@@ -1,5 +1,7 @@
 """``twistd gnetway``: the command line, and the only place that imports the reactor."""
 
+import atexit
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -34,7 +36,8 @@ def makeService(options: usage.Options) -> IService:
     """Build the gateway from its configuration file.
 
     Faults of the configuration, ports that are taken included, are printed line by line and end
-    the process with status 1, before twistd has become a daemon.
+    the process with status 1, before twistd has become a daemon. A start that fails later ends it
+    with that status too.
     """
     from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
 
@@ -47,7 +50,16 @@ def makeService(options: usage.Options) -> IService:
             sys.stderr.write(f"gnetway: {fault}\n")
         raise SystemExit(1) from None
     _on_hangup(lambda: reactor.callFromThread(gateway.reload_certificates))
+    atexit.register(_leave, gateway)
     return gateway
+
+
+def _leave(gateway: GatewayService) -> None:
+    """Have the process end with status 1 if the gateway could not start; twistd says 0."""
+    if gateway.failure is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _on_hangup(act: Callable[[], object]) -> None:

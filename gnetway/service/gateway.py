@@ -52,8 +52,9 @@ T = TypeVar("T")
 class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
-    ``causes`` counts why connections have ended. ``own_loop`` says that the process is the
-    gateway's: its reactor's loop may then be shortened while the service runs, see ``epoll_loop``.
+    ``causes`` counts why connections have ended; ``failure`` is why it could not start, or None.
+    ``own_loop`` says that the process is the gateway's: its reactor's loop may then be shortened
+    while the service runs, see ``epoll_loop``.
     """
 
     _log = Logger()
@@ -83,6 +84,7 @@ class GatewayService(MultiService):
         self._links: LinkServices | None = None
         self._starting: Deferred[None] | None = None
         self.causes = Causes()
+        self.failure: Failure | None = None
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -183,7 +185,9 @@ class GatewayService(MultiService):
             self._log.critical("The gateway cannot start: {error}", error=failure.value)
         else:
             self._log.failure("The gateway cannot start", failure)
-        self._reactor.stop()
+        self.failure = failure
+        # It may have failed before the reactor runs, which could not be stopped then.
+        self._reactor.callWhenRunning(self._reactor.stop)
 
     async def _stop(self) -> None:
         if self._starting is not None:

@@ -83,3 +83,10 @@ class LiveHandler:
         if call.constructor == FAULT:
             raise ValueError("a fault of the handler")
         raise RpcError(401, "AUTH_KEY_UNREGISTERED")
+
+
+class BrokenHandler(LiveHandler):
+    """A handler that shows only at the start that it cannot be."""
+
+    def __init__(self, sessions: IRpcSessions) -> None:
+        raise ValueError("no handler today")

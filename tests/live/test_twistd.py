@@ -69,6 +69,18 @@ class ForegroundTests(TestCase):
         self.assertEqual([file.name for file in self.gateway.folder.glob("*-wal")], [])
 
 
+class FailedStartTests(TestCase):
+    def test_a_start_that_fails_ends_it(self) -> None:
+        """With a status that a service manager sees, whatever twistd says itself."""
+        gateway = Gateway(handler="tests.live.handler.BrokenHandler")
+        self.addCleanup(gateway.remove)
+        done = run(TWISTD, "-n", "--pidfile=", "gnetway", "-c", str(gateway.config_file))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("The gateway cannot start", done.stdout)
+        self.assertIn("ValueError: no handler today", done.stdout)
+        self.assertTrue(done.stdout.rstrip().endswith("Server Shut Down."), done.stdout)
+
+
 class DaemonTests(TestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from gnetway.errors import ConfigError
@@ -144,26 +145,31 @@ class OrderTests(GatewayCase):
         address = self.gateway.addresses[0]
         self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
         await self.gateway.stopService()
+        self.assertIsNone(self.gateway.failure)
         self.assertEqual(self.side.life, ["prepare", "begin", "serve", "withdraw", "stop"])
         self.assertFalse(self.listens(address))
 
     async def test_start_that_fails(self) -> None:
+        await deferLater(reactor, 0, lambda: None)  # it runs from here on
         self.side.serving = Deferred()
         self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
         self.gateway.startService()
         self.side.serving.errback(RuntimeError("a fault of ours"))
-        self.assertIn("reactor stopped", self.side.life)
+        assert self.gateway.failure is not None
+        self.assertEqual(str(self.gateway.failure.value), "a fault of ours")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         await self.gateway.stopService()
+        self.assertIn("reactor stopped", self.side.life)
 
     async def test_start_that_fails_for_a_known_reason_shows_no_traceback(self) -> None:
+        await deferLater(reactor, 0, lambda: None)  # it runs from here on
         self.side.serving = Deferred()
         self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
         self.gateway.startService()
         self.side.serving.errback(ConfigError(["a port that was taken since"]))
-        self.assertIn("reactor stopped", self.side.life)
         self.assertEqual(self.flushLoggedErrors(), [])
         await self.gateway.stopService()
+        self.assertIn("reactor stopped", self.side.life)
 
 
 class PrepareTests(GatewayCase):
