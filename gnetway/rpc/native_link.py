@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway import straight_send
 from gnetway.errors import GatewayError
 from gnetway.http2.client import ClientConnection
 from gnetway.http2.error_codes import Http2Error
@@ -212,7 +213,7 @@ class NativeLink(Protocol):
         data = self.core.data_to_send()
         if not data or self._wire is None:
             return False
-        self._wire.write(data)
+        straight_send.write(self._wire, data)
         return True
 
     def _tell_events(self) -> None:
