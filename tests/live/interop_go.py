@@ -12,10 +12,15 @@ from functools import cache
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest
 
-from tests.rpc.conformance import CarrierCase
+from gnetway.rpc.calls import IRpcClient
+from gnetway.rpc.status import RpcStatus
+from tests.live.etcd_server import free_port
+from tests.live.interop_service import SERVICE
+from tests.rpc.conformance import CarrierCase, reactor
 
 _MODULE = "google.golang.org/grpc/interop/{}@v1.85.0"
 
@@ -55,3 +60,31 @@ class InteropCase(CarrierCase):
         outcome: Deferred[Any] = getProcessOutputAndValue(command, arguments, os.environ)
         _, errors, status = await outcome
         self.assertEqual(status, 0, f"{case}: {errors.decode()}")
+
+
+class GoServerCase(InteropCase):
+    """A test of the native client against grpc-go's interop server."""
+
+    program_name = "server"
+
+    def run_server(self) -> int:
+        """Start the server's process and return its port."""
+        port = free_port()
+        server = subprocess.Popen(
+            [program(self.program_name), f"-port={port}"], stderr=subprocess.DEVNULL
+        )
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        return port
+
+    async def start(self) -> IRpcClient:
+        """Run the server, and return a client that has called it."""
+        client = self.call(f"127.0.0.1:{self.run_server()}")
+        for _ in range(400):
+            try:
+                await client.unary(SERVICE + "EmptyCall", b"", 5)
+            except RpcStatus:
+                await deferLater(reactor, 0.05, lambda: None)
+            else:
+                return client
+        raise AssertionError("grpc-go's interop server did not start")

@@ -6,16 +6,20 @@ Source: github.com/grpc/grpc, doc/negative-http2-interop-test-descriptions.md
 
 from typing import Final, cast
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IAddress, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import CallReceived, Event, PingAnswered
+from gnetway.http2.frames import RST_STREAM
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import RpcPeer
+from tests.http2.wire import Frame, parse
 from tests.live.interop_service import handlers
+from tests.rpc.conformance import CarrierCase, tcp
 
 _MIB: Final = 1 << 20
 #: How much of an answer goes out before rst_during_data resets it.
@@ -24,14 +28,9 @@ _UNKNOWN_CODE: Final = 0xFF
 _NOBODY: Final = RpcPeer("")
 
 
-class _Core(ServerConnection):
-    """Remembers how many streams were open at a time, whether allowed or not."""
-
-    most_streams = 0
-
-    def _opened(self, stream_id: int, block: bytes, *, end_stream: bool) -> None:
-        self.most_streams = max(self.most_streams, len(self.streams) + 1)
-        super()._opened(stream_id, block, end_stream=end_stream)
+def _refuses(frame: Frame) -> bool:
+    code = ErrorCode.REFUSED_STREAM.to_bytes(4, "big")
+    return frame.kind == RST_STREAM and frame.payload == code
 
 
 class Http2Case(Protocol):
@@ -43,7 +42,8 @@ class Http2Case(Protocol):
     def __init__(self, factory: "Http2Server") -> None:
         self._factory = factory
         self._handlers = handlers().unary
-        self.core = _Core(set(self._handlers), _MIB, self.max_streams)
+        self.core = ServerConnection(set(self._handlers), _MIB, self.max_streams)
+        self.refused = 0
         self.core.release()
 
     def connectionMade(self) -> None:
@@ -64,6 +64,7 @@ class Http2Case(Protocol):
     def _write(self) -> None:
         while data := self.core.data_to_send():
             self.transport.write(data)
+            self.refused += sum(_refuses(frame) for frame in parse(data))
 
     def event(self, event: Event) -> None:
         """Answer a call."""
@@ -173,8 +174,7 @@ class MaxStreams(Http2Case):
     max_streams = 1
 
     def faults(self) -> list[str]:
-        most = self.core.most_streams
-        return [f"{most} streams at a time"] if most > self.max_streams else []
+        return [f"{self.refused} streams over the bound"] if self.refused else []
 
 
 CASES: Final = {
@@ -192,8 +192,8 @@ class Http2Server(ServerFactory):
 
     noisy = False
 
-    def __init__(self, case: str) -> None:
-        self._case = CASES[case]
+    def __init__(self, case: "type[Http2Case]") -> None:
+        self._case = case
         self.connections: list[Http2Case] = []
         self.open = 0
 
@@ -209,3 +209,21 @@ class Http2Server(ServerFactory):
         """End all connections."""
         for connection in self.connections:
             connection.transport.loseConnection()
+
+
+class PlayedCase(CarrierCase):
+    """A test against the server that plays a case."""
+
+    carrier_name = "native"
+
+    def play(self, case: type[Http2Case]) -> tuple[Http2Server, str]:
+        """Start the server of a case; return it with its ``host:port``."""
+        server = Http2Server(case)
+        port = tcp.listenTCP(0, server, interface="127.0.0.1")
+        self.addCleanup(self._end, server)
+        self.addCleanup(port.stopListening)
+        return server, f"127.0.0.1:{cast('IPv4Address', port.getHost()).port}"
+
+    async def _end(self, server: Http2Server) -> None:
+        server.hang_up()
+        await self.until(lambda: not server.open)

@@ -1,17 +1,13 @@
 """gRPC's official interop cases with grpc-go, both ways, as far as the seam carries them.
 
 Left out are those with compression, TLS of the test's own authority and cloud accounts, which the
-gateway has no use for. The cases of HTTP/2, goaway and rst_stream, are in test_rpc_interop_http2.
+gateway has no use for. The cases of HTTP/2, goaway and rst_stream, are in test_rpc_interop_http2,
+custom_metadata in test_rpc_interop_metadata.
 """
 
-import subprocess
-
-from twisted.internet.task import deferLater
-
 from gnetway.rpc.calls import IRpcClient, IRpcStream, RpcHandlers
-from gnetway.rpc.status import RpcStatus, StatusCode
-from tests.live.etcd_server import free_port
-from tests.live.interop_go import InteropCase, program
+from gnetway.rpc.status import StatusCode
+from tests.live.interop_go import GoServerCase, InteropCase
 from tests.live.interop_messages import (
     InputRequest,
     InputResponse,
@@ -21,7 +17,6 @@ from tests.live.interop_messages import (
     SimpleResponse,
 )
 from tests.live.interop_service import SERVICE, handlers
-from tests.rpc.conformance import reactor
 from tests.rpc.peers import Recorder
 
 _REQUESTS = (27182, 8, 1828, 45904)
@@ -91,32 +86,8 @@ class GoCallsTests(InteropCase):
         await self.run_case("channel_soak")
 
 
-class GoServesTests(InteropCase):
+class GoServesTests(GoServerCase):
     """The native client against grpc-go's interop server."""
-
-    program_name = "server"
-
-    def run_server(self) -> int:
-        """Start the server's process and return its port."""
-        port = free_port()
-        server = subprocess.Popen(
-            [program(self.program_name), f"-port={port}"], stderr=subprocess.DEVNULL
-        )
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        return port
-
-    async def start(self) -> IRpcClient:
-        """Run the server, and return a client that has called it."""
-        client = self.call(f"127.0.0.1:{self.run_server()}")
-        for _ in range(400):
-            try:
-                await client.unary(SERVICE + "EmptyCall", b"", 5)
-            except RpcStatus:
-                await deferLater(reactor, 0.05, lambda: None)
-            else:
-                return client
-        raise AssertionError("grpc-go's interop server did not start")
 
     def open(self, client: IRpcClient, method: str) -> tuple[IRpcStream, Recorder]:
         listener = Recorder()

@@ -7,16 +7,13 @@ has to show, grpc-go's client asks of the native one.
 
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
-
 from gnetway.rpc.calls import RpcHandlers, RpcPeer
 from gnetway.rpc.native_server import NativeServer
 from gnetway.rpc.status import StatusCode
 from tests.live.interop_go import InteropCase
-from tests.live.interop_http2 import CASES, Http2Server
+from tests.live.interop_http2 import CASES, Http2Server, PlayedCase
 from tests.live.interop_messages import SimpleRequest, SimpleResponse
 from tests.live.interop_service import SERVICE, handlers
-from tests.rpc.conformance import CarrierCase, tcp
 
 _LARGE_REQUEST, _LARGE_RESPONSE = 271828, 314159
 
@@ -52,24 +49,6 @@ class GoCallsHttp2Tests(InteropCase):
         self.assertEqual(len(set(seen)), 2)
 
 
-class PlayedCase(CarrierCase):
-    """A test against the server that plays a case."""
-
-    carrier_name = "native"
-
-    def play(self, case: str) -> tuple[Http2Server, str]:
-        """Start the server of a case; return it with its ``host:port``."""
-        server = Http2Server(case)
-        port = tcp.listenTCP(0, server, interface="127.0.0.1")
-        self.addCleanup(self._end, server)
-        self.addCleanup(port.stopListening)
-        return server, f"127.0.0.1:{cast('IPv4Address', port.getHost()).port}"
-
-    async def _end(self, server: Http2Server) -> None:
-        server.hang_up()
-        await self.until(lambda: not server.open)
-
-
 class PlayedToGoTests(PlayedCase, InteropCase):
     """The cases are what grpc-go takes them for."""
 
@@ -77,7 +56,7 @@ class PlayedToGoTests(PlayedCase, InteropCase):
 
     async def test_all(self) -> None:
         for case in CASES:
-            server, peer = self.play(case)
+            server, peer = self.play(CASES[case])
             await self.call_by_go(peer, case)
             self.assertEqual((case, server.faults()), (case, []))
 
@@ -93,7 +72,7 @@ class PlayedToNativeTests(PlayedCase):
 
     async def calls(self, case: str, *numbers: int) -> Http2Server:
         """Make so many large calls at a time, one number after the other; they are answered."""
-        server, peer = self.play(case)
+        server, peer = self.play(CASES[case])
         client = self.call(peer)
         for number in numbers:
             answers = [client.unary(SERVICE + "UnaryCall", self.request, 20) for _ in range(number)]
@@ -123,7 +102,7 @@ class PlayedToNativeTests(PlayedCase):
     async def test_a_stream_that_is_reset(self) -> None:
         """Whenever that is, there is no reply; the next call is made on the same connection."""
         for case in ("rst_after_header", "rst_during_data", "rst_after_data"):
-            server, peer = self.play(case)
+            server, peer = self.play(CASES[case])
             client = self.call(peer)
             for _ in range(2):
                 answer = client.unary(SERVICE + "UnaryCall", self.request, 20)
