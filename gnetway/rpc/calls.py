@@ -113,6 +113,10 @@ class IStreamListener(Interface):
         """
 
 
+#: Hears once how a call has ended: with a reply, or a status (then the reply is empty).
+Answered = Callable[[bytes, RpcStatus | None], object]
+
+
 class IRpcClient(Interface):
     """Calls one peer, over a connection that is made and made again as needed."""
 
@@ -123,6 +127,12 @@ class IRpcClient(Interface):
 
         Fails at once, with UNAVAILABLE, where the peer cannot be reached. Cancelling the
         Deferred cancels the call. Calls on their way together may overtake each other.
+        """
+
+    def call(method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+        """Call like ``unary``, but tell ``answered``, which is cheaper; it cannot be cancelled.
+
+        What fails at once may be told before this returns.
         """
 
     def stream(method: str, listener: IStreamListener) -> IRpcStream:

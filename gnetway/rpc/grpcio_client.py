@@ -16,9 +16,10 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from gnetway.rpc.bridge import Batch, OneEnd, run_in_thread
-from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.calls import Answered, IRpcClient, IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.grpcio_options import channel_arguments, channel_credentials
 from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.telling import tell
 from gnetway.rpc.threaded_stream import ThreadedStream
 
 #: How grpcio wraps the text of a status whose number it does not know.
@@ -65,6 +66,10 @@ class GrpcioClient:
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
         call.add_done_callback(lambda call: self._batch.post(self._answered, answer, call))
         return answer
+
+    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+        """See IRpcClient."""
+        tell(self.unary(method, request, timeout_seconds), answered)
 
     def _answered(self, answer: Deferred[bytes], call: Any) -> None:
         self._in_flight -= 1

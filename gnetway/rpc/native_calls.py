@@ -6,11 +6,11 @@ there is by then; a stream only while everything it has sent is still at hand.
 
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.streams import Stream
-from gnetway.rpc.calls import IStreamListener
+from gnetway.rpc.calls import Answered, IStreamListener
 from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_dialer import ClientLink, Dialer
 from gnetway.rpc.native_link import NativeLink
@@ -27,79 +27,75 @@ _LATE: Final = "no answer in time"
 _UNPROCESSED: Final = "the peer takes no more calls on this connection"
 
 
-class InFlight:
-    """How many unary calls of a client are not answered yet."""
+class Calls:
+    """What the unary calls of a client share; ``in_flight`` are those not answered yet."""
 
-    __slots__ = ("calls",)
+    __slots__ = ("deadlines", "dialer", "in_flight")
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, dialer: Dialer, deadlines: Deadlines) -> None:
+        self.dialer = dialer
+        self.deadlines = deadlines
+        self.in_flight = 0
 
 
 class UnaryCall:
-    """One unary call on its way; ``answer`` fires with the reply."""
+    """One unary call on its way; ``answered`` hears its end, unless it is cancelled."""
+
+    _log = Logger()
 
     __slots__ = (
+        "_answered",
         "_attempts",
-        "_deadlines",
-        "_dialer",
-        "_in_flight",
+        "_calls",
         "_link",
         "_method",
         "_request",
         "_stream",
         "_tick",
         "_timeout_seconds",
-        "answer",
     )
 
     def __init__(
         self,
-        dialer: Dialer,
-        deadlines: Deadlines,
-        in_flight: InFlight,
+        calls: Calls,
         method: str,
         request: bytes,
         timeout_seconds: float,
+        answered: Answered,
     ) -> None:
-        self._dialer = dialer
-        self._deadlines = deadlines
-        self._in_flight = in_flight
+        self._calls = calls
         self._method = method
         self._request = request
         self._timeout_seconds = timeout_seconds
+        self._answered = answered
         self._attempts = 0
-        self._link: ClientLink | None = None
-        self._stream: Stream | None = None
-        self.answer: Deferred[bytes] = Deferred(self._cancelled)
-        in_flight.calls += 1
-        self._tick = deadlines.add(self, timeout_seconds)
+        calls.in_flight += 1
+        self._tick = calls.deadlines.add(self, timeout_seconds)
 
     def begin(self, link: ClientLink) -> None:
         """Send the request."""
         self._attempts += 1
         self._link = link
         stream = self._stream = Stream(self, self._method, single=True)
-        fields = self._dialer.fields(self._method, self._timeout_seconds)
+        fields = self._calls.dialer.fields(self._method, self._timeout_seconds)
         link.core.call(stream, fields, self._request)
         if not link.touched:
             link.touch()
 
     def ended(self, status: int, text: str) -> None:
         """Give the answer."""
-        stream = self._stream
         self._release()
-        if status == StatusCode.CANCELLED and self._deadlines.is_due(self._tick):
+        if status == StatusCode.OK:
+            self._tell(self._stream.message, None)
+            return
+        if status == StatusCode.CANCELLED and self._calls.deadlines.is_due(self._tick):
             # Servers cancel by the same clock, and theirs may go first.
             status, text = StatusCode.DEADLINE_EXCEEDED, _LATE
-        if status == StatusCode.OK and stream is not None:
-            self.answer.callback(stream.message)
-        else:
-            self.answer.errback(RpcStatus(status, text))
+        self._tell(b"", RpcStatus(status, text))
 
     def unprocessed(self) -> None:
         """Try again."""
-        link = self._dialer.link() if self._attempts < _MAX_ATTEMPTS else None
+        link = self._calls.dialer.link() if self._attempts < _MAX_ATTEMPTS else None
         if link is None:
             self.ended(StatusCode.UNAVAILABLE, _UNPROCESSED)
         else:
@@ -107,26 +103,26 @@ class UnaryCall:
 
     def expired(self) -> None:
         """Give up, as the time is over."""
-        self._reset()
-        self._release()
-        self.answer.errback(RpcStatus(StatusCode.DEADLINE_EXCEEDED, _LATE))
+        self.cancel()
+        self._tell(b"", RpcStatus(StatusCode.DEADLINE_EXCEEDED, _LATE))
 
-    def _cancelled(self, _: Deferred[bytes]) -> None:
-        self._reset()
+    def cancel(self) -> None:
+        """Give up; nobody is told."""
+        stream = self._stream
         self._release()
-
-    def _reset(self) -> None:
-        if self._link is not None and self._stream is not None:
-            self._stream.owner = None
-            self._link.core.reset(self._stream, ErrorCode.CANCEL)
-            self._link.touch()
+        self._link.core.reset(stream, ErrorCode.CANCEL)
+        self._link.touch()
 
     def _release(self) -> None:
-        self._in_flight.calls -= 1
-        self._deadlines.remove(self, self._tick)
-        if self._stream is not None:
-            self._stream.owner = None  # no cycle is left behind
-        self._stream = None
+        self._calls.in_flight -= 1
+        self._calls.deadlines.remove(self, self._tick)
+        self._stream.owner = None  # no cycle is left behind
+
+    def _tell(self, reply: bytes, status: RpcStatus | None) -> None:
+        try:
+            self._answered(reply, status)
+        except Exception:  # noqa: BLE001 - the other calls of the connection go on
+            self._log.failure("an answer could not be taken")
 
     def messages_received(self, messages: list[bytes]) -> None:
         """Single streams have none of these."""

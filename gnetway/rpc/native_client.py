@@ -1,14 +1,22 @@
 """Calling by the native carrier: no threads, one connection for all calls."""
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from gnetway.rpc.bridge import OneEnd
-from gnetway.rpc.calls import IRpcClient, IRpcReactor, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.calls import (
+    Answered,
+    IRpcClient,
+    IRpcReactor,
+    IRpcStream,
+    IStreamListener,
+    RpcOptions,
+)
 from gnetway.rpc.deadlines import Deadlines
-from gnetway.rpc.native_calls import ClientStream, InFlight, UnaryCall
+from gnetway.rpc.native_calls import Calls, ClientStream, UnaryCall
 from gnetway.rpc.native_dialer import Dialer
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.turns import TurnEnd
@@ -29,27 +37,33 @@ class NativeClient:
         self._max_message_bytes = options.max_message_bytes
         self._dialer = Dialer(reactor, turn_end, peer, options)
         self._deadlines = Deadlines(reactor)
-        self._in_flight = InFlight()
+        self._calls = Calls(self._dialer, self._deadlines)
         self._end = OneEnd(self._begin_end)
 
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """See IRpcClient."""
         refusal = self._refusal(request)
-        if refusal is not None:
-            return fail(refusal)
-        link = self._dialer.link()
+        link = self._dialer.link() if refusal is None else None
         if link is None:
-            return fail(RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
-        call = UnaryCall(
-            self._dialer, self._deadlines, self._in_flight, method, request, timeout_seconds
-        )
+            return fail(refusal or RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
+        answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
+        call = UnaryCall(self._calls, method, request, timeout_seconds, partial(_fire, answer))
         call.begin(link)
-        return call.answer
+        return answer
+
+    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+        """See IRpcClient."""
+        refusal = self._refusal(request)
+        link = self._dialer.link() if refusal is None else None
+        if link is not None:
+            UnaryCall(self._calls, method, request, timeout_seconds, answered).begin(link)
+        else:
+            answered(b"", refusal or RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
 
     def _refusal(self, request: bytes) -> RpcStatus | None:
         if self._end.asked:
             return RpcStatus(StatusCode.CANCELLED, _CLOSED)
-        if self._in_flight.calls >= self._max_calls:
+        if self._calls.in_flight >= self._max_calls:
             return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls in flight")
         if len(request) > self._max_message_bytes:
             text = f"message of {len(request)} bytes, allowed are {self._max_message_bytes}"
@@ -86,3 +100,10 @@ class NativeClient:
         done = self._dialer.close(_CLOSED)
         self._deadlines.stop()
         return done
+
+
+def _fire(answer: Deferred[bytes], reply: bytes, status: RpcStatus | None) -> None:
+    if status is None:
+        answer.callback(reply)
+    else:
+        answer.errback(status)

@@ -1,10 +1,9 @@
 """Operations as unary calls: one call each, answered on its own."""
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gnetway.rpc.calls import IRpcClient
 from gnetway.rpc.status import RpcStatus, StatusCode
@@ -18,8 +17,6 @@ class UnaryLink:
     It is full with ``max_calls`` on their way; ``writable`` is called when half of them are
     answered after that.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -43,28 +40,22 @@ class UnaryLink:
             self._full = True
             return False
         self._calls += 1
-        call = self._client.unary(operation.method.path, request, self._timeout_seconds)
-        to_whom = (operation, answered)
-        call.addCallbacks(self._replied, self._failed, to_whom, {}, to_whom)
-        call.addErrback(lambda failure: self._log.failure("An answer could not be taken", failure))
+        heard = partial(self._heard, operation, answered)
+        self._client.call(operation.method.path, request, self._timeout_seconds, heard)
         return True
 
-    def _replied(self, reply: bytes, operation: Operation, answered: Answered) -> None:
+    def _heard(
+        self, operation: Operation, answered: Answered, reply: bytes, status: RpcStatus | None
+    ) -> None:
         self._calls -= 1
-        answered(operation, self._node, reply, None)
-        self._look_for_room()
-
-    def _failed(self, failure: Failure, operation: Operation, answered: Answered) -> None:
-        self._calls -= 1
-        status = failure.value
-        if not isinstance(status, RpcStatus):
-            status = RpcStatus(StatusCode.INTERNAL, type(status).__name__)
-        operation.uncertain = status.code == StatusCode.DEADLINE_EXCEEDED
-        answered(operation, self._node, b"", status)
-        self._look_for_room()
+        if status is not None:
+            operation.uncertain = status.code == StatusCode.DEADLINE_EXCEEDED
+        answered(operation, self._node, reply, status)
+        if self._full:
+            self._look_for_room()
 
     def _look_for_room(self) -> None:
-        if self._full and self._calls <= self._max_calls // 2:
+        if self._calls <= self._max_calls // 2:
             self._full = False
             self._writable()
 

@@ -54,6 +54,40 @@ class UnaryConformance(CarrierCase):
         request = bytes(range(256)) * (5 * MIB // 256)
         self.assertEqual(await client.unary(ECHO, request, 10), request)
 
+    async def test_without_deferreds(self) -> None:
+        client = await self.pair()
+        heard: list[tuple[bytes, RpcStatus | None]] = []
+        client.call(ECHO, b"question", 5, lambda *end: heard.append(end))
+        client.call(FAIL, b"401 AUTH_KEY_UNREGISTERED", 5, lambda *end: heard.append(end))
+        client.call(NEVER, b"", 0.05, lambda *end: heard.append(end))
+        await self.until(lambda: len(heard) == 3)
+        self.assertIn((b"question", None), heard)
+        texts = [str(status) for reply, status in heard if status is not None and reply == b""]
+        self.assertEqual(len([one for one in texts if "AUTH_KEY_UNREGISTERED" in one]), 1)
+        self.assertEqual(len([one for one in texts if "DEADLINE_EXCEEDED" in one]), 1)
+
+    async def test_one_that_cannot_take_its_answer(self) -> None:
+        """It is logged, and the others hear theirs."""
+        client = await self.pair()
+        heard: list[bytes] = []
+
+        def failing(reply: bytes, status: RpcStatus | None) -> None:
+            heard.append(reply)
+            raise ValueError("a fault of ours")
+
+        client.call(ECHO, b"1", 5, failing)
+        client.call(ECHO, b"2", 5, lambda reply, _: heard.append(reply))
+        await self.until(lambda: sorted(heard) == [b"1", b"2"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    async def test_no_call_of_a_closed_client(self) -> None:
+        client = await self.pair()
+        await client.close()
+        heard: list[RpcStatus | None] = []
+        client.call(ECHO, b"", 5, lambda _, status: heard.append(status))
+        await self.until(lambda: bool(heard))
+        self.assertEqual([one and one.code for one in heard], [StatusCode.CANCELLED])
+
     async def test_handler_that_takes_its_time(self) -> None:
         client = await self.pair()
         self.assertEqual(await client.unary(LATER, b"late", 5), b"late")

@@ -13,6 +13,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.interfaces import IDiscovery, SessionClient
 from gnetway.pb import mtproto_pb2, session_pb2
 from gnetway.rpc.calls import (
+    Answered,
     IRpcCarrier,
     IRpcClient,
     IRpcServer,
@@ -22,6 +23,7 @@ from gnetway.rpc.calls import (
     RpcOptions,
 )
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
+from gnetway.rpc.telling import tell
 
 TRUE = mtproto_pb2.Bool(
     predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
@@ -294,6 +296,9 @@ class FakeClient:
         if self.closed:
             call.fail(RpcStatus(StatusCode.CANCELLED, "closed"))
         return call.answer
+
+    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+        tell(self.unary(method, request, timeout_seconds), answered)
 
     def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
         assert method == "/session.RPCSessionStream/SessionDataStream"
