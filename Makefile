@@ -22,12 +22,14 @@ run: $(STAMP) etc/server_pkcs1.key
 test: $(STAMP) etcd haproxy chromium curl $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
 
-# ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS and CORE.
+# ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
+# CORE=compiled, and CHECKOUT for the folder of another gateway.
 bench: $(STAMP) etcd
 	@command -v go >/dev/null || { echo "make bench builds ../shared/loadgen with Go"; exit 1; }
 	@$(BIN)/python -m benchmarks $(ROWS) $(if $(RUNS),--runs=$(RUNS)) \
 	  $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(CARRIER),--carrier=$(CARRIER)) \
-	  $(if $(WORKERS),--workers=$(WORKERS)) $(if $(CORE),--core=$(CORE))
+	  $(if $(WORKERS),--workers=$(WORKERS)) $(if $(CORE),--core=$(CORE)) \
+	  $(if $(CHECKOUT),--checkout=$(CHECKOUT))
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

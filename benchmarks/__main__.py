@@ -11,7 +11,7 @@ from statistics import median
 
 from benchmarks.command import idle_connections, note, parser, provenance, setup_of
 from benchmarks.loads import Load, Outcome
-from benchmarks.machine import COMPILED, allow_descriptors, core_in_use
+from benchmarks.machine import allow_descriptors
 from benchmarks.rounds import measure
 from benchmarks.rows import chosen, rows
 from benchmarks.table import spread, table
@@ -44,11 +44,10 @@ def main() -> None:
             note(f"    {fault}")
 
     setup = setup_of(options)
-    compiled = core_in_use(setup.environment) == COMPILED
     told = provenance(setup)
     loads = dict.fromkeys(row.load for row in picked)
     found, factors = measure(loads, setup, options.runs, options.seconds, tell)
-    print("\n".join(table(picked, found, median(factors), compiled)))
+    print("\n".join(table(picked, found, median(factors), setup.compiled)))
     print(f"\nRuns: {options.runs}, of {options.seconds:g} s each; {told}")
     print(f"loadgen calibrate: {spread(factors, 2)}; the Go gateway's figures and the goals are")
     print("multiplied by its median, except those of memory and of the start.")

@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from benchmarks.machine import core_in_use, description
+from benchmarks.machine import COMPILED, core_in_use, description, revision
 from benchmarks.stand import Setup
+from tests.live.gateway import ROOT
 
 #: Descriptors that a gateway or client needs beside those of connections.
 SPARE_DESCRIPTORS = 200
@@ -20,19 +22,30 @@ def parser(text: str | None, seconds: bool = True) -> argparse.ArgumentParser:
         made.add_argument("--seconds", type=float, default=4.0, help="of load in a run")
     made.add_argument("--carrier", default="native", choices=("native", "grpcio"), help="of gRPC")
     made.add_argument("--workers", type=int, default=1, help="processes of the gateway")
-    made.add_argument("--core", default="", help="a folder with a compiled gnetway")
+    made.add_argument("--core", default="pure", choices=("pure", "compiled"), help="of the gateway")
+    made.add_argument(
+        "--checkout", type=Path, default=ROOT, help="another one, whose gateway is measured"
+    )
     return made
 
 
 def setup_of(options: argparse.Namespace) -> Setup:
-    """Return what such options choose."""
-    return Setup(options.carrier, options.workers, options.core)
+    """Return what such options choose; end the program if it is not there."""
+    compiled = options.core == "compiled"
+    setup = Setup(options.carrier, options.workers, compiled, options.checkout.resolve())
+    if compiled != (core_in_use(setup.environment) == COMPILED):
+        sys.exit(
+            f"no {options.core} core in {options.checkout}: make compiled makes a compiled one"
+        )
+    return setup
 
 
 def provenance(setup: Setup) -> str:
     """Tell what the figures come from: the gateway's setup, the machine and its load."""
     core = core_in_use(setup.environment)
-    return f"{core}, carrier {setup.carrier}, workers {setup.workers}; {description()}."
+    commit = revision(setup.checkout)
+    place = f"commit {commit}, " if commit else ""
+    return f"{place}{core}, carrier {setup.carrier}, workers {setup.workers}; {description()}."
 
 
 def note(text: str) -> None:

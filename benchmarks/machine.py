@@ -17,10 +17,11 @@ from tests.live.loadgen import loadgen
 COMPILED = "compiled core"
 
 #: Prints the files of a module from each end of what may be compiled.
-_ASK_CORE = (
-    "import gnetway.connection.connection as one, gnetway.http2.connection as other;"
-    "print(one.__file__, other.__file__)"
-)
+_ASK_CORE = """
+from importlib.util import find_spec
+for name in ("gnetway.connection.connection", "gnetway.http2.connection"):
+    print(find_spec(name).origin)
+"""
 
 
 def calibrate() -> float:
@@ -48,7 +49,8 @@ def cpu_model(cpuinfo: str) -> str:
 def core_in_use(environment: Mapping[str, str]) -> str:
     """Tell what a gateway with this environment runs: pure Python, or a compiled core."""
     done = subprocess.run(
-        [sys.executable, "-c", _ASK_CORE],
+        # Not from the folder that it runs in, but from where a gateway finds it.
+        [sys.executable, "-P", "-c", _ASK_CORE],
         cwd=ROOT,
         env=os.environ | dict(environment),
         capture_output=True,
@@ -59,6 +61,16 @@ def core_in_use(environment: Mapping[str, str]) -> str:
     if all(compiled):
         return COMPILED
     return "partly compiled core" if any(compiled) else "pure Python"
+
+
+def revision(checkout: Path) -> str:
+    """Return the commit that a checkout is at, with a + where files differ; empty if unknown."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+    except OSError:
+        return ""  # no git here
+    return done.stdout.strip()
 
 
 def description() -> str:

@@ -17,7 +17,7 @@ from benchmarks.command import note, parser, provenance, setup_of
 from benchmarks.growth import Growth, Sample, growth
 from benchmarks.loads import FAILURES, Load, Outcome, read_figures
 from benchmarks.machine import allow_descriptors
-from benchmarks.process import cpu_seconds, pss_kib
+from benchmarks.process import cpu_seconds, own_kib
 from benchmarks.stand import Ground, Setup, Stand
 from tests.live.loadgen import LoadgenClient
 
@@ -82,7 +82,7 @@ def run(setup: Setup, seconds: float) -> Report:
             samples: list[Sample] = []
             passed: list[Outcome] = []
             while (passing := time.monotonic() - begun) < seconds - PASSING_SECONDS:
-                samples.append(Sample(passing, pss_kib(pid)))
+                samples.append(Sample(passing, own_kib(pid)))
                 passed.append(result(start(stand, PASSING, PASSING_SECONDS)))
             share = (cpu_seconds(pid) - used) / (time.monotonic() - begun)
             outcomes = {name: result(client) for name, client in clients.items()}
@@ -107,10 +107,13 @@ def lines(report: Report) -> list[str]:
 
 def memory_line(samples: Sequence[Sample], found: Growth) -> str:
     """Tell how the memory went."""
+    at_first, first, last = (
+        f"{kib / 1024:.1f}" for kib in (samples[0].kib, found.first_kib, found.last_kib)
+    )
+    verdict = "**it grows**" if found.is_growth else "no growth"
     return (
-        f"Memory: {samples[0].kib / 1024:.1f} MiB at first, then from {found.first_kib / 1024:.1f} "
-        f"to {found.last_kib / 1024:.1f}, {found.kib_per_minute:+.0f} KiB a minute: "
-        f"{'**it grows**' if found.is_growth else 'no growth'}."
+        f"Its own memory: {at_first} MiB at first, from {first} to {last} then, "
+        f"{found.kib_per_minute:+.0f} KiB a minute: {verdict}."
     )
 
 

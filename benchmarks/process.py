@@ -55,7 +55,12 @@ def settled_cpu_seconds(pid: int, quiet_seconds: float = 0.5) -> float:
 
 def pss_kib(pid: int) -> int:
     """Return the memory of a family, pages that are shared counted by their share."""
-    return sum(_pss_kib(member) for member in family(pid))
+    return sum(_kib(member, "Pss") for member in family(pid))
+
+
+def own_kib(pid: int) -> int:
+    """Return its part that is no file's, which does not change when others share the files."""
+    return sum(_kib(member, "Pss_Anon") for member in family(pid))
 
 
 def descriptors(pid: int) -> int:
@@ -67,9 +72,9 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _pss_kib(pid: int) -> int:
+def _kib(pid: int, wanted: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, rest = line.partition(":")
-        if name == "Pss":
+        if name == wanted:
             return int(rest.split()[0])
-    raise OSError(f"/proc/{pid}/smaps_rollup has no Pss")
+    raise OSError(f"/proc/{pid}/smaps_rollup has no {wanted}")

@@ -61,7 +61,7 @@ def rows(idle: int) -> list[Row]:
     of, start = f", of {idle:,}", Load("start")
     exchange = Load("handshake", conns=4)
     per_exchange = "gw_cpu_ms_per_handshake"
-    memory = "gw_pss_kib_per_conn"
+    memory = "gw_pss_kib_per_conn_held"
     return [
         Row("exchange", "key exchange", "ms CPU", 2, exchange, per_exchange, 2.5, 13.3),
         _echo("echo-64x8-stream", (64, 8), True, 29, 27, 22),

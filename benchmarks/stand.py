@@ -4,6 +4,7 @@ Clients and session service are loadgen's, built from ../shared/loadgen; etcd is
 Everything is on free ports of 127.0.0.1.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ from typing import NamedTuple, Self
 
 from tests.live.cluster.cluster import ClusterGateway
 from tests.live.etcd_server import EtcdServer
-from tests.live.gateway import until
+from tests.live.gateway import ROOT, until
 from tests.live.loadgen import KnownKeys, LoadgenClient, LoadgenSession, unsound
 
 #: Connections share these by turns.
 KEYS = 512
+
+#: Where ``make compiled`` puts the package with its core compiled.
+COMPILED_TREE = Path("build", "compiled")
 
 #: Words of the gateway's log that no run may bring.
 _SIGNS_OF_FAULTS = ("Traceback", "#error", "#critical")
@@ -25,20 +29,22 @@ _SIGNS_OF_FAULTS = ("Traceback", "#error", "#critical")
 class Setup(NamedTuple):
     """How gateways are set up.
 
-    ``carrier`` is Rpc.Carrier, ``proto`` that of the listener. ``core`` is a folder that the
-    gateway's code is taken from, for one that is compiled there; empty for this checkout.
+    ``carrier`` is Rpc.Carrier, ``proto`` that of the listener. ``checkout`` is where the gateway's
+    code is taken from, so that an older one can be measured by the same means.
     """
 
     carrier: str = "native"
     workers: int = 1
-    core: str = ""
+    compiled: bool = False
+    checkout: Path = ROOT
     by_stream: bool = True
     proto: str = "tcp"
 
     @property
     def environment(self) -> dict[str, str]:
         """What a gateway's process has in its environment."""
-        return {"PYTHONPATH": self.core} if self.core else {}
+        tree = [self.checkout / COMPILED_TREE] if self.compiled else []
+        return {"PYTHONPATH": os.pathsep.join(map(str, [*tree, self.checkout]))}
 
     @property
     def reply(self) -> str:

@@ -35,7 +35,8 @@ class MemoryTests(SynchronousTestCase):
     def test_settled(self) -> None:
         self.assertEqual(
             memory_line(SAMPLES, growth(SAMPLES, 60)),
-            "Memory: 50.0 MiB at first, then from 60.0 to 60.0, +0 KiB a minute: no growth.",
+            "Its own memory: 50.0 MiB at first, from 60.0 to 60.0 then, +0 KiB a minute: "
+            "no growth.",
         )
 
     def test_grown(self) -> None:
