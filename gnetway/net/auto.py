@@ -33,11 +33,14 @@ class Routes(NamedTuple):
 class AutoOpening(Opening):
     """Looks at the first bytes, which then go to whoever serves them."""
 
+    __slots__ = ("_first", "_head", "_routes")
+
     def __init__(self, services: LinkServices, routes: Routes) -> None:
         super().__init__(services, services.limits.handshake_seconds)
         self._routes = routes
+        #: What is looked at now; neither once that has told.
         self._first: FirstBytes | None = FirstBytes()
-        self._head = HttpHead()
+        self._head: HttpHead | None = None
 
     def take(self, data: bytes) -> None:
         """See Opening."""
@@ -50,9 +53,13 @@ class AutoOpening(Opening):
             if first.kind is not FirstKind.HTTP:
                 self.pass_on(self._serves(first.kind), data)
                 return
+            self._head = HttpHead()
+        if self._head is None:
+            return
         self._head.receive(data)
         head = self._head.result()
         if head is not None:
+            self._head = None
             is_websocket = head.kind is HeadKind.WEBSOCKET
             self.pass_on(self._routes.websocket if is_websocket else self._routes.http, head.data)
 

@@ -24,6 +24,17 @@ class Opening(Protocol):
     Subclasses take the first bytes and then either ``pass_on`` or ``refuse``.
     """
 
+    __slots__ = (
+        "_ending",
+        "_next",
+        "_services",
+        "connected",
+        "deadline",
+        "factory",
+        "transport",
+        "wheel_slot",
+    )
+
     transport: ILinkTransport
 
     def __init__(self, services: LinkServices, seconds: float) -> None:

@@ -7,20 +7,25 @@ Source: core.telegram.org/mtproto/transports#websocket
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip
+from gnetway.net.websocket_frames import is_known, message_head, take_messages
+from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
 
 #: The paths that web clients ask for.
 PATHS: Final = frozenset(
@@ -87,12 +92,18 @@ class QuietLogger:
     critical = failure = error
 
 
-class GatewayWebSocketProtocol(WebSocketServerProtocol):
+class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     """Moves bytes between a WebSocket and its :class:`ClientLink`."""
+
+    __slots__ = ("_end_cause", "_link", "_origins", "_services")
 
     log = QuietLogger()
 
     transport: ILinkTransport
+
+    #: Whether plain frames are read and written here, and how long they may be.
+    is_plain: ClassVar[bool] = False
+    max_plain_bytes: ClassVar[int] = 0
 
     def __init__(self, services: LinkServices, origins: CorsPolicy) -> None:
         super().__init__()
@@ -114,7 +125,23 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
         self._services.open_links.remove(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass on what came, without the debug line that Autobahn would format for each."""
+        """Pass on what came; what is not plain Autobahn takes.
+
+        Without the debug line that it would format for each.
+        """
+        if (
+            self.is_plain
+            and self.state == self.STATE_OPEN
+            and not (self.data or self.current_frame or self.inside_message)
+            and self.autoPingTimeoutCall is None
+            and self._link is not None
+        ):
+            payload, taken = take_messages(data, self.max_plain_bytes)
+            if payload:
+                self._link.receive(payload)
+            if taken == len(data):
+                return
+            data = data[taken:]
         self._dataReceived(data)
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
@@ -167,7 +194,10 @@ class GatewayWebSocketProtocol(WebSocketServerProtocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes as one binary message."""
-        self.sendMessage(data, True)
+        if self.is_plain and self.state == self.STATE_OPEN and not self.send_queue:
+            straight_send.write(self.transport, message_head(len(data)) + data)
+        else:
+            self.sendMessage(data, True)
 
     def pause_reading(self) -> None:
         """Read nothing more."""
@@ -221,9 +251,14 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
             # Encrypted data does not shrink.
             perMessageCompressionAccept=lambda offers: None,
         )
+        self.traffic = TrafficStats()
+        self.validator = Utf8Validator()
+        self._protocol = configured(GatewayWebSocketProtocol, self)
+        self._protocol.is_plain = is_known()
+        self._protocol.max_plain_bytes = min(settings.max_frame_bytes, settings.max_message_bytes)
 
     def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:
         """Return the protocol for a connection that was just accepted."""
-        protocol = GatewayWebSocketProtocol(self._services, self._origins)
+        protocol = self._protocol(self._services, self._origins)
         protocol.factory = self
         return protocol

@@ -1,0 +1,77 @@
+"""What an open WebSocket keeps, and the same WebSocket where Autobahn does all of it."""
+
+from unittest.mock import patch
+
+from gnetway.net import websocket
+from gnetway.net.websocket import WebSocketSettings
+from tests.net import test_websocket
+from tests.strategies import cut
+
+BODY, KEY = test_websocket.BODY, test_websocket.KEY
+
+
+class SmallTests(test_websocket.WebSocketCase):
+    def open(self) -> test_websocket.Socket:
+        socket = test_websocket.Socket(self)
+        socket.say(socket.session(KEY), BODY)
+        return socket
+
+    def test_no_dictionary_and_no_handshake(self) -> None:
+        """If the first fails, Autobahn has a new attribute: look whether it may have a slot."""
+        protocol = self.open().protocol
+        self.assertEqual(protocol.__dict__, {})
+        self.assertIsNone(protocol.http_headers)
+        self.assertIsNone(protocol.http_request_data)
+        self.assertIs(protocol.trafficStats, self.factory.traffic)
+
+    def test_none_after_frames_that_autobahn_reads(self) -> None:
+        socket = self.open()
+        session = socket.session(KEY)
+        packet = socket.client.packet(session.encrypt(BODY, socket.now))
+        socket.send_frames(test_websocket.message(packet, [30]))
+        socket.send_frames(test_websocket.frame(test_websocket.PING, b"?"))
+        self.assertEqual(len(self.gateway.backend.sent), 2)
+        self.assertEqual(socket.protocol.__dict__, {})
+
+    def test_the_configuration_is_the_factorys(self) -> None:
+        self.begin(WebSocketSettings(ping_seconds=7, max_frame_bytes=100))
+        changed = vars(type(self.open().protocol))
+        self.assertEqual((changed["autoPingInterval"], changed["maxFramePayloadSize"]), (7, 100))
+        self.begin()
+        self.assertEqual(vars(type(self.open().protocol))["autoPingInterval"], 100)
+
+    def test_a_handshake_that_fails_leaves_nothing(self) -> None:
+        self.assertIn(b"HTTP/1.1 404 ", self.answer(test_websocket.upgrade("/other")))
+        self.gateway.wait(6)
+        self.assertEqual(self.factory.countConnections, 0)
+
+
+class AutobahnAlone(test_websocket.WebSocketCase):
+    """Where its version is not the one that was compared."""
+
+    def begin(self, settings: WebSocketSettings | None = None) -> None:
+        with patch.object(websocket, "is_known", lambda: False):
+            super().begin(settings)
+
+
+class MessagesByAutobahnTests(AutobahnAlone):
+    def test_messages(self) -> None:
+        def never(data: bytes, max_bytes: int) -> tuple[bytes, int]:
+            raise AssertionError("read beside Autobahn")
+
+        with patch.object(websocket, "take_messages", never):
+            for sizes in ([1], [7], [1000]):
+                self.begin()
+                socket = test_websocket.Socket(self)
+                session = socket.session(KEY)
+                packet = socket.client.packet(session.encrypt(BODY, socket.now))
+                socket.send_frames(*cut(test_websocket.message(packet, sizes), [50]))
+                (sent,) = self.gateway.backend.sent
+                self.assertEqual(sent.payload[16:24], BODY)
+                self.gateway.registry.push(KEY.auth_key_id, session.session_id, bytes(64))
+                socket.read()
+                self.assertEqual(len(socket.got), 1)
+
+
+class EndsByAutobahnTests(AutobahnAlone, test_websocket.EndTests):
+    pass
