@@ -43,7 +43,7 @@ def makeService(options: usage.Options) -> IService:
 
     reactor = cast(IGatewayReactor, installed)
     try:
-        gateway = GatewayService(load_file(options["config"]), reactor, own_loop=True)
+        gateway = GatewayService(load_file(options["config"]), reactor, own_process=True)
         gateway.prepare()
     except ConfigError as error:
         for fault in error.faults:

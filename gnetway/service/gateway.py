@@ -43,6 +43,7 @@ from gnetway.service.carriers import Carriers
 from gnetway.service.certificates import Certificates
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
+from gnetway.service.malloc import keep_large_blocks
 from gnetway.service.packages import web_faults
 from gnetway.turns import TurnEnd
 
@@ -53,8 +54,8 @@ class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
     ``causes`` counts why connections have ended; ``failure`` is why it could not start, or None.
-    ``own_loop`` says that the process is the gateway's: its reactor's loop may then be shortened
-    while the service runs, see ``epoll_loop``.
+    ``own_process`` says that the process is the gateway's, so that what ``epoll_loop`` and
+    ``malloc`` do for speed may be done to it.
     """
 
     _log = Logger()
@@ -65,13 +66,13 @@ class GatewayService(MultiService):
         reactor: IGatewayReactor,
         handler: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
-        own_loop: bool = False,
+        own_process: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._random_bytes = random_bytes
-        self._own_loop = own_loop
+        self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
         self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
         self._prepared = False
@@ -125,8 +126,9 @@ class GatewayService(MultiService):
         """Begin; ``when_ready`` tells when clients are served."""
         self.prepare()
         super().startService()  # type: ignore[no-untyped-call]
-        if self._own_loop:
+        if self._own_process:
             epoll_loop.install(self._reactor, self._turn_end)
+            keep_large_blocks(os.environ)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 

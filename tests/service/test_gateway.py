@@ -115,14 +115,14 @@ class OrderTests(GatewayCase):
 
     async def test_the_loop_is_shortened_in_a_process_of_its_own_only(self) -> None:
         before = vars(reactor).get("doIteration")
-        for own_loop in (False, True):
+        for own_process in (False, True):
             gateway = GatewayService(
-                self.embedded(), cast(IGatewayReactor, reactor), own_loop=own_loop
+                self.embedded(), cast(IGatewayReactor, reactor), own_process=own_process
             )
             gateway._side = LifeSide()
             gateway.startService()
             await gateway.when_ready()
-            self.assertEqual(vars(reactor).get("doIteration") != before, own_loop)
+            self.assertEqual(vars(reactor).get("doIteration") != before, own_process)
             await gateway.stopService()
             self.assertEqual(vars(reactor).get("doIteration"), before)
 
