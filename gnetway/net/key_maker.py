@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from time import sleep
 from typing import ClassVar, Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -40,7 +41,7 @@ class SpareSecrets:
     """Primes and Diffie-Hellman secrets made ahead, so that no exchange waits for its own.
 
     At most ``count`` of each lie ready. ``take`` is called in worker threads: a deque's ends may
-    be used from any thread.
+    be used from any thread. ``take_pq`` is not: a pq takes no longer to make than to ask for.
     """
 
     def __init__(self, random_bytes: Callable[[int], bytes], count: int) -> None:
@@ -63,12 +64,19 @@ class SpareSecrets:
         except IndexError:
             return make_pq(self._random_bytes)
 
+    @property
+    def half_gone(self) -> bool:
+        """Whether it is time for ``refill``: each one costs a trip to a thread, however much."""
+        return 2 * min(len(self._secrets), len(self._primes)) < self._count
+
     def refill(self) -> None:
         """Make as many as are missing; to be run in a thread."""
         while len(self._primes) < self._count:
             self._primes.append(make_pq(self._random_bytes))
         while len(self._secrets) < self._count:
             self._secrets.append(make_secret(self._random_bytes))
+            # Let go of the interpreter lock: all of them would keep the reactor for milliseconds.
+            sleep(0)
 
 
 class KeyMaker:
@@ -149,7 +157,9 @@ class KeyMaker:
 
     def _finished(self, result: T) -> T:
         self._waiting -= 1
-        self._refill()
+        # Work that somebody waits for goes first; it makes for itself what is not there.
+        if not self._waiting and self._secrets.half_gone:
+            self._refill()
         return result
 
     def _refill(self) -> None:

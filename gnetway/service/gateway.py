@@ -24,10 +24,8 @@ from typing import TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from gnetway import epoll_loop
 from gnetway.config.load import load_mapping
@@ -37,6 +35,7 @@ from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
+from gnetway.net.work_threads import WorkThreads
 from gnetway.service.announce import announce, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.carriers import Carriers
@@ -79,8 +78,8 @@ class GatewayService(MultiService):
         self._certificates = Certificates(config, reactor)
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
-        self._threads = ThreadPool(
-            0, config.gnetway.limits.handshake_threads, name="gnetway key exchange"
+        self._threads = WorkThreads(
+            reactor, config.gnetway.limits.handshake_threads, "gnetway key exchange"
         )
         self._links: LinkServices | None = None
         self._starting: Deferred[None] | None = None
@@ -164,7 +163,7 @@ class GatewayService(MultiService):
             self._config,
             self._reactor,
             backend,
-            self._run_in_thread,
+            self._threads.run,
             self.causes,
             self._random_bytes,
             self._turn_end,
@@ -208,9 +207,6 @@ class GatewayService(MultiService):
         if stopped is not None:
             await stopped
         epoll_loop.uninstall(self._reactor, self._turn_end)
-
-    def _run_in_thread(self, work: Callable[[], T]) -> Deferred[T]:
-        return deferToThreadPool(self._reactor, self._threads, work)
 
 
 def make_gateway(

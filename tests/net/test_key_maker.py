@@ -57,6 +57,24 @@ class SpareSecretsTests(SynchronousTestCase):
         spare.refill()
         self.assertEqual(len(calls), made + 1)
 
+    def test_half_is_enough(self) -> None:
+        """Of the two stocks the lower one counts."""
+        for taking in (SpareSecrets.take, SpareSecrets.take_pq):
+            spare = SpareSecrets(SeededBytes(1), 4)
+            self.assertTrue(spare.half_gone)
+            spare.refill()
+            seen = []
+            for _ in range(4):
+                taking(spare)
+                seen.append(spare.half_gone)
+            self.assertEqual(seen, [False, False, True, True])
+
+    def test_none_is_wanted(self) -> None:
+        spare = SpareSecrets(SeededBytes(1), 0)
+        self.assertFalse(spare.half_gone)
+        spare.refill()
+        self.assertNotEqual(spare.take().exponent, spare.take().exponent)
+
 
 class KeyMakerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
@@ -97,7 +115,7 @@ class RunTests(KeyMakerTestCase):
         for _ in range(10):
             self.failureResultOf(self.maker.run(broken), ZeroDivisionError)
 
-    def test_each_piece_of_work_is_followed_by_a_refill(self) -> None:
+    def test_work_that_has_taken_is_followed_by_a_refill(self) -> None:
         self.threads.held = True
         self.maker.start()
         self.assertEqual(len(self.threads.waiting), 1)
@@ -109,6 +127,23 @@ class RunTests(KeyMakerTestCase):
         self.threads.work()
         self.assertNotEqual(self.spare.take().exponent, taken.exponent)
         self.maker.stop()
+
+    def test_no_refill_where_nothing_is_taken(self) -> None:
+        self.maker.start()
+        self.threads.held = True
+        self.maker.run(lambda: 7)
+        self.threads.work()
+        self.assertEqual(self.threads.waiting, [])
+        self.maker.stop()
+
+    def test_no_refill_while_work_waits(self) -> None:
+        self.threads.held = True
+        self.maker.run(lambda: 7)
+        self.maker.run(lambda: 7)
+        self.threads.waiting.pop(0)()
+        self.assertEqual(len(self.threads.waiting), 1)
+        self.threads.work()
+        self.assertEqual(len(self.threads.waiting), 1)
 
     def test_one_refill_runs_at_a_time(self) -> None:
         self.threads.held = True
