@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
@@ -14,16 +15,20 @@ from gnetway.pb.gateway_pb2 import (
     TL_gateway_sendDataToGateway,
 )
 from gnetway.pb.mtproto_pb2 import BOOL_TRUE, Bool
+from tests.live.cluster.credentials import channel
 
 UNARY_PATH = "/gateway.RPCGateway/gateway_sendDataToGateway"
 STREAM_PATH = "/gateway.RPCGatewayStream/GatewayDataStream"
 
 
 class GatewayLink:
-    """To one gateway. ``delivered``, ``refused`` and ``failed`` count what became of pushes."""
+    """To one gateway, by TLS with the certificates of a folder, if there is one.
 
-    def __init__(self, address: str, by_stream: bool) -> None:
-        self._channel: Any = grpc.insecure_channel(address)
+    ``delivered``, ``refused`` and ``failed`` count what became of pushes.
+    """
+
+    def __init__(self, address: str, by_stream: bool, certificates: Path | None) -> None:
+        self._channel = channel(address, certificates)
         self._unary = self._channel.unary_unary(UNARY_PATH)
         self._unsent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = Lock()

@@ -6,6 +6,7 @@ the order of arrival over all nodes. ``SessionNode`` is one address of it, that 
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from struct import pack, unpack_from
 from threading import Lock
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import Ping, Pong
 from tests.live.client import constructor_of, now
+from tests.live.cluster.credentials import of_server
 from tests.live.cluster.gateway_link import GatewayLink
 from tests.live.etcd_server import free_port
 
@@ -57,10 +59,12 @@ class SessionService:
     """What the nodes share.
 
     ``verdict`` is asked about each request, after it was noted: it may raise a Refusal, or wait.
-    Pings are answered by calls to the gateway, or by a stream, whatever way they came.
+    Pings are answered by calls to the gateway, or by a stream, whatever way they came. With a
+    folder of ``certificates`` everything goes by TLS.
     """
 
-    def __init__(self, reply_by_stream: bool = False) -> None:
+    def __init__(self, reply_by_stream: bool = False, certificates: Path | None = None) -> None:
+        self.certificates = certificates
         self.told: list[Told] = []
         self.verdict: Callable[[Told], None] = accept
         self.keys: dict[int, bytes] = {}
@@ -104,7 +108,9 @@ class SessionService:
             msg_id = self._ids.next_id(now(), response=True)
             link = self.links.get(gateway)
             if link is None:
-                link = self.links[gateway] = GatewayLink(gateway, self._reply_by_stream)
+                link = self.links[gateway] = GatewayLink(
+                    gateway, self._reply_by_stream, self.certificates
+                )
         head = pack("<qqqii", salt, session_id, msg_id, 1, len(body))
         link.push(auth_key_id, session_id, head + body)
 
@@ -141,7 +147,10 @@ class SessionNode:
                 grpc.method_handlers_generic_handler("session.RPCSessionStream", stream),
             )
         )
-        self._server.add_insecure_port(self.address)
+        if self._service.certificates is None:
+            self._server.add_insecure_port(self.address)
+        else:
+            self._server.add_secure_port(self.address, of_server(self._service.certificates))
         self._server.start()
 
     def kill(self) -> None:
