@@ -2,7 +2,10 @@
 # make test   every test, live ones included
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
-# make clean  everything that the others have made
+# make clean  remove everything that the others have made
+#
+# The core is compiled where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run
+# goes without.
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
 # registries the first time; for the tests of web clients also Node.js 20.10 or later.
@@ -14,13 +17,35 @@ STAMP := $(VENV)/.installed
 
 WEB := tests/live/web
 
-.PHONY: run test bench lint clean etcd haproxy chromium curl
+# What the compiler reads, as setup.cfg lists it, and what it makes.
+CORE_SOURCES := $(wildcard \
+  $(shell sed -n '/^.gnetway:compiled/,/^$$/s/^  *//p' setup.cfg))
+CORE_STAMP := build/core/.made
+COMPILED := build/compiled
 
+# What runs on the compiled core: its own tests, those of what rests on it, and clients.
+COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connection http2 net rpc \
+  session push embedded live/test_telethon.py live/test_hostile.py live/test_twistd.py \
+  live/test_loadgen.py)
+
+.PHONY: run test bench lint clean compiled compiler etcd haproxy chromium curl
+
+ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
+else
+run: compiled etc/server_pkcs1.key
+	PYTHONPATH=$(COMPILED) exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
+endif
 
-test: $(STAMP) etcd haproxy chromium curl $(WEB)/node_modules/.package-lock.json
+test: $(STAMP) etcd haproxy chromium curl compiler $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
+	$(MAKE) --no-print-directory compiled
+	@if [ -e $(CORE_STAMP) ]; then \
+	  set -x; exec $(BIN)/pytest --core=compiled $(COMPILED_TESTS); \
+	else \
+	  echo "the core is not compiled here: its tests have run on pure Python alone"; \
+	fi
 
 # ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
 # CORE=compiled, and CHECKOUT for the folder of another gateway.
@@ -46,6 +71,20 @@ $(STAMP): requirements.lock
 	  { read -r site; pwd > "$$site/gnetway-checkout.pth"; }
 	touch $@
 
+# A tree of its own, so that what is compiled hides nothing in the checkout; only what asks for it
+# has it on its path. The core is compiled anew when a source of it has changed, all else is copied
+# each time. Where it cannot be compiled the tree is pure Python, and the next call tries again.
+compiled: $(CORE_STAMP)
+	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
+	@cp -Rp gnetway $(COMPILED)/
+	@[ ! -e $(CORE_STAMP) ] || cp -Rp build/core/. $(COMPILED)/
+
+$(CORE_STAMP): $(CORE_SOURCES) setup.py setup.cfg $(STAMP)
+	@rm -rf build/core
+	GNETWAY_COMPILED=try $(BIN)/python setup.py --quiet build_ext --build-lib build/core \
+	  --build-temp build/temp || { rm -rf build/core; echo "the core could not be compiled"; }
+	@if [ -d build/core ]; then touch $@; fi
+
 etc/server_pkcs1.key: | $(STAMP)
 	$(BIN)/python -m gnetway make-key $@
 
@@ -56,6 +95,10 @@ debian = command -v $(1) >/dev/null || \
     { apt-get install -y -q $(2) || { apt-get update -q && apt-get install -y -q $(2); }; } \
     >/dev/null; } || \
   echo "no $(1) here: the tests that need it will be skipped"
+
+# The headers of Debian's own Python come with the compiler; others have theirs with them.
+compiler:
+	@$(call debian,cc,gcc libc6-dev python3-dev)
 
 etcd:
 	@$(call debian,etcd,etcd-server etcd-client)

@@ -1,6 +1,41 @@
-"""What every test run shares: one hypothesis profile, so that a run is repeatable."""
+"""What every test run shares: a hypothesis profile, and which build of the core is tested.
 
+``pytest --core=compiled`` tests the tree that ``make compiled`` has made, in every process.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
+ROOT = Path(__file__).parents[1]
+
+#: The package with its core compiled, in front of the checkout's where it is wanted.
+COMPILED_TREE = ROOT / "build" / "compiled"
+
+# A run is repeatable.
 settings.register_profile("gnetway", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("gnetway")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--core", choices=("pure", "compiled"), default="pure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the right core on the path, before any of it is imported; stop if it is not there."""
+    wanted = config.getoption("--core")
+    if wanted == "compiled":
+        sys.path.insert(0, str(COMPILED_TREE))
+        paths = [str(COMPILED_TREE), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    from gnetway._core_build import core_build  # noqa: PLC0415 - it depends on the path
+
+    if not core_build().startswith(wanted):
+        raise pytest.UsageError(f"core: {core_build()}, where the {wanted} one is to be tested")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"core: {config.getoption('--core')}"

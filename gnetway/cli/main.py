@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.cli import make_key
 from gnetway.errors import GatewayError
@@ -12,7 +13,7 @@ from gnetway.errors import GatewayError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit status: 0 for success, 1 for a fault, 2 for misuse."""
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
-    parser.add_argument("--version", action="version", version=f"gnetway {__version__}")
+    parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
     make_key.add_to(subcommands)
     options = parser.parse_args(arguments)
@@ -22,3 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"gnetway: {error}\n")
         return 1
     return status
+
+
+def _version() -> str:
+    return f"gnetway {__version__} (core: {core_build()})"

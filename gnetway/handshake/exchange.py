@@ -259,7 +259,9 @@ class KeyExchange:
         self._die()
         if isinstance(error, ProtocolError):
             raise error
-        raise checks.WorkFailed("a step of the key exchange failed on our side") from error
+        failed = checks.WorkFailed("a step of the key exchange failed on our side")
+        failed.__cause__ = error  # mypyc knows no "raise … from" but of what is being handled
+        raise failed
 
     def stored(self, ok: bool) -> None:
         """Answer StoreWanted: whether the key is stored, under an id that was free."""

@@ -91,7 +91,9 @@ def open_client_dh(encrypted: bytes, aes: tuple[bytes, bytes]) -> ClientDHInnerD
     try:
         inner, size = parse_client_dh_inner_data(plaintext[SHA1_BYTES:])
     except TLError:
-        raise BadClientDHData("no client_DH_inner_data where it should be") from None
-    check_client_dh_padding(plaintext, size)
-    check_client_dh_hash(plaintext, size)
-    return inner
+        pass  # it tells of the plaintext: what is raised below must not carry it
+    else:
+        check_client_dh_padding(plaintext, size)
+        check_client_dh_hash(plaintext, size)
+        return inner
+    raise BadClientDHData("no client_DH_inner_data where it should be")

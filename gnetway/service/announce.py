@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from twisted.logger import Logger
 
+from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
@@ -37,8 +38,9 @@ def write_public_keys(keys: Iterable[RsaKeyConfig]) -> None:
 
 
 def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> None:
-    """Log version, addresses, fingerprints, backend, and how to try it."""
+    """Log version, build of the core, addresses, fingerprints, backend, and how to try it."""
     _log.info("gnetway {version} is ready", version=__version__)
+    _log.info("core: {build}", build=core_build())
     for listener in listeners:
         _log.info("listening on {address} ({spoken})", address=listener, spoken=_spoken(listener))
     for loaded in config.rsa_keys:

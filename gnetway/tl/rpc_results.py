@@ -59,7 +59,8 @@ class RpcErrorObject(NamedTuple):
         try:
             return cls(code, text.decode())
         except UnicodeDecodeError:
-            raise TLError("the text of an rpc_error is no UTF-8") from None
+            pass  # it has the whole text: what is raised below must not carry it
+        raise TLError("the text of an rpc_error is no UTF-8")
 
 
 class RpcDropAnswer(NamedTuple):

@@ -79,8 +79,8 @@ def gunzip(packed: bytes, budget: UnwrapBudget) -> bytes:
     try:
         # One byte more than allowed tells "too large" from "just fits"; 0 would mean no bound.
         data = stream.decompress(packed, budget.left_bytes + 1)
-    except zlib.error:
-        raise TLError("gzip_packed holds no gzip or zlib stream") from None
+    except zlib.error as error:
+        raise TLError("gzip_packed holds no gzip or zlib stream") from error
     budget.unpacked_bytes += len(data)
     if budget.unpacked_bytes > budget.limits.max_unpacked_bytes:
         raise UnpackedTooLarge(budget.limits.max_unpacked_bytes)

@@ -1,6 +1,7 @@
 """No text tells a secret, and no secret outlives its run."""
 
 import contextlib
+from inspect import isdatadescriptor
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,13 +24,15 @@ from tests.peer import ClientExchange, KeyGivenUp
 
 
 def held(client: ClientExchange, server: Server) -> list[str]:
-    """Names of the slots of a run that still hold a secret."""
+    """Names of the attributes of a run that still hold a secret."""
     public = (client.nonce, client.server_nonce)
     secrets = [secret for secret in secrets_of(client, server) if secret not in public]
-    slots = {name: getattr(server.exchange, name) for name in KeyExchange.__slots__}
+    # Slots are descriptors of the class, and so are the attributes of a compiled one.
+    names = [name for name, kind in vars(KeyExchange).items() if isdatadescriptor(kind)]
+    attributes = {name: getattr(server.exchange, name) for name in sorted(names)}
     return [
         name
-        for name, value in slots.items()
+        for name, value in attributes.items()
         if isinstance(value, AuthKey | DHSecret) or told(repr(value), secrets)
     ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import TestCase
 
 from gnetway import __version__
+from gnetway._core_build import core_build
 from tests.live.client import LiveClient
 from tests.live.gateway import ROOT, TWISTD, Gateway, run, until
 
@@ -32,6 +33,7 @@ class ForegroundTests(TestCase):
         fingerprint = gateway.rsa.fingerprint % (1 << 64)
         for line in (
             f"gnetway {__version__} is ready",
+            f"core: {core_build()}",
             f"listening on {gateway.address} (tcp)",
             f"RSA key {fingerprint} ({gateway.rsa.fingerprint_hex})",
             f"public half in {gateway.public_key_file}",

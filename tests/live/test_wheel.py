@@ -12,7 +12,7 @@ from gnetway import __version__
 from tests.live.gateway import ROOT, TWISTD, run
 
 #: What a source archive of the project has in it; a build must not litter the checkout.
-SOURCES = ("gnetway", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("gnetway", "twisted", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 #: Nothing is asked of the network.
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
@@ -84,7 +84,9 @@ class WheelTests(TestCase):
 
     def test_the_gnetway_command(self) -> None:
         command = str(self.environment / "bin" / "gnetway")
-        self.assertEqual(self.run_installed(command, "--version"), f"gnetway {__version__}\n")
+        self.assertEqual(
+            self.run_installed(command, "--version"), f"gnetway {__version__} (core: pure Python)\n"
+        )
         key = self.folder / "made.key"
         self.assertIn("fingerprint", self.run_installed(command, "make-key", str(key)))
 

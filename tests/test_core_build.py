@@ -1,0 +1,47 @@
+"""What the compiled core must not differ in, and that tests know which build they run."""
+
+import ast
+from configparser import ConfigParser
+from pathlib import Path
+from unittest import TestCase
+
+import gnetway.connection.connection
+import gnetway.http2.server
+import gnetway.tl.primitives
+from gnetway._core_build import core_build
+
+ROOT = Path(__file__).parents[1]
+
+
+def options() -> dict[str, str]:
+    config = ConfigParser(interpolation=None)
+    config.read(ROOT / "setup.cfg")
+    return dict(config["gnetway:compiled"])
+
+
+def modules() -> list[Path]:
+    return [file for pattern in options()["modules"].split() for file in ROOT.glob(pattern)]
+
+
+class CoreBuildTests(TestCase):
+    def test_it_is_what_was_imported(self) -> None:
+        ending = ".so" if core_build() == "compiled (mypyc)" else ".py"
+        for module in (gnetway.tl.primitives, gnetway.connection.connection, gnetway.http2.server):
+            self.assertTrue(str(module.__file__).endswith(ending), module.__file__)
+
+
+class CompiledModulesTests(TestCase):
+    def test_every_pattern_finds_modules(self) -> None:
+        for pattern in options()["modules"].split():
+            self.assertTrue(list(ROOT.glob(pattern)), pattern)
+
+    def test_the_compiler_is_the_locked_mypy(self) -> None:
+        lock = (ROOT / "requirements.lock").read_text()
+        self.assertIn(f"\n{options()['requires']} ", lock)
+
+    def test_no_error_is_raised_from_none(self) -> None:
+        """Compiled code would drop the words, and show the error that they are there to hide."""
+        for file in modules():
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Constant):
+                    self.fail(f"{file}:{node.lineno}")
