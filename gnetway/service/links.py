@@ -16,6 +16,7 @@ from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
+from gnetway.random_pool import RandomPool
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
 from gnetway.turns import TurnEnd
@@ -41,7 +42,7 @@ def make_link_services(
         clock=reactor,
         setup=ConnectionSetup(
             exchanges=exchanges,
-            random_bytes=random_bytes,
+            random_bytes=RandomPool(random_bytes).take,
             max_packet_bytes=limits.max_packet_bytes,
             first_packet_bytes=limits.first_packet_bytes,
             max_keys=limits.max_keys_per_connection,
