@@ -4,7 +4,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import ClassVar, Final
 
-from gnetway.codec.buffered import BufferedCodec
+from gnetway.codec.buffered import MIN_PACKET_BYTES, BufferedCodec
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
 
 #: First 4 bytes of a plain connection, and the protocol tag in an obfuscated header.
@@ -49,7 +49,8 @@ class IntermediateCodec(BufferedCodec):
             return None
         (length,) = _LENGTH.unpack_from(self._buffer, self._start)
         size = length & ~_QUICK_ACK_BIT
-        self._check_size(size, self._alignment)
+        if not MIN_PACKET_BYTES <= size <= self.max_packet_bytes or size % self._alignment:
+            self._check_size(size, self._alignment)
         return begin, size, length >= _QUICK_ACK_BIT
 
 
