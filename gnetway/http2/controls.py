@@ -124,6 +124,7 @@ class Controls(SendingHalf):
             self._events.append(PingAnswered(payload))
         else:
             self._owe(pack_frame(PING, ACK, 0, payload))
+            self._patient += 1
 
     def _goaway(self, payload: bytes) -> None:
         if len(payload) < 8:

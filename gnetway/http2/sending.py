@@ -44,6 +44,13 @@ class SendingHalf:
         self._room = 0
         self._held = True
         self._owed = 0
+        #: Pieces of the output that may wait for others to leave with.
+        self._patient = 0
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether there is something to write, and all of it may wait a moment for more."""
+        return self._patient > 0 and self._patient == len(self._out) and not self._ready
 
     def hold(self) -> None:
         """Put no more messages into the output: the transport has enough."""
@@ -67,6 +74,7 @@ class SendingHalf:
             return b""
         data = b"".join(self._out)
         self._out.clear()
+        self._patient = 0
         if not self._held:
             self._room = OUTPUT_BYTES
             self._owed = 0

@@ -27,6 +27,7 @@ from gnetway.errors import GatewayError
 from gnetway.http2.client import ClientConnection
 from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
+    CallReceived,
     Event,
     MessagesReceived,
     PeerFinished,
@@ -35,6 +36,7 @@ from gnetway.http2.events import (
     StreamWritable,
 )
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.streams import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import StatusCode
@@ -44,6 +46,10 @@ from gnetway.turns import TurnEnd
 _SETTLE_SECONDS: Final = 10.0
 #: What is written last may take so long to leave.
 _LAST_WORDS_SECONDS: Final = 1.0
+#: An answer to a ping may wait so long for something to leave with. Go's servers and clients ping
+#: after nearly every message, to learn how much the connection holds; a write for each would cost
+#: as much as the message.
+_PING_SECONDS: Final = 0.005
 _ALIVE: Final = b"alive?\0\0"
 _H2: Final = b"h2"
 
@@ -80,6 +86,7 @@ class NativeLink(Protocol):
         self._heard_at = 0.0
         self._pinged = False
         self._alarm: IDelayedCall | None = None
+        self._ping: IDelayedCall | None = None
 
     # -- what the users of the connection do ---------------------------------------------------
 
@@ -181,6 +188,9 @@ class NativeLink(Protocol):
             return
         self._over = self._closing = True
         self._cancel_alarm()
+        if self._ping is not None:
+            self._ping.cancel()
+            self._ping = None
         for stream in self.core.abandon():
             if stream.owner is not None:
                 stream.owner.ended(StatusCode.UNAVAILABLE, why)
@@ -210,6 +220,17 @@ class NativeLink(Protocol):
     def _write(self) -> bool:
         if not self._ready or self._over:
             return False
+        if self.core.can_wait and not self._closing:
+            if self._ping is None:
+                self._ping = self._clock.callLater(_PING_SECONDS, self._answer_ping)
+            return False
+        return self._write_now()
+
+    def _answer_ping(self) -> None:
+        self._ping = None
+        self._write_now()
+
+    def _write_now(self) -> bool:
         data = self.core.data_to_send()
         if not data or self._wire is None:
             return False
@@ -226,6 +247,8 @@ class NativeLink(Protocol):
                 elif isinstance(event, StreamEnded):
                     if event.stream.owner is not None:
                         event.stream.owner.ended(event.status, event.text)
+                elif isinstance(event, CallReceived):
+                    self.call_received(event.stream)
                 else:
                     self._tell_rare(event)
         except Http2Error as error:
@@ -244,6 +267,10 @@ class NativeLink(Protocol):
                 owner.unprocessed()
         else:
             self.role_event(event)
+
+    def call_received(self, stream: Stream) -> None:
+        """Answer a unary call; for servers."""
+        raise NotImplementedError
 
     def role_event(self, event: Event) -> None:
         """Take an event that only one of the roles has; for subclasses."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.events import CallReceived, Event, PingAnswered, StreamOpened
+from gnetway.http2.events import Event, PingAnswered, StreamOpened
 from gnetway.http2.frames import MAX_31_BITS
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
@@ -52,11 +52,13 @@ class _Link(ServerLink):
         self.rpc_peer = RpcPeer(self.peer)
         self._server = server
 
+    def call_received(self, stream: Stream) -> None:
+        """Answer a unary call."""
+        self._server.serve_call(self, stream)
+
     def role_event(self, event: Event) -> None:
-        """Take a request."""
-        if isinstance(event, CallReceived):
-            self._server.serve_call(self, event.stream)
-        elif isinstance(event, StreamOpened):
+        """Take a new stream, or note that the client knows of the end."""
+        if isinstance(event, StreamOpened):
             self._server.serve_stream(self, event.stream)
         elif isinstance(event, PingAnswered) and event.payload == _DRAINING:
             self.core.last_call()

@@ -64,6 +64,45 @@ class NativeClientCase(SynchronousTestCase):
         return error.code
 
 
+class PingTests(NativeClientCase):
+    """Answers to pings wait a moment for something to leave with."""
+
+    def test_alone(self) -> None:
+        wire, _ = self.connected()
+        wire.send(*[pack_frame(PING, 0, 0, b"%d" % number * 8) for number in range(2)])
+        self.assertEqual(wire.frames(), [])
+        self.reactor.advance(0.005)
+        wanted = [Frame(PING, ACK, 0, b"%d" % number * 8) for number in range(2)]
+        self.assertEqual(wire.frames(), wanted)
+        self.reactor.advance(0.005)
+        self.assertEqual(wire.frames(), [])
+
+    def test_with_a_message(self) -> None:
+        wire, _ = self.connected()
+        wire.send(pack_frame(PING, 0, 0, bytes(8)))
+        self.call()
+        self.assertEqual([frame.kind for frame in wire.frames()], [PING, HEADERS, DATA])
+        self.reactor.advance(0.005)
+        self.assertEqual(wire.frames(), [])
+
+    def test_lost_before(self) -> None:
+        wire, answer = self.connected()
+        wire.send(pack_frame(PING, 0, 0, bytes(8)))
+        wire.lose()
+        self.assertEqual(self.status(answer), StatusCode.UNAVAILABLE)
+        calls = self.reactor.getDelayedCalls()
+        self.reactor.advance(0.005)
+        self.assertEqual(self.reactor.getDelayedCalls(), calls)
+        self.assertEqual(wire.frames(), [])
+
+    def test_closed_before(self) -> None:
+        wire, answer = self.connected()
+        wire.send(pack_frame(PING, 0, 0, bytes(8)))
+        self.client.close()
+        self.assertEqual([frame.kind for frame in wire.frames()], [PING, GOAWAY])
+        self.assertEqual(self.status(answer), StatusCode.CANCELLED)
+
+
 class CallTests(NativeClientCase):
     def test_everything_of_a_turn_is_one_write(self) -> None:
         wire, _ = self.connected()
