@@ -1,10 +1,11 @@
 """A gateway for web clients."""
 
+from pathlib import Path
+
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
-from tests.live.certificates import make_certificates
-from tests.live.etcd_server import free_port
-from tests.live.gateway import Gateway
+from tests.live.gateway import HANDLER
+from tests.live.web.listeners import TLS, ListenerGateway
 
 # From Telegram's API schema, so that clients have classes for them.
 UPDATE_SHORT = 0x78D4DEC1
@@ -29,49 +30,33 @@ def notification(text: str) -> bytes:
     )
 
 
-class WebGateway(Gateway):
+class WebGateway(ListenerGateway):
+    """One listener for each way in which web clients come, WebSocket first."""
+
     def __init__(self) -> None:
-        super().__init__()
-        folder = self.folder / "tls"
-        folder.mkdir()
-        make_certificates(folder)
-        self.ca_file = folder / "ca.pem"
-        self.certificate = folder / "server.pem"
-        self.ports = {name: free_port() for name in ("wss", "http", "guarded")}
-        tls = {"CertFile": "./tls/server.pem", "KeyFile": "./tls/server.key"}
-        self.config["Gnetway"] = {
-            "Server": [
-                {"Proto": "websocket", "Addresses": [self.address]},
-                {"Proto": "websocket", "Addresses": [self._at("wss")], "TLS": tls},
-                {"Proto": "http", "Addresses": [self._at("http")]},
-                {
-                    "Proto": "auto",
-                    "Addresses": [self._at("guarded")],
-                    "AllowedOrigins": ["https://*.example.org"],
-                },
-            ]
+        listeners: dict[str, dict[str, object]] = {
+            "wss": {"Proto": "websocket", "TLS": TLS},
+            "http": {"Proto": "http"},
+            "guarded": {"Proto": "auto", "AllowedOrigins": ["https://*.example.org"]},
         }
-        self.write_config()
+        super().__init__(listeners, proto="websocket", handler=HANDLER)
 
-    def _ready(self) -> bool:
-        # Without a TCP listener the log names nothing to try.
-        return "session backend: " in self.log
-
-    def _at(self, name: str) -> str:
-        return f"127.0.0.1:{self.ports[name]}"
+    @property
+    def certificate(self) -> Path:
+        return self.tls_folder / "server.pem"
 
     def url(self, path: str = "/apiws") -> str:
         return f"ws://{self.address}{path}"
 
     @property
     def tls_url(self) -> str:
-        return f"wss://{self._at('wss')}/apiws"
+        return f"wss://{self.at('wss')}/apiws"
 
     @property
     def http_url(self) -> str:
-        return f"http://{self._at('http')}/apiw1"
+        return f"http://{self.at('http')}/apiw1"
 
     @property
     def guarded(self) -> str:
         """The host and port where pages of other origins than example.org's are refused."""
-        return self._at("guarded")
+        return self.at("guarded")

@@ -24,28 +24,38 @@ TLS = {"CertFile": "./tls/server.pem", "KeyFile": "./tls/server.key"}
 class ListenerGateway(Gateway):
     """``listeners`` are items of Gnetway.Server by a name; each without addresses gets a port.
 
-    A plain TCP listener stands before them.
+    A plain listener stands before them at the gateway's own address, for ``proto``.
     """
 
     def __init__(
         self,
         listeners: Mapping[str, Mapping[str, object]],
         limits: Mapping[str, int] | None = None,
+        proto: str = "tcp",
+        handler: str = "tests.live.web.who.WhoHandler",
     ) -> None:
-        super().__init__(limits, "tests.live.web.who.WhoHandler")
+        super().__init__(limits, handler)
+        self._proto = proto
         self.tls_folder = self.folder / "tls"
         self.tls_folder.mkdir()
         make_certificates(self.tls_folder)
         self.ports = {name: free_port() for name in listeners}
-        servers: list[object] = [{"Proto": "tcp", "Addresses": [self.address]}]
+        servers: list[object] = [{"Proto": proto, "Addresses": [self.address]}]
         servers += [
-            {"Addresses": [f"127.0.0.1:{self.ports[name]}"], **listener}
-            for name, listener in listeners.items()
+            {"Addresses": [self.at(name)], **listener} for name, listener in listeners.items()
         ]
         gnetway = self.config["Gnetway"]
         assert isinstance(gnetway, dict)
         gnetway["Server"] = servers
         self.write_config()
+
+    def _ready(self) -> bool:
+        # Without a TCP listener the log names nothing to try.
+        return super()._ready() if self._proto == "tcp" else "session backend: " in self.log
+
+    def at(self, name: str) -> str:
+        """Return host and port of a listener."""
+        return f"127.0.0.1:{self.ports[name]}"
 
     @property
     def ca_file(self) -> Path:
