@@ -1,6 +1,8 @@
 """Plain counters; no I/O."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 
 class Causes:
@@ -20,3 +22,31 @@ class Causes:
     def as_dict(self) -> dict[str, int]:
         """Return the counts so far, most frequent first."""
         return dict(self._counts.most_common())
+
+
+class GatewayCounts(NamedTuple):
+    """What a gateway counts.
+
+    Connections that are open now; since the start, why others have ended, by cause, and what
+    became of the session services' pushes, by outcome.
+    """
+
+    open_connections: int
+    causes: Mapping[str, int]
+    pushes: Mapping[str, int]
+
+    def plus(self, other: "GatewayCounts") -> "GatewayCounts":
+        """Return the counts of both together."""
+        return GatewayCounts(
+            self.open_connections + other.open_connections,
+            _sum(self.causes, other.causes),
+            _sum(self.pushes, other.pushes),
+        )
+
+
+#: The counts of nobody.
+NOTHING_COUNTED: Final = GatewayCounts(0, {}, {})
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return dict((Counter(one) + Counter(other)).most_common())

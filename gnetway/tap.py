@@ -12,9 +12,12 @@ from twisted.python import usage
 
 from gnetway._version import __version__
 from gnetway.config.load import load_file
+from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
+from gnetway.workers.service import WorkersService
+from gnetway.workers.shares import processors
 
 
 class Options(usage.Options):
@@ -43,18 +46,31 @@ def makeService(options: usage.Options) -> IService:
 
     reactor = cast(IGatewayReactor, installed)
     try:
-        gateway = GatewayService(load_file(options["config"]), reactor, own_process=True)
+        gateway = _make_gateway(load_file(options["config"]), reactor)
         gateway.prepare()
     except ConfigError as error:
         for fault in error.faults:
             sys.stderr.write(f"gnetway: {fault}\n")
         raise SystemExit(1) from None
-    _on_hangup(lambda: reactor.callFromThread(gateway.reload_certificates))
+    # Twisted leaves both alone, so they would end the process. A handler may interrupt the
+    # reactor anywhere.
+    _on(signal.SIGHUP, lambda: reactor.callFromThread(gateway.reload_certificates))
+    _on(signal.SIGUSR2, lambda: reactor.callFromThread(gateway.log_counts))
     atexit.register(_leave, gateway)
     return gateway
 
 
-def _leave(gateway: GatewayService) -> None:
+def _make_gateway(
+    config: GatewayConfig, reactor: IGatewayReactor
+) -> GatewayService | WorkersService:
+    """Return a gateway in this process or, where the configuration asks for it, in several."""
+    count = config.worker_count(processors())
+    if count == 1:
+        return GatewayService(config, reactor, own_process=True)
+    return WorkersService(config, reactor, count)
+
+
+def _leave(gateway: GatewayService | WorkersService) -> None:
     """Have the process end with status 1 if the gateway could not start; twistd says 0."""
     if gateway.failure is not None:
         sys.stdout.flush()
@@ -62,9 +78,6 @@ def _leave(gateway: GatewayService) -> None:
         os._exit(1)
 
 
-def _on_hangup(act: Callable[[], object]) -> None:
-    """Call ``act`` at each SIGHUP; Twisted leaves that signal alone, so it would end the process.
-
-    A handler may interrupt the reactor anywhere, hence ``callFromThread``.
-    """
-    signal.signal(signal.SIGHUP, lambda *_: act())
+def _on(number: signal.Signals, act: Callable[[], object]) -> None:
+    """Call ``act`` at each signal of that number."""
+    signal.signal(number, lambda *_: act())

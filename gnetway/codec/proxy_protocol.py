@@ -90,6 +90,19 @@ class ProxyInfo(NamedTuple):
     local: bool
 
 
+def v1_line(source_ip: str | None, source_port: int) -> bytes:
+    """Return a header of version 1 for a client's address; None where it has none.
+
+    Its target is no address of ours: nobody reads it.
+    """
+    if source_ip is None:
+        return b"PROXY UNKNOWN\r\n"
+    # The zone of an IPv6 address means nothing to others, and version 1 has no place for it.
+    plain = source_ip.partition("%")[0]
+    family, target = ("TCP6", "::") if ":" in plain else ("TCP4", "0.0.0.0")  # noqa: S104
+    return f"PROXY {family} {plain} {target} {source_port} 0\r\n".encode()
+
+
 def may_be_proxy_header(data: bytes) -> bool:
     """Tell whether a stream that begins with ``data`` may begin with a header of any version."""
     return any(

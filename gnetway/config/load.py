@@ -18,6 +18,7 @@ from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.section import Reading, key, keys_of
 from gnetway.config.session import SessionConfig, session
 from gnetway.config.values import flag, list_of, optional, text
+from gnetway.config.workers import AUTO, workers
 from gnetway.errors import ConfigError
 
 #: Bytes of a configuration file: the longest known has 2 KB.
@@ -68,6 +69,10 @@ class _File:
     rpc: RpcConfig = field(
         default_factory=RpcConfig,
         metadata=key("Rpc", section(RpcConfig), "", "each has its own default"),
+    )
+    workers: int | None = field(
+        default=1,
+        metadata=key("Workers", workers, "processes", "more need a remote session backend"),
     )
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
         default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several")
@@ -135,6 +140,7 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         etcd=file.etcd,
         use_stream_session=file.use_stream_session,
         rpc=file.rpc,
+        workers=_workers(file, reading),
         unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),
         source=faults.source,
         lines=reading.lines,
@@ -143,7 +149,10 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
 
 def _check_together(file: _File, line: int, reading: Reading) -> None:
     """Check what no section can know for itself."""
+    if file.gnetway.multicore and "Workers" in reading.lines:
+        reading.unused.append("Gnetway.Multicore")
     if not file.session.is_remote:
+        _check_single(file, reading)
         reading.unused.extend(_set_for_remote(file))
         return
     faults = reading.faults
@@ -157,6 +166,21 @@ def _check_together(file: _File, line: int, reading: Reading) -> None:
         path = "Rpc.MaxMessageBytes"
         allowed = f"at least {least}, for a packet of Gnetway.Limits.MaxPacketBytes"
         faults.add(reading.lines.get(path, line), path, str(file.rpc.max_message_bytes), allowed)
+
+
+def _check_single(file: _File, reading: Reading) -> None:
+    """Refuse several processes with the backend that lives in one."""
+    if file.workers is not None and file.workers > 1:
+        found = f"{file.workers} beside Session.Embedded, which lives in one process"
+        allowed = f"1 or {AUTO}; several with Session.Etcd or Session.Endpoints"
+        reading.faults.add(reading.lines["Workers"], "Workers", found, allowed)
+
+
+def _workers(file: _File, reading: Reading) -> int | None:
+    """Return what Workers says or, without it, Multicore: None for one a processor."""
+    if "Workers" in reading.lines:
+        return file.workers
+    return None if file.gnetway.multicore else 1
 
 
 def _set_for_remote(file: _File) -> list[str]:

@@ -17,7 +17,7 @@ from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.section import key
 from gnetway.config.servers import ServerConfig, server
 from gnetway.config.session import SessionConfig
-from gnetway.config.values import list_of, whole
+from gnetway.config.values import flag, list_of, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
@@ -49,6 +49,10 @@ class GnetwayConfig:
             " number those that name another are told -444",
         ),
     )
+    multicore: bool = field(
+        default=False,
+        metadata=key("Multicore", flag, "", "Teamgram's word for Workers: auto, which decides"),
+    )
     limits: LimitsConfig = field(
         default_factory=LimitsConfig,
         metadata=key("Limits", section(LimitsConfig), "", "each has its own default"),
@@ -66,7 +70,8 @@ class GatewayConfig:
 
     ``rsa_keys`` are loaded, each once, at least one. With a remote session backend ``listen_on``
     is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
-    None for nowhere. ``unused`` has the paths of the keys that
+    None for nowhere. ``workers`` is in how many processes it serves, None for one a processor;
+    ``worker_count`` says what comes of it. ``unused`` has the paths of the keys that
     were read and have no effect, in the order of the file. ``source`` names the file, ``lines``
     has the line of each key by its path.
     """
@@ -79,9 +84,19 @@ class GatewayConfig:
     etcd: EtcdConfig | None = None
     use_stream_session: bool = False
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    workers: int | None = 1
     unused: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def worker_count(self, processors: int) -> int:
+        """Return the number of processes, on a machine that has ``processors`` for them.
+
+        The embedded backend lives in one: what it knows of sessions cannot be shared.
+        """
+        if not self.session.is_remote:
+            return 1
+        return processors if self.workers is None else self.workers
 
     def fault(self, path: str, found: str, allowed: str) -> str:
         """Return the line for a fault that shows only at start, such as a port that is taken.

@@ -26,34 +26,35 @@ _KEY: Final = "an unencrypted private key in PEM"
 
 @dataclass(frozen=True, slots=True)
 class PemFile:
-    """A file's absolute path and its content; ``public_key`` is that of its (first) entry."""
+    """A file's absolute path and its content."""
 
     path: str
     content: bytes = field(repr=False)
-    public_key: PublicKeyTypes = field(repr=False, compare=False)
 
     def belongs_to(self, certificate: "PemFile") -> bool:
-        """Tell whether this is the key of ``certificate``."""
-        return self.public_key == certificate.public_key
+        """Tell whether this is the key of ``certificate``, the first where there are several."""
+        return _of_key(self.content) == _of_certificate(certificate.content)
 
 
 def certificates(node: Node, reading: Reading) -> PemFile:
     """Read the path of a file with certificates, and the file."""
     path, content = _read(node, reading, _CERTIFICATES)
     try:
-        return PemFile(path, content, x509.load_pem_x509_certificates(content)[0].public_key())
+        _of_certificate(content)
     except (ValueError, UnsupportedAlgorithm):
         reading.reject(node, f"{shown(node.value)}, no certificate ({path})", _CERTIFICATES)
+    return PemFile(path, content)
 
 
 def private_key(node: Node, reading: Reading) -> PemFile:
     """Read the path of a file with a private key, and the file."""
     path, content = _read(node, reading, _KEY)
     try:
-        return PemFile(path, content, load_pem_private_key(content, None).public_key())
+        _of_key(content)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # TypeError: it has a passphrase.
         reading.reject(node, f"{shown(node.value)}, no usable key ({path})", _KEY)
+    return PemFile(path, content)
 
 
 def check_pair(cert: PemFile | None, key_file: PemFile | None, path: str, reading: Reading) -> None:
@@ -66,6 +67,14 @@ def check_pair(cert: PemFile | None, key_file: PemFile | None, path: str, readin
         found = f"the key {key_file.path}, which is not that of {cert.path}"
         reading.faults.add(line, path, found, "the key of the certificate")
         raise Rejected
+
+
+def _of_certificate(content: bytes) -> PublicKeyTypes:
+    return x509.load_pem_x509_certificates(content)[0].public_key()
+
+
+def _of_key(content: bytes) -> PublicKeyTypes:
+    return load_pem_private_key(content, None).public_key()
 
 
 def _read(node: Node, reading: Reading, allowed: str) -> tuple[str, bytes]:

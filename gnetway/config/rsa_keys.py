@@ -24,15 +24,24 @@ _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}")
 
 @dataclass(frozen=True, slots=True)
 class RsaKeyConfig:
-    """A loaded key, and the absolute path of its file."""
+    """A loaded key, the absolute path of its file, and what that held."""
 
     path: str
     key: RsaKey
+    pem: bytes = field(repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Workers are handed a loaded configuration, and the core's numbers know no pickle.
+        return _loaded, (self.path, self.pem)
 
     @property
     def public_path(self) -> str:
         """Where the public half is written for clients to take: beside the private one."""
         return f"{self.path}.pub"
+
+
+def _loaded(path: str, pem: bytes) -> RsaKeyConfig:
+    return RsaKeyConfig(path, RsaKey.from_pem(pem), pem)
 
 
 def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
@@ -42,7 +51,7 @@ def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
         reading.reject(node, "a private key itself", "the path of its file")
     path = input_path(name, reading.directory)
     try:
-        return RsaKeyConfig(path, RsaKey.from_pem(read_bounded(path, MAX_KEY_FILE_BYTES)))
+        return _loaded(path, read_bounded(path, MAX_KEY_FILE_BYTES))
     except Unreadable as error:
         allowed = f"{_ALLOWED}, made e.g. by: openssl genrsa -out {path} 2048"
         reading.reject(node, f"{shown(name)}, not readable as {path}: {error}", allowed)

@@ -69,7 +69,6 @@ NOT_YET: Final[dict[str, NotYet]] = {
     "MetricsUrl": NotYet(_given),
     "DevServer": NotYet(_dev_server, "'Enabled: false', or leave it out"),
     "Profiling": NotYet(_more_than("cpuprofilinginterval", "profileinterval", "loginterval")),
-    "Gnetway.Multicore": NotYet(_on, "false, or leave it out"),
     "Etcd.ID": NotYet(_given),
     "Etcd.InsecureSkipVerify": NotYet(_on, "false, or leave it out"),
     "Session.Etcd.ID": NotYet(_given),

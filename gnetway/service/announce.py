@@ -13,6 +13,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
 from gnetway.crypto.libcrypto import in_use
+from gnetway.metrics import GatewayCounts
 from gnetway.service.listeners import Listener
 
 _log = Logger("gnetway")
@@ -62,6 +63,13 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
             path=config.rsa_keys[0].public_path,
         )
         break
+
+
+def tell_counts(counts: GatewayCounts) -> None:
+    """Log what a gateway has counted; nothing of pushes where there can be none."""
+    if counts.pushes:
+        _log.info("pushes, by outcome: {counts}", counts=dict(counts.pushes))
+    _log.info("connections ended, by cause: {causes}", causes=dict(counts.causes))
 
 
 def _spoken(listener: Listener) -> str:

@@ -1,7 +1,7 @@
 """The side of a gateway that faces its session backend, and which one a configuration asks for."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -43,6 +43,9 @@ class BackendSide(Protocol):
 
     def stop(self) -> Deferred[None]:
         """End; fires when the backend has heard of everything."""
+
+    def pushes(self) -> Mapping[str, int]:
+        """Return what became of the pushes of session services so far, by outcome."""
 
 
 class EmbeddedSide:
@@ -124,6 +127,10 @@ class EmbeddedSide:
     def stop(self) -> Deferred[None]:
         """See BackendSide."""
         return succeed(None) if self._backend is None else self._backend.stop()
+
+    def pushes(self) -> Mapping[str, int]:
+        """See BackendSide; there are no session services."""
+        return {}
 
 
 def make_side(

@@ -5,14 +5,17 @@
 On a listener of its own each of them is a must. Under ``auto`` they are what may come.
 """
 
+from collections.abc import Mapping
 from typing import cast
 
+from twisted.internet.interfaces import IReactorUNIX
 from twisted.internet.protocol import ServerFactory
 
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.factory import GatewayFactory
+from gnetway.net.http_relay import RelayFactory
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.http_site import GatewayHttpFactory
@@ -25,13 +28,22 @@ _FRAME_EXTRA_BYTES = 1024
 
 
 class Carriers:
-    """Makes the factories of all listeners."""
+    """Makes the factories of all listeners.
+
+    ``http_elsewhere`` has the socket of another worker for each listener whose HTTP is served
+    there.
+    """
 
     def __init__(
-        self, config: GatewayConfig, links: LinkServices, certificates: Certificates
+        self,
+        config: GatewayConfig,
+        links: LinkServices,
+        certificates: Certificates,
+        http_elsewhere: Mapping[ServerConfig, str] | None = None,
     ) -> None:
         self._links = links
         self._certificates = certificates
+        self._http_elsewhere = http_elsewhere or {}
         self._max_packet_bytes = config.gnetway.limits.max_packet_bytes
         self._http = HttpServices(links, HttpSettings(max_body_bytes=self._max_packet_bytes))
 
@@ -42,6 +54,10 @@ class Carriers:
         following = self._of_proto(server.proto, server)
         following = self._tls(server, following) or following
         return self._proxy(server, following) or following
+
+    def relayed(self, server: ServerConfig) -> ServerFactory:
+        """Return what serves the HTTP connections that other workers carry here."""
+        return ProxyFactory(self._links, ProxySettings(versions=(1,)), self._http_site(server))
 
     def _auto(self, server: ServerConfig) -> ServerFactory:
         routes = Routes(
@@ -79,6 +95,9 @@ class Carriers:
         return factory
 
     def _http_site(self, server: ServerConfig) -> ServerFactory:
+        path = self._http_elsewhere.get(server)
+        if path is not None:
+            return RelayFactory(self._links, cast(IReactorUNIX, self._links.clock), path)
         # Sessions and key exchanges go over all listeners; what pages may come does not.
         return GatewayHttpFactory(self._http.for_origins(server.allowed_origins))
 

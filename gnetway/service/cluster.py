@@ -165,11 +165,14 @@ class ClusterSide:
             await outcome_of(self._listening)
         if self._pushes is not None:
             self._pushes.close()
-            self._log.info("pushes, by outcome: {counts}", counts=self._pushes.counts.as_dict())
         if self._server is not None:
             await self._server.stop(GRACE_SECONDS)
         if self._registration is not None:
             await self._registration.stop()
+
+    def pushes(self) -> Mapping[str, int]:
+        """See BackendSide."""
+        return {} if self._pushes is None else self._pushes.counts.as_dict()
 
     def _registration_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

@@ -33,10 +33,10 @@ from gnetway.config.model import GatewayConfig
 from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import Causes
+from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.links import LinkServices
 from gnetway.net.work_threads import WorkThreads
-from gnetway.service.announce import announce, write_public_keys
+from gnetway.service.announce import announce, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.carriers import Carriers
 from gnetway.service.certificates import Certificates
@@ -44,6 +44,7 @@ from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 from gnetway.service.malloc import keep_large_blocks
 from gnetway.service.packages import web_faults
+from gnetway.service.worker_place import WorkerPlace
 from gnetway.turns import TurnEnd
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class GatewayService(MultiService):
     ``causes`` counts why connections have ended; ``failure`` is why it could not start, or None.
     ``own_process`` says that the process is the gateway's, so that what ``epoll_loop`` and
     ``malloc`` do for speed may be done to it.
+    A gateway with a ``place`` is one of several processes.
     """
 
     _log = Logger()
@@ -66,6 +68,7 @@ class GatewayService(MultiService):
         handler: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         own_process: bool = False,
+        place: WorkerPlace | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._config = config
@@ -74,6 +77,7 @@ class GatewayService(MultiService):
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
         self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
+        self._place = place
         self._prepared = False
         self._certificates = Certificates(config, reactor)
         self._listeners: list[Listener] = []
@@ -85,6 +89,8 @@ class GatewayService(MultiService):
         self._starting: Deferred[None] | None = None
         self.causes = Causes()
         self.failure: Failure | None = None
+        #: One line about the session backend, once it is there.
+        self.backend_description = ""
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -107,7 +113,7 @@ class GatewayService(MultiService):
         if faults:
             raise ConfigError(faults)
         self._certificates.load()
-        listeners = bind_all(self._config)
+        listeners = bind_all(self._config) if self._place is None else self._place.listeners
         try:
             self._side.prepare()
         except ConfigError:
@@ -132,7 +138,7 @@ class GatewayService(MultiService):
         self._starting.addErrback(self._start_failed)
 
     def when_ready(self) -> Deferred[None]:
-        """Fire when clients are served; immediately if they are."""
+        """Fire when clients are served, or cannot be; immediately if that is known."""
         assert self._starting is not None, "the service has not been started"
         ready: Deferred[None] = Deferred()
 
@@ -151,12 +157,24 @@ class GatewayService(MultiService):
         """
         self._certificates.reload()
 
+    def counts(self) -> GatewayCounts:
+        """Return what is counted so far."""
+        open_now = 0 if self._links is None else len(self._links.open_links)
+        return GatewayCounts(open_now, self.causes.as_dict(), self._side.pushes())
+
+    def log_counts(self) -> None:
+        """Log what is counted so far."""
+        counts = self.counts()
+        self._log.info("connections open: {number}", number=counts.open_connections)
+        tell_counts(counts)
+
     def stopService(self) -> Deferred[None]:
         """End; fires when the backend has heard of everything."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _start(self) -> None:
-        write_public_keys(self._config.rsa_keys)
+        if self._place is None:
+            write_public_keys(self._config.rsa_keys)
         self._threads.start()
         backend = await self._side.begin(self.addresses)
         links = make_link_services(
@@ -171,17 +189,23 @@ class GatewayService(MultiService):
         self._links = links
         await self._side.serve(links.registry)
         links.key_maker.start()
-        carriers = Carriers(self._config, links, self._certificates)
+        place = self._place or WorkerPlace([])
+        carriers = Carriers(self._config, links, self._certificates, place.http_elsewhere)
         for listener in self._listeners:
             self._ports.serve(listener, carriers.factory(listener.server))
+        for listener in place.relayed:
+            self._ports.serve(listener, carriers.relayed(listener.server))
         self._certificates.start()
         self._side.publish()
-        announce(self._config, self._listeners, backend.description)
+        self.backend_description = backend.description
+        if self._place is None:
+            announce(self._config, self._listeners, backend.description)
 
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             # By a stop, which ends what there is.
             return
+        self.failure = failure
         if isinstance(failure.value, GatewayError):
             self._log.critical("The gateway cannot start: {error}", error=failure.value)
         else:
@@ -202,7 +226,7 @@ class GatewayService(MultiService):
             self._links.key_maker.stop()
         await self._side.stop()
         self._threads.stop()
-        self._log.info("connections ended, by cause: {causes}", causes=self.causes.as_dict())
+        tell_counts(self.counts())
         stopped = super().stopService()  # type: ignore[no-untyped-call]
         if stopped is not None:
             await stopped
@@ -226,4 +250,7 @@ def make_gateway(
     """
     if not isinstance(config, GatewayConfig):
         config = load_mapping(config)
+    if config.workers is not None and config.workers > 1:
+        found = f"{config.workers} for a gateway inside of another application"
+        raise ConfigError([config.fault("Workers", found, "1 or auto, which is 1 here")])
     return GatewayService(config, reactor, handler)

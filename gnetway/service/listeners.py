@@ -5,8 +5,9 @@ clients that come during the start wait in the backlog instead of being refused.
 """
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
@@ -20,6 +21,9 @@ from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
 BACKLOG: Final = 1024
+
+#: What one listener is bound to.
+Place: TypeAlias = Address | UnixAddress
 
 
 @dataclass(slots=True)
@@ -53,19 +57,30 @@ def bind_all(config: GatewayConfig) -> list[Listener]:
 
     :raises ConfigError: with each address that cannot be bound; nothing stays bound then.
     """
-    listeners: list[Listener] = []
+    return [listener for (listener,) in bind_each(config, lambda *place: [bind(*place)])]
+
+
+def bind_each(
+    config: GatewayConfig, bind_one: Callable[[ServerConfig, Place], list[Listener]]
+) -> list[list[Listener]]:
+    """Return what ``bind_one`` makes of every address of the configuration, in their order.
+
+    :raises ConfigError: with each address for which it raises OSError; nothing stays bound then.
+    """
+    bound: list[list[Listener]] = []
     faults: list[str] = []
     for server in config.gnetway.servers:
         for address in server.addresses:
             try:
-                listeners.append(_bind(server, address))
+                bound.append(bind_one(server, address))
             except OSError as error:
                 found = f"{address}, which cannot be bound: {error.strerror or error}"
                 faults.append(config.fault(address.path, found, "an address that is free"))
     if faults:
-        close_all(listeners)
+        for listeners in bound:
+            close_all(listeners)
         raise ConfigError(faults)
-    return listeners
+    return bound
 
 
 def close_all(listeners: list[Listener]) -> None:
@@ -74,22 +89,28 @@ def close_all(listeners: list[Listener]) -> None:
         listener.close()
 
 
-def _bind(server: ServerConfig, address: Address | UnixAddress) -> Listener:
+def bind(server: ServerConfig, address: Place, reuse_port: bool = False) -> Listener:
+    """Return a socket that listens; with ``reuse_port`` others of this user may share the port.
+
+    :raises OSError: it cannot be bound.
+    """
     if isinstance(address, UnixAddress):
         bound = bind_unix(address.file, server.unix_mode, BACKLOG)
         return Listener(server, bound, file=SocketFile(address.file))
-    bound = _bind_tcp(address)
+    bound = _bind_tcp(address, reuse_port)
     name = bound.getsockname()
     return Listener(server, bound, name[0], name[1])
 
 
-def _bind_tcp(address: Address) -> socket.socket:
+def _bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
     family, kind, proto, _, where = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     bound = socket.socket(family, kind, proto)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # [::] and 0.0.0.0 may stand beside each other in the file.
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -114,6 +135,8 @@ class ListeningPorts:
         bound, file = listener.bound, listener.file
         port: IListeningPort
         if file is None:
+            # A second time, where a worker takes over the socket of one that has died.
+            bound.listen(BACKLOG)
             port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         else:
             port = UnixPort(

@@ -13,14 +13,20 @@ from twisted.python.failure import Failure
 
 
 class SocketFile:
-    """The file of a socket that was bound here: removed only while it is still the same one."""
+    """The file of a socket that was bound here: removed only while it is still the same one.
 
-    def __init__(self, path: str) -> None:
+    One that is ``lent`` stays where it is: the process that has bound it removes it.
+    """
+
+    def __init__(self, path: str, lent: bool = False) -> None:
         self.path = path
+        self._lent = lent
         self._identity = _identity(path)
 
     def remove(self) -> None:
         """Remove the file, unless it is gone or somebody else's by now."""
+        if self._lent:
+            return
         with suppress(OSError):
             if _identity(self.path) == self._identity:
                 os.unlink(self.path)

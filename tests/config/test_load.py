@@ -389,13 +389,13 @@ class ShippedFileTests(ConfigCase):
     def test_cluster_shows_every_default_as_it_is(self) -> None:
         keys = re.compile(r"(?m)^( *)# (\w+: (?:\d+|false|native|message|interface\.gateway))$")
         shown, count = keys.subn(r"\1\2", CLUSTER.read_text())
-        # Of Rpc all but TLS, of Hold all; Announce, Timeout, UseStreamSession, Etcd.Key.
-        self.assertEqual(count, len(keys_of(RpcConfig)) - 1 + len(keys_of(HoldConfig)) + 4)
+        # Of Rpc all but TLS, of Hold all; Announce, Timeout, UseStreamSession, Etcd.Key, Workers.
+        self.assertEqual(count, len(keys_of(RpcConfig)) - 1 + len(keys_of(HoldConfig)) + 5)
         read = load_file(self.write("shown.yaml", shown))
         config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))
         self.assertEqual(
-            (read.session, read.rpc, read.etcd, read.use_stream_session),
-            (config.session, config.rpc, config.etcd, config.use_stream_session),
+            (read.session, read.rpc, read.etcd, read.use_stream_session, read.workers),
+            (config.session, config.rpc, config.etcd, config.use_stream_session, config.workers),
         )
 
     def test_cluster_shows_every_key(self) -> None:

@@ -88,7 +88,6 @@ class RefusedTests(ConfigCase):
             ("", "MetricsUrl: http://x", "'http://x', ", out),
             ("", "DevServer: {}", "a mapping, ", f"'Enabled: false', or {out}"),
             ("", "Profiling: {ServerAddr: x}", "a mapping, ", out),
-            ("Gnetway", "Multicore: true", "true, ", off),
             ("Session", "Target: x", "'x', ", "Session.Endpoints in its place"),
             ("Session", "App: x", "'x', ", out),
             ("Session", "Token: hidden", "", out),
@@ -173,7 +172,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(NOT_YET.keys() & IGNORED.keys(), set())
 
     def test_names_in(self) -> None:
-        self.assertEqual(names_in("Gnetway"), ["Multicore", "SendBuf", "ReceiveBuf"])
+        self.assertEqual(names_in("Gnetway"), ["SendBuf", "ReceiveBuf"])
         self.assertEqual(names_in("Nowhere"), [])
         self.assertIn("Log", names_in(""))
         self.assertEqual(len(names_in("")), len(set(names_in(""))))

@@ -52,6 +52,9 @@ class LifeSide:
         self.life.append("stop")
         return succeed(None)
 
+    def pushes(self) -> dict[str, int]:
+        return {"delivered": 3}
+
 
 class Client(Protocol):
     """Hears of its end."""

@@ -1,0 +1,23 @@
+"""Workers: in how many processes the gateway serves its clients."""
+
+from typing import Final
+
+from gnetway.config.document import Node
+from gnetway.config.faults import shown
+from gnetway.config.section import Reading
+
+#: As many as the machine has processors for this program.
+AUTO: Final = "auto"
+
+#: More processes than any machine has processors for; each takes tens of MiB.
+MAX_WORKERS: Final = 256
+
+
+def workers(node: Node, reading: Reading) -> int | None:
+    """Read a number of processes; None for ``auto``."""
+    value = node.value
+    if value == AUTO:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WORKERS:
+        reading.reject(node, shown(value), f"a whole number from 1 to {MAX_WORKERS}, or {AUTO}")
+    return value

@@ -1,0 +1,221 @@
+"""The parent of several workers as one Twisted service: what it does, and in which order.
+
+prepare     everything that can fail for the configuration's sake, as one process would, and for
+            each worker: bind every socket, look whether its gRPC address is free
+start       write the public keys, start the workers; when all of them serve, say so
+meanwhile   a worker that ends is started again, after a back-off; the others are not touched
+stop        close the sockets here, have all workers end in order, and add up what they counted
+
+The parent serves no client and loads no gRPC, so that nothing in it can bring the workers down.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, cast
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gnetway.backoff import BackOff
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor
+from gnetway.metrics import GatewayCounts
+from gnetway.service.announce import announce, tell_counts, write_public_keys
+from gnetway.service.backends import make_side
+from gnetway.service.certificates import Certificates
+from gnetway.service.packages import web_faults
+from gnetway.turns import TurnEnd
+from gnetway.workers.keeper import WorkerKeeper
+from gnetway.workers.messages import Command
+from gnetway.workers.process import ProcessSpawner, Spawner
+from gnetway.workers.shares import shares
+from gnetway.workers.sockets import WorkerSockets
+from gnetway.workers.tally import Tally
+
+#: Seconds for workers to say what they have counted.
+COUNT_SECONDS: Final = 2.0
+
+
+class WorkersService(MultiService):
+    """Runs ``count`` workers; a KeeperEars.
+
+    ``make_spawner`` makes what starts their processes, with the sockets of each.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        count: int,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        make_spawner: Callable[[WorkerSockets], Spawner] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._reactor = reactor
+        self._count = count
+        self._random_bytes = random_bytes
+        self._make_spawner = make_spawner or self._process_spawner
+        self._shares: list[GatewayConfig] = []
+        self._sockets = WorkerSockets(config, count)
+        self._keepers: list[WorkerKeeper] = []
+        self._ready: set[int] = set()
+        self._announced = False
+        self._prepared = False
+        #: Why a worker could not start, which is the end of all; None if all could.
+        self.failure: Failure | None = None
+        self._tally = Tally()
+        #: Workers whose counts are waited for, to be logged.
+        self._asked: set[int] = set()
+        self._patience: IDelayedCall | None = None
+
+    def prepare(self) -> None:
+        """Do what can fail for the configuration's sake; may be called before the start.
+
+        :raises ConfigError: with a line for each fault.
+        """
+        if self._prepared:
+            return
+        faults = web_faults(self._config)
+        if faults:
+            raise ConfigError(faults)
+        Certificates(self._config, self._reactor).load()
+        self._shares = shares(self._config, self._count)
+        self._sockets.bind()
+        faults = [fault for share in self._shares for fault in self._faults(share)]
+        if faults:
+            self._sockets.close()
+            # What all of them lack is told once.
+            raise ConfigError(list(dict.fromkeys(faults)))
+        self._prepared = True
+
+    def _faults(self, share: GatewayConfig) -> list[str]:
+        try:
+            make_side(
+                share, self._reactor, None, self._random_bytes, TurnEnd(self._reactor)
+            ).prepare()
+        except ConfigError as error:
+            return error.faults
+        return []
+
+    def privilegedStartService(self) -> None:
+        """Bind the sockets while ports below 1024 are still allowed."""
+        self.prepare()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Start the workers; the log tells when all of them serve."""
+        self.prepare()
+        super().startService()  # type: ignore[no-untyped-call]
+        write_public_keys(self._config.rsa_keys)
+        self._sockets.bind_relays()
+        spawner = self._make_spawner(self._sockets)
+        for number, share in enumerate(self._shares):
+            spawn = partial(spawner.spawn, number, share)
+            back_off = BackOff(self._random_bytes)
+            self._keepers.append(WorkerKeeper(self._reactor, number, spawn, self, back_off))
+        self._log.info("starting {count} workers", count=self._count)
+        for keeper in self._keepers:
+            keeper.start()
+
+    def stopService(self) -> Deferred[None]:
+        """End; fires when no worker is left."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def reload_certificates(self) -> None:
+        """Have every worker read the certificates and keys of all TLS listeners again."""
+        for keeper in self._keepers:
+            keeper.tell(Command.RELOAD)
+
+    def log_counts(self) -> None:
+        """Log what all workers have counted, once they have said so."""
+        if self._patience is None:
+            self._patience = self._reactor.callLater(COUNT_SECONDS, self._tell_counts)
+        for number, keeper in enumerate(self._keepers):
+            if keeper.tell(Command.COUNT):
+                self._asked.add(number)
+        self._tell_if_complete()
+
+    # -- what keepers say ----------------------------------------------------------------------
+
+    def worker_ready(self, number: int, backend: str) -> None:
+        """See KeeperEars."""
+        self._ready.add(number)
+        if len(self._ready) == self._count and not self._announced:
+            self._announced = True
+            announce(self._config, self._sockets.listeners, backend)
+
+    def worker_gone(self, number: int) -> None:
+        """See KeeperEars."""
+        self._ready.discard(number)
+        self._tally.ended(number)
+        self._sockets.shut(number)
+        self._heard(number)
+
+    def worker_counted(self, number: int, counts: GatewayCounts) -> None:
+        """See KeeperEars."""
+        self._tally.counted(number, counts)
+        self._heard(number)
+
+    def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
+        """See KeeperEars: no other attempt would go better, so this is the end of all."""
+        for fault in faults:
+            self._log.critical(
+                "The gateway cannot start: worker {number}: {fault}", number=number, fault=fault
+            )
+        self.failure = Failure(ConfigError(list(faults)))
+        # It may have failed before the reactor runs, which could not be stopped then.
+        self._reactor.callWhenRunning(self._stop_reactor)
+
+    # -- small parts ---------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        # Or clients would go on connecting, to sockets that nobody serves.
+        self._sockets.close()
+        await DeferredList([keeper.stop() for keeper in self._keepers])
+        if self._patience is not None:
+            self._tell_counts()
+        else:
+            tell_counts(self._tally.total())
+        stopped = super().stopService()  # type: ignore[no-untyped-call]
+        if stopped is not None:
+            await stopped
+
+    def _stop_reactor(self) -> None:
+        # Another worker may have had its fault too.
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
+
+    def _heard(self, number: int) -> None:
+        self._asked.discard(number)
+        self._tell_if_complete()
+
+    def _tell_if_complete(self) -> None:
+        if self._patience is not None and not self._asked:
+            self._tell_counts()
+
+    def _tell_counts(self) -> None:
+        patience, self._patience = self._patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
+        self._asked.clear()
+        for number in range(self._count):
+            open_now = self._tally.of(number).open_connections
+            self._log.info(
+                "worker {number}: connections open: {open}", number=number, open=open_now
+            )
+        total = self._tally.total()
+        self._log.info("connections open: {number}", number=total.open_connections)
+        tell_counts(total)
+
+    def _process_spawner(self, sockets: WorkerSockets) -> Spawner:
+        return ProcessSpawner(cast(IReactorProcess, self._reactor), sockets, os.environ)

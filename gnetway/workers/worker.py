@@ -1,0 +1,130 @@
+"""One worker: a gateway that is told by its parent what to do."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import LoopingCall
+
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor
+from gnetway.service.gateway import GatewayService
+from gnetway.service.listeners import Listener
+from gnetway.service.unix_sockets import SocketFile
+from gnetway.service.worker_place import WorkerPlace
+from gnetway.workers.handover import HandedSocket, Handover
+from gnetway.workers.messages import Command, Counted, Ready, Refused, Report
+
+#: Seconds between reports of what is counted: so much is lost of a worker that is killed.
+COUNT_SECONDS: Final = 5.0
+
+
+class Worker:
+    """Runs the gateway of a handover; ``report`` tells the parent.
+
+    ``own_process`` is as in GatewayService.
+    """
+
+    def __init__(
+        self,
+        handed: Handover,
+        reactor: IGatewayReactor,
+        report: Callable[[Report], None],
+        own_process: bool = False,
+    ) -> None:
+        self._handed = handed
+        self._reactor = reactor
+        self._report = report
+        self._gateway = GatewayService(
+            handed.config, reactor, own_process=own_process, place=_place(handed)
+        )
+        self._ending = False
+        self._counting = LoopingCall(self._count)
+        self._counting.clock = reactor
+        self._orders: dict[str, Callable[[], object]] = {
+            Command.STOP: self.stop,
+            Command.RELOAD: self._gateway.reload_certificates,
+            Command.COUNT: self._count,
+        }
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the gateway could not start."""
+        return self._gateway.failure is not None
+
+    def prepare(self) -> bool:
+        """Return whether the configuration can be used here; the parent hears why not."""
+        try:
+            self._gateway.prepare()
+        except ConfigError as error:
+            self._report(Refused(tuple(error.faults)))
+            return False
+        return True
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._gateway.startService()
+        self._gateway.when_ready().addCallback(self._started)
+
+    def obey(self, order: str) -> None:
+        """Do what the parent wants."""
+        self._orders[order]()
+
+    def parent_gone(self) -> None:
+        """End in order, and remove what the parent would have removed."""
+        for given in self._handed.sockets:
+            if given.relayed:
+                with suppress(OSError):
+                    os.unlink(given.path)
+                    os.rmdir(os.path.dirname(given.path))
+        self.stop()
+
+    def stop(self) -> None:
+        """End in order; a second time, go on with that."""
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
+
+    def shut_down(self) -> Deferred[None]:
+        """End the gateway, as the reactor ends; what it has counted is the last report."""
+        self._ending = True
+        if self._counting.running:
+            self._counting.stop()
+        return self._gateway.stopService().addCallback(lambda _: self._count())
+
+    def _started(self, _: None) -> None:
+        failure = self._gateway.failure
+        if self._ending:
+            return
+        if failure is None:
+            self._report(Ready(self._gateway.backend_description))
+            self._counting.start(COUNT_SECONDS)
+        elif isinstance(failure.value, ConfigError):
+            self._report(Refused(tuple(failure.value.faults)))
+
+    def _count(self) -> None:
+        self._report(Counted(self._gateway.counts()))
+
+
+def _place(handed: Handover) -> WorkerPlace:
+    servers = handed.config.gnetway.servers
+    listeners: dict[bool, list[Listener]] = {False: [], True: []}
+    for given in handed.sockets:
+        listeners[given.relayed].append(_listener(handed.config, given))
+    elsewhere = {servers[index]: path for index, path in handed.http_elsewhere.items()}
+    return WorkerPlace(listeners[False], listeners[True], elsewhere)
+
+
+def _listener(config: GatewayConfig, given: HandedSocket) -> Listener:
+    server = config.gnetway.servers[given.server]
+    bound = socket.socket(fileno=given.descriptor)
+    # So it is, but this object does not know, and would tell its duplicates otherwise.
+    bound.setblocking(False)
+    if given.path:
+        return Listener(server, bound, file=SocketFile(given.path, lent=True))
+    name = bound.getsockname()
+    return Listener(server, bound, name[0], name[1])

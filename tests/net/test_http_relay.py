@@ -1,0 +1,142 @@
+from typing import cast
+
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IAddress, IConnector, IReactorUNIX
+from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.net.http_relay import HttpRelay, RelayFactory
+from tests.net.gateway import Gateway
+from tests.net.openings import PeerMemoryTransport, Wire, peer_of
+
+PATH = "/run/gnetway/http-0"
+CLIENT = b"PROXY TCP4 192.0.2.7 0.0.0.0 50000 0\r\n"
+
+
+class UnixReactor:
+    """The part of a reactor that connects to sockets in the file system."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[str, ClientFactory]] = []
+
+    def connectUNIX(self, address: str, factory: ClientFactory, timeout: float) -> None:  # noqa: N802
+        self.dialled.append((address, factory))
+
+
+class RelayCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.gateway = Gateway()
+        self.reactor = UnixReactor()
+        self.factory = RelayFactory(self.gateway.services, cast(IReactorUNIX, self.reactor), PATH)
+        self.wire = Wire(self.gateway, self.factory, "192.0.2.7")
+
+    def far_end(self) -> PeerMemoryTransport:
+        """Let the other worker take the connection, and return its transport here."""
+        ((path, factory),) = self.reactor.dialled
+        self.assertEqual(path, PATH)
+        protocol = cast(Protocol, factory.buildProtocol(cast(IAddress, None)))
+        transport = PeerMemoryTransport(self.gateway, protocol, peer_of("192.0.2.1"))
+        protocol.makeConnection(transport)
+        self.gateway.settle()
+        return transport
+
+    def refuse(self) -> None:
+        ((_, factory),) = self.reactor.dialled
+        connector = cast(IConnector, None)
+        factory.clientConnectionFailed(connector, Failure(ConnectError()))
+        self.gateway.settle()
+
+
+class CarryTests(RelayCase):
+    def test_the_address_goes_before_all(self) -> None:
+        far = self.far_end()
+        self.wire.send(b"POST")
+        self.assertEqual(far.client_takes(), CLIENT + b"POST")
+
+    def test_what_came_before_the_connection(self) -> None:
+        """The bytes that have told that it is HTTP."""
+        relay = self.factory.buildProtocol(None)
+        relay.makeConnection(PeerMemoryTransport(self.gateway, relay, peer_of("192.0.2.7")))
+        relay.dataReceived(b"PO")
+        relay.dataReceived(b"ST")
+        self.reactor.dialled = self.reactor.dialled[1:]
+        self.assertEqual(self.far_end().client_takes(), CLIENT + b"POST")
+
+    def test_nothing_is_read_before_the_connection(self) -> None:
+        self.assertFalse(self.wire.transport.reading)
+        self.far_end()
+        self.assertTrue(self.wire.transport.reading)
+
+    def test_a_client_of_ipv6_and_one_without_an_address(self) -> None:
+        for peer, header in (
+            ("2001:db8::7", b"PROXY TCP6 2001:db8::7 :: 50000 0\r\n"),
+            ("fe80::7%eth0", b"PROXY TCP6 fe80::7 :: 50000 0\r\n"),
+            (cast(IAddress, object()), b"PROXY UNKNOWN\r\n"),
+        ):
+            self.reactor.dialled.clear()
+            Wire(self.gateway, self.factory, peer)
+            self.assertEqual(self.far_end().client_takes(), header)
+
+    def test_answers_come_back(self) -> None:
+        far = self.far_end()
+        far.client_sends(b"HTTP/1.1 200")
+        self.assertEqual(self.wire.take(), b"HTTP/1.1 200")
+
+    def test_a_client_that_does_not_read_holds_up_the_answers(self) -> None:
+        far = self.far_end()
+        self.wire.transport.client_reads = False
+        far.client_sends(bytes(1 << 20))
+        self.assertFalse(far.reading)
+        self.wire.transport.client_reads = True
+        self.wire.take()
+        self.assertTrue(far.reading)
+
+    def test_a_worker_that_does_not_read_holds_up_the_client(self) -> None:
+        far = self.far_end()
+        far.client_reads = False
+        self.wire.send(bytes(1 << 20))
+        self.assertFalse(self.wire.transport.reading)
+
+
+class EndTests(RelayCase):
+    def test_the_client_leaves(self) -> None:
+        far = self.far_end()
+        self.wire.leave()
+        self.gateway.settle()
+        self.assertTrue(far.closing)
+        self.assertEqual(len(self.gateway.services.open_links), 0)
+        # The other worker counts why.
+        self.assertEqual(self.gateway.ended(), {})
+
+    def test_the_worker_ends_it(self) -> None:
+        far = self.far_end()
+        far.client_sends(b"last")
+        far.client_leaves()
+        self.gateway.settle()
+        self.assertEqual(self.wire.take(), b"last")
+        self.assertTrue(self.wire.ended)
+
+    def test_nobody_there(self) -> None:
+        self.refuse()
+        self.assertTrue(self.wire.ended)
+        self.assertEqual(self.gateway.ended(), {"http_worker_gone": 1})
+
+    def test_the_client_has_left_before(self) -> None:
+        self.wire.leave()
+        self.assertTrue(self.far_end().aborted)
+        self.refuse()
+        self.assertEqual(self.gateway.ended(), {})
+
+    def test_the_gateway_stops(self) -> None:
+        self.far_end()
+        done = self.gateway.services.open_links.shut_down()
+        self.gateway.settle()
+        self.assertIsNone(self.successResultOf(done))
+        self.assertEqual(self.gateway.ended(), {"gateway_stopped": 1})
+
+
+class FactoryTests(RelayCase):
+    def test_each_connection_has_its_own(self) -> None:
+        self.assertIsInstance(self.factory.buildProtocol(None), HttpRelay)
+        self.assertFalse(self.factory.noisy)

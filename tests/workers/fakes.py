@@ -1,0 +1,66 @@
+"""Workers without processes: a spawner that writes down what it starts, and endings."""
+
+from collections.abc import Sequence
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from gnetway.config.model import GatewayConfig
+from gnetway.workers.messages import Command, Ready
+from gnetway.workers.process import Ending, WorkerEars
+
+
+@implementer(ILogObserver)
+class LogLines:
+    """What is logged until the test's end: ``lines``, and with their levels ``levelled``."""
+
+    def __init__(self, case: SynchronousTestCase) -> None:
+        self.lines: list[str] = []
+        self.levelled: list[tuple[LogLevel, str]] = []
+        globalLogPublisher.addObserver(self)
+        case.addCleanup(globalLogPublisher.removeObserver, self)
+
+    def __call__(self, event: LogEvent) -> None:
+        self.lines.append(formatEvent(event))
+        self.levelled.append((event["log_level"], self.lines[-1]))
+
+
+KILLED = Ending(9, None)
+CLEAN = Ending(None, 0)
+FAULTY = Ending(None, 1)
+
+
+class FakeProcess:
+    """WorkerProcess; the test says what it does."""
+
+    def __init__(self, number: int, config: GatewayConfig | None, ears: WorkerEars) -> None:
+        self.pid = 1000 + number
+        self.number = number
+        self.config = config
+        self.ears = ears
+        self.told: list[Command] = []
+        self.killed = False
+
+    def tell(self, command: Command) -> None:
+        self.told.append(command)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def serve(self) -> None:
+        self.ears.reported(Ready("a backend"))
+
+
+class FakeSpawner:
+    """Spawner; ``refusals`` are raised first."""
+
+    def __init__(self, refusals: Sequence[OSError] = ()) -> None:
+        self.processes: list[FakeProcess] = []
+        self.refusals = list(refusals)
+
+    def spawn(self, number: int, config: GatewayConfig | None, ears: WorkerEars) -> FakeProcess:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.processes.append(FakeProcess(number, config, ears))
+        return self.processes[-1]

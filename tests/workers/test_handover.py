@@ -1,0 +1,43 @@
+import os
+from threading import Thread
+
+from gnetway.workers.handover import HandedSocket, Handover, pack, read
+from tests.service.sides import ServiceCase
+
+
+class HandoverTests(ServiceCase):
+    def pipe(self, content: bytes) -> int:
+        """Return a pipe to read from; it ends after what it brings."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+
+        def write() -> None:
+            with os.fdopen(writing, "wb") as file:
+                file.write(content)
+
+        thread = Thread(target=write)
+        thread.start()
+        self.addCleanup(thread.join)
+        return reading
+
+    def handover(self) -> Handover:
+        sockets = (HandedSocket(0, 4, "", relayed=False), HandedSocket(0, 5, "/x", relayed=True))
+        return Handover(self.remote(), 3, sockets, {0: "/y"})
+
+    def test_there_and_back(self) -> None:
+        given = self.handover()
+        taken = read(self.pipe(pack(given)))
+        self.assertEqual(taken[1:], given[1:])
+        self.assertEqual(taken.config.listen_on, given.config.listen_on)
+        (key,), (same,) = given.config.rsa_keys, taken.config.rsa_keys
+        self.assertEqual(same.key.public_pem, key.key.public_pem)
+
+    def test_nothing_behind_it_is_taken(self) -> None:
+        """Commands follow."""
+        pipe = self.pipe(pack(self.handover()) + b"stop\n")
+        read(pipe)
+        self.assertEqual(os.read(pipe, 100), b"stop\n")
+
+    def test_a_parent_that_is_gone(self) -> None:
+        for content in (b"", pack(self.handover())[:-1]):
+            self.assertRaises(EOFError, read, self.pipe(content))

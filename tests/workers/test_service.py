@@ -1,0 +1,220 @@
+import os
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.task import Clock
+
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
+from gnetway.interfaces import IGatewayReactor
+from gnetway.metrics import GatewayCounts
+from gnetway.workers.messages import Command, Counted, Refused
+from gnetway.workers.service import COUNT_SECONDS, WorkersService
+from gnetway.workers.sockets import WorkerSockets
+from tests.service.sides import ServiceCase
+from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
+
+
+class StoppableClock(Clock):
+    """A reactor as far as a parent without processes needs one."""
+
+    stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def callWhenRunning(self, call: Callable[[], object]) -> None:  # noqa: N802
+        call()
+
+
+class WorkersCase(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = StoppableClock()
+        self.spawner = FakeSpawner()
+        self.lines = LogLines(self).lines
+        self.sockets: WorkerSockets | None = None
+
+    def spawner_of(self, sockets: WorkerSockets) -> FakeSpawner:
+        self.sockets = sockets
+        return self.spawner
+
+    def service(self, config: GatewayConfig, count: int = 3) -> WorkersService:
+        reactor = cast(IGatewayReactor, self.clock)
+        service = WorkersService(config, reactor, count, bytes, self.spawner_of)
+        self.addCleanup(service._sockets.close)
+        return service
+
+    def started(self) -> WorkersService:
+        service = self.service(self.remote())
+        service.privilegedStartService()
+        service.startService()
+        return service
+
+    def serving(self) -> WorkersService:
+        service = self.started()
+        for process in self.processes:
+            process.serve()
+        return service
+
+    @property
+    def processes(self) -> list[FakeProcess]:
+        return self.spawner.processes
+
+
+class PrepareTests(WorkersCase):
+    def test_every_gRPC_address_must_be_free(self) -> None:  # noqa: N802
+        taken = self.taken_port()
+        service = self.service(self.remote(f"127.0.0.1:{taken - 2}"))
+        error = self.assertRaises(ConfigError, service.prepare)
+        self.assertIn(
+            f"ListenOn: found 127.0.0.1:{taken}, which cannot be bound: Address already in use",
+            error.faults[-1],
+        )
+
+    def test_so_must_every_address_of_clients(self) -> None:
+        address = f"127.0.0.1:{self.taken_port()}"
+        server = {"Gnetway": {"Server": [{"Addresses": [address]}]}}
+        config = self.config({"Endpoints": ["a:1"]}, ListenOn="127.0.0.1:0", **server)
+        error = self.assertRaises(ConfigError, self.service(config).prepare)
+        self.assertIn(address, error.faults[0])
+
+    def test_clients_and_session_services_need_different_ports(self) -> None:
+        """Which is seen although both are of this gateway."""
+        port = self.free_port()
+        server = {"Gnetway": {"Server": [{"Addresses": [f"127.0.0.1:{port}"]}]}}
+        config = self.config({"Endpoints": ["a:1"]}, ListenOn=f"127.0.0.1:{port - 1}", **server)
+        error = self.assertRaises(ConfigError, self.service(config).prepare)
+        self.assertIn(f"ListenOn: found 127.0.0.1:{port}, which", str(error))
+
+    def test_what_all_lack_is_told_once(self) -> None:
+        self.patch(os, "environ", {"POD_IP": "nowhere"})
+        service = self.service(self.remote("0.0.0.0:0"))
+        error = self.assertRaises(ConfigError, service.prepare)
+        self.assertEqual(len(error.faults), 1)
+        self.assertIn("POD_IP is no IP address", error.faults[0])
+
+    def free_port(self) -> int:
+        sockets = WorkerSockets(self.remote(), 1)
+        sockets.bind()
+        port = sockets.listeners[0].port
+        sockets.close()
+        return port
+
+
+class StartTests(WorkersCase):
+    def test_each_has_its_share(self) -> None:
+        self.started()
+        self.assertEqual([process.number for process in self.processes], [0, 1, 2])
+        assert self.sockets is not None
+        self.assertEqual(len({self.sockets.of(n)[0].bound for n in range(3)}), 3)
+
+    def test_told_when_all_serve(self) -> None:
+        self.started()
+        for process in self.processes:
+            self.assertFalse(any("is ready" in line for line in self.lines))
+            process.serve()
+        (address,) = cast(WorkerSockets, self.sockets).listeners
+        self.assertIn(f"listening on {address} (tcp)", self.lines)
+        self.assertIn("session backend: a backend", self.lines)
+
+    def test_told_once(self) -> None:
+        self.serving()
+        self.processes[1].ears.ended(KILLED)
+        self.clock.advance(1)
+        self.processes[3].serve()
+        self.assertEqual(sum("is ready" in line for line in self.lines), 1)
+
+    def test_the_parent_writes_the_public_keys(self) -> None:
+        self.started()
+        self.assertTrue((self.directory / "key.pem.pub").exists())
+
+    def test_a_fault_is_the_end_of_all(self) -> None:
+        service = self.started()
+        self.processes[1].ears.reported(Refused(("app: ListenOn: found",)))
+        self.processes[1].ears.ended(FAULTY)
+        self.assertEqual(self.clock.stops, 1)
+        self.assertIn("The gateway cannot start: worker 1: app: ListenOn: found", self.lines)
+        stopped = service.stopService()
+        for number in (0, 2):
+            self.assertEqual(self.processes[number].told, [Command.STOP])
+            self.processes[number].ears.ended(CLEAN)
+        self.assertIsNone(self.successResultOf(stopped))
+
+
+class MeanwhileTests(WorkersCase):
+    def test_one_that_dies_leaves_the_others_alone(self) -> None:
+        self.serving()
+        self.processes[1].ears.ended(KILLED)
+        self.clock.advance(1)
+        self.assertEqual([process.number for process in self.processes], [0, 1, 2, 1])
+        self.assertEqual([process.told for process in self.processes], [[], [], [], []])
+
+    def test_certificates_are_read_again_by_all(self) -> None:
+        self.serving().reload_certificates()
+        self.assertEqual([process.told for process in self.processes], [[Command.RELOAD]] * 3)
+
+
+class CountTests(WorkersCase):
+    def counts(self, number: int, open_now: int, **causes: int) -> None:
+        counts = GatewayCounts(open_now, causes, {"delivered": 1})
+        self.processes[number].ears.reported(Counted(counts))
+
+    def test_logged_when_all_have_answered(self) -> None:
+        service = self.serving()
+        service.log_counts()
+        service.log_counts()
+        self.assertIn(Command.COUNT, self.processes[2].told)
+        self.lines.clear()
+        self.counts(0, 1, idle=2)
+        self.counts(1, 20, idle=3)
+        self.assertEqual(self.lines, [])
+        self.counts(2, 300, bad_tl=1)
+        expected = [
+            "worker 0: connections open: 1",
+            "worker 1: connections open: 20",
+            "worker 2: connections open: 300",
+            "connections open: 321",
+            "pushes, by outcome: {'delivered': 3}",
+            "connections ended, by cause: {'idle': 5, 'bad_tl': 1}",
+        ]
+        self.assertEqual(self.lines, expected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_one_that_does_not_answer(self) -> None:
+        self.serving().log_counts()
+        self.counts(0, 1)
+        self.counts(1, 1)
+        self.clock.advance(COUNT_SECONDS)
+        self.assertIn("connections open: 2", self.lines)
+
+    def test_one_that_dies_instead(self) -> None:
+        self.serving().log_counts()
+        self.counts(0, 1)
+        self.counts(1, 1)
+        self.processes[2].ears.ended(KILLED)
+        self.assertIn("connections open: 2", self.lines)
+
+    def test_the_sum_at_the_end(self) -> None:
+        service = self.serving()
+        stopped = service.stopService()
+        for process in self.processes:
+            self.counts(process.number, 0, idle=process.number)
+            process.ears.ended(CLEAN)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.lines[-1], "connections ended, by cause: {'idle': 3}")
+        self.assertEqual(self.lines[-2], "pushes, by outcome: {'delivered': 3}")
+
+
+class StopTests(WorkersCase):
+    def test_all_at_once(self) -> None:
+        service = self.serving()
+        (address,) = cast(WorkerSockets, self.sockets).listeners
+        stopped = service.stopService()
+        self.assertEqual(address.bound.fileno(), -1)
+        self.assertEqual([process.told for process in self.processes], [[Command.STOP]] * 3)
+        for process in self.processes:
+            self.assertNoResult(stopped)
+            process.ears.ended(CLEAN)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.processes)), ([], 3))

@@ -1,0 +1,35 @@
+from gnetway.errors import ConfigError
+from gnetway.workers.shares import processors, shares
+from tests.service.sides import ServiceCase
+
+
+class SharesTests(ServiceCase):
+    def addresses(self, listen_on: str, count: int) -> list[str]:
+        return [str(share.listen_on) for share in shares(self.remote(listen_on), count)]
+
+    def test_a_port_each(self) -> None:
+        self.assertEqual(
+            self.addresses("10.0.0.5:20110", 3),
+            ["10.0.0.5:20110", "10.0.0.5:20111", "10.0.0.5:20112"],
+        )
+
+    def test_any_free_port_each(self) -> None:
+        self.assertEqual(self.addresses("[::1]:0", 2), ["[::1]:0", "[::1]:0"])
+
+    def test_all_else_is_the_same(self) -> None:
+        config = self.remote("10.0.0.5:20110")
+        first, second = shares(config, 2)
+        self.assertEqual(first, config)
+        self.assertIs(second.gnetway, config.gnetway)
+
+    def test_no_ports_left(self) -> None:
+        self.assertEqual(self.addresses("10.0.0.5:65533", 3)[-1], "10.0.0.5:65535")
+        error = self.assertRaises(ConfigError, self.addresses, "10.0.0.5:65534", 3)
+        self.assertEqual(
+            str(error),
+            "app: ListenOn: found 10.0.0.5:65534 for 3 workers, which take a port each from"
+            " there on; allowed: a port up to 65533, or 0",
+        )
+
+    def test_processors(self) -> None:
+        self.assertGreaterEqual(processors(), 1)

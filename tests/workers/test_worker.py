@@ -1,0 +1,119 @@
+import os
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet import reactor as installed  # noqa: TID251
+from twisted.internet.defer import Deferred
+
+from gnetway.config.model import GatewayConfig
+from gnetway.interfaces import IGatewayReactor
+from gnetway.workers.handover import HandedSocket, Handover
+from gnetway.workers.messages import Command, Counted, Ready, Refused, Report
+from gnetway.workers.worker import Worker
+from tests.service.sides import ServiceCase
+
+
+class Reactor:
+    """That of the tests, which only counts when it is to stop."""
+
+    stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def callWhenRunning(self, call: Callable[[], object]) -> None:  # noqa: N802
+        call()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(installed, name)
+
+
+class WorkerCase(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.reports: list[Report] = []
+        self.reactor = Reactor()
+
+    def listening(self) -> socket.socket:
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        return listener
+
+    def worker(self, config: GatewayConfig, *sockets: HandedSocket) -> Worker:
+        """Return a worker that serves HTTP for others, if it has sockets for that."""
+        handed = Handover(config, 0, sockets, {})
+        return Worker(handed, cast(IGatewayReactor, self.reactor), self.reports.append)
+
+
+class LifeTests(WorkerCase):
+    async def test_it_serves_until_told_to_stop(self) -> None:
+        listener = self.listening()
+        given = HandedSocket(0, os.dup(listener.fileno()), "", relayed=False)
+        worker = self.worker(self.remote(), given)
+        self.assertTrue(worker.prepare())
+        worker.start()
+        await worker._gateway.when_ready()
+        ready, first = self.reports
+        self.assertIsInstance(ready, Ready)
+        assert isinstance(ready, Ready) and isinstance(first, Counted)
+        self.assertIn("10.0.0.7:20120", ready.backend)
+        with socket.create_connection(listener.getsockname()):
+            worker.obey(Command.COUNT)
+            worker.obey(Command.RELOAD)
+            worker.obey(Command.STOP)
+            self.assertEqual(self.reactor.stops, 1)
+            await worker.shut_down()
+        self.assertIsInstance(self.reports[-1], Counted)
+        self.assertFalse(worker.has_failed)
+
+    async def test_a_stop_during_the_start(self) -> None:
+        """It is not reported to serve."""
+        worker = self.worker(self.remote())
+        side = worker._gateway._side
+        self.patch(side, "serve", lambda target: Deferred())
+        worker.prepare()
+        worker.start()
+        await worker.shut_down()
+        self.assertEqual([type(report) for report in self.reports], [Counted])
+
+
+class FaultTests(WorkerCase):
+    def test_before_the_start(self) -> None:
+        worker = self.worker(self.remote(f"127.0.0.1:{self.taken_port()}"))
+        self.assertFalse(worker.prepare())
+        (refused,) = self.reports
+        assert isinstance(refused, Refused)
+        self.assertIn("which cannot be bound", refused.faults[0])
+
+    async def test_at_the_start(self) -> None:
+        """A port that was taken since."""
+        worker = self.worker(self.remote(f"127.0.0.1:{self.taken_port()}"))
+        self.patch(worker._gateway._side, "prepare", lambda: None)
+        worker.prepare()
+        worker.start()
+        await worker._gateway.when_ready()
+        (refused,) = self.reports
+        assert isinstance(refused, Refused)
+        self.assertIn("which cannot be bound", refused.faults[0])
+        self.assertEqual((worker.has_failed, self.reactor.stops), (True, 1))
+        await worker.shut_down()
+
+
+class OrphanTests(WorkerCase):
+    def test_it_removes_what_the_parent_would_have(self) -> None:
+        folder = self.directory / "gnetway-x"
+        folder.mkdir()
+        path = str(folder / "http-0")
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        given = HandedSocket(0, os.dup(listener.fileno()), path, relayed=True)
+        worker = self.worker(self.remote(), given)
+        assert worker._gateway._place is not None
+        self.addCleanup(worker._gateway._place.relayed[0].close)
+        worker.parent_gone()
+        self.assertFalse(folder.exists())
+        self.assertEqual(self.reactor.stops, 1)
