@@ -73,17 +73,18 @@ $(STAMP): requirements.lock
 
 # A tree of its own, so that what is compiled hides nothing in the checkout; only what asks for it
 # has it on its path. The core is compiled anew when a source of it has changed, all else is copied
-# each time. Where it cannot be compiled the tree is pure Python, and the next call tries again.
+# each time. The stamp is as old as the beginning, for sources that change meanwhile. Where it
+# cannot be compiled the tree is pure Python, and the next call tries again.
 compiled: $(CORE_STAMP)
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
 	@cp -Rp gnetway $(COMPILED)/
 	@[ ! -e $(CORE_STAMP) ] || cp -Rp build/core/. $(COMPILED)/
 
 $(CORE_STAMP): $(CORE_SOURCES) setup.py setup.cfg $(STAMP)
-	@rm -rf build/core
+	@rm -rf build/core && mkdir -p build && touch build/.begun
 	GNETWAY_COMPILED=try $(BIN)/python setup.py --quiet build_ext --build-lib build/core \
 	  --build-temp build/temp || { rm -rf build/core; echo "the core could not be compiled"; }
-	@if [ -d build/core ]; then touch $@; fi
+	@if [ -d build/core ]; then mv build/.begun $@; fi
 
 etc/server_pkcs1.key: | $(STAMP)
 	$(BIN)/python -m gnetway make-key $@
