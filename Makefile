@@ -8,7 +8,8 @@
 # goes without.
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
-# registries the first time; for the tests of web clients also Node.js 20.10 or later.
+# registries the first time; for the tests also Go, and Node.js 20.10 or later for those of web
+# clients.
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +27,8 @@ COMPILED := build/compiled
 # What runs on the compiled core: its own tests, those of what rests on it, and clients.
 COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connection http2 net rpc \
   session push embedded live/test_telethon.py live/test_hostile.py live/test_twistd.py \
-  live/test_loadgen.py)
+  live/test_loadgen.py live/test_rpc_cross.py live/test_rpc_interop.py \
+  live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py)
 
 .PHONY: run test bench lint clean compiled compiler etcd haproxy chromium curl
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import CallReceived, Event, PingAnswered
-from gnetway.http2.frames import RST_STREAM
+from gnetway.http2.frames import RST_STREAM, pack_reset
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import RpcPeer
@@ -113,7 +113,8 @@ class ResetDuringData(Http2Case):
         stream.send_window = _PART_BYTES
         self.core.send(stream, reply)
         self._write()
-        self.core.reset(stream, cast("ErrorCode", _UNKNOWN_CODE))
+        self.transport.write(pack_reset(stream.id, _UNKNOWN_CODE))
+        self.core._close(stream)
 
 
 class ResetAfterData(Http2Case):
