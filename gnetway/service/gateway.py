@@ -237,13 +237,15 @@ def make_gateway(
     config: GatewayConfig | Mapping[str, object],
     reactor: IGatewayReactor,
     handler: HandlerFactory | None = None,
+    own_process: bool = False,
 ) -> GatewayService:
     """Build a gateway to run in a Twisted application.
 
     ``config`` is a loaded configuration, or a mapping of the form of ``etc/gnetway.yaml``.
     ``handler``, called with an IRpcSessions provider, makes the IRpcHandler that answers the
     calls of clients; without it Session.Embedded.Handler counts. A remote session backend takes
-    none.
+    none. ``own_process`` allows what the gateway does for speed to a process that is its own, see
+    GatewayService.
 
     :raises ConfigError: with a line for each fault. Faults that show only at start, such as a
         port that is taken, come from ``prepare()``.
@@ -253,4 +255,4 @@ def make_gateway(
     if config.workers is not None and config.workers > 1:
         found = f"{config.workers} for a gateway inside of another application"
         raise ConfigError([config.fault("Workers", found, "1 or auto, which is 1 here")])
-    return GatewayService(config, reactor, handler)
+    return GatewayService(config, reactor, handler, own_process=own_process)
