@@ -57,6 +57,7 @@ class Stand:
 
     def __init__(self, setup: Setup, folder: Path, keys: KnownKeys) -> None:
         self._keys = keys
+        self._workers = setup.workers
         self._etcd = EtcdServer()
         self._service = LoadgenSession(folder, keys.file, f"http://{self._etcd.host}", setup.reply)
         self.gateway = _configured(setup, self._etcd.host)
@@ -66,7 +67,12 @@ class Stand:
         self._etcd.start()
         self._service.start()
         self.gateway.start()
-        self.gateway.knows(self._service.address)
+        joins = f"session node {self._service.address} joins"
+        if self._workers == 1:
+            lines = [joins]
+        else:
+            lines = [f"worker {number}: {joins}" for number in range(self._workers)]
+        until(lambda: all(line in self.gateway.log for line in lines), joins)
 
     def remove(self) -> None:
         """End everything."""
