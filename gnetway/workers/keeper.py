@@ -170,7 +170,7 @@ class WorkerKeeper:
         faults, self._faults = self._faults, ()
         if self.phase is Phase.STARTING and for_good and not self._has_served:
             self._advance(Event.REFUSED)
-            why = faults or (f"it has ended {ending} before it served",)
+            why = faults or (f"it has ended before it served, {ending}",)
             self._ears.worker_refused(self._number, why)
         elif self.phase in (Phase.STARTING, Phase.SERVING):
             self._ending = "; ".join((ending, *faults))

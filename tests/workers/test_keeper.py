@@ -155,7 +155,7 @@ class FirstStartTests(KeeperCase):
         self.keeper.start()
         self.process.ears.ended(FAULTY)
         self.assertEqual(
-            self.ears.heard[-1], ("refused", 4, ("it has ended with status 1 before it served",))
+            self.ears.heard[-1], ("refused", 4, ("it has ended before it served, with status 1",))
         )
 
     def test_so_does_the_system(self) -> None:
