@@ -51,7 +51,7 @@ test: $(STAMP) etcd haproxy chromium curl compiler $(WEB)/node_modules/.package-
 
 # ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
 # CORE=compiled, and CHECKOUT for the folder of another gateway.
-bench: $(STAMP) etcd
+bench: $(STAMP) etcd $(if $(filter compiled,$(CORE)),compiled)
 	@command -v go >/dev/null || { echo "make bench builds ../shared/loadgen with Go"; exit 1; }
 	@$(BIN)/python -m benchmarks $(ROWS) $(if $(RUNS),--runs=$(RUNS)) \
 	  $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(CARRIER),--carrier=$(CARRIER)) \

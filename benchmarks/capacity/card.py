@@ -99,7 +99,7 @@ def _sizes(figures: Figures) -> list[Column]:
 
 
 def _workers(figures: Figures) -> list[Column]:
-    return [
+    columns = [
         Column(name, dict(figures.of(Series.WORKERS, value)), form)
         for name, value, form in (
             ("message, µs CPU", "message_us", ".1f"),
@@ -108,6 +108,11 @@ def _workers(figures: Figures) -> list[Column]:
             ("memory at start, MiB", "start_mib", ".0f"),
         )
     ]
+    costs = columns[0].values
+    if 1 not in costs:
+        return columns
+    gain = {workers: workers * costs[1] / cost for workers, cost in costs.items()}
+    return [*columns, Column("messages by CPU, times one worker", gain, ".2f")]
 
 
 def _table(head: str, columns: Sequence[Column]) -> list[str]:

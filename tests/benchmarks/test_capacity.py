@@ -91,6 +91,10 @@ class CardTests(SynchronousTestCase):
         card = self.card(Point(Series.WORKERS, 2, {"message_us": 26.25, "messages_per_s": 41_000}))
         self.assertIn("| 2 | 26.2 | 41,000 | - | - |", card)
 
+    def test_what_workers_gain_where_each_has_a_processor(self) -> None:
+        one, two = (Point(Series.WORKERS, x, {"message_us": y}) for x, y in ((1, 20), (2, 25)))
+        self.assertIn("| 2 | 25.0 | - | - | - | 1.60 |", self.card(one, two))
+
 
 class DrawingTests(SynchronousTestCase):
     def titles(self, some: Figures) -> list[str]:
