@@ -33,6 +33,9 @@ from gnetway.session.unary import UnaryLink
 #: How often the oldest unanswered operation is looked at, in seconds.
 CHECK_SECONDS: Final = 1.0
 
+#: What is between two looks at an operation that seems to be unanswered for too long.
+AGAIN_SECONDS: Final = 0.1
+
 
 #: An operation on its way, who hears of it, its number, its size, and when it was
 #: sent by the clock. A plain tuple, since there is one for each message.
@@ -79,6 +82,8 @@ class StreamLink:
         self._unanswered_bytes = 0
         self._full = False
         self._check: IDelayedCall | None = None
+        #: The operation that seemed to be unanswered for too long at the last look.
+        self._doubted = 0
 
     def perform(self, operation: Operation, request: bytes, answered: Answered) -> bool:
         """Send an operation; operations arrive in the order of the calls."""
@@ -195,12 +200,17 @@ class StreamLink:
         self._check = None
         if not self._unanswered:
             return
-        sent_at = next(iter(self._unanswered.values()))[4]
-        if self._clock.seconds() - sent_at > self._timeout_seconds:
+        _, _, number, _, sent_at = next(iter(self._unanswered.values()))
+        if self._clock.seconds() - sent_at <= self._timeout_seconds:
+            self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
+        elif number != self._doubted:
+            # A crowd of clients may have kept us from reading for as long: look again when what
+            # has come by now is read.
+            self._doubted = number
+            self._check = self._clock.callLater(AGAIN_SECONDS, self._check_oldest)
+        else:
             self._log.warn("session node {node} does not answer in time", node=self._node.address)
             self._abort()
-            return
-        self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
 
     def _abort(self) -> None:
         if self._stream is not None:

@@ -11,7 +11,7 @@ from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.session.contract import FALSE_REPLY, TRUE_REPLY, Method, query_request
 from gnetway.session.nodes import Node
 from gnetway.session.operation import Operation
-from gnetway.session.stream import StreamLink
+from gnetway.session.stream import AGAIN_SECONDS, StreamLink
 from gnetway.session.unary import UnaryLink
 from tests.fakes import some_key
 from tests.session.cases import A
@@ -234,7 +234,7 @@ class StreamTests(LinkCase):
         self.perform(link, 2)
         self.clock.advance(1)
         self.assertFalse(self.stream().aborted)
-        self.clock.advance(1)
+        self.clock.pump([1.0, AGAIN_SECONDS])
         self.assertTrue(self.stream().aborted)
         self.perform(link, 3)
         self.carrier.settle()
@@ -249,6 +249,19 @@ class StreamTests(LinkCase):
             self.clock.advance(3)
             self.perform(link, number)
             self.respond(str(number - 1), ack=session_pb2.SessionStreamAck(success=True))
+        self.assertFalse(self.stream().aborted)
+
+    def test_answers_that_nobody_had_time_to_read(self) -> None:
+        """A turn of the reactor that takes too long comes back to its timers first."""
+        link = self.link()
+        self.perform(link, 1)
+        self.perform(link, 2)
+        self.clock.rightNow += 60
+        self.clock.advance(0)
+        for request_id in self.request_ids():
+            self.respond(request_id, ack=session_pb2.SessionStreamAck(success=True))
+        self.clock.advance(1)
+        self.assertEqual([ring_key for ring_key, _, _ in self.heard], [1, 2])
         self.assertFalse(self.stream().aborted)
 
     def test_no_answer_at_all(self) -> None:
