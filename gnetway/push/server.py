@@ -8,9 +8,11 @@
 What is no push is INVALID_ARGUMENT; inside of a stream, if its id can be read, no success.
 """
 
+from collections import deque
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from gnetway.interfaces import IPushTarget
@@ -22,6 +24,9 @@ from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 
 UNARY_METHOD: Final = "/gateway.RPCGateway/gateway_sendDataToGateway"
 STREAM_METHOD: Final = "/gateway.RPCGatewayStream/GatewayDataStream"
+
+#: Answers that may wait for a node that does not read them, some 70 bytes of memory each.
+MAX_WAITING_ANSWERS: Final = 200_000
 
 
 BOOL_TRUE: Final = mtproto_pb2.Bool(
@@ -52,7 +57,7 @@ class PushServer:
 
     def __init__(self) -> None:
         self._delivery = Delivery()
-        self._streams: set[IRpcStream] = set()
+        self._streams: set[_PushStream] = set()
 
     @property
     def counts(self) -> Causes:
@@ -85,18 +90,27 @@ class PushServer:
         return BOOL_TRUE if found else BOOL_FALSE
 
     def _opened(self, stream: IRpcStream) -> IStreamListener:
-        self._streams.add(stream)
-        return _PushStream(stream, self._delivery, self._streams)
+        pushes = _PushStream(stream, self._delivery, self._streams)
+        self._streams.add(pushes)
+        return pushes
 
 
 @implementer(IStreamListener)
 class _PushStream:
-    """The pushes of one session node, answered in their order."""
+    """The pushes of one session node, answered in their order.
 
-    def __init__(self, stream: IRpcStream, delivery: Delivery, streams: set[IRpcStream]) -> None:
+    Answers for which the stream has no room wait here: a crowd of clients that speak at once has
+    its pushes in one turn of the reactor, more than a node can hear of meanwhile.
+    """
+
+    _log = Logger()
+
+    def __init__(self, stream: IRpcStream, delivery: Delivery, streams: set["_PushStream"]) -> None:
         self._stream = stream
         self._delivery = delivery
         self._streams = streams
+        self._waiting: deque[bytes] = deque()
+        self._closing = False
 
     def message_received(self, message: bytes) -> None:
         """Deliver a push and answer it."""
@@ -107,15 +121,28 @@ class _PushStream:
             # Its sender waits for an answer that cannot name it, so it has to hear in this way.
             self._stream.abort(RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push"))
             return
+        answer = stream_answer(request.request_id, self._push(request))
+        if self._waiting or not self._sent(answer):
+            self._wait(answer)
+
+    def _sent(self, answer: bytes) -> bool:
+        """Send an answer; False without room for it."""
         try:
-            self._stream.send(stream_answer(request.request_id, self._push(request)))
+            self._stream.send(answer)
         except StreamFull:
-            # Thousands of answers that the node does not read.
-            status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
-            self._stream.abort(status)
+            return False
         except StreamClosed:
             # What came behind the end is delivered, but there is nobody to tell.
             pass
+        return True
+
+    def _wait(self, answer: bytes) -> None:
+        self._waiting.append(answer)
+        if len(self._waiting) > MAX_WAITING_ANSWERS:
+            self._waiting.clear()
+            self._log.warn("a session node does not read the answers to its pushes")
+            status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
+            self._stream.abort(status)
 
     def _push(self, request: gateway_pb2.GatewayStreamRequest) -> bool:
         if not request.HasField("send_data"):
@@ -129,11 +156,22 @@ class _PushStream:
 
     def peer_finished(self) -> None:
         """End the stream as the node has."""
-        self._stream.close()
+        self.close()
 
     def stream_writable(self) -> None:
-        """See IStreamListener; a full stream is given up."""
+        """Go on with the answers that wait."""
+        while self._waiting and self._sent(self._waiting[0]):
+            self._waiting.popleft()
+        if self._closing:
+            self.close()
+
+    def close(self) -> None:
+        """End the stream, after all answers."""
+        self._closing = True
+        if not self._waiting:
+            self._stream.close()
 
     def stream_closed(self, error: RpcStatus | None) -> None:
         """Forget the stream; the node opens another."""
-        self._streams.discard(self._stream)
+        self._waiting.clear()
+        self._streams.discard(self)

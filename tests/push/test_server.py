@@ -11,6 +11,7 @@ from gnetway.pb.gateway_pb2 import (
     TL_gateway_sendDataToGateway,
 )
 from gnetway.pb.mtproto_pb2 import Bool
+from gnetway.push import server
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer, stream_answer
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcPeer
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
@@ -158,15 +159,46 @@ class StreamTests(ServerCase):
         self.assertEqual(status.code, StatusCode.INVALID_ARGUMENT)
         self.assertEqual(self.counted(), {"malformed": 1})
 
-    def test_answers_that_are_not_read(self) -> None:
+    def test_answers_wait_for_room(self) -> None:
+        stream = FakeStream(room=2)
+        listener = self.open(stream)
+        for name in "abcd":
+            listener.message_received(self.request(name))
+        self.assertEqual([name for name, _ in stream.answers()], ["a", "b"])
+        self.assertEqual(len(self.target.pushed), 4)
+        stream.room = 3
+        listener.stream_writable()
+        listener.message_received(self.request("e"))
+        stream.room = 5
+        listener.stream_writable()
+        self.assertEqual([name for name, _ in stream.answers()], ["a", "b", "c", "d", "e"])
+        listener.message_received(self.request("f"))
+        self.assertEqual(stream.aborted, [])
+
+    def test_ends_behind_answers_that_wait(self) -> None:
         stream = FakeStream(room=1)
         listener = self.open(stream)
         listener.message_received(self.request("a"))
-        self.assertEqual(stream.aborted, [])
         listener.message_received(self.request("b"))
-        (status,) = stream.aborted
+        listener.peer_finished()
+        self.assertEqual(stream.closed, 0)
+        stream.room = 2
+        listener.stream_writable()
+        self.assertEqual(len(stream.sent), 2)
+        self.assertEqual(stream.closed, 1)
+
+    def test_answers_that_are_not_read(self) -> None:
+        self.patch(server, "MAX_WAITING_ANSWERS", 3)
+        stream = FakeStream(room=1)
+        listener = self.open(stream)
+        for name in "abcd":
+            listener.message_received(self.request(name))
+        self.assertEqual(stream.aborted, [])
+        listener.message_received(self.request("e"))
+        [status] = stream.aborted
         assert status is not None
         self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
+        self.assertEqual(self.counted(), {"delivered": 5})
 
     def test_push_behind_the_end(self) -> None:
         self.stream.over = True
