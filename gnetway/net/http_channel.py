@@ -16,10 +16,12 @@ from enum import Enum
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_answer import pack_status
 from gnetway.net.http_call import BAD_REQUEST
@@ -66,6 +68,8 @@ class GatewayHttpChannel(HTTPChannel):
         self.services = services
         self.client_ip = ""
         self._state = ChannelState.IDLE
+        self._host: IAddress | None = None
+        self._peer: IAddress | None = None
         self._served = self._counted = False
         self._whole_by = 0.0
         #: What waits for a client that does not read; None while it reads.
@@ -173,6 +177,16 @@ class GatewayHttpChannel(HTTPChannel):
             self._begin_to_end()
         super().loseConnection()
 
+    def getHost(self) -> IAddress:
+        """Return our own address, for which the kernel is asked once and not for each request."""
+        self._host = self._host or super().getHost()
+        return self._host
+
+    def getPeer(self) -> IAddress:
+        """Return the address of the other end."""
+        self._peer = self._peer or super().getPeer()
+        return self._peer
+
     # -- what a request calls ------------------------------------------------------------------
 
     @property
@@ -189,7 +203,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def write(self, data: bytes) -> None:
         """Send the answer to a request."""
-        super().write(data)
+        straight_send.write(self.transport, data)
         if self._backlog is None:
             return
         links = self.services.links

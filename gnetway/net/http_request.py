@@ -117,8 +117,9 @@ class HttpRequest(Request):
         """Hear that nobody is there to answer."""
         self._answered = True
         super().connectionLost(reason)
-        if self._call is not None:
-            self._call.lost()
+        call, self._call = self._call, None
+        if call is not None:
+            call.lost()
 
     def unavailable(self) -> None:
         """Give up: there is no answer in time."""
@@ -139,7 +140,7 @@ class HttpRequest(Request):
         if self._whole:
             self._send(pack_status(status, self._fields, not self.channel.persistent))
         else:
-            self._answered = True
+            self._close()
             self.channel.finish_with(pack_status(status, self._fields, last=True))
 
     def pause_reading(self) -> None:
@@ -181,8 +182,13 @@ class HttpRequest(Request):
         values = self.requestHeaders.getRawHeaders(name)
         return values[0] if values else None
 
-    def _send(self, answer: bytes) -> None:
+    def _close(self) -> None:
         self._answered = True
+        # The call knows the request: both are to go now, and not when a collector finds them.
+        self._call = None
+
+    def _send(self, answer: bytes) -> None:
+        self._close()
         self.startedWriting = 1
         self.channel.write(answer)
         self.finish()
