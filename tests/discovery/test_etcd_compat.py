@@ -73,6 +73,10 @@ class ChangedPackageTests(SynchronousTestCase):
         source = "import gone\nx = FileDescriptor(name='a', serialized_pb=_b('\\x00\\xff'))"
         self.assertEqual(serialized_descriptor(source), b"\x00\xff")
 
+    def test_quotes_in_the_literal(self) -> None:
+        source = r"a('it\'s') serialized_pb=_b('a\'\\'), b='c')"
+        self.assertEqual(serialized_descriptor(source), b"a'\\")
+
     def test_no_literal(self) -> None:
         self.assertRaises(EtcdPackageUnusable, serialized_descriptor, "x = f(serialized_pb=b'1')")
 
