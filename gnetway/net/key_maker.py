@@ -143,7 +143,8 @@ class KeyMaker:
             return refused
         salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
         stored = maybeDeferred(self._backend.set_auth_key, wanted.key, salt, wanted.expires_in)
-        return stored.addCallbacks(self._remember, self._not_stored, callbackArgs=(wanted,))
+        # In this order: whatever goes wrong the client is answered.
+        return stored.addCallback(self._remember, wanted).addErrback(self._not_stored)
 
     def _remember(self, ok: bool, wanted: StoreWanted) -> bool:
         if ok:

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR
 from gnetway.errors import BackendUnavailable, KeyUnknown, TransportErrorCode
 from gnetway.handshake.exchange import StoreWanted
@@ -193,6 +194,15 @@ class StoreTests(KeyMakerTestCase):
 
         replaced: Callable[..., Deferred[bool]] = broken
         self.patch(self.backend, "set_auth_key", replaced)
+        self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_key_that_cannot_be_kept_is_answered(self) -> None:
+        def broken(key: AuthKey) -> None:
+            raise ZeroDivisionError
+
+        replaced: Callable[[AuthKey], None] = broken
+        self.patch(self.keys, "add", replaced)
         self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
