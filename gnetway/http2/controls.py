@@ -123,8 +123,7 @@ class Controls(SendingHalf):
         if flags & ACK:
             self._events.append(PingAnswered(payload))
         else:
-            self._owe(pack_frame(PING, ACK, 0, payload))
-            self._patient += 1
+            self._owe(pack_frame(PING, ACK, 0, payload), self.pongs)
 
     def _goaway(self, payload: bytes) -> None:
         if len(payload) < 8:

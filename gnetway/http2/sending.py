@@ -28,6 +28,9 @@ OUTPUT_BYTES: Final = 256 * 1024
 #: Answers to the peer's own frames that may wait for a peer that does not read.
 _MAX_OWED_FRAMES: Final = 10_000
 
+#: Answers to pings that may be put off; who pings more often wants them at once.
+_MAX_PUT_OFF: Final = 16
+
 
 class SendingHalf:
     """Output, windows and the line of streams; ``hold()`` until the transport takes data."""
@@ -44,13 +47,8 @@ class SendingHalf:
         self._room = 0
         self._held = True
         self._owed = 0
-        #: Pieces of the output that may wait for others to leave with.
-        self._patient = 0
-
-    @property
-    def can_wait(self) -> bool:
-        """Whether there is something to write, and all of it may wait a moment for more."""
-        return self._patient > 0 and self._patient == len(self._out) and not self._ready
+        #: Answers to pings, which may be put off.
+        self.pongs: list[bytes | memoryview] = []
 
     def hold(self) -> None:
         """Put no more messages into the output: the transport has enough."""
@@ -63,18 +61,22 @@ class SendingHalf:
         self._room = OUTPUT_BYTES
         self._owed = 0
 
-    def data_to_send(self) -> bytes:
+    def data_to_send(self, *, put_off_pongs: bool = False) -> bytes:
         """Return what is to be written now, empty if nothing is, and begin the buffer anew.
 
-        While the transport takes data, it is to be called until it returns nothing.
+        While the transport takes data, it is to be called until it returns nothing. Answers to
+        pings stay here with ``put_off_pongs``, unless there are many, or streams wait for room:
+        by these answers peers learn how large their windows should be.
         """
+        if self.pongs and (not put_off_pongs or self._ready or len(self.pongs) > _MAX_PUT_OFF):
+            self._out[:0] = self.pongs
+            self.pongs.clear()
         if self._ready:
             self._pump()
         if not self._out:
             return b""
         data = b"".join(self._out)
         self._out.clear()
-        self._patient = 0
         if not self._held:
             self._room = OUTPUT_BYTES
             self._owed = 0
@@ -160,7 +162,7 @@ class SendingHalf:
             pack_fields(stream.id, block, self._max_frame_bytes, end_stream=end_stream)
         )
 
-    def _owe(self, frame: bytes) -> None:
+    def _owe(self, frame: bytes, out: list[bytes | memoryview] | None = None) -> None:
         """Send what the peer has made us send.
 
         :raises Http2Error: it makes us send without end and does not read.
@@ -168,7 +170,7 @@ class SendingHalf:
         self._owed += 1
         if self._owed > _MAX_OWED_FRAMES:
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that want an answer")
-        self._out.append(frame)
+        (self._out if out is None else out).append(frame)
 
     def _end_local(self, stream: Stream) -> None:
         """Note that this side of a stream has ended."""

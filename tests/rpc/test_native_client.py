@@ -65,25 +65,39 @@ class NativeClientCase(SynchronousTestCase):
 
 
 class PingTests(NativeClientCase):
-    """Answers to pings wait a moment for something to leave with."""
+    """Answers to pings are put off a moment, even where others leave before."""
 
     def test_alone(self) -> None:
         wire, _ = self.connected()
         wire.send(*[pack_frame(PING, 0, 0, b"%d" % number * 8) for number in range(2)])
         self.assertEqual(wire.frames(), [])
-        self.reactor.advance(0.005)
+        self.reactor.advance(0.01)
         wanted = [Frame(PING, ACK, 0, b"%d" % number * 8) for number in range(2)]
         self.assertEqual(wire.frames(), wanted)
-        self.reactor.advance(0.005)
+        self.reactor.advance(0.01)
         self.assertEqual(wire.frames(), [])
 
     def test_with_a_message(self) -> None:
         wire, _ = self.connected()
         wire.send(pack_frame(PING, 0, 0, bytes(8)))
         self.call()
-        self.assertEqual([frame.kind for frame in wire.frames()], [PING, HEADERS, DATA])
-        self.reactor.advance(0.005)
+        self.assertEqual([frame.kind for frame in wire.frames()], [HEADERS, DATA])
+        self.reactor.advance(0.01)
+        self.assertEqual(wire.frames(), [Frame(PING, ACK, 0, bytes(8))])
+
+    def test_many(self) -> None:
+        wire, _ = self.connected()
+        wire.send(pack_frame(PING, 0, 0, bytes(8)) * 16)
         self.assertEqual(wire.frames(), [])
+        wire.send(pack_frame(PING, 0, 0, bytes(8)))
+        self.assertEqual(len(wire.frames()), 17)
+
+    def test_while_a_window_is_used_up(self) -> None:
+        wire, _ = self.connected()
+        wire.send(pack_frame(PING, 0, 0, bytes(8)))
+        self.call(bytes(100_000))
+        self.reactor.advance(0)
+        self.assertIn(Frame(PING, ACK, 0, bytes(8)), wire.frames())
 
     def test_lost_before(self) -> None:
         wire, answer = self.connected()
@@ -91,7 +105,7 @@ class PingTests(NativeClientCase):
         wire.lose()
         self.assertEqual(self.status(answer), StatusCode.UNAVAILABLE)
         calls = self.reactor.getDelayedCalls()
-        self.reactor.advance(0.005)
+        self.reactor.advance(0.01)
         self.assertEqual(self.reactor.getDelayedCalls(), calls)
         self.assertEqual(wire.frames(), [])
 
