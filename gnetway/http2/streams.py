@@ -99,7 +99,8 @@ class Stream:
         self.closed = False
         #: Whether it stands in the line of those that have something to send.
         self.ready = False
-        self._pieces: deque[tuple[bytes, int]] = deque()
+        #: Most calls have nothing that waits, and a deque is larger than all the rest.
+        self._pieces: deque[tuple[bytes, int]] | None = None
         self._offset = 0
         self.unsent_bytes = 0
         self.unsent_messages = 0
@@ -116,6 +117,8 @@ class Stream:
         """Take a message that waits."""
         size = len(message)
         prefix = MESSAGE_PREFIX.pack(0, size)
+        if self._pieces is None:
+            self._pieces = deque()
         if size <= _JOIN_BYTES:
             self._pieces.append((prefix + message, size))
         else:
@@ -147,7 +150,7 @@ class Stream:
 
     def drop(self) -> None:
         """Forget what waits; the counters go on telling how much it was."""
-        self._pieces.clear()
+        self._pieces = None
         self._offset = 0
 
     def has_room(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from gnetway.http2.error_codes import ErrorCode
+from gnetway.http2.grpc_fields import OK
 from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import Answered, IStreamListener
 from gnetway.rpc.deadlines import Deadlines
@@ -85,7 +86,7 @@ class UnaryCall:
     def ended(self, status: int, text: str) -> None:
         """Give the answer."""
         self._release()
-        if status == StatusCode.OK:
+        if status == OK:
             self._tell(self._stream.message, None)
             return
         if status == StatusCode.CANCELLED and self._calls.deadlines.is_due(self._tick):

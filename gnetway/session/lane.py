@@ -106,6 +106,8 @@ class Lane:
         if self._held:
             self._hold_too(operation)
             self._settle()
+        elif self._flying >= self._lanes.window:
+            self._settle()
         else:
             self._pump()
 
@@ -126,13 +128,14 @@ class Lane:
         if self._pumping:
             return
         self._pumping = True
+        waiting, window = self._waiting, self._lanes.window
         try:
             while (
-                self._waiting
+                waiting.row is not None
                 and self._failed is None
                 and not self._held
-                and self._flying < self._lanes.window
-                and self._start(self._waiting.first)
+                and self._flying < window
+                and self._start(waiting.row[0])
             ):
                 pass
         finally:
@@ -283,7 +286,8 @@ class Lane:
 
     def _settle(self) -> None:
         """Mind the client, and tell the speaker where nothing is left."""
-        waiting, size = len(self._waiting), self._waiting.size
+        row, size = self._waiting.row, self._waiting.size
+        waiting = 0 if row is None else len(row)
         if not self.paused:
             if self._held or waiting > MAX_WAITING or size > MAX_WAITING_BYTES:
                 self.paused = True
