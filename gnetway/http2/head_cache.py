@@ -25,6 +25,8 @@ from gnetway.http2.heads import (
 _MAX_BLOCKS: Final = 256
 _MAX_BLOCK_BYTES: Final = 1024
 _MAX_TIMEOUTS: Final = 1024
+#: Blocks with a timeout that are also remembered whole: nearly as many come as there are timeouts.
+_MAX_RECENT: Final = 512
 
 #: The name grpc-timeout, Huffman-coded and plain, as a string literal.
 _TIMEOUT_NAMES: Final = (bytes.fromhex("899acac8b24d494f6a7f"), b"\x0cgrpc-timeout")
@@ -37,12 +39,13 @@ _Where = tuple[int, int, int]
 class RequestHeads:
     """Reads the blocks of requests."""
 
-    __slots__ = ("_heads", "_lengths", "_timed", "_timeouts")
+    __slots__ = ("_heads", "_lengths", "_recent", "_timed", "_timeouts")
 
     def __init__(self) -> None:
         #: Those without grpc-timeout, and the others by the bytes before and after it.
         self._heads: dict[bytes, RequestHead] = {}
         self._timed: dict[tuple[bytes, bytes], RequestHead] = {}
+        self._recent: dict[bytes, RequestHead] = {}
         #: How many bytes have stood before it.
         self._lengths: list[int] = []
         #: Its values as they came: calls made with the same timeout differ by microseconds only.
@@ -56,7 +59,7 @@ class RequestHeads:
         """
         if not blocks.constant:
             return read_request(blocks.decode(block))
-        head = self._heads.get(block)
+        head = self._recent.get(block) or self._heads.get(block)
         if head is not None:
             return head
         for length in self._lengths:
@@ -66,7 +69,11 @@ class RequestHeads:
                 if head is not None:
                     path, refusal, encoding, content_length, _ = head
                     timeout = self._timeout(block[where[1] : where[2]])
-                    return RequestHead(path, refusal, encoding, content_length, timeout)
+                    head = RequestHead(path, refusal, encoding, content_length, timeout)
+                    if len(self._recent) >= _MAX_RECENT:
+                        self._recent.clear()
+                    self._recent[block] = head
+                    return head
         head = read_request(blocks.decode(block))
         if len(block) <= _MAX_BLOCK_BYTES:
             self._remember(block, head)

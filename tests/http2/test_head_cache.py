@@ -58,8 +58,18 @@ class RequestHeadsTests(CacheCase):
         heads, blocks = RequestHeads(), constant_blocks()
         for micros in range(100, 9000, 7):
             encoded = block([*REQUEST, (b"grpc-timeout", b"%du" % micros), (b"a", b"b")])
-            self.assertAlmostEqual(heads.read(encoded, blocks).timeout_seconds, micros / 1e6)
+            head = heads.read(encoded, blocks)
+            self.assertAlmostEqual(head.timeout_seconds, micros / 1e6)
+            self.assertEqual(heads.read(encoded, blocks), head)
         self.assertEqual(self.decoded, 1)
+        self.assertLessEqual(len(heads._recent), 512)
+
+    def test_a_timeout_that_comes_again(self) -> None:
+        heads, blocks = RequestHeads(), constant_blocks()
+        encoded = block([*REQUEST, (b"grpc-timeout", b"99u")])
+        first, again, third = (heads.read(encoded, blocks) for _ in range(3))
+        self.assertEqual(first, again)
+        self.assertIs(again, third)
 
     def test_requests_without_a_timeout(self) -> None:
         heads, blocks = RequestHeads(), constant_blocks()
