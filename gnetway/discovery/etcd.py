@@ -20,9 +20,10 @@ from gnetway.interfaces import IDiscovery
 
 @implementer(IDiscovery)
 class EtcdDiscovery:
-    """Watches one prefix and keeps any number of registrations.
+    """Watches one prefix, or none, and keeps any number of registrations.
 
     The watch and each registration have a connection of their own, so none waits for another.
+    Who only registers should watch nothing: grpcio wakes its threads 20 times a second for a watch.
     """
 
     def __init__(
@@ -30,17 +31,19 @@ class EtcdDiscovery:
         clock: IReactorTime,
         clients: EtcdClients,
         hosts: tuple[str, ...],
-        prefix: str,
+        prefix: str | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self.description = f"etcd at {', '.join(hosts)}, watching {prefix}"
+        self.description = f"etcd at {', '.join(hosts)}, watching {prefix or 'nothing'}"
         self._clock = clock
         self._clients = clients
         self._hosts = hosts
         self._random_bytes = random_bytes
         self._outage = EtcdOutage(clock, hosts)
         self._listeners = NodeListeners()
-        self._watch = self._keeper(NodeWatch(clock, prefix, self._changed))
+        self._watches = (
+            [] if prefix is None else [self._keeper(NodeWatch(clock, prefix, self._changed))]
+        )
         self._registrations: list[EtcdKeeper] = []
         self._started: Deferred[None] | None = None
         self._running = False
@@ -66,8 +69,10 @@ class EtcdDiscovery:
         self._running = True
         started = self._started = Deferred()
         self._clients.start()
-        for keeper in (self._watch, *self._registrations):
+        for keeper in (*self._watches, *self._registrations):
             keeper.start()
+        if not self._watches:
+            self._changed([])
         return started
 
     def stop(self) -> Deferred[None]:
@@ -82,7 +87,7 @@ class EtcdDiscovery:
 
     async def _stop(self) -> None:
         await self.withdraw()
-        await self._watch.stop()
+        await _all([keeper.stop() for keeper in self._watches])
         await self._clients.stop()
 
     def _changed(self, nodes: list[str]) -> None:
@@ -97,9 +102,9 @@ class EtcdDiscovery:
 
 
 def make_etcd_discovery(
-    clock: IReactorTime, reactor: IReactorFromThreads, settings: EtcdSettings, prefix: str
+    clock: IReactorTime, reactor: IReactorFromThreads, settings: EtcdSettings, prefix: str | None
 ) -> EtcdDiscovery:
-    """Return discovery over real etcd hosts, watching ``prefix``; the reactor is both."""
+    """Return discovery over real etcd hosts, watching ``prefix`` if any; the reactor is both."""
     clients = EtcdThreads(reactor, settings)
     return EtcdDiscovery(clock, clients, settings.hosts, prefix, urandom)
 

@@ -56,17 +56,17 @@ class GrpcParts:
     def registration(self) -> IDiscovery | None:
         """See ClusterParts."""
         etcd = self._config.etcd
-        return None if etcd is None else self._etcd_discovery(etcd)
+        return None if etcd is None else self._etcd_discovery(etcd, watched=None)
 
     def _nodes(self) -> IDiscovery:
         session = self._config.session
         if session.etcd is not None:
-            return self._etcd_discovery(session.etcd)
+            return self._etcd_discovery(session.etcd, session.etcd.prefix)
         return StaticDiscovery(session.endpoints or ())
 
-    def _etcd_discovery(self, etcd: EtcdConfig) -> IDiscovery:
+    def _etcd_discovery(self, etcd: EtcdConfig, watched: str | None) -> IDiscovery:
         settings = etcd_settings(etcd)
-        return make_etcd_discovery(self._reactor, self._reactor, settings, etcd.prefix)
+        return make_etcd_discovery(self._reactor, self._reactor, settings, watched)
 
 
 def rpc_options(rpc: RpcConfig) -> RpcOptions:

@@ -234,6 +234,32 @@ class RegistrationTests(EtcdTestCase):
         self.assertEqual(self.etcd.values(GATEWAYS), {})
 
 
+class UnwatchedTests(EtcdTestCase):
+    """Discovery that only registers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.discovery = EtcdDiscovery(self.clock, self.etcd, self.hosts, None, bytes)
+        self.discovery.register(GATEWAYS, SELF)
+
+    def test_nothing_is_waited_for(self) -> None:
+        self.etcd.up = set()
+        self.successResultOf(self.discovery.start())
+
+    def test_registers_and_does_no_more(self) -> None:
+        self.discovery.start()
+        self.assertEqual(self.etcd.values(GATEWAYS), {f"{GATEWAYS}/101": SELF})
+        self.assertEqual(self.count("watch"), 0)
+        self.assertEqual(len(self.etcd.open_clients), 1)
+
+    def test_stop(self) -> None:
+        self.discovery.start()
+        self.successResultOf(self.discovery.stop())
+        self.assertEqual(self.etcd.values(GATEWAYS), {})
+        self.assertEqual(self.etcd.open_clients, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class StopTests(EtcdTestCase):
     def test_order(self) -> None:
         """Revoking is the first thing that a stop does."""
