@@ -1,5 +1,8 @@
 """Messages over HTTP: what reaches the backend, what answers, and with which status."""
 
+import gc
+from weakref import ref
+
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
@@ -51,6 +54,17 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual((sent.client.session_id, sent.salt), (self.session.session_id, 99))
         self.assertEqual(sent.client.key.perm_auth_key_id, KEY.auth_key_id)
         self.assertEqual(sent.payload[16 : 16 + len(PING)], PING)
+
+    def test_an_answered_request_leaves_nothing_for_the_collector(self) -> None:
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.gateway.held = True
+        self.link.say(self.session, PING)
+        request = ref(self.link.channel.requests[0])
+        self.assertIsNotNone(request())
+        self.gateway.asked.pop().callback(said(self.session, PONG))
+        self.assertEqual(self.bodies(), [PONG])
+        self.assertIsNone(request())
 
     def test_connection_is_kept(self) -> None:
         for _ in range(3):
