@@ -29,13 +29,21 @@ LASTING = {
     "bulk 64 KiB both ways, 2 by 2": Load("bulk", "padded", 2, 2, 65536, "both"),
     "bulk 512 KiB both ways, 1 by 1": Load("bulk", "abridged", 1, 1, 524288, "both"),
     "key exchanges": Load("handshake", "full"),
-    "idle, 1000": Load("idle", conns=1000),
 }
 
 #: Clients that come anew as soon as the last ones have gone, and how long they stay.
 PASSING_NAME = "passing clients, 20 by 1"
 PASSING = Load("echo", "intermediate", 20)
 PASSING_SECONDS = 2.0
+
+#: Clients that say nothing for so long, a minute less than the gateway bears, and then come anew.
+IDLE_NAME = "idle, 1000"
+IDLE = Load("idle", conns=1000)
+IDLE_SECONDS = 240.0
+
+#: MiB of keys that the gateway keeps at hand: key exchanges fill it within the first minute, so
+#: that it is not taken for growth later.
+KEY_CACHE_MIB = 1
 
 #: How long a gateway may still grow.
 SETTLING_SECONDS = 60.0
@@ -77,19 +85,30 @@ def run(setup: Setup, seconds: float) -> Report:
     with Ground() as ground, ground.stand(setup) as stand:
         pid = stand.gateway.pid
         clients = {name: start(stand, load, seconds) for name, load in LASTING.items()}
+        idle_until = min(IDLE_SECONDS, seconds)
+        clients[IDLE_NAME] = start(stand, IDLE, idle_until)
         try:
             begun, used = time.monotonic(), cpu_seconds(pid)
             samples: list[Sample] = []
             passed: list[Outcome] = []
+            idled: list[Outcome] = []
             while (passing := time.monotonic() - begun) < seconds - PASSING_SECONDS:
                 samples.append(Sample(passing, own_kib(pid)))
                 passed.append(result(start(stand, PASSING, PASSING_SECONDS)))
+                if passing >= idle_until:
+                    idled.append(result(clients[IDLE_NAME]))
+                    shift = min(IDLE_SECONDS, seconds - passing)
+                    clients[IDLE_NAME] = start(stand, IDLE, shift)
+                    idle_until = passing + shift
             share = (cpu_seconds(pid) - used) / (time.monotonic() - begun)
             outcomes = {name: result(client) for name, client in clients.items()}
         finally:
             for client in clients.values():
                 client.kill()
         outcomes[PASSING_NAME] = together(passed)
+        last = outcomes[IDLE_NAME]
+        faults = together([*idled, last]).faults
+        outcomes[IDLE_NAME] = last._replace(faults=faults)
         return Report(outcomes, stand.faults(), samples, share)
 
 
@@ -124,7 +143,9 @@ def main() -> None:
     made.add_argument("--unary", action="store_true", help="session and pushes by calls")
     options = made.parse_args()
     allow_descriptors()
-    setup = setup_of(options)._replace(by_stream=not options.unary, proto="auto")
+    setup = setup_of(options)._replace(
+        by_stream=not options.unary, proto="auto", key_cache_mib=KEY_CACHE_MIB
+    )
     told = provenance(setup)
     seconds = 60 * options.minutes
     note(f"{options.minutes:g} minutes")

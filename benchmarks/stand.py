@@ -30,7 +30,8 @@ class Setup(NamedTuple):
     """How gateways are set up.
 
     ``carrier`` is Rpc.Carrier, ``proto`` that of the listener. ``checkout`` is where the gateway's
-    code is taken from, so that an older one can be measured by the same means.
+    code is taken from, so that an older one can be measured by the same means. ``key_cache_mib`` is
+    AuthKeyCacheM, 0 for its default.
     """
 
     carrier: str = "native"
@@ -39,6 +40,7 @@ class Setup(NamedTuple):
     checkout: Path = ROOT
     by_stream: bool = True
     proto: str = "tcp"
+    key_cache_mib: int = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -132,7 +134,8 @@ class Ground:
 def _configured(setup: Setup, etcd: str) -> ClusterGateway:
     gateway = ClusterGateway(etcd, setup.by_stream, {})
     gateway.config["Rpc"] = {"Carrier": setup.carrier}
-    gateway.config["Gnetway"] = {"Server": [{"Proto": setup.proto, "Addresses": [gateway.address]}]}
+    server = {"Proto": setup.proto, "Addresses": [gateway.address]}
+    gateway.config["Gnetway"] = {"Server": [server], "AuthKeyCacheM": setup.key_cache_mib}
     if setup.workers > 1:
         gateway.config["Workers"] = setup.workers
     gateway.environment |= setup.environment
