@@ -9,6 +9,7 @@ from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip
+from gnetway.read_size import USUAL_BYTES, read_more
 
 
 class GatewayProtocol(Protocol):
@@ -33,6 +34,9 @@ class GatewayProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what came."""
+        if len(data) == USUAL_BYTES:
+            # Not from the beginning: it takes memory of each connection.
+            read_more(self.transport)
         if self._link is not None:
             self._link.receive(data)
 

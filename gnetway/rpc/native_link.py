@@ -38,6 +38,7 @@ from gnetway.http2.events import (
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
 from gnetway.interfaces import ILinkTransport
+from gnetway.read_size import read_more
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import StatusCode
 from gnetway.turns import TurnEnd
@@ -159,6 +160,7 @@ class NativeLink(Protocol):
 
     def _tune_socket(self, wire: ILinkTransport) -> None:
         wire.setTcpNoDelay(True)
+        read_more(wire)
         get_handle = getattr(wire, "getHandle", None)
         handle = get_handle() if get_handle is not None else None
         if isinstance(handle, socket.socket) and self._options.keepalive_seconds > 0:
