@@ -60,8 +60,13 @@ def session_for(gateway: Gateway) -> MemorySession:
     return session
 
 
+#: Telethon takes a leading zero byte off the one key in 256 that has it, finds the hash wrong, and
+#: makes another; by default it would try five times.
+EXCHANGE_RETRIES: Final = 3
+
+
 def make_client(
-    session: MemorySession, transport: str = "full", connection_retries: int = 0
+    session: MemorySession, transport: str = "full", connection_retries: int = EXCHANGE_RETRIES
 ) -> TelegramClient:
     return TelegramClient(
         session,
