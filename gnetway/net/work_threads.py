@@ -8,7 +8,6 @@ ask for keys, clients that have theirs are served first on the last processor.
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread, get_native_id
@@ -17,6 +16,8 @@ from typing import Any, Final, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
+
+from gnetway.batch import Batch
 
 #: The threads' nice value above that of the process. Linux keeps one for each thread.
 _NICENESS: Final = 10
@@ -30,12 +31,9 @@ class WorkThreads:
     """``count`` threads of one name; those of a process that ends at once do not hold it up."""
 
     def __init__(self, reactor: IReactorFromThreads, count: int, name: str) -> None:
-        self._reactor = reactor
+        self._batch = Batch(reactor)
         self._threads = [Thread(target=self._serve, name=name, daemon=True) for _ in range(count)]
         self._todo: SimpleQueue[_Work | None] = SimpleQueue()
-        self._done: deque[tuple[Deferred[Any], object]] = deque()
-        #: Whether the reactor has been called for what is done. Threads may call it once too often.
-        self._called = False
 
     def start(self) -> None:
         """Begin with what waits."""
@@ -65,17 +63,7 @@ class WorkThreads:
                 result = work()
             except BaseException:  # noqa: BLE001 - handed to the caller
                 result = Failure()
-            self._done.append((done, result))
-            if not self._called:
-                self._called = True
-                self._reactor.callFromThread(self._tell)
-
-    def _tell(self) -> None:
-        # Before anything is taken: whatever is appended later calls again.
-        self._called = False
-        while self._done:
-            done, result = self._done.popleft()
-            done.callback(result)
+            self._batch.post(done.callback, result)
 
 
 def _yield_to_reactor() -> None:

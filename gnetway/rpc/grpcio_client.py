@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
-from gnetway.rpc.bridge import Batch, OneEnd, run_in_thread
+from gnetway.batch import Batch
+from gnetway.rpc.bridge import OneEnd, run_in_thread
 from gnetway.rpc.calls import Answered, IRpcClient, IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.grpcio_options import channel_arguments, channel_credentials
 from gnetway.rpc.status import RpcStatus, StatusCode

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.rpc.bridge import Batch
+from gnetway.batch import Batch
 from gnetway.rpc.calls import IRpcReactor, RpcOptions, RpcPeer, StreamHandler, UnaryHandler
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.rpc.threaded_stream import ThreadedStream

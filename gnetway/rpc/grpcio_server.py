@@ -13,7 +13,8 @@ import grpc
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from gnetway.rpc.bridge import Batch, OneEnd, run_in_thread
+from gnetway.batch import Batch
+from gnetway.rpc.bridge import OneEnd, run_in_thread
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.grpcio_options import server_arguments, server_credentials
 from gnetway.rpc.grpcio_served import ServedCall, ServedStreams

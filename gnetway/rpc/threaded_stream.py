@@ -5,7 +5,8 @@ from collections.abc import Callable
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gnetway.rpc.bridge import Batch, Inbox, Outbox
+from gnetway.batch import Batch
+from gnetway.rpc.bridge import Inbox, Outbox
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 

@@ -3,7 +3,7 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.rpc.bridge import Batch
+from gnetway.batch import Batch
 from gnetway.rpc.calls import IRpcStream, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from gnetway.rpc.threaded_stream import ThreadedStream
