@@ -65,6 +65,12 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
         break
 
 
+def tell_all_counts(counts: GatewayCounts) -> None:
+    """Log how many connections are open as well."""
+    _log.info("connections open: {number}", number=counts.open_connections)
+    tell_counts(counts)
+
+
 def tell_counts(counts: GatewayCounts) -> None:
     """Log what a gateway has counted; nothing of pushes where there can be none."""
     if counts.pushes:

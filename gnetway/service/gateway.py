@@ -22,7 +22,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,24 +35,25 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.links import LinkServices
 from gnetway.net.work_threads import WorkThreads
-from gnetway.service.announce import announce, tell_counts, write_public_keys
+from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.carriers import Carriers
 from gnetway.service.certificates import Certificates
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 from gnetway.service.malloc import keep_large_blocks
-from gnetway.service.packages import web_faults
+from gnetway.service.packages import check_web_packages
+from gnetway.service.prepared import PreparedService
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.turns import TurnEnd
 
 T = TypeVar("T")
 
 
-class GatewayService(MultiService):
+class GatewayService(PreparedService):
     """The gateway. Services of an embedder may be added as its children.
 
-    ``causes`` counts why connections have ended; ``failure`` is why it could not start, or None.
+    ``causes`` counts why connections have ended.
     ``own_process`` says that the process is the gateway's, so that what ``epoll_loop`` and
     ``malloc`` do for speed may be done to it.
     A gateway with a ``place`` is one of several processes.
@@ -70,15 +70,13 @@ class GatewayService(MultiService):
         own_process: bool = False,
         place: WorkerPlace | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(reactor)
         self._config = config
-        self._reactor = reactor
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
         self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
         self._place = place
-        self._prepared = False
         self._certificates = Certificates(config, reactor)
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
@@ -88,7 +86,6 @@ class GatewayService(MultiService):
         self._links: LinkServices | None = None
         self._starting: Deferred[None] | None = None
         self.causes = Causes()
-        self.failure: Failure | None = None
         #: One line about the session backend, once it is there.
         self.backend_description = ""
 
@@ -102,16 +99,8 @@ class GatewayService(MultiService):
             (listener.host, listener.port) for listener in self._listeners if listener.file is None
         ]
 
-    def prepare(self) -> None:
-        """Do what can fail for the configuration's sake; may be called before the start.
-
-        :raises ConfigError: with a line for each fault.
-        """
-        if self._prepared:
-            return
-        faults = web_faults(self._config)
-        if faults:
-            raise ConfigError(faults)
+    def _prepare(self) -> None:
+        check_web_packages(self._config)
         self._certificates.load()
         listeners = bind_all(self._config) if self._place is None else self._place.listeners
         try:
@@ -120,17 +109,10 @@ class GatewayService(MultiService):
             close_all(listeners)
             raise
         self._listeners = listeners
-        self._prepared = True
-
-    def privilegedStartService(self) -> None:
-        """Bind the sockets while ports below 1024 are still allowed."""
-        self.prepare()
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Begin; ``when_ready`` tells when clients are served."""
-        self.prepare()
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         if self._own_process:
             epoll_loop.install(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
@@ -164,13 +146,7 @@ class GatewayService(MultiService):
 
     def log_counts(self) -> None:
         """Log what is counted so far."""
-        counts = self.counts()
-        self._log.info("connections open: {number}", number=counts.open_connections)
-        tell_counts(counts)
-
-    def stopService(self) -> Deferred[None]:
-        """End; fires when the backend has heard of everything."""
-        return Deferred.fromCoroutine(self._stop())
+        tell_all_counts(self.counts())
 
     async def _start(self) -> None:
         if self._place is None:
@@ -205,16 +181,14 @@ class GatewayService(MultiService):
         if failure.check(CancelledError):
             # By a stop, which ends what there is.
             return
-        self.failure = failure
         if isinstance(failure.value, GatewayError):
             self._log.critical("The gateway cannot start: {error}", error=failure.value)
         else:
             self._log.failure("The gateway cannot start", failure)
-        self.failure = failure
-        # It may have failed before the reactor runs, which could not be stopped then.
-        self._reactor.callWhenRunning(self._reactor.stop)
+        self._give_up(failure)
 
     async def _stop(self) -> None:
+        """End; over when the backend has heard of everything."""
         if self._starting is not None:
             self._starting.cancel()
         await self._side.withdraw()
@@ -227,9 +201,7 @@ class GatewayService(MultiService):
         await self._side.stop()
         self._threads.stop()
         tell_counts(self.counts())
-        stopped = super().stopService()  # type: ignore[no-untyped-call]
-        if stopped is not None:
-            await stopped
+        await super()._stop()
         epoll_loop.uninstall(self._reactor, self._turn_end)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rpc import Carrier
 from gnetway.config.servers import Proto, ServerConfig
+from gnetway.errors import ConfigError
 
 #: Modules, and the packages that bring them.
 _FOR_WEBSOCKET: Final = {"autobahn": "autobahn", "txaio": "txaio"}
@@ -33,8 +34,11 @@ def for_remote(config: GatewayConfig) -> Mapping[str, str]:
     return needed
 
 
-def web_faults(config: GatewayConfig) -> list[str]:
-    """Return a line for each listener that asks for packages that are not there."""
+def check_web_packages(config: GatewayConfig) -> None:
+    """Look for the packages that listeners ask for.
+
+    :raises ConfigError: with a line for each listener whose packages are not there.
+    """
     faults = []
     for index, server in enumerate(config.gnetway.servers):
         for name, needed in _needed(server):
@@ -43,7 +47,8 @@ def web_faults(config: GatewayConfig) -> list[str]:
                 found = f"it, but without the packages that it needs: {', '.join(packages)}"
                 allowed = "it after `pip install 'gnetway[web]'`"
                 faults.append(config.fault(f"Gnetway.Server[{index}].{name}", found, allowed))
-    return faults
+    if faults:
+        raise ConfigError(faults)
 
 
 def _needed(server: ServerConfig) -> list[tuple[str, Mapping[str, str]]]:

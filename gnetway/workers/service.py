@@ -11,13 +11,10 @@ The parent serves no client and loads no gRPC, so that nothing in it can bring t
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Final, cast
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import ReactorNotRunning
+from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,10 +24,11 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
-from gnetway.service.announce import announce, tell_counts, write_public_keys
+from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.certificates import Certificates
-from gnetway.service.packages import web_faults
+from gnetway.service.packages import check_web_packages
+from gnetway.service.prepared import PreparedService
 from gnetway.turns import TurnEnd
 from gnetway.workers.keeper import WorkerKeeper
 from gnetway.workers.messages import Command
@@ -43,7 +41,7 @@ from gnetway.workers.tally import Tally
 COUNT_SECONDS: Final = 2.0
 
 
-class WorkersService(MultiService):
+class WorkersService(PreparedService):
     """Runs ``count`` workers; a KeeperEars.
 
     ``make_spawner`` makes what starts their processes, with the sockets of each.
@@ -59,9 +57,8 @@ class WorkersService(MultiService):
         random_bytes: Callable[[int], bytes] = os.urandom,
         make_spawner: Callable[[WorkerSockets], Spawner] | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(reactor)
         self._config = config
-        self._reactor = reactor
         self._count = count
         self._random_bytes = random_bytes
         self._make_spawner = make_spawner or self._process_spawner
@@ -70,24 +67,13 @@ class WorkersService(MultiService):
         self._keepers: list[WorkerKeeper] = []
         self._ready: set[int] = set()
         self._announced = False
-        self._prepared = False
-        #: Why a worker could not start, which is the end of all; None if all could.
-        self.failure: Failure | None = None
         self._tally = Tally()
         #: Workers whose counts are waited for, to be logged.
         self._asked: set[int] = set()
         self._patience: IDelayedCall | None = None
 
-    def prepare(self) -> None:
-        """Do what can fail for the configuration's sake; may be called before the start.
-
-        :raises ConfigError: with a line for each fault.
-        """
-        if self._prepared:
-            return
-        faults = web_faults(self._config)
-        if faults:
-            raise ConfigError(faults)
+    def _prepare(self) -> None:
+        check_web_packages(self._config)
         Certificates(self._config, self._reactor).load()
         self._shares = shares(self._config, self._count)
         self._sockets.bind()
@@ -96,7 +82,6 @@ class WorkersService(MultiService):
             self._sockets.close()
             # What all of them lack is told once.
             raise ConfigError(list(dict.fromkeys(faults)))
-        self._prepared = True
 
     def _faults(self, share: GatewayConfig) -> list[str]:
         try:
@@ -107,15 +92,9 @@ class WorkersService(MultiService):
             return error.faults
         return []
 
-    def privilegedStartService(self) -> None:
-        """Bind the sockets while ports below 1024 are still allowed."""
-        self.prepare()
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
-
     def startService(self) -> None:
         """Start the workers; the log tells when all of them serve."""
-        self.prepare()
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         write_public_keys(self._config.rsa_keys)
         self._sockets.bind_relays()
         spawner = self._make_spawner(self._sockets)
@@ -126,10 +105,6 @@ class WorkersService(MultiService):
         self._log.info("starting {count} workers", count=self._count)
         for keeper in self._keepers:
             keeper.start()
-
-    def stopService(self) -> Deferred[None]:
-        """End; fires when no worker is left."""
-        return Deferred.fromCoroutine(self._stop())
 
     def reload_certificates(self) -> None:
         """Have every worker read the certificates and keys of all TLS listeners again."""
@@ -172,13 +147,12 @@ class WorkersService(MultiService):
             self._log.critical(
                 "The gateway cannot start: worker {number}: {fault}", number=number, fault=fault
             )
-        self.failure = Failure(ConfigError(list(faults)))
-        # It may have failed before the reactor runs, which could not be stopped then.
-        self._reactor.callWhenRunning(self._stop_reactor)
+        self._give_up(Failure(ConfigError(list(faults))))
 
     # -- small parts ---------------------------------------------------------------------------
 
     async def _stop(self) -> None:
+        """End; over when no worker is left."""
         # Or clients would go on connecting, to sockets that nobody serves.
         self._sockets.close()
         await DeferredList([keeper.stop() for keeper in self._keepers])
@@ -186,14 +160,7 @@ class WorkersService(MultiService):
             self._tell_counts()
         else:
             tell_counts(self._tally.total())
-        stopped = super().stopService()  # type: ignore[no-untyped-call]
-        if stopped is not None:
-            await stopped
-
-    def _stop_reactor(self) -> None:
-        # Another worker may have had its fault too.
-        with suppress(ReactorNotRunning):
-            self._reactor.stop()
+        await super()._stop()
 
     def _heard(self, number: int) -> None:
         self._asked.discard(number)
@@ -213,9 +180,7 @@ class WorkersService(MultiService):
             self._log.info(
                 "worker {number}: connections open: {open}", number=number, open=open_now
             )
-        total = self._tally.total()
-        self._log.info("connections open: {number}", number=total.open_connections)
-        tell_counts(total)
+        tell_all_counts(self._tally.total())
 
     def _process_spawner(self, sockets: WorkerSockets) -> Spawner:
         return ProcessSpawner(cast(IReactorProcess, self._reactor), sockets, os.environ)

@@ -2,6 +2,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from unittest.mock import patch
 
+from gnetway.errors import ConfigError
 from gnetway.service import packages
 from tests.net.certificates import Files, Pair
 from tests.service.sides import ServiceCase
@@ -29,7 +30,11 @@ class PackagesTests(ServiceCase):
         server = {"Addresses": ["127.0.0.1:0"], **keys}
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server]})
         with patch.object(packages, "find_spec", find):
-            return packages.web_faults(config)
+            try:
+                packages.check_web_packages(config)
+            except ConfigError as error:
+                return error.faults
+        return []
 
     def test_all_there(self) -> None:
         tls = {"CertFile": self.files.cert, "KeyFile": self.files.key}
