@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 from gnetway.config.document import Node
 from gnetway.config.faults import Rejected, closest, shown
@@ -52,12 +52,17 @@ def class_name(node: Node, reading: Reading) -> str:
     return node.value
 
 
+def is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
+    """Tell whether a value is a whole number from ``low`` to ``high``; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
 def whole(low: int, high: int) -> Parser[int]:
     """Return a parser of whole numbers from ``low`` to ``high``."""
 
     def parse(node: Node, reading: Reading) -> int:
         value = node.value
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        if not is_whole(value, low, high):
             reading.reject(node, shown(value), f"a whole number from {low} to {high}")
         return value
 

@@ -5,6 +5,7 @@ from typing import Final
 from gnetway.config.document import Node
 from gnetway.config.faults import shown
 from gnetway.config.section import Reading
+from gnetway.config.values import is_whole
 
 #: As many as the machine has processors for this program.
 AUTO: Final = "auto"
@@ -18,6 +19,6 @@ def workers(node: Node, reading: Reading) -> int | None:
     value = node.value
     if value == AUTO:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WORKERS:
+    if not is_whole(value, 1, MAX_WORKERS):
         reading.reject(node, shown(value), f"a whole number from 1 to {MAX_WORKERS}, or {AUTO}")
     return value
