@@ -1,12 +1,9 @@
 """The shortened loop, in reactors of its own and in none that it does not know."""
 
 import errno
-import hashlib
-import inspect
 import os
 import socket
 from collections.abc import Callable
-from types import FunctionType
 from typing import cast
 
 from twisted.internet import base, posixbase
@@ -22,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted
 from gnetway.epoll_loop import install, uninstall
 from gnetway.turns import TurnEnd
+from tests.twisted_sources import assert_compared
 
 #: What EpollLoop was compared with; if one of them changes, compare again, then set the version
 #: in epoll_loop and the digest here.
@@ -260,8 +258,4 @@ class FallbackTests(LoopCase):
 
 class TwistedTests(SynchronousTestCase):
     def test_its_private_parts_are_as_they_were(self) -> None:
-        for function, digest in _COMPARED.items():
-            source = inspect.getsource(cast(FunctionType, function))
-            self.assertEqual(
-                hashlib.sha256(source.encode()).hexdigest()[:16], digest, function.__qualname__
-            )
+        assert_compared(self, _COMPARED)

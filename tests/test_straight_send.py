@@ -1,9 +1,6 @@
 """Straight sends over real sockets, with a reactor that only notes what it is asked."""
 
-import hashlib
-import inspect
 import socket
-from types import FunctionType
 from typing import cast
 
 from twisted.internet import abstract
@@ -17,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway import straight_send
+from tests.twisted_sources import assert_compared
 
 #: What the module was compared with; if one of them changes, compare again, then set the version
 #: in known_twisted and the digest here.
@@ -214,8 +212,4 @@ class PlainTests(StraightCase):
 
 class TwistedTests(SynchronousTestCase):
     def test_its_private_parts_are_as_they_were(self) -> None:
-        for function, digest in _COMPARED.items():
-            source = inspect.getsource(cast(FunctionType, function))
-            self.assertEqual(
-                hashlib.sha256(source.encode()).hexdigest()[:16], digest, function.__qualname__
-            )
+        assert_compared(self, _COMPARED)

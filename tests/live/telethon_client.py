@@ -68,11 +68,19 @@ EXCHANGE_RETRIES: Final = 3
 def make_client(
     session: MemorySession, transport: str = "full", connection_retries: int = EXCHANGE_RETRIES
 ) -> TelegramClient:
+    return make_client_over(TRANSPORTS[transport], session, connection_retries)
+
+
+def make_client_over(
+    connection: type[Connection],
+    session: MemorySession,
+    connection_retries: int = EXCHANGE_RETRIES,
+) -> TelegramClient:
     return TelegramClient(
         session,
         1,
         "0" * 32,
-        connection=TRANSPORTS[transport],
+        connection=connection,
         timeout=10,
         connection_retries=connection_retries,
         retry_delay=1,

@@ -15,7 +15,7 @@ from telethon.tl.core import MessageContainer
 
 from tests.live import handler
 from tests.live.gateway import PATIENCE_SECONDS
-from tests.live.telethon_client import EXCHANGE_RETRIES, RawRequest, session_for
+from tests.live.telethon_client import RawRequest, make_client_over, session_for
 from tests.live.web.gateway import WebGateway, notification
 
 #: Below 1 MiB, Telethon's own bound.
@@ -56,13 +56,7 @@ class TelethonHttpTests(TestCase):
         async def run() -> None:
             session = session_for(self.gateway)
             session.set_dc(2, "127.0.0.1", self.gateway.ports["http"])
-            client = TelegramClient(
-                session,
-                1,
-                "0" * 32,
-                connection=RepairedHttp,
-                connection_retries=EXCHANGE_RETRIES,
-            )
+            client = make_client_over(RepairedHttp, session)
             await client.connect()
             try:
                 await asyncio.wait_for(talk(client), PATIENCE_SECONDS)
