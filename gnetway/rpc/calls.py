@@ -45,6 +45,8 @@ class RpcOptions:
     keepalive_timeout_seconds: float = 20.0
     #: None is plaintext.
     tls: TlsOptions | None = None
+    #: Client: names, in lower case, and ASCII values of fields that go with each request.
+    metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     #: What one stream holds unsent, and separately what it holds unread.
     max_unsent_bytes: int = 16 << 20
     max_unsent_messages: int = 16_384

@@ -62,7 +62,8 @@ class GrpcioClient:
         call_method = self._unary_methods.get(method)
         if call_method is None:
             call_method = self._unary_methods[method] = self._channel.unary_unary(method)
-        call = call_method.future(request, timeout=timeout_seconds)
+        metadata = self._options.metadata
+        call = call_method.future(request, timeout=timeout_seconds, metadata=metadata)
         self._in_flight += 1
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
         call.add_done_callback(lambda call: self._batch.post(self._answered, answer, call))
@@ -89,7 +90,8 @@ class GrpcioClient:
         if self._end.asked:
             stream.thread_ended(RpcStatus(StatusCode.CANCELLED, "the client is closed"))
             return stream
-        call = self._channel.stream_stream(method)(stream.outbox)
+        open_stream = self._channel.stream_stream(method)
+        call = open_stream(stream.outbox, metadata=self._options.metadata)
         reader = Thread(
             target=self._read, args=(stream, call), name=f"rpc-read-{self.peer}", daemon=True
         )

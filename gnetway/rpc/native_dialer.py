@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from gnetway.backoff import BackOff
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.events import Event, GoneAway
+from gnetway.http2.field_blocks import encode_field
 from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.calls import IRpcReactor, RpcOptions
 from gnetway.rpc.native_link import NativeLink
@@ -121,6 +122,10 @@ class Dialer:
         self._not_before = 0.0
         self.tls_name = ""
         self._scheme = "http" if options.tls is None else "https"
+        self._metadata = b"".join(
+            encode_field(name.encode("ascii"), value.encode("ascii"))
+            for name, value in options.metadata
+        )
         self._blocks: dict[tuple[str, float], bytes] = {}
         self._watchers: list[Callable[[], object]] = []
 
@@ -150,6 +155,7 @@ class Dialer:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
             block = request_fields(method, self.peer, self._scheme, timeout_seconds)
+            block += self._metadata
             self._blocks[key] = block
         return block
 

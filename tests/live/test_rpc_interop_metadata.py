@@ -1,7 +1,7 @@
 """gRPC's interop case custom_metadata: fields of the caller's own, and of the server's, both ways.
 
-Nobody in the gateway has a use for such, so the seam has no place for them; the connections below
-it carry them all the same.
+Nobody in the gateway has a use for such of single calls, so the seam has no place for them; the
+connections below it carry them all the same.
 """
 
 from base64 import b64encode

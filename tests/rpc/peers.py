@@ -1,10 +1,12 @@
 """What the tests of the carriers share: listeners that remember or echo, and a foreign peer."""
 
+from hpack import Decoder
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway.http2.field_blocks import Field
 from gnetway.rpc.calls import IRpcStream, IStreamListener
 from gnetway.rpc.status import RpcStatus
 
@@ -84,8 +86,10 @@ class StatusPeer(Protocol):
     _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     _HEADERS, _SETTINGS, _PING = 1, 4, 6
 
-    def __init__(self, open_peers: "set[StatusPeer]", code: int, details: str) -> None:
-        self._open_peers = open_peers
+    def __init__(self, factory: "StatusFactory", code: int, details: str) -> None:
+        self._open_peers = factory.open_peers
+        self._requests = factory.requests
+        self._decoder = Decoder()
         self._buffer = b""
         self._preface = True
         self._block = (
@@ -123,6 +127,8 @@ class StatusPeer(Protocol):
         elif kind == self._PING and not flags & 1:
             self._send(self._PING, 1, 0, payload)
         elif kind == self._HEADERS:
+            fields = self._decoder.decode(payload, raw=True)
+            self._requests.append([(bytes(name), bytes(value)) for name, value in fields])
             self._send(self._HEADERS, 0x5, stream_id, self._block)  # END_STREAM, END_HEADERS
 
     def _send(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
@@ -132,14 +138,15 @@ class StatusPeer(Protocol):
 
 
 class StatusFactory(ServerFactory):
-    """Makes StatusPeers."""
+    """Makes StatusPeers; ``requests`` are the fields of each that has come."""
 
     def __init__(self, code: int, details: str) -> None:
         self._status = (code, details)
         self.open_peers: set[StatusPeer] = set()
+        self.requests: list[list[Field]] = []
 
     def buildProtocol(self, addr: object) -> StatusPeer:
-        return StatusPeer(self.open_peers, *self._status)
+        return StatusPeer(self, *self._status)
 
 
 def _literal(name: bytes, value: bytes) -> bytes:

@@ -25,12 +25,13 @@ from tests.rpc.conformance import (
     LATER,
     MIB,
     NEVER,
+    STREAM,
     WHO,
     CarrierCase,
     reactor,
     tcp,
 )
-from tests.rpc.peers import StatusFactory
+from tests.rpc.peers import Recorder, StatusFactory
 
 
 class UnaryConformance(CarrierCase):
@@ -113,16 +114,37 @@ class UnaryConformance(CarrierCase):
     async def test_foreign_status_numbers_keep_their_text(self) -> None:
         """So does what a peer sends whose library lets such numbers through."""
         for code, details in ((401, "AUTH_KEY_UNREGISTERED"), (700, "REDIRECT_TO_10.0.0.2:1")):
-            factory = StatusFactory(code, details)
-            port = tcp.listenTCP(0, factory, interface="127.0.0.1")
-            self.addCleanup(port.stopListening)
-            address = cast("IPv4Address", port.getHost())
-            client = self.call(f"127.0.0.1:{address.port}")
+            factory, peer = self._foreign(code, details)
+            client = self.call(peer)
             status = await self.status_of(client.unary(ECHO, b"", 5))
             self.assertIn(status.code, (code, StatusCode.UNKNOWN))
             self.assertEqual(status.details, details)
-            await client.close()
-            await self.until(lambda peers=factory.open_peers: not peers)  # type: ignore[misc]
+            await self._leave(client, factory)
+
+    async def test_metadata(self) -> None:
+        """It goes with every request, calls and streams."""
+        factory, peer = self._foreign(5, "nothing here")
+        client = self.call(peer, RpcOptions(metadata=(("token", "a.1"), ("hasleader", "true"))))
+        await self.status_of(client.unary(ECHO, b"", 5))
+        listener = Recorder()
+        client.stream(STREAM, listener)
+        await listener.closed
+        self.assertEqual(len(factory.requests), 2)
+        for fields in factory.requests:
+            self.assertIn((b"token", b"a.1"), fields)
+            self.assertIn((b"hasleader", b"true"), fields)
+        await self._leave(client, factory)
+
+    def _foreign(self, code: int, details: str) -> tuple[StatusFactory, str]:
+        """Start a peer that answers with one status; return it with its ``host:port``."""
+        factory = StatusFactory(code, details)
+        port = tcp.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        return factory, f"127.0.0.1:{cast('IPv4Address', port.getHost()).port}"
+
+    async def _leave(self, client: IRpcClient, factory: StatusFactory) -> None:
+        await client.close()
+        await self.until(lambda: not factory.open_peers)
 
     async def test_handler_that_fails_tells_nothing(self) -> None:
         client = await self.pair()
