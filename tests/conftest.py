@@ -8,15 +8,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 
 #: The package with its core compiled, in front of the checkout's where it is wanted.
 COMPILED_TREE = ROOT / "build" / "compiled"
 
-# A run is repeatable.
-settings.register_profile("gnetway", deadline=None, derandomize=True, max_examples=60)
+# A run is repeatable, however slow the machine is: no verdict depends on time.
+settings.register_profile(
+    "gnetway",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    max_examples=60,
+)
 settings.load_profile("gnetway")
 
 

@@ -1,28 +1,15 @@
 """A real etcd on free loopback ports, started and ended by a test."""
 
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-#: Below those that the kernel gives to outgoing connections: such a port could be taken by a
-#: client of another test before its server listens.
-PORTS = range(10_000, 30_000)
-
-
-def free_port() -> int:
-    while True:
-        port = PORTS[secrets.randbelow(len(PORTS))]
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
+from tests.ports import free_port
 
 
 def require_etcd() -> None:
@@ -52,7 +39,8 @@ class EtcdServer:
         command = ["etcd", "--name=test", f"--data-dir={self._folder}/data"]
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
         command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
-        command += [f"--initial-cluster=test={peer}", "--unsafe-no-fsync"]
+        # At its usual cost etcd takes seconds to check a password where processors are busy.
+        command += [f"--initial-cluster=test={peer}", "--unsafe-no-fsync", "--bcrypt-cost=4"]
         if self._tls is not None:
             command += [f"--cert-file={self._tls}/server.pem", f"--key-file={self._tls}/server.key"]
             command += [f"--trusted-ca-file={self._tls}/ca.pem", "--client-cert-auth"]
@@ -86,7 +74,6 @@ class EtcdServer:
     def ctl(self, *arguments: str) -> str:
         """Run etcdctl, which waits for a server that is just starting. Not for the reactor."""
         endpoints = f"--endpoints={self._scheme}://{self.host}"
-        # Checking a password takes etcd seconds where the processors are busy.
         command = ["etcdctl", "--command-timeout=20s", endpoints, *arguments]
         if self._tls is not None:
             command += [f"--cacert={self._tls}/ca.pem", f"--cert={self._tls}/client.pem"]

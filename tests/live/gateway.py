@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from gnetway.crypto.rsa import RsaKey, generate_pem
-from tests.live.etcd_server import free_port
+from tests.ports import free_port
 
 #: The checkout: twistd finds its plugin there.
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,8 +18,8 @@ from twisted.trial.unittest import SkipTest
 
 from gnetway.rpc.calls import IRpcClient
 from gnetway.rpc.status import RpcStatus
-from tests.live.etcd_server import free_port
 from tests.live.interop_service import SERVICE
+from tests.ports import free_port
 from tests.rpc.conformance import CarrierCase, reactor
 
 _MODULE = "google.golang.org/grpc/interop/{}@v1.85.0"

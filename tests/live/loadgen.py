@@ -17,8 +17,8 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from tests.live.etcd_server import free_port
 from tests.live.gateway import PATIENCE_SECONDS, ROOT, until
+from tests.ports import free_port
 
 SOURCE = ROOT.parent / "shared" / "loadgen"
 

@@ -12,9 +12,9 @@ from telethon.errors import BadRequestError
 from telethon.events import Raw
 
 from gnetway.tl.primitives import pack_string, pack_uint32
-from tests.live.etcd_server import free_port
 from tests.live.gateway import PATIENCE_SECONDS, ROOT, TWISTD, Gateway, until
 from tests.live.telethon_client import RawRequest, make_client, session_for
+from tests.ports import free_port
 
 
 def greet(name: bytes) -> RawRequest:

@@ -5,6 +5,7 @@ import stat
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import bind_all, close_all
+from tests.ports import free_port
 from tests.service.sides import ServiceCase
 
 
@@ -30,7 +31,7 @@ class BindTests(ServiceCase):
 
     def test_both_families_of_one_port(self) -> None:
         """[::] would take that of IPv4 along."""
-        port = self.free_port()
+        port = free_port()
         close_all(bind_all(self.listening(f"0.0.0.0:{port}", f"[::]:{port}")))
 
     def test_a_file_goes_with_its_socket(self) -> None:
@@ -62,9 +63,3 @@ class BindTests(ServiceCase):
             f"app: Gnetway.Server[0].Addresses[{index}]: found {address}, which cannot be bound:"
             f" {why}; allowed: an address that is free"
         )
-
-    def free_port(self) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port

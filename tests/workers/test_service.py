@@ -11,6 +11,7 @@ from gnetway.metrics import GatewayCounts
 from gnetway.workers.messages import Command, Counted, Refused
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
 from gnetway.workers.sockets import WorkerSockets
+from tests.ports import free_port
 from tests.service.sides import ServiceCase
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
 
@@ -81,11 +82,11 @@ class PrepareTests(WorkersCase):
 
     def test_clients_and_session_services_need_different_ports(self) -> None:
         """Which is seen although both are of this gateway."""
-        port = self.free_port()
-        server = {"Gnetway": {"Server": [{"Addresses": [f"127.0.0.1:{port}"]}]}}
-        config = self.config({"Endpoints": ["a:1"]}, ListenOn=f"127.0.0.1:{port - 1}", **server)
+        port = free_port()
+        server = {"Gnetway": {"Server": [{"Addresses": [f"127.0.0.1:{port + 1}"]}]}}
+        config = self.config({"Endpoints": ["a:1"]}, ListenOn=f"127.0.0.1:{port}", **server)
         error = self.assertRaises(ConfigError, self.service(config).prepare)
-        self.assertIn(f"ListenOn: found 127.0.0.1:{port}, which", str(error))
+        self.assertIn(f"ListenOn: found 127.0.0.1:{port + 1}, which", str(error))
 
     def test_what_all_lack_is_told_once(self) -> None:
         self.patch(os, "environ", {"POD_IP": "nowhere"})
@@ -93,13 +94,6 @@ class PrepareTests(WorkersCase):
         error = self.assertRaises(ConfigError, service.prepare)
         self.assertEqual(len(error.faults), 1)
         self.assertIn("POD_IP is no IP address", error.faults[0])
-
-    def free_port(self) -> int:
-        sockets = WorkerSockets(self.remote(), 1)
-        sockets.bind()
-        port = sockets.listeners[0].port
-        sockets.close()
-        return port
 
 
 class StartTests(WorkersCase):

@@ -22,7 +22,7 @@ from gnetway.tl.service_messages import Ping, Pong
 from tests.live.client import constructor_of, now
 from tests.live.cluster.credentials import of_server
 from tests.live.cluster.gateway_link import GatewayLink
-from tests.live.etcd_server import free_port
+from tests.ports import free_port
 
 
 class Told(NamedTuple):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tests.live.certificates import make_certificates
 from tests.live.client import Stream
-from tests.live.etcd_server import free_port
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 from tests.net.openings import v1, v2
+from tests.ports import free_port
 
 __all__ = ["ListenerGateway", "WebSocketStream", "dial", "dial_unix", "tls_over", "v1", "v2"]
 

@@ -9,7 +9,6 @@ from unittest import TestCase
 from twisted.trial.unittest import SkipTest
 
 from tests.live.client import LiveClient, Stream
-from tests.live.etcd_server import free_port
 from tests.live.gateway import until
 from tests.live.web.listeners import (
     TLS,
@@ -20,6 +19,7 @@ from tests.live.web.listeners import (
     tls_over,
 )
 from tests.live.web.who import who_am_i
+from tests.ports import free_port
 
 CLIENT = "127.0.0.9"
 

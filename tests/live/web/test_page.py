@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from gnetway.crypto.rsa import RsaKey, generate_pem
 from tests.live import handler
-from tests.live.etcd_server import free_port
 from tests.live.web.browser_case import BrowserCase
 from tests.live.web.gateway import notification
 from tests.live.web.tools import key_hash, run_client
+from tests.ports import free_port
 
 NEWS = notification("Lunch is ready")
 

@@ -1,8 +1,8 @@
 """Every probe of an independent client: each protocol on its own port, then all on one."""
 
 from tests.live.cluster.foreign import ForeignTestCase
-from tests.live.etcd_server import free_port
 from tests.live.loadgen import probe
+from tests.ports import free_port
 
 #: It sends its packet with no frame of WebSocket around it, which no gateway can take for one. The
 #: other probes over WebSocket ask for quick acks as well.
