@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import cast
 
 from twisted.internet import reactor as global_reactor  # noqa: TID251 - trial runs this one
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
+from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import TestCase
 
 from gnetway.rpc.calls import (
@@ -47,7 +50,7 @@ class CarrierCase(TestCase):
     """A carrier by name, with its clients, its servers and what the handlers saw."""
 
     carrier_name: str
-    timeout = 60
+    timeout = 120
 
     def setUp(self) -> None:
         self._threads = set(threading.enumerate())
@@ -61,7 +64,7 @@ class CarrierCase(TestCase):
     async def _no_thread_is_left(self) -> None:
         await self.until(lambda: set(threading.enumerate()) <= self._threads)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait for what no callback tells."""
         end = reactor.seconds() + seconds
         while not condition():
@@ -128,6 +131,19 @@ class CarrierCase(TestCase):
         """Return a client of a server that was started with the same options."""
         _, peer = await self.serve(options)
         return self.call(peer, options)
+
+    async def held_pair(self, options: RpcOptions) -> IRpcClient:
+        """Return a client whose server, with room for all echoes, is out of its reach at times.
+
+        Namely while the reactor is held. Carriers with threads go on meanwhile, on both sides;
+        what is between them does not.
+        """
+        _, peer = await self.serve(RpcOptions(max_unsent_bytes=64 * MIB, threads=2))
+        host, port = peer.rsplit(":", 1)
+        relay = cast("ServerFactory[Protocol]", ProxyFactory(host, int(port)))
+        between = tcp.listenTCP(0, relay, interface="127.0.0.1")
+        self.addCleanup(between.stopListening)
+        return self.call(f"127.0.0.1:{cast('IPv4Address', between.getHost()).port}", options)
 
     async def status_of(self, answer: Deferred[bytes]) -> RpcStatus:
         """Return what a call fails with."""
