@@ -1,67 +1,18 @@
 from hypothesis import given
-from hypothesis.strategies import binary, booleans, integers, one_of, text
+from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from gnetway.mtproto.message import pack_message
-from gnetway.pb.gateway_pb2 import (
-    GatewayStreamRequest,
-    GatewayStreamResponse,
-    TL_gateway_sendDataToGateway,
-)
+from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.pb.mtproto_pb2 import Bool
 from gnetway.push import server
-from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer, stream_answer
+from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcPeer
-from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
+from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.fakes import FakeTarget
+from tests.push.fakes import KEY_ID, PLAINTEXT, SESSION_ID, FakeStream, push_of
 
-KEY_ID, SESSION_ID = -5, 77
-PLAINTEXT = pack_message(1, SESSION_ID, 9, 1, bytes(8))
 PEER = RpcPeer("ipv4:10.0.0.7:40312")
-
-
-@implementer(IRpcStream)
-class FakeStream:
-    """Takes ``room`` messages, then is full; ``over`` after its end."""
-
-    unsent_bytes = unsent_messages = 0
-
-    def __init__(self, room: int = 1000) -> None:
-        self.room = room
-        self.sent: list[bytes] = []
-        self.closed = 0
-        self.over = False
-        self.aborted: list[RpcStatus | None] = []
-
-    def send(self, message: bytes) -> None:
-        if self.over:
-            raise StreamClosed("over")
-        if len(self.sent) >= self.room:
-            raise StreamFull("full")
-        self.sent.append(message)
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def abort(self, status: RpcStatus | None = None) -> None:
-        self.aborted.append(status)
-
-    def answers(self) -> list[tuple[str, bool]]:
-        parsed = [GatewayStreamResponse.FromString(message) for message in self.sent]
-        return [(answer.request_id, answer.success) for answer in parsed]
-
-
-def push_of(payload: bytes = PLAINTEXT) -> TL_gateway_sendDataToGateway:
-    return TL_gateway_sendDataToGateway(auth_key_id=KEY_ID, session_id=SESSION_ID, payload=payload)
-
-
-class StreamAnswerTests(SynchronousTestCase):
-    @given(request_id=one_of(text(), integers(0, 300).map("x".__mul__)), success=booleans())
-    def test_as_protobuf(self, request_id: str, success: bool) -> None:
-        wanted = GatewayStreamResponse(request_id=request_id, success=success)
-        self.assertEqual(stream_answer(request_id, success), wanted.SerializeToString())
 
 
 class ServerCase(SynchronousTestCase):
