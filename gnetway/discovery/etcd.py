@@ -4,18 +4,18 @@ from collections.abc import Callable
 from os import urandom
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gnetway.backoff import BackOff
 from gnetway.discovery.etcd_api import EtcdClients
-from gnetway.discovery.etcd_connection import EtcdSettings
+from gnetway.discovery.etcd_connection import EtcdConnections, EtcdSettings
 from gnetway.discovery.etcd_keeper import EtcdKeeper, EtcdWork
 from gnetway.discovery.etcd_outage import EtcdOutage
-from gnetway.discovery.etcd_threads import EtcdThreads
 from gnetway.discovery.etcd_work import NodeWatch, Registration
 from gnetway.discovery.listeners import NodeListeners
 from gnetway.interfaces import IDiscovery
+from gnetway.rpc.calls import IRpcCarrier
 
 
 @implementer(IDiscovery)
@@ -23,7 +23,7 @@ class EtcdDiscovery:
     """Watches one prefix, or none, and keeps any number of registrations.
 
     The watch and each registration have a connection of their own, so none waits for another.
-    Who only registers should watch nothing: grpcio wakes its threads 20 times a second for a watch.
+    Who only registers should watch nothing: that would keep two connections open instead of one.
     """
 
     def __init__(
@@ -68,7 +68,6 @@ class EtcdDiscovery:
         """See IDiscovery."""
         self._running = True
         started = self._started = Deferred()
-        self._clients.start()
         for keeper in (*self._watches, *self._registrations):
             keeper.start()
         if not self._watches:
@@ -102,10 +101,10 @@ class EtcdDiscovery:
 
 
 def make_etcd_discovery(
-    clock: IReactorTime, reactor: IReactorFromThreads, settings: EtcdSettings, prefix: str | None
+    clock: IReactorTime, carrier: IRpcCarrier, settings: EtcdSettings, prefix: str | None
 ) -> EtcdDiscovery:
-    """Return discovery over real etcd hosts, watching ``prefix`` if any; the reactor is both."""
-    clients = EtcdThreads(reactor, settings)
+    """Return discovery over real etcd hosts, watching ``prefix`` if any."""
+    clients = EtcdConnections(clock, carrier, settings)
     return EtcdDiscovery(clock, clients, settings.hosts, prefix, urandom)
 
 

@@ -1,4 +1,4 @@
-"""What discovery wants of an etcd client: the seam between its logic and its threads."""
+"""What discovery wants of an etcd client: the seam between its logic and what carries it."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -80,10 +80,6 @@ class EtcdClient(Protocol):
 
 class EtcdClients(Protocol):
     """Makes clients, and owns what they run on."""
-
-    def start(self) -> None:
-        """Begin; comes first."""
-        ...
 
     def client(self, host: str) -> EtcdClient:
         """Return a new client, not yet opened, for one ``host:port``."""

@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 import re
 import sys
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -29,22 +28,19 @@ MODULES: Final = ("kv_pb2", "auth_pb2", "rpc_pb2")
 #: The literal of a descriptor; within quotes of one kind, as protoc writes it.
 _LITERAL: Final = re.compile(r"serialized_pb=_b\(('(?:[^'\\\n]|\\.)*')\)")
 
-_import_lock: Final = threading.Lock()
-
 
 class EtcdPackageUnusable(GatewayError):
     """The etcd3 package is missing, or no longer what this module was written for."""
 
 
 def import_etcd3() -> ModuleType:
-    """Return the imported etcd3 package. It reads files: not for the reactor thread.
+    """Return the imported etcd3 package. The first time it reads files, for a fifth of a second.
 
     :raises EtcdPackageUnusable: it is not installed, or it has changed.
     """
-    with _import_lock:  # several threads come here at once, and classes must be built once
-        if "etcd3" not in sys.modules:
-            _put_built_modules()
-        return importlib.import_module("etcd3")
+    if "etcd3" not in sys.modules:
+        _put_built_modules()
+    return importlib.import_module("etcd3")
 
 
 def _put_built_modules() -> None:

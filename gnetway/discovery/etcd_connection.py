@@ -1,36 +1,31 @@
-"""The blocking side: one connection to one etcd host, used in threads only.
+"""One connection to one etcd host.
 
-The etcd3 package gives the channel, the stubs and the messages. Its own watcher is not used: it
-runs in a daemon thread which, after an outage, calls in a hot loop without hearing anything.
+The etcd3 package gives the stubs and the messages. Its client and its watcher are not used: they
+block, and after an outage the watcher calls in a hot loop without hearing anything.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import grpc  # etcd3 lets grpcio's errors out
+from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from gnetway.discovery.etcd_api import Deleted, Entry, EtcdError, LeaseLost, Snapshot
+from gnetway.discovery.etcd_channel import TIMEOUT_SECONDS, EtcdChannel
 from gnetway.discovery.etcd_compat import EtcdPackageUnusable, import_etcd3
+from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions, TlsOptions
+from gnetway.rpc.status import RpcStatus, StatusCode
 
-#: Seconds for one call. With a renewal every 3 s, a lease of 10 s outlives one host that hangs
-#: and is renewed at the next.
-TIMEOUT_SECONDS: Final = 3.0
+T = TypeVar("T")
 
 #: A dead network is noticed within 15 s. etcd bears one ping every 5 s at most.
-#: Connections of their own: a shared one would bring grpcio's back-off on top of ours.
-#: etcd stands in the cluster's own network: a proxy in the environment is meant for others.
-CHANNEL_OPTIONS: Final = (
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-)
+KEEPALIVE_SECONDS: Final = 10.0
+KEEPALIVE_TIMEOUT_SECONDS: Final = 5.0
 
 #: Ends a watch at a member that has lost its cluster, instead of leaving it silent.
-REQUIRE_LEADER: Final = (("hasleader", "true"),)
+REQUIRE_LEADER: Final = ("hasleader", "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,164 +33,174 @@ class EtcdSettings:
     """How to reach etcd.
 
     ``hosts`` are ``host:port``, any member of the cluster. ``user`` and ``password`` go together,
-    empty for none. The three are paths of PEM files: a CA turns TLS on; ``cert_file`` and
-    ``key_file``, both or none, are the client's certificate.
+    empty for none. Without ``tls`` it is plaintext.
     """
 
     hosts: tuple[str, ...]
     user: str = ""
     password: str = field(default="", repr=False)
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    tls: TlsOptions | None = None
 
 
 class EtcdConnection:
-    """Methods block for at most the timeout, ``watch`` until its end; ``close`` ends them all."""
+    """An :class:`~gnetway.discovery.etcd_api.EtcdClient`."""
 
-    def __init__(self, host: str, settings: EtcdSettings) -> None:
+    def __init__(
+        self, clock: IReactorTime, carrier: IRpcCarrier, host: str, settings: EtcdSettings
+    ) -> None:
+        self._clock = clock
+        self._carrier = carrier
         self._host = host
         self._settings = settings
-        self._lock = threading.Lock()
-        self._closed = False
+        self._client: IRpcClient | None = None
+        self._closings: list[Deferred[None]] = []
         # The etcd3 package is untyped.
         self._etcdrpc: Any = None
-        self._client: Any = None
-        self._metadata: tuple[tuple[str, str], ...] = ()
+        self._channel: Any = None
+        #: Fires when nothing is left of it, after close().
+        self.ended: Deferred[None] = Deferred()
+        self.closed = False
 
-    def open(self) -> None:
-        """Make the channel and authenticate where a user is set.
-
-        :raises EtcdError: also where etcd3 or a certificate file cannot be used.
-        """
-        settings = self._settings
-        name, _, port = self._host.rpartition(":")
+    def open(self) -> Deferred[None]:
+        """See EtcdClient. A first call imports etcd3, which takes a moment."""
+        if self.closed:
+            return fail(EtcdError(f"{self._host}: closed"))
         try:
-            etcd3 = import_etcd3()
-            client = etcd3.Etcd3Client(
-                name,
-                port,
-                ca_cert=settings.ca_file,
-                cert_cert=settings.cert_file,
-                cert_key=settings.key_file,
-                grpc_options=CHANNEL_OPTIONS,
-            )
-        except (EtcdPackageUnusable, OSError, ValueError) as error:
-            raise EtcdError(str(error)) from error
-        with self._lock:
-            self._etcdrpc, self._client = etcd3.etcdrpc, client
-            if self._closed:
-                client.close()
-        if settings.user:
-            self._authenticate()
+            self._etcdrpc = import_etcd3().etcdrpc
+        except EtcdPackageUnusable as error:
+            return fail(EtcdError(str(error)))
+        self._connect(REQUIRE_LEADER)
+        return Deferred.fromCoroutine(self._authenticate())
 
-    def close(self) -> None:
-        """Close the channel: whatever blocks in another thread fails."""
-        with self._lock:
-            self._closed = True
-            if self._client is not None:
-                self._client.close()
+    def read(self, prefix: str) -> Deferred[Snapshot]:
+        """See EtcdClient. A majority of the members agrees upon what it fires with."""
 
-    def read(self, prefix: str) -> Snapshot:
-        """Return everything under ``prefix``, agreed upon by a majority of the members."""
+        def snapshot(response: Any) -> Snapshot:
+            return Snapshot(response.header.revision, [_entry(pair) for pair in response.kvs])
+
         request = self._etcdrpc.RangeRequest(**_range_of(prefix))
-        response = self._call(self._client.kvstub.Range, request)
-        return Snapshot(response.header.revision, [_entry(pair) for pair in response.kvs])
+        answer = self._etcdrpc.KVStub(self._channel).Range(request)
+        return self._checked(answer.addCallback(snapshot))
 
     def watch(
         self, prefix: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
-    ) -> None:
-        """Call ``changed`` in this thread for all that happens from ``revision`` on.
+    ) -> Deferred[None]:
+        """See EtcdClient."""
 
-        :raises EtcdError: always in the end: that is how a watch is over.
-        """
-        over = threading.Event()
+        def take(response: Any) -> bool:
+            _raise_if_cancelled(response)
+            if response.events and not self.closed:
+                changed([_change(event) for event in response.events])
+            return False
+
         create = self._etcdrpc.WatchCreateRequest(start_revision=revision, **_range_of(prefix))
         request = self._etcdrpc.WatchRequest(create_request=create)
+        return self._checked(self._etcdrpc.WatchStub(self._channel).Watch(request, take))
 
-        def requests() -> Iterator[object]:
-            yield request
-            over.wait()  # the stream stays open in our direction, too
-
-        with self._errors():
-            stub = self._etcdrpc.WatchStub(self._client.channel)
-            call = stub.Watch(requests(), metadata=self._metadata + REQUIRE_LEADER)
-            try:
-                for response in call:
-                    _raise_if_cancelled(response)
-                    if response.events:
-                        changed([self._change(event) for event in response.events])
-            finally:
-                over.set()
-                call.cancel()
-        raise EtcdError(f"{self._host}: the watch's stream ended")
-
-    def grant(self, ttl_seconds: int) -> int:
-        """Return the id of a new lease."""
+    def grant(self, ttl_seconds: int) -> Deferred[int]:
+        """See EtcdClient."""
         request = self._etcdrpc.LeaseGrantRequest(TTL=ttl_seconds)
-        lease_id: int = self._call(self._client.leasestub.LeaseGrant, request).ID
-        return lease_id
+        answer = self._etcdrpc.LeaseStub(self._channel).LeaseGrant(request)
+        return self._checked(answer.addCallback(lambda response: response.ID))
 
-    def put(self, key: str, value: str, lease_id: int) -> None:
-        """Write a key that lives as long as the lease.
-
-        :raises LeaseLost: there is no such lease.
-        """
+    def put(self, key: str, value: str, lease_id: int) -> Deferred[None]:
+        """See EtcdClient."""
         request = self._etcdrpc.PutRequest(key=key.encode(), value=value.encode(), lease=lease_id)
-        self._call(self._client.kvstub.Put, request)
+        answer = self._etcdrpc.KVStub(self._channel).Put(request)
+        return self._checked(answer.addCallback(_nothing))
 
-    def keep_alive(self, lease_id: int) -> None:
-        """Renew the lease once.
+    def keep_alive(self, lease_id: int) -> Deferred[None]:
+        """See EtcdClient."""
 
-        :raises LeaseLost: there is no such lease.
-        """
-        request = self._etcdrpc.LeaseKeepAliveRequest(ID=lease_id)
-        with self._errors():
-            stub = self._client.leasestub
-            for response in stub.LeaseKeepAlive(
-                iter([request]), TIMEOUT_SECONDS, metadata=self._metadata
-            ):
-                if response.TTL > 0:
-                    return
+        def take(response: Any) -> bool:
+            if response.TTL <= 0:
                 raise LeaseLost(f"{self._host}: the lease has expired")
-        raise EtcdError(f"{self._host}: no answer to a renewal")
+            return True
 
-    def revoke(self, lease_id: int) -> None:
-        """End the lease and delete its keys.
+        def late(_: object, __: float) -> None:
+            raise EtcdError(f"{self._host}: no answer to a renewal")
 
-        :raises LeaseLost: there is no such lease.
-        """
+        request = self._etcdrpc.LeaseKeepAliveRequest(ID=lease_id)
+        renewed = self._etcdrpc.LeaseStub(self._channel).LeaseKeepAlive(request, take)
+        return self._checked(renewed.addTimeout(TIMEOUT_SECONDS, self._clock, late))
+
+    def revoke(self, lease_id: int) -> Deferred[None]:
+        """See EtcdClient."""
         request = self._etcdrpc.LeaseRevokeRequest(ID=lease_id)
-        self._call(self._client.leasestub.LeaseRevoke, request)
+        answer = self._etcdrpc.LeaseStub(self._channel).LeaseRevoke(request)
+        return self._checked(answer.addCallback(_nothing))
 
-    def _authenticate(self) -> None:
+    def close(self) -> None:
+        """See EtcdClient."""
+        if not self.closed:
+            self.closed = True
+            self._disconnect()
+            DeferredList(self._closings).addCallback(_nothing).chainDeferred(self.ended)
+
+    async def _authenticate(self) -> None:
         """Get a token. A restarted etcd forgets it; then a new connection gets another."""
-        request = self._etcdrpc.AuthenticateRequest(
-            name=self._settings.user, password=self._settings.password
+        settings = self._settings
+        if not settings.user:
+            return
+        request = self._etcdrpc.AuthenticateRequest(name=settings.user, password=settings.password)
+        stub = self._etcdrpc.AuthStub(self._channel)
+        response = await self._checked(stub.Authenticate(request))
+        self._disconnect()
+        self._connect(REQUIRE_LEADER, ("token", response.token))
+
+    def _connect(self, *metadata: tuple[str, str]) -> None:
+        options = RpcOptions(
+            keepalive_seconds=KEEPALIVE_SECONDS,
+            keepalive_timeout_seconds=KEEPALIVE_TIMEOUT_SECONDS,
+            tls=self._settings.tls,
+            metadata=metadata,
         )
-        stub = self._etcdrpc.AuthStub(self._client.channel)
-        self._metadata = (("token", self._call(stub.Authenticate, request).token),)
+        self._client = self._carrier.client(self._host, options)
+        self._channel = EtcdChannel(self._client)
 
-    def _call(self, method: Callable[..., Any], request: object) -> Any:
-        with self._errors():
-            return method(request, TIMEOUT_SECONDS, metadata=self._metadata or None)
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._closings.append(client.close())
 
-    def _change(self, event: Any) -> Entry | Deleted:
-        if event.type == event.DELETE:
-            return Deleted(_text(event.kv.key))
-        return _entry(event.kv)
+    def _checked(self, answer: Deferred[T]) -> Deferred[T]:
+        def failed(failure: Failure) -> Failure:
+            status = failure.value
+            if not isinstance(status, RpcStatus):
+                return failure
+            text = f"{self._host}: {status}"
+            lost = status.code == StatusCode.NOT_FOUND and "lease" in status.details
+            raise (LeaseLost if lost else EtcdError)(text) from status
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except grpc.RpcError as error:
-            text = f"{self._host}: {error.code().name}: {error.details()}"
-            if error.code() is grpc.StatusCode.NOT_FOUND and "lease" in error.details():
-                raise LeaseLost(text) from error
-            raise EtcdError(text) from error
-        except ValueError as error:  # grpcio's word for a call on a closed channel
-            raise EtcdError(f"{self._host}: {error}") from error
+        return answer.addErrback(failed)
+
+
+class EtcdConnections:
+    """An :class:`~gnetway.discovery.etcd_api.EtcdClients` over one of the gateway's carriers."""
+
+    def __init__(self, clock: IReactorTime, carrier: IRpcCarrier, settings: EtcdSettings) -> None:
+        self._clock = clock
+        self._carrier = carrier
+        self._settings = settings
+        self._open: set[EtcdConnection] = set()
+
+    def client(self, host: str) -> EtcdConnection:
+        """See EtcdClients."""
+        client = EtcdConnection(self._clock, self._carrier, host, self._settings)
+        self._open.add(client)
+        client.ended.addCallback(lambda _: self._open.discard(client))
+        return client
+
+    def stop(self) -> Deferred[None]:
+        """See EtcdClients."""
+        clients = list(self._open)
+        for client in clients:
+            client.close()
+        return DeferredList([client.ended for client in clients]).addCallback(_nothing)
+
+
+def _nothing(_: object) -> None:
+    return None
 
 
 def _range_of(prefix: str) -> dict[str, bytes]:
@@ -209,6 +214,12 @@ def _text(data: bytes) -> str:
 
 def _entry(pair: Any) -> Entry:
     return Entry(_text(pair.key), _text(pair.value), pair.create_revision)
+
+
+def _change(event: Any) -> Entry | Deleted:
+    if event.type == event.DELETE:
+        return Deleted(_text(event.kv.key))
+    return _entry(event.kv)
 
 
 def _raise_if_cancelled(response: Any) -> None:

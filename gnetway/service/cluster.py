@@ -4,9 +4,9 @@ Started before the clients come, in this order: the gRPC server (whose port is p
 which session services know this gateway), the backend, which looks for nodes on its own; and when
 clients are served, the registration. None of it waits for etcd or a session node.
 
-etcd3 and grpcio have threads of their own, which do not survive the fork by which twistd becomes a
-daemon, and what it needs is installed only where it is wanted. So ``prepare`` looks without
-touching, and the imports are made in ``begin``.
+grpcio has threads of its own, which do not survive the fork by which twistd becomes a daemon, and
+what all this needs is installed only where it is wanted. So ``prepare`` looks without touching, and
+the imports are made in ``begin``.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""What a remote session backend is made of, from the configuration; imports grpcio's users."""
+"""What a remote session backend is made of, from the configuration; imports their packages."""
 
 from collections.abc import Callable
 from typing import cast
@@ -65,8 +65,7 @@ class GrpcParts:
         return StaticDiscovery(session.endpoints or ())
 
     def _etcd_discovery(self, etcd: EtcdConfig, watched: str | None) -> IDiscovery:
-        settings = etcd_settings(etcd)
-        return make_etcd_discovery(self._reactor, self._reactor, settings, watched)
+        return make_etcd_discovery(self._reactor, self._carrier, etcd_settings(etcd), watched)
 
 
 def rpc_options(rpc: RpcConfig) -> RpcOptions:
@@ -79,9 +78,8 @@ def rpc_options(rpc: RpcConfig) -> RpcOptions:
     )
 
 
-def _tls_options(tls: RpcTlsConfig) -> TlsOptions:
-    ca = None if tls.ca is None else tls.ca.content
-    return TlsOptions(ca=ca, cert=tls.cert.content, key=tls.cert_key.content)
+def _tls_options(tls: RpcTlsConfig | EtcdConfig) -> TlsOptions:
+    return TlsOptions(ca=_content(tls.ca), cert=_content(tls.cert), key=_content(tls.cert_key))
 
 
 def remote_settings(config: GatewayConfig, server_id: str) -> RemoteSettings:
@@ -106,11 +104,9 @@ def etcd_settings(etcd: EtcdConfig) -> EtcdSettings:
         hosts=etcd.hosts,
         user=etcd.user or "",
         password=etcd.password or "",
-        ca_file=_path(etcd.ca),
-        cert_file=_path(etcd.cert),
-        key_file=_path(etcd.cert_key),
+        tls=None if etcd.ca is None else _tls_options(etcd),
     )
 
 
-def _path(file: PemFile | None) -> str | None:
-    return None if file is None else file.path
+def _content(file: PemFile | None) -> bytes | None:
+    return None if file is None else file.content

@@ -27,9 +27,11 @@ def for_remote(config: GatewayConfig) -> Mapping[str, str]:
     """Return what a remote session backend needs: module → package."""
     rpc = config.rpc
     needed = _FOR_REMOTE | _FOR_CARRIER[rpc.carrier]
-    if rpc.tls is not None and rpc.carrier is Carrier.NATIVE:
+    etcds = [etcd for etcd in (config.etcd, config.session.etcd) if etcd is not None]
+    secured = rpc.tls is not None or any(etcd.ca is not None for etcd in etcds)
+    if secured and rpc.carrier is Carrier.NATIVE:
         needed |= _FOR_NATIVE_TLS
-    if config.etcd or config.session.etcd:
+    if etcds:
         needed |= _FOR_ETCD
     return needed
 

@@ -24,10 +24,7 @@ class FakeEtcd:
         self.calls: list[str] = []
         self.hanging = False
         self.open_clients: list[FakeClient] = []
-        self.started = self.stopped = False
-
-    def start(self) -> None:
-        self.started = True
+        self.stopped = False
 
     def client(self, host: str) -> "FakeClient":
         client = FakeClient(self, host)

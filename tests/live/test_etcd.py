@@ -7,21 +7,24 @@ from typing import TypeVar, cast
 
 from twisted.internet import reactor as global_reactor  # noqa: TID251 - trial runs this one
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from gnetway.discovery.etcd import EtcdDiscovery, make_etcd_discovery
 from gnetway.discovery.etcd_connection import EtcdSettings
+from gnetway.rpc.calls import IRpcReactor, TlsOptions
+from gnetway.rpc.carriers import carrier
+from gnetway.turns import TurnEnd
 from tests.live.certificates import make_certificates
 from tests.live.etcd_server import EtcdServer
 from tests.ports import free_port
 
 T = TypeVar("T")
 
-clock = cast("IReactorTime", global_reactor)
-reactor = cast("IReactorFromThreads", global_reactor)
+clock = cast("IRpcReactor", global_reactor)
+reactor = cast("IReactorThreads", global_reactor)
 
 SESSIONS = "interface.session"
 GATEWAYS = "interface.gateway"
@@ -32,6 +35,7 @@ SELF = "127.0.0.1:20110"
 
 class EtcdTestCase(TestCase):
     timeout = 120
+    carrier_name = "native"
 
     def setUp(self) -> None:
         self.server = self.make_server()
@@ -42,9 +46,9 @@ class EtcdTestCase(TestCase):
         return EtcdServer()
 
     def discover(self, settings: EtcdSettings | None = None) -> EtcdDiscovery:
-        discovery = make_etcd_discovery(
-            clock, reactor, settings or EtcdSettings((self.server.host,)), SESSIONS
-        )
+        chosen = carrier(self.carrier_name, clock, TurnEnd(clock))
+        settings = settings or EtcdSettings((self.server.host,))
+        discovery = make_etcd_discovery(clock, chosen, settings, SESSIONS)
         self.addCleanup(discovery.stop)
         discovery.watch(self.lists.append)
         return discovery
@@ -220,7 +224,7 @@ class RegistrationTests(EtcdTestCase):
 
     @run
     async def test_stop_without_etcd(self) -> None:
-        """A stop does not wait for etcd, and leaves no thread behind."""
+        """A stop does not wait for etcd. Nothing of all this takes a thread."""
         threads = set(threading.enumerate())
         self.server.start()
         discovery = self.discover()
@@ -232,8 +236,8 @@ class RegistrationTests(EtcdTestCase):
         begun = clock.seconds()
         await discovery.stop()
         self.assertLess(clock.seconds() - begun, 4.0)
-        left = {thread.name for thread in set(threading.enumerate()) - threads}
-        self.assertEqual({name for name in left if "etcd" in name}, set())
+        new = set(threading.enumerate()) - threads - set(reactor.getThreadPool().threads)
+        self.assertEqual(new, set())
 
 
 class PasswordTests(EtcdTestCase):
@@ -268,6 +272,12 @@ class PasswordTests(EtcdTestCase):
         started.addErrback(lambda _: None)
 
 
+class GrpcioTests(PasswordTests):
+    """The same by the other carrier."""
+
+    carrier_name = "grpcio"
+
+
 class TLSTests(EtcdTestCase):
     def make_server(self) -> EtcdServer:
         self.folder = Path(self.mktemp())
@@ -275,16 +285,15 @@ class TLSTests(EtcdTestCase):
         make_certificates(self.folder)
         return EtcdServer(self.folder)
 
+    def pem(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
     @run
     async def test_client_certificate(self) -> None:
         self.server.start()
         await self.put(1, NODE)
-        settings = EtcdSettings(
-            (self.server.host,),
-            ca_file=f"{self.folder}/ca.pem",
-            cert_file=f"{self.folder}/client.pem",
-            key_file=f"{self.folder}/client.key",
-        )
+        tls = TlsOptions(self.pem("ca.pem"), self.pem("client.pem"), self.pem("client.key"))
+        settings = EtcdSettings((self.server.host,), tls=tls)
         await self.discover(settings).start()
         self.assertEqual(self.lists, [[NODE]])
 
@@ -292,7 +301,7 @@ class TLSTests(EtcdTestCase):
     async def test_without_certificate(self) -> None:
         """A server that wants one is not talked to, and not given up either."""
         self.server.start()
-        settings = EtcdSettings((self.server.host,), ca_file=f"{self.folder}/ca.pem")
+        settings = EtcdSettings((self.server.host,), tls=TlsOptions(self.pem("ca.pem")))
         started = self.discover(settings).start()
         await deferLater(clock, 0.5)
         self.assertNoResult(started)

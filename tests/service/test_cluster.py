@@ -157,6 +157,9 @@ class PrepareTests(ClusterCase):
         self.side(self.remote(Rpc={"Carrier": "grpcio", "TLS": tls})).prepare()
         (fault,) = self.faults(self.remote(Rpc={"TLS": tls}))
         self.assertIn("that it needs: pyopenssl, service-identity;", fault)
+        etcd = {"Hosts": ["127.0.0.1:2379"], "CACertFile": str(cert)}
+        (fault,) = self.faults(self.remote(Etcd=etcd))
+        self.assertIn("that it needs: pyopenssl, service-identity;", fault)
 
     def test_all_faults(self) -> None:
         self.without("mmh3")

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -90,17 +91,14 @@ class SettingsTests(ServiceCase):
         settings = etcd_settings(config.etcd)
         self.assertEqual(settings.hosts, ("a:2379", "b:2379"))
         self.assertEqual((settings.user, settings.password), ("root", "hush"))
-        self.assertEqual(
-            (settings.ca_file, settings.cert_file, settings.key_file),
-            (self.path("cert.pem"), self.path("cert.pem"), self.path("tls.pem")),
-        )
+        cert, key = (Path(self.path(name)).read_bytes() for name in ("cert.pem", "tls.pem"))
+        self.assertEqual(settings.tls, TlsOptions(cert, cert, key))
 
     def test_etcd_defaults(self) -> None:
         config = self.through_etcd()
         assert config.etcd is not None
         settings = etcd_settings(config.etcd)
-        self.assertEqual((settings.user, settings.password, settings.ca_file), ("", "", None))
-        self.assertEqual((settings.cert_file, settings.key_file), (None, None))
+        self.assertEqual((settings.user, settings.password, settings.tls), ("", "", None))
 
 
 class PartsTests(ServiceCase):
