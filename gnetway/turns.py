@@ -8,6 +8,7 @@ loop that knows it (see ``epoll_loop``) runs it behind each batch of events, wit
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 class TurnEnd:
     """Runs what it is given once the reactor is through with what it is doing, in order."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     __slots__ = ("_clock", "_driven", "waiting")
 

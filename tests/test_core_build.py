@@ -45,3 +45,20 @@ class CompiledModulesTests(TestCase):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Constant):
                     self.fail(f"{file}:{node.lineno}")
+
+    def test_classes_are_native(self) -> None:
+        """Of a decorated class mypyc makes a plain one, slower than the rest; dataclasses apart."""
+        for file in modules():
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    decorators = {ast.unparse(one).partition("(")[0] for one in node.decorator_list}
+                    self.assertLessEqual(decorators, {"dataclass"}, f"{file}:{node.lineno}")
+
+    def test_objects_of_a_class_share_what_was_called_once(self) -> None:
+        """Without ClassVar each object would have a logger of its own."""
+        for file in modules():
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    for line in node.body:
+                        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call):
+                            self.fail(f"{file}:{line.lineno}")

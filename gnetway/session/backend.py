@@ -32,22 +32,14 @@ from gnetway.interfaces import (
 )
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcCarrier, RpcOptions
-from gnetway.session.contract import (
-    TRUE_REPLY,
-    Method,
-    client_head,
-    http_request,
-    query_request,
-    read_bool,
-    read_http_payload,
-    read_key,
-    set_request,
-)
+from gnetway.session.contract import client_head, http_request, query_request, set_request
 from gnetway.session.hold import Hold, HoldLimits
 from gnetway.session.lane import Lanes
+from gnetway.session.method import Method
 from gnetway.session.nodes import Node, NodeLink, NodeTable
 from gnetway.session.operation import Operation
 from gnetway.session.remote_session import Announce, RemoteSession
+from gnetway.session.replies import TRUE_REPLY, read_bool, read_http_payload, read_key
 from gnetway.session.single import ask
 from gnetway.session.stream import StreamLink
 from gnetway.session.unary import UnaryLink

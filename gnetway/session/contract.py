@@ -1,19 +1,16 @@
-"""Requests to the session service as bytes, and what its replies mean.
+"""Requests to the session service as bytes.
 
 The fields of a session that stay the same are serialised once; what a message adds is put behind
 them by hand, since fields may stand in any order and protobuf's own objects would cost more than
 the rest of the way. A stream carries the very bytes of the unary requests.
 """
 
-from enum import Enum
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
-from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
-from gnetway.errors import BackendRefused
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.interfaces import FutureSalt, SessionClient
 from gnetway.pb import mtproto_pb2, session_pb2
+from gnetway.session.method import Method
 
 #: conn_type of a session's first message, and of an HTTP request; 0 is any other.
 FIRST_MESSAGE: Final = 1
@@ -22,34 +19,8 @@ HTTP_REQUEST: Final = 2
 #: The one method of the stream.
 STREAM_PATH: Final = "/session.RPCSessionStream/SessionDataStream"
 
-#: The replies that a stream's ack stands for, which has no mtproto.Bool.
-TRUE_REPLY: Final[bytes] = mtproto_pb2.Bool(
-    predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
-).SerializeToString()
-FALSE_REPLY: Final[bytes] = mtproto_pb2.Bool(
-    predicate_name="boolFalse", constructor=mtproto_pb2.BOOL_FALSE
-).SerializeToString()
-
 _VARINT: Final = 0
 _LENGTH: Final = 2
-
-
-class Method(Enum):
-    """A call of the session service: its name, and its field in SessionStreamRequest."""
-
-    QUERY_AUTH_KEY = ("session_queryAuthKey", 13)
-    SET_AUTH_KEY = ("session_setAuthKey", 14)
-    CREATE_SESSION = ("session_createSession", 11)
-    SEND_DATA = ("session_sendDataToSession", 10)
-    CLOSE_SESSION = ("session_closeSession", 12)
-    #: Only as a unary call: the stream has no field for it.
-    SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
-
-    def __init__(self, rpc_name: str, stream_field: int) -> None:
-        self.path = f"/session.RPCSession/{rpc_name}"
-        self.stream_field = stream_field
-        #: What its field begins with; the number and type of any of them fit into a byte.
-        self.stream_tag = bytes((stream_field << 3 | _LENGTH,))
 
 
 def _long_varint(value: int) -> bytes:
@@ -189,48 +160,3 @@ def stream_ack(request_id: bytes) -> bytes:
     The same answer written in another way is one for protobuf to read.
     """
     return b"".join((_ID_BEGINS, _VARINTS[len(request_id)], request_id, _ACK_SUCCESS))
-
-
-def read_bool(reply: bytes) -> bool:
-    """Return whether a reply is boolTrue, by its name or its number.
-
-    :raises BackendRefused: it is no mtproto.Bool.
-    """
-    if reply == TRUE_REPLY:
-        return True
-    try:
-        message = mtproto_pb2.Bool.FromString(reply)
-    except DecodeError:
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None
-    return bool(
-        message.constructor == mtproto_pb2.BOOL_TRUE or message.predicate_name == "boolTrue"
-    )
-
-
-def read_key(reply: bytes, auth_key_id: int) -> AuthKey:
-    """Return the key of an AuthKeyInfo.
-
-    :raises BackendRefused: it is no key, or another than the one asked for.
-    """
-    try:
-        info = mtproto_pb2.AuthKeyInfo.FromString(reply)
-        kind = KeyKind(info.auth_key_type)
-    except (DecodeError, ValueError):
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None
-    if len(info.auth_key) != AUTH_KEY_BYTES:
-        raise BackendRefused(500, "AUTH_KEY_INVALID")
-    key = AuthKey(info.auth_key, kind, info.perm_auth_key_id)
-    if key.auth_key_id != auth_key_id:
-        raise BackendRefused(500, "AUTH_KEY_INVALID")
-    return key
-
-
-def read_http_payload(reply: bytes) -> bytes:
-    """Return the plaintext of an HttpSessionData, maybe empty.
-
-    :raises BackendRefused: it is none.
-    """
-    try:
-        return bytes(session_pb2.HttpSessionData.FromString(reply).payload)
-    except DecodeError:
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None

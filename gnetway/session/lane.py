@@ -20,8 +20,8 @@ from gnetway.rpc.status import (
     is_unavailable,
     redirect_target,
 )
-from gnetway.session.contract import Method
 from gnetway.session.hold import Hold
+from gnetway.session.method import Method
 from gnetway.session.nodes import Health, Node, NodeTable
 from gnetway.session.operation import Operation
 from gnetway.session.speaker import Speaker
@@ -92,14 +92,14 @@ class Lane:
         operation.order = self._pushed
         self._pushed += 1
         if (
-            self._waiting.row is None
+            not self._waiting.row  # "is None" would hold it to that below, if compiled
             and self._failed is None
             and self._flying < self._lanes.window
             and not self._held
             and not self._pumping
             and self._sent_straight(operation)
         ):
-            if not self._flying or self._waiting.row is not None:
+            if not self._flying or self._waiting.row:
                 self._settle()
             return
         self._waiting.append(operation)

@@ -10,7 +10,7 @@ operation at a time, so that a dead node does not fail a crowd again.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from gnetway.backoff import BackOff
 from gnetway.rpc.status import RpcStatus
-from gnetway.session.contract import Method
+from gnetway.session.method import Method
 from gnetway.session.operation import Operation
 from gnetway.session.ring import Ring
 
@@ -120,7 +120,7 @@ class NodeTable:
     when a node may take operations that it, or nobody, took before.
     """
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(
         self,

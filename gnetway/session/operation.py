@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from gnetway.errors import GatewayError
-from gnetway.session.contract import Method, data_request
+from gnetway.session.contract import data_request
+from gnetway.session.method import Method
 
 #: Hears the end of an operation: the reply, or the error.
 Finished = Callable[[bytes, GatewayError | None], None]

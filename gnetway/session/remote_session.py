@@ -6,8 +6,9 @@ from typing import Final
 
 from gnetway.errors import GatewayError
 from gnetway.interfaces import SessionClient
-from gnetway.session.contract import Method, client_head, data_lead, data_request, event_request
+from gnetway.session.contract import client_head, data_lead, data_request, event_request
 from gnetway.session.lane import Lane, Lanes
+from gnetway.session.method import Method
 from gnetway.session.nodes import Node
 from gnetway.session.operation import DataOperation, Finished, Operation
 from gnetway.session.single import Ending

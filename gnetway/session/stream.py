@@ -7,27 +7,22 @@ the node table's to say. HTTP requests, for which the stream has no field, go as
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from google.protobuf.message import DecodeError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.session.contract import (
-    FALSE_REPLY,
-    STREAM_PATH,
-    TRUE_REPLY,
-    Method,
-    stream_ack,
-    stream_request,
-)
+from gnetway.session.contract import STREAM_PATH, stream_ack, stream_request
+from gnetway.session.method import Method
 from gnetway.session.nodes import Answered, Node
 from gnetway.session.operation import Operation
+from gnetway.session.replies import FALSE_REPLY, TRUE_REPLY
 from gnetway.session.unary import UnaryLink
 
 #: How often the oldest unanswered operation is looked at, in seconds.
@@ -45,7 +40,6 @@ _Unanswered = tuple[Operation, Answered, int, int, float]
 _MAX_ID_BYTES: Final = 127
 
 
-@implementer(IStreamListener)
 class StreamLink:
     """The link to one node.
 
@@ -54,7 +48,7 @@ class StreamLink:
     operations again.
     """
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(
         self,
@@ -220,3 +214,6 @@ class StreamLink:
         if self._check is not None:
             self._check.cancel()
             self._check = None
+
+
+classImplements(StreamLink, IStreamListener)

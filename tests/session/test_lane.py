@@ -6,11 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import GatewayError
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.session.contract import Method
 from gnetway.session.hold import Hold, HoldLimits
 from gnetway.session.lane import Lane, Lanes
+from gnetway.session.method import Method
 from gnetway.session.nodes import Answered, Health, Node, NodeTable
-from gnetway.session.operation import DataOperation, Operation
+from gnetway.session.operation import Operation
 from gnetway.session.single import SingleRequest
 from tests.session.cases import A, B, redirect_to
 from tests.strategies import SeededBytes
@@ -79,15 +79,6 @@ class TalkativeSpeaker(SingleRequest):
         self.drains += 1
 
 
-class PlainData(DataOperation):
-    """A message whose request is its text."""
-
-    __slots__ = ()
-
-    def request(self, lead: bytes, first: bool) -> bytes:
-        return self.payload
-
-
 class LaneTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -116,7 +107,7 @@ class LaneTests(SynchronousTestCase):
         def finished(reply: bytes, error: GatewayError | None) -> None:
             self.ends.append((text, error))
 
-        return PlainData(self.key, 0, text, False, finished)
+        return Operation(Method.SEND_DATA, self.key, text, finished)
 
     def push(self, *texts: bytes) -> list[Operation]:
         operations = [self.data(text) for text in texts]

@@ -8,9 +8,11 @@ from gnetway.backoff import BackOff
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IStreamListener, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.session.contract import FALSE_REPLY, TRUE_REPLY, Method, query_request
+from gnetway.session.contract import query_request
+from gnetway.session.method import Method
 from gnetway.session.nodes import Node
 from gnetway.session.operation import Operation
+from gnetway.session.replies import FALSE_REPLY, TRUE_REPLY
 from gnetway.session.stream import AGAIN_SECONDS, StreamLink
 from gnetway.session.unary import UnaryLink
 from tests.fakes import some_key

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.session.contract import Method
+from gnetway.session.method import Method
 from gnetway.session.nodes import FORGET_SECONDS, Answered, Health, Node, NodeTable
 from gnetway.session.operation import Operation
 from gnetway.session.ring import Ring

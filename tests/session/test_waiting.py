@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.session.contract import Method
+from gnetway.session.method import Method
 from gnetway.session.operation import Operation
 from gnetway.session.waiting import Waiting
 
