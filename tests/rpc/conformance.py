@@ -6,13 +6,13 @@ are stopped, and their threads looked for, when a test ends.
 
 import threading
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet import reactor as global_reactor  # noqa: TID251 - trial runs this one
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTCP
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import TestCase
@@ -140,7 +140,7 @@ class CarrierCase(TestCase):
         """
         _, peer = await self.serve(RpcOptions(max_unsent_bytes=64 * MIB, threads=2))
         host, port = peer.rsplit(":", 1)
-        relay = cast("ServerFactory[Protocol]", ProxyFactory(host, int(port)))
+        relay = cast("ServerFactory[Any]", ProxyFactory(host, int(port)))
         between = tcp.listenTCP(0, relay, interface="127.0.0.1")
         self.addCleanup(between.stopListening)
         return self.call(f"127.0.0.1:{cast('IPv4Address', between.getHost()).port}", options)
