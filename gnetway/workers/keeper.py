@@ -10,10 +10,14 @@ WAITING  it has ended; backing off                  RETRY, STOP
 ENDING   it was told to end                         ENDED
 STOPPED  for good                                   nothing
 ======== ========================================== ====================================
+
+One that serves says every few seconds what it has counted. If it is silent for long it is asked,
+and killed if it does not answer: it does not turn its reactor any more, so it serves nobody.
 """
 
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -30,6 +34,14 @@ STABLE_SECONDS: Final = 10.0
 
 #: Seconds for a worker that was told to end, longer than a gateway takes at the most.
 STOP_SECONDS: Final = 30.0
+
+#: Seconds without a word after which a worker is asked whether it is there: several reports are
+#: missing by then.
+SILENT_SECONDS: Final = 20.0
+
+#: Seconds that it has to answer. If it was the parent that stood still, what the worker has said
+#: meanwhile is read before they are over.
+ANSWER_SECONDS: Final = 10.0
 
 
 class Phase(Enum):
@@ -151,6 +163,8 @@ class WorkerKeeper:
             case Refused(faults):
                 self._faults = faults
             case Counted(counts):
+                if self.phase is Phase.SERVING:
+                    self._set_timer(SILENT_SECONDS, self._ask)
                 self._ears.worker_counted(self._number, counts)
             case Logged(level, namespace, text):
                 Logger(namespace).emit(
@@ -203,7 +217,23 @@ class WorkerKeeper:
         self._log.info(
             "worker {number} serves, process {pid}", number=self._number, pid=self._process.pid
         )
+        self._set_timer(SILENT_SECONDS, self._ask)
         self._ears.worker_ready(self._number, self._backend)
+
+    def _ask(self) -> None:
+        self.tell(Command.COUNT)
+        self._set_timer(ANSWER_SECONDS, self._kill_silent)
+
+    def _kill_silent(self) -> None:
+        assert self._process is not None
+        self._log.error(
+            "worker {number}, process {pid}, hangs: it has said nothing for {seconds:.0f} s, and is"
+            " killed",
+            number=self._number,
+            pid=self._process.pid,
+            seconds=SILENT_SECONDS + ANSWER_SECONDS,
+        )
+        self._process.kill()
 
     def _wait(self) -> None:
         seconds = self._clock.seconds() - self._since
@@ -218,15 +248,14 @@ class WorkerKeeper:
             seconds=seconds,
             delay=delay,
         )
-        self._timer = self._clock.callLater(delay, self._advance, Event.RETRY)
+        self._set_timer(delay, partial(self._advance, Event.RETRY))
 
     def _end_process(self) -> None:
         assert self._process is not None
         self._process.tell(Command.STOP)
-        self._timer = self._clock.callLater(STOP_SECONDS, self._lose_patience)
+        self._set_timer(STOP_SECONDS, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        self._timer = None
         if self._process is not None:
             self._log.warn(
                 "worker {number} does not end and is killed after {seconds} s",
@@ -234,6 +263,11 @@ class WorkerKeeper:
                 seconds=STOP_SECONDS,
             )
             self._process.kill()
+
+    def _set_timer(self, seconds: float, act: Callable[[], None]) -> None:
+        """Have ``act`` called, instead of what was to be called before."""
+        self._stop_timer()
+        self._timer = self._clock.callLater(seconds, act)
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():

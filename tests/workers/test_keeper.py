@@ -5,15 +5,18 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS, BackOff
-from gnetway.metrics import GatewayCounts
+from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
 from gnetway.workers.keeper import (
+    ANSWER_SECONDS,
     NEXT,
+    SILENT_SECONDS,
     STABLE_SECONDS,
     STOP_SECONDS,
     Phase,
     WorkerKeeper,
 )
 from gnetway.workers.messages import Command, Counted, Logged, Refused
+from gnetway.workers.worker import COUNT_SECONDS
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
 
 
@@ -140,6 +143,75 @@ class RestartTests(KeeperCase):
         self.assertIn("could not be started: [Errno 11] no more", self.lines[-1][1])
         self.clock.advance(LONGEST_SECONDS)
         self.assertEqual(self.started, 2)
+
+
+class SilenceTests(KeeperCase):
+    """A worker that does not turn its reactor."""
+
+    def counted(self) -> None:
+        self.process.ears.reported(Counted(NOTHING_COUNTED))
+
+    def test_one_that_says_nothing_is_asked_and_then_killed(self) -> None:
+        self.serve()
+        self.clock.advance(SILENT_SECONDS - 0.1)
+        self.assertEqual(self.process.told, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.process.told, [Command.COUNT])
+        self.clock.advance(ANSWER_SECONDS - 0.1)
+        self.assertFalse(self.process.killed)
+        self.clock.advance(0.1)
+        self.assertTrue(self.process.killed)
+        self.assertEqual(
+            self.lines[-1],
+            (
+                LogLevel.error,
+                "worker 4, process 1004, hangs: it has said nothing for 30 s, and is killed",
+            ),
+        )
+        self.process.ears.ended(KILLED)
+        self.clock.advance(FIRST_SECONDS)
+        self.assertEqual(self.started, 2)
+
+    def test_one_that_reports_is_let_be(self) -> None:
+        self.serve()
+        for _ in range(20):
+            self.clock.advance(COUNT_SECONDS)
+            self.counted()
+        self.assertEqual((self.process.told, self.process.killed), ([], False))
+
+    def test_one_that_answers_is_let_be(self) -> None:
+        """As is one whose reports a parent that was stopped itself has not read."""
+        self.serve()
+        for asked in range(1, 4):
+            self.clock.advance(SILENT_SECONDS)
+            self.clock.advance(ANSWER_SECONDS / 2)
+            self.counted()
+            self.assertEqual(self.process.told, [Command.COUNT] * asked)
+        self.clock.advance(ANSWER_SECONDS)
+        self.assertFalse(self.process.killed)
+
+    def test_silence_is_of_no_matter_while_it_does_not_serve(self) -> None:
+        """It may wait for etcd at its start, and its end has a limit of its own."""
+        self.keeper.start()
+        self.clock.advance(100)
+        self.counted()
+        self.process.serve()
+        self.clock.advance(SILENT_SECONDS)
+        self.keeper.stop()
+        self.counted()
+        self.clock.advance(ANSWER_SECONDS)
+        self.assertFalse(self.process.killed)
+        self.process.ears.ended(CLEAN)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_next_process_has_its_own_time(self) -> None:
+        self.serve()
+        self.clock.advance(SILENT_SECONDS + ANSWER_SECONDS - 1)
+        self.process.ears.ended(KILLED)
+        self.clock.advance(FIRST_SECONDS)
+        self.process.serve()
+        self.clock.advance(SILENT_SECONDS - 0.1)
+        self.assertEqual((self.process.told, self.process.killed), ([], False))
 
 
 class FirstStartTests(KeeperCase):

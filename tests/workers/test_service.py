@@ -173,7 +173,8 @@ class CountTests(WorkersCase):
             "connections ended, by cause: {'idle': 5, 'bad_tl': 1}",
         ]
         self.assertEqual(self.lines, expected)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(COUNT_SECONDS)
+        self.assertEqual(self.lines, expected)
 
     def test_one_that_does_not_answer(self) -> None:
         self.serving().log_counts()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from gnetway.config.rpc import Carrier
+from gnetway.workers.keeper import ANSWER_SECONDS, SILENT_SECONDS
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import GATEWAYS
 from tests.live.cluster.foreign import ForeignTestCase
-from tests.live.gateway import until
+from tests.live.gateway import PATIENCE_SECONDS, Gateway, until
 from tests.live.loadgen import LoadgenSession
 from tests.peer import ClientSession
 
@@ -136,7 +137,7 @@ class WorkersTests(WorkersCase):
     def test_one_is_killed(self) -> None:
         """The connections of the other go on; it comes back under the same address."""
         self.serve()
-        before = self.workers()
+        before, dead = self.workers(), self.etcd.read(GATEWAYS).items()
         other, dying = self.connect_to(0), self.connect_to(1)
         session = self.known(0)
         other.ping(session, 1)
@@ -147,8 +148,11 @@ class WorkersTests(WorkersCase):
         other.ping(session, 2)
         self.assertEqual(self.workers()[0], before[0])
         self.assertIn("worker 1 has ended by SIGKILL", self.gateway.log)
-        # The lease of the dead one has not run out.
-        until(lambda: list(self.etcd.read(GATEWAYS).values()).count(self.address(1)) == 2, "anew")
+        # Under another lease than the dead one, which has not run out.
+        until(
+            lambda: self.address(1) in dict(self.etcd.read(GATEWAYS).items() - dead).values(),
+            "registered anew",
+        )
         self.connect_to(1).ping(self.known(2), 3)
 
     def test_new_connections_go_to_the_other_while_one_is_gone(self) -> None:
@@ -177,6 +181,34 @@ class WorkersTests(WorkersCase):
         self.assertEqual(self.registered(), set())
         self.gateway.start()
         until(lambda: self.registered() == self.addresses(), "both are registered")
+
+
+class HangTests(WorkersCase):
+    def assert_no_faults(self, gateway: Gateway) -> None:
+        """None but the one that this is about."""
+        lines = [
+            line
+            for line in gateway.log.splitlines()
+            if any(sign in line for sign in ("Traceback", "#error", "#critical"))
+        ]
+        self.assertEqual([" hangs: " in line for line in lines], [True], lines)
+
+    def test_one_that_hangs_is_replaced(self) -> None:
+        self.serve()
+        before = self.workers()
+        hanging = self.connect_to(1)
+        hanging.ping(self.known(0), 1)
+        os.kill(before[1], signal.SIGSTOP)
+        until(
+            lambda: f"worker 1, process {before[1]}, hangs" in self.gateway.log,
+            "it is noticed",
+            SILENT_SECONDS + ANSWER_SECONDS + PATIENCE_SECONDS,
+        )
+        self.assertTrue(hanging.ended())
+        until(lambda: self.workers()[1] != before[1], "another worker")
+        self.assertIn("worker 1 has ended by SIGKILL", self.gateway.log)
+        self.connect_to(1).ping(self.known(1), 2)
+        self.assertEqual(self.workers()[0], before[0])
 
 
 class GrpcioTests(WorkersCase):
