@@ -21,8 +21,10 @@ StreamPush = tuple[bytes, int, int, bytes]
 #: A session is looked for by so many of its bytes: all of a large auth_key_id is in them.
 _KNOWN_BYTES: Final = 20
 
-#: So many sessions are known at most, with some 400 bytes each; then it begins anew.
-MAX_SESSIONS: Final = 16_384
+#: So many sessions are known at most, with some 400 bytes each. After so many pushes of others
+#: it begins anew, so that what is known are sessions that talk.
+MAX_SESSIONS: Final = 1024
+MAX_UNKNOWN: Final = 8192
 
 _REQUEST_ID_TAG: Final = 0x0A
 _SEND_DATA_TAG: Final = 0x52
@@ -32,23 +34,33 @@ _PAYLOAD_TAG: Final = b"\x2a"
 class PushReader:
     """Reads pushes of the sessions that it has learnt from others."""
 
-    __slots__ = ("_heads",)
+    __slots__ = ("_heads", "_unknown")
 
     def __init__(self) -> None:
         self._heads: dict[bytes, tuple[bytes, int, int]] = {}
+        self._unknown = 0
 
     def learn(self, push: gateway_pb2.TL_gateway_sendDataToGateway) -> Push:
-        """Know the session of a push by its bytes from now on; return the push."""
+        """Know the session of a push by its bytes from now on, with room; return the push."""
+        if len(self._heads) >= MAX_SESSIONS:
+            self._unknown += 1
+            if self._unknown > MAX_UNKNOWN:
+                self._unknown = 0
+                self._heads.clear()
         auth_key_id, session_id = push.auth_key_id, push.session_id
+        if len(self._heads) < MAX_SESSIONS:
+            self._remember(push.constructor, auth_key_id, session_id)
+        return auth_key_id, session_id, push.payload
+
+    def _remember(
+        self, constructor: gateway_pb2.Constructor, auth_key_id: int, session_id: int
+    ) -> None:
         fields = gateway_pb2.TL_gateway_sendDataToGateway(
-            constructor=push.constructor, auth_key_id=auth_key_id, session_id=session_id
+            constructor=constructor, auth_key_id=auth_key_id, session_id=session_id
         )
         head = bytes(fields.SerializeToString()) + _PAYLOAD_TAG
         if len(head) >= _KNOWN_BYTES:
-            if len(self._heads) >= MAX_SESSIONS:
-                self._heads.clear()
             self._heads[head[:_KNOWN_BYTES]] = head, auth_key_id, session_id
-        return auth_key_id, session_id, push.payload
 
     def read(self, message: bytes) -> StreamPush | None:
         """Return the push of a GatewayStreamRequest; None if protobuf has to tell."""

@@ -142,11 +142,16 @@ class ReaderTests(SynchronousTestCase):
         self.assertFalse(self.known(push))
 
     def test_bound(self) -> None:
+        """What is known is kept while there are others, and not for ever."""
         self.patch(requests, "MAX_SESSIONS", 2)
-        for session_id in (SESSION_ID + 1, SESSION_ID + 2):
-            self.reader.learn(push_of(session_id))
-        self.assertFalse(self.known(push_of()))
-        self.assertTrue(self.known(push_of(SESSION_ID + 2)))
+        self.patch(requests, "MAX_UNKNOWN", 3)
+        first, *others = (push_of(SESSION_ID + number) for number in range(5))
+        for push in others:
+            self.assertTrue(self.known(first))
+            self.reader.learn(push)
+        self.assertEqual([self.known(push) for push in others], [True, False, False, False])
+        self.assertEqual(self.reader.learn(first)[1], SESSION_ID)
+        self.assertEqual([self.known(push) for push in (first, *others)], [True] + 4 * [False])
 
     def test_cut_anywhere(self) -> None:
         request = request_of(push_of())
