@@ -13,13 +13,13 @@ PORTS: Final = range(10_000, 30_000)
 _places = count(secrets.randbelow(len(PORTS)), 2)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on, and that has not been returned before.
+def free_port(ports: range = PORTS) -> int:
+    """Return one of ``ports`` that nobody listens on, and that has not been returned before.
 
     The one above it is free as well: a second worker takes it.
     """
     while True:
-        port = PORTS[next(_places) % len(PORTS)]
+        port = ports[next(_places) % len(ports)]
         if _is_free(port) and _is_free(port + 1):
             return port
 

@@ -139,10 +139,8 @@ class ListeningPorts:
             bound.listen(BACKLOG)
             port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         else:
-            port = UnixPort(
-                bound.dup(), file, listener.server.unix_mode, factory, BACKLOG, self._reactor
-            )
-            port.startListening()  # type: ignore[no-untyped-call]
+            port = UnixPort(bound.dup(), file, factory, self._reactor)
+            port.startListening()
         # The port works on a duplicate of the descriptor.
         bound.close()
         self._ports.append(port)

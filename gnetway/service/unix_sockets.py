@@ -59,7 +59,7 @@ def bind_unix(path: str, mode: int, backlog: int) -> socket.socket:
 
 
 class UnixPort(unix.Port):
-    """Serves a socket that is bound already.
+    """Serves a socket that listens already.
 
     ``adoptStreamPort`` would open it to everybody, and fail to stop where the file is gone.
     """
@@ -68,14 +68,30 @@ class UnixPort(unix.Port):
         self,
         bound: socket.socket,
         file: SocketFile,
-        mode: int,
         factory: ServerFactory,
-        backlog: int,
         reactor: IReactorSocket,
     ) -> None:
-        super().__init__(os.fsencode(file.path), factory, backlog, mode, reactor)
+        super().__init__(os.fsencode(file.path), factory, reactor=reactor)
         self._file = file
-        self._preexistingSocket = bound
+        self._bound = bound
+        self._factory = factory
+
+    def startListening(self) -> None:  # noqa: N802
+        """Accept connections.
+
+        Twisted would set the mode of the file once more. It is set; and where twistd has changed
+        the user since then, the file is another's, and may not be touched.
+        """
+        # As all of Twisted's ports do, to refuse connections above the limit of open files.
+        reserved = getattr(tcp, "_reservedFD", None)
+        if reserved is not None:
+            reserved.reserve()
+        self._factory.doStart()
+        self.connected = True
+        self.socket = self._bound
+        self.fileno = self._bound.fileno  # type: ignore[method-assign]
+        self.numberAccepts = 100
+        self.startReading()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:
         """Stop."""

@@ -124,12 +124,15 @@ class PortTests(TestCase):
         self.port = UnixPort(
             bound,
             SocketFile(self.path),
-            0o600,
             Factory.forProtocol(Greeter),  # type: ignore[arg-type]
-            5,
             cast(IReactorSocket, reactor),
         )
+        # As for a user that is not the one who has bound it.
+        self.patch(os, "chmod", self.refuse)
         self.port.startListening()
+
+    def refuse(self, *_: object) -> None:
+        raise PermissionError("not yours")
 
     def stop(self) -> Deferred[None]:
         stopped: Deferred[None] = self.port.stopListening()

@@ -1,0 +1,59 @@
+"""Workers of a gateway that root has started, and that gives up its privileges."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.live.client import LiveClient
+from tests.live.gateway import ROOT, until
+from tests.live.web.listeners import dial_unix
+from tests.live.workers.test_workers import WorkersCase
+from tests.ports import free_port
+
+NOBODY = 65534
+
+
+def another_user() -> int:
+    """Return nobody, if this is root and nobody may run this Python; else who this is."""
+    command = [sys.executable, "-c", "import gnetway"]
+    try:
+        subprocess.run(command, cwd=ROOT, check=True, user=NOBODY, group=NOBODY, extra_groups=[])
+    except (PermissionError, subprocess.CalledProcessError):
+        return os.getuid()
+    return NOBODY
+
+
+class UserTests(WorkersCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = another_user()
+        gateway = self.gateway
+        # Only root may read the configuration and the key, and take such a port; the folder is
+        # that of the gateway, as /run/gnetway would be.
+        self.socket_file = gateway.folder / "gateway.sock"
+        if self.user == NOBODY:
+            gateway.port = free_port(range(600, 1024))
+            os.chown(gateway.folder, self.user, self.user)
+        gateway.config["Gnetway"] = {
+            "Server": [{"Addresses": [gateway.address, f"unix:{self.socket_file}"]}]
+        }
+        gateway.write_config()
+        for file in (gateway.config_file, gateway.key_file):
+            file.chmod(0o600)
+        gateway.twistd_options = [f"--uid={self.user}", f"--gid={os.getgid()}"]
+
+    def test_they_serve_as_that_user(self) -> None:
+        """One that is started again does too, though its user may bind and read nothing of it."""
+        self.serve()
+        before = self.workers()
+        os.kill(before[1], signal.SIGKILL)
+        until(lambda: self.workers()[1] != before[1], "another worker")
+        for number, pid in self.workers().items():
+            self.assertEqual(os.stat(f"/proc/{pid}").st_uid, self.user)
+            self.connect_to(number).ping(self.known(number), 1)
+        with LiveClient(self.gateway, over=dial_unix(str(self.socket_file))) as client:
+            client.ping(self.known(2), 1)
+        self.assertEqual(self.gateway.stop(), -signal.SIGTERM)
+        self.assertFalse(self.socket_file.exists())
+        self.assertTrue(self.gateway.public_key_file.exists())
