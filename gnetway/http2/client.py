@@ -5,12 +5,14 @@ from typing import Final
 
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
-from gnetway.http2.events import StreamEnded, StreamUnprocessed
+from gnetway.http2.events import CallsAnswered, StreamEnded, StreamUnprocessed
 from gnetway.http2.field_blocks import encode_field, encode_static
 from gnetway.http2.frames import (
+    DATA,
     END_HEADERS,
     END_STREAM,
     FRAME_HEAD,
+    HEAD_BYTES,
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
@@ -169,6 +171,75 @@ class ClientConnection(Connection):
             self._events.append(StreamUnprocessed(stream))
         else:
             super()._peer_gave_up(stream, code)
+
+    def _whole_calls(self, data: bytes, position: int) -> int:
+        """See Connection: HEADERS, all of the reply in one DATA frame, and trailers with OK."""
+        answered: list[Stream] = []
+        used = 0
+        while position + HEAD_BYTES <= len(data):
+            word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
+            middle = position + HEAD_BYTES + (word >> 8)
+            stream = self.streams.get(stream_id)
+            if (
+                word & 0xFF != HEADERS
+                or flags != END_HEADERS
+                or stream is None
+                or not stream.single
+                or not stream.local_ended
+                or stream.headed
+                or stream.messages
+                or stream.joiner is not None
+                or middle + MESSAGE_HEAD.size > len(data)
+            ):
+                break
+            word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
+            start = middle + MESSAGE_HEAD.size
+            stop = start + size
+            if (
+                word != size + PREFIX_BYTES << 8 | DATA
+                or flags
+                or number != stream_id
+                or compressed
+                or size > self._max_whole_bytes
+                or used + size + PREFIX_BYTES > self._receive_window
+                or data[position + HEAD_BYTES : middle] not in self._heads.usual
+            ):
+                break
+            end = self._ok_trailers(stream_id, data, stop)
+            if end == stop:
+                break
+            used += size + PREFIX_BYTES
+            position = end
+            stream.message = data[start:stop]
+            stream.messages = 1
+            stream.closed = stream.headed = stream.remote_ended = True
+            del self.streams[stream_id]
+            answered.append(stream)
+        if answered:
+            self._events.append(CallsAnswered(answered))
+            self._use_window(used)
+            if self._waiting:
+                self._slots_changed()
+        return position
+
+    def _ok_trailers(self, stream_id: int, data: bytes, position: int) -> int:
+        """Return where the trailers at ``position`` end, if they say OK as others did before.
+
+        ``position`` if they do not, or there are none.
+        """
+        if position + HEAD_BYTES > len(data):
+            return position
+        word, flags, number = FRAME_HEAD.unpack_from(data, position)
+        end: int = position + HEAD_BYTES + (word >> 8)
+        if (
+            word & 0xFF != HEADERS
+            or flags != END_HEADERS | END_STREAM
+            or number != stream_id
+            or end > len(data)
+            or data[position + HEAD_BYTES : end] not in self._heads.ok_trailers
+        ):
+            return position
+        return end
 
     def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         stream = self.streams.get(stream_id)

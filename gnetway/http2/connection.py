@@ -142,7 +142,7 @@ class Connection(ReceivingHalf):
                 if kind == DATA:
                     stop = self._data_frames(flags, stream_id, data, position, stop)
                 elif kind == HEADERS:
-                    self._headers(flags, stream_id, data, start, stop)
+                    stop = self._header_frames(flags, stream_id, data, position, stop)
                 else:
                     self._other(kind, flags, stream_id, data[start:stop])
             except StreamFault as fault:
@@ -189,6 +189,20 @@ class Connection(ReceivingHalf):
             raise StreamFault(stream_id, code, text)
 
     # -- field blocks --------------------------------------------------------------------------
+
+    def _header_frames(
+        self, flags: int, stream_id: int, data: bytes, position: int, stop: int
+    ) -> int:
+        """Take the HEADERS frame from ``position`` to ``stop``, or more; return where they end.
+
+        :raises StreamFault: the stream's rules are broken, only by the first frame.
+        """
+        if flags == END_HEADERS and self._blocks.constant:
+            end = self._whole_calls(data, position)
+            if end > position:
+                return end
+        self._headers(flags, stream_id, data, position + HEAD_BYTES, stop)
+        return stop
 
     def _headers(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
         if not stream_id:
@@ -263,6 +277,13 @@ class Connection(ReceivingHalf):
 
     def _is_peers(self, stream_id: int) -> bool:
         """Whether the peer opens streams with such ids."""
+        raise NotImplementedError
+
+    def _whole_calls(self, data: bytes, position: int) -> int:
+        """Take the calls that stand whole from ``position`` on and have nothing unusual.
+
+        Return where the first other frame begins, ``position`` if that is the first one.
+        """
         raise NotImplementedError
 
     def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:

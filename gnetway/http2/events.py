@@ -18,10 +18,19 @@ class StreamOpened(NamedTuple):
     stream: Stream
 
 
-class CallReceived(NamedTuple):
-    """Server: a single stream's request is whole, in its ``message``."""
+class CallsReceived(NamedTuple):
+    """Server: requests of single streams are whole, in their ``message``; at least one."""
 
-    stream: Stream
+    streams: list[Stream]
+
+
+class CallsAnswered(NamedTuple):
+    """Client: single streams have ended with OK and a reply, in their ``message``; at least one.
+
+    They are those whose answers came whole. Others, which fare no differently, get StreamEnded.
+    """
+
+    streams: list[Stream]
 
 
 class PeerFinished(NamedTuple):
@@ -66,7 +75,8 @@ class GoneAway(NamedTuple):
 Event = (
     MessagesReceived
     | StreamOpened
-    | CallReceived
+    | CallsReceived
+    | CallsAnswered
     | PeerFinished
     | StreamWritable
     | StreamEnded

@@ -11,7 +11,7 @@ from hpack import HPACKError
 from hpack.huffman_table import decode_huffman
 
 from gnetway.http2.field_blocks import FieldBlocks
-from gnetway.http2.grpc_fields import parse_timeout
+from gnetway.http2.grpc_fields import OK, parse_timeout
 from gnetway.http2.heads import (
     Malformed,
     RequestHead,
@@ -59,9 +59,24 @@ class RequestHeads:
         """
         if not blocks.constant:
             return read_request(blocks.decode(block))
-        head = self._recent.get(block) or self._heads.get(block)
-        if head is not None:
-            return head
+        head = self.known(block)
+        if head is None:
+            head = read_request(blocks.decode(block))
+            if len(block) <= _MAX_BLOCK_BYTES:
+                self._remember(block, head)
+        return head
+
+    def known(self, block: bytes) -> RequestHead | None:
+        """Return what a block says, None if it has to be decoded; for constant blocks only.
+
+        :raises Malformed: its timeout cannot be read.
+        """
+        head = self._recent.get(block)
+        if head is None:
+            head = self._heads.get(block) or self._known_but_for_timeout(block)
+        return head
+
+    def _known_but_for_timeout(self, block: bytes) -> RequestHead | None:
         for length in self._lengths:
             where = _timeout_at(block, length)
             if where is not None:
@@ -74,10 +89,7 @@ class RequestHeads:
                         self._recent.clear()
                     self._recent[block] = head
                     return head
-        head = read_request(blocks.decode(block))
-        if len(block) <= _MAX_BLOCK_BYTES:
-            self._remember(block, head)
-        return head
+        return None
 
     def _timeout(self, literal: bytes) -> float:
         seconds = self._timeouts.get(literal)
@@ -105,11 +117,18 @@ class RequestHeads:
 
 
 class ResponseHeads:
-    """Reads the blocks of responses and of trailers."""
+    """Reads the blocks of responses and of trailers.
 
-    __slots__ = ("_heads", "_trailers")
+    ``usual`` are those of responses that have been read and promise gRPC's messages,
+    ``ok_trailers`` those of trailers that say OK and nothing more. Both hold as long as blocks
+    are constant.
+    """
+
+    __slots__ = ("_heads", "_trailers", "ok_trailers", "usual")
 
     def __init__(self) -> None:
+        self.usual: set[bytes] = set()
+        self.ok_trailers: set[bytes] = set()
         self._heads: dict[bytes, ResponseHead] = {}
         self._trailers: dict[bytes, ResponseHead] = {}
 
@@ -128,8 +147,16 @@ class ResponseHeads:
             if constant and len(block) <= _MAX_BLOCK_BYTES:
                 if len(known) >= _MAX_BLOCKS:
                     known.clear()
+                    (self.ok_trailers if trailers else self.usual).clear()
                 known[block] = head
+                self._note(block, head)
         return head
+
+    def _note(self, block: bytes, head: ResponseHead) -> None:
+        if head.http_status == 200 and head.is_grpc:
+            self.usual.add(block)
+        elif head.http_status == 0 and head.status == OK and not head.message:
+            self.ok_trailers.add(block)
 
 
 def _read_timeout(literal: bytes) -> float:

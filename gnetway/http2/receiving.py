@@ -132,6 +132,12 @@ class ReceivingHalf(Controls):
         else:
             self._events.append(MessagesReceived(stream, [message]))
 
+    def _use_window(self, size: int) -> None:
+        """Count bytes that were within the window of the connection."""
+        self._receive_window -= size
+        if self._receive_window < CONNECTION_WINDOW_BYTES >> 1:
+            self._grant_connection()
+
     def _grant_connection(self) -> None:
         if self._receive_window < 0:
             raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more than the window of all streams")

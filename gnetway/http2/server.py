@@ -7,14 +7,17 @@ from typing import Final
 
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
-from gnetway.http2.events import CallReceived, PeerFinished, StreamEnded, StreamOpened
+from gnetway.http2.events import CallsReceived, PeerFinished, StreamEnded, StreamOpened
 from gnetway.http2.field_blocks import encode_field, encode_static
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
     END_STREAM,
+    FRAME_HEAD,
+    HEAD_BYTES,
     HEADERS,
     MAX_31_BITS,
+    MESSAGE_HEAD,
     PREFACE,
 )
 from gnetway.http2.grpc_fields import INTERNAL, OK, UNIMPLEMENTED, encode_message
@@ -141,6 +144,64 @@ class ServerConnection(Connection):
 
     # -- requests ------------------------------------------------------------------------------
 
+    def _whole_calls(self, data: bytes, position: int) -> int:
+        """See Connection: HEADERS that are known, and all of the request in one DATA frame."""
+        calls: list[Stream] = []
+        used = 0
+        while position + HEAD_BYTES <= len(data) and len(self.streams) < self._max_streams:
+            word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
+            middle = position + HEAD_BYTES + (word >> 8)
+            if (
+                word & 0xFF != HEADERS
+                or flags != END_HEADERS
+                or stream_id != self.last_peer_stream + 2
+                or stream_id > self._last_looked_at
+                or middle + MESSAGE_HEAD.size > len(data)
+            ):
+                break
+            word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
+            start = middle + MESSAGE_HEAD.size
+            if (
+                word != size + PREFIX_BYTES << 8 | DATA
+                or flags != END_STREAM
+                or number != stream_id
+                or compressed
+                or size > self._max_whole_bytes
+                or start + size > len(data)
+                or used + size + PREFIX_BYTES > self._receive_window
+            ):
+                break
+            head = self._usual_head(data[position + HEAD_BYTES : middle])
+            if head is None:
+                break
+            used += size + PREFIX_BYTES
+            position = start + size
+            calls.append(self._taken(stream_id, head, data[start:position]))
+        if calls:
+            self._events.append(CallsReceived(calls))
+            self._use_window(used)
+        return position
+
+    def _usual_head(self, block: bytes) -> RequestHead | None:
+        """Return the head of a call that only has to be answered, if it is known."""
+        try:
+            head = self._heads.known(block)
+        except Malformed:
+            return None
+        if head is None or head.refusal or head.encoding or head.content_length >= 0:
+            return None
+        return head if head.path in self._single_paths else None
+
+    def _taken(self, stream_id: int, head: RequestHead, message: bytes) -> Stream:
+        """Return the stream of a request that is whole."""
+        self.last_peer_stream = stream_id
+        stream = self._make_stream(stream_id, head, single=True)
+        stream.remote_ended = True
+        stream.messages = 1
+        stream.message = message
+        stream.receive_window -= len(message) + PREFIX_BYTES
+        return stream
+
     def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         stream = self.streams.get(stream_id)
         if stream is not None:
@@ -168,15 +229,18 @@ class ServerConnection(Connection):
             return
         if len(self.streams) >= self._max_streams:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
-        stream = Stream(None, head.path, single=head.path in self._single_paths)
+        single = head.path in self._single_paths
+        self._admit(self._make_stream(stream_id, head, single=single), head, end_stream=end_stream)
+
+    def _make_stream(self, stream_id: int, head: RequestHead, *, single: bool) -> Stream:
+        stream = Stream(None, head.path, single=single)
         stream.id = stream_id
         stream.send_window = self._initial_window
         stream.receive_window = STREAM_WINDOW_BYTES
         stream.missing_bytes = head.content_length
         stream.timeout_seconds = head.timeout_seconds
-        stream.remote_ended = False
         self.streams[stream_id] = stream
-        self._admit(stream, head, end_stream=end_stream)
+        return stream
 
     def _admit(self, stream: Stream, head: RequestHead, *, end_stream: bool) -> None:
         if head.refusal:
@@ -214,7 +278,7 @@ class ServerConnection(Connection):
         elif not stream.single:
             self._events.append(PeerFinished(stream))
         elif stream.messages == 1:
-            self._events.append(CallReceived(stream))
+            self._events.append(CallsReceived([stream]))
         else:
             self._refuse(stream, INTERNAL, f"{stream.messages} requests instead of one")
 

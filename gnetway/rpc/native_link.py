@@ -27,7 +27,8 @@ from gnetway.errors import GatewayError
 from gnetway.http2.client import ClientConnection
 from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
-    CallReceived,
+    CallsAnswered,
+    CallsReceived,
     Event,
     MessagesReceived,
     PeerFinished,
@@ -35,6 +36,7 @@ from gnetway.http2.events import (
     StreamUnprocessed,
     StreamWritable,
 )
+from gnetway.http2.grpc_fields import OK
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
 from gnetway.interfaces import ILinkTransport
@@ -247,8 +249,10 @@ class NativeLink(Protocol):
                 elif isinstance(event, StreamEnded):
                     if event.stream.owner is not None:
                         event.stream.owner.ended(event.status, event.text)
-                elif isinstance(event, CallReceived):
-                    self.call_received(event.stream)
+                elif isinstance(event, CallsReceived):
+                    self.calls_received(event.streams)
+                elif isinstance(event, CallsAnswered):
+                    _tell_answered(event.streams)
                 else:
                     self._tell_rare(event)
         except Http2Error as error:
@@ -268,8 +272,8 @@ class NativeLink(Protocol):
         else:
             self.role_event(event)
 
-    def call_received(self, stream: Stream) -> None:
-        """Answer a unary call; for servers."""
+    def calls_received(self, streams: list[Stream]) -> None:
+        """Answer unary calls; for servers."""
         raise NotImplementedError
 
     def role_event(self, event: Event) -> None:
@@ -327,3 +331,9 @@ class NativeLink(Protocol):
                 self._flush()
             else:
                 self._set_alarm(keepalive - silent)
+
+
+def _tell_answered(streams: list[Stream]) -> None:
+    for stream in streams:
+        if stream.owner is not None:
+            stream.owner.ended(OK, "")

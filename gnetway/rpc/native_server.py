@@ -52,9 +52,10 @@ class _Link(ServerLink):
         self.rpc_peer = RpcPeer(self.peer)
         self._server = server
 
-    def call_received(self, stream: Stream) -> None:
-        """Answer a unary call."""
-        self._server.serve_call(self, stream)
+    def calls_received(self, streams: list[Stream]) -> None:
+        """Answer unary calls."""
+        for stream in streams:
+            self._server.serve_call(self, stream)
 
     def role_event(self, event: Event) -> None:
         """Take a new stream, or note that the client knows of the end."""

@@ -8,7 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import Http2Error
-from gnetway.http2.events import CallReceived, StreamEnded, StreamOpened, StreamUnprocessed
+from gnetway.http2.events import (
+    CallsReceived,
+    StreamEnded,
+    StreamOpened,
+    StreamUnprocessed,
+)
 from gnetway.http2.frames import PREFACE, pack_frame
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
@@ -21,6 +26,7 @@ from tests.http2.wire import (
     block,
     events,
     message,
+    one_by_one,
 )
 from tests.http2.wire import output as all_output
 
@@ -46,7 +52,7 @@ class FuzzTests(SynchronousTestCase):
         for start in range(0, len(wire), cut):
             connection.receive(wire[start : start + cut])
             try:
-                for event in events(connection):
+                for event in one_by_one(events(connection)):
                     if isinstance(event, StreamEnded | StreamUnprocessed):
                         self.assertNotIn(id(event.stream), ended)
                         ended.add(id(event.stream))
@@ -60,8 +66,9 @@ class FuzzTests(SynchronousTestCase):
             self.assertFalse(stream.closed)
 
     def answer(self, server: ServerConnection, event: object) -> None:
-        if isinstance(event, CallReceived):
-            server.reply(event.stream, event.stream.message)
+        if isinstance(event, CallsReceived):
+            for stream in event.streams:
+                server.reply(stream, stream.message)
         elif isinstance(event, StreamOpened):
             server.begin(event.stream)
             server.send(event.stream, bytes(100))

@@ -1,6 +1,6 @@
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import (
-    CallReceived,
+    CallsReceived,
     MessagesReceived,
     PeerFinished,
     StreamEnded,
@@ -46,7 +46,7 @@ class CallTests(AnswerCase):
         """Make a call, and return its stream."""
         stream = self.open(CALL, stream_id)
         got = self.receive(data(message(payload), stream_id, END_STREAM))
-        self.assertEqual(got, [CallReceived(stream)])
+        self.assertEqual(got, [CallsReceived([stream])])
         return stream
 
     def test_call(self) -> None:

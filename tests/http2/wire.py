@@ -9,7 +9,7 @@ from gnetway.http2 import frames
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import ErrorCode, Http2Error
-from gnetway.http2.events import Event
+from gnetway.http2.events import CallsAnswered, CallsReceived, Event, StreamEnded
 from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     ACK,
@@ -87,6 +87,26 @@ def events(connection: Connection) -> list[Event]:
     found = []
     while (event := connection.next_event()) is not None:
         found.append(event)
+    return found
+
+
+def called(told: list[Event]) -> list[Stream]:
+    """Return the calls that a server was told of, and nothing else."""
+    calls: list[Stream] = []
+    for event in told:
+        assert isinstance(event, CallsReceived), event
+        calls += event.streams
+    return calls
+
+
+def one_by_one(told: list[Event]) -> list[Event]:
+    """Return a client's events with an end for each stream, whichever way it was told."""
+    found: list[Event] = []
+    for event in told:
+        if isinstance(event, CallsAnswered):
+            found += [StreamEnded(stream, 0, "") for stream in event.streams]
+        else:
+            found.append(event)
     return found
 
 

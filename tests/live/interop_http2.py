@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.events import CallReceived, Event, PingAnswered
+from gnetway.http2.events import CallsReceived, Event, PingAnswered
 from gnetway.http2.frames import RST_STREAM, pack_reset
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
@@ -67,11 +67,12 @@ class Http2Case(Protocol):
             self.refused += sum(_refuses(frame) for frame in parse(data))
 
     def event(self, event: Event) -> None:
-        """Answer a call."""
-        if isinstance(event, CallReceived):
-            reply = self._handlers[event.stream.path](event.stream.message, _NOBODY)
-            assert isinstance(reply, bytes)
-            self.answer(event.stream, reply)
+        """Answer calls."""
+        if isinstance(event, CallsReceived):
+            for stream in event.streams:
+                reply = self._handlers[stream.path](stream.message, _NOBODY)
+                assert isinstance(reply, bytes)
+                self.answer(stream, reply)
 
     def answer(self, stream: Stream, reply: bytes) -> None:
         """Answer it as a server should."""
