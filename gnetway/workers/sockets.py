@@ -57,9 +57,10 @@ class WorkerSockets:
 
         Later than the others: twistd has changed the user by then.
         """
-        self._folder = mkdtemp(prefix="gnetway-")
         for index, server in enumerate(self._config.gnetway.servers):
             if server.proto in (Proto.HTTP, Proto.AUTO):
+                # Where there is none, nobody would remove it after a parent that was killed.
+                self._folder = self._folder or mkdtemp(prefix="gnetway-")
                 path = os.path.join(self._folder, f"http-{index}")
                 bound = bind_unix(path, _PRIVATE_MODE, BACKLOG)
                 self._relayed[index] = Listener(server, bound, file=SocketFile(path))

@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+import tempfile
 from contextlib import closing
 
 from gnetway.config.model import GatewayConfig
@@ -106,3 +107,11 @@ class FileTests(SocketsCase):
             self.assertEqual(stat.S_IMODE(os.stat(place).st_mode) & 0o077, 0)
         sockets.close()
         self.assertFalse(os.path.exists(os.path.dirname(path)))
+
+    def test_no_folder_without_http(self) -> None:
+        """Nobody would remove it after a parent that was killed."""
+        self.patch(tempfile, "tempdir", str(self.directory))
+        before = os.listdir(self.directory)
+        sockets = self.bound(self.listening("127.0.0.1:0"))
+        sockets.bind_relays()
+        self.assertEqual(os.listdir(self.directory), before)
