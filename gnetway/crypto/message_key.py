@@ -18,6 +18,7 @@ from typing import Final
 from cryptg import decrypt_ige, encrypt_ige
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.long_ige import MIN_BYTES, long_ige
 from gnetway.errors import MessageError
 
 #: Which part of the auth_key is used: ``x`` of the documents, by who encrypted the message.
@@ -96,7 +97,10 @@ def encrypt(
     first, second, third = _SECRET_PARTS(key.secret, x)
     msg_key = _digest(third, padded)[8:24]
     aes_key, aes_iv = _mix(msg_key, first, second)
-    return key.id_bytes + msg_key + encrypt_ige(padded, aes_key, aes_iv)
+    long = long_ige() if len(padded) >= MIN_BYTES else None
+    if long is None:
+        return key.id_bytes + msg_key + encrypt_ige(padded, aes_key, aes_iv)
+    return b"".join((key.id_bytes, msg_key, long.encrypt(padded, aes_key, aes_iv)))
 
 
 def decrypt(key: AuthKey, packet: bytes, x: int = CLIENT_X) -> tuple[bytes, int]:
