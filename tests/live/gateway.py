@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 
 #: Far more than anything here takes on a busy machine.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 #: The test handler's path, as Session.Embedded.Handler has it.
 HANDLER = "tests.live.handler.LiveHandler"

@@ -38,7 +38,7 @@ class ForeignTestCase(ClusterTestCase):
             f"-depth={depth}",
             f"-duration={seconds}s",
             "-warmup=0s",
-            "-timeout=20s",
+            "-timeout=60s",
             *more,
         )
         self.addCleanup(client.kill)

@@ -26,7 +26,7 @@ class UnaryForeignTests(ForeignTestCase):
     def test_a_service_is_killed_under_load(self) -> None:
         """What it had taken and not answered is gone with it; nothing else is."""
         services = self.start_foreign(3, 60)
-        clients = self.start_clients(60, 2, 5, "-timeout=2s")
+        clients = self.start_clients(60, 2, 5, "-timeout=8s")
         time.sleep(2)
         services[0].kill()
         time.sleep(1)

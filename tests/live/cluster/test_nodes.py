@@ -62,9 +62,9 @@ class UnaryNodeTests(ClusterTestCase):
             client.ping(session, 2)
             # The pong comes before the node has answered the call that brought the ping: a node
             # that goes in between would get it again.
-            time.sleep(0.5)
+            time.sleep(1.5)
             node.kill()
-            time.sleep(0.5)
+            time.sleep(1)
             node.start()
             client.ping(session, 3)
         self.assertEqual([told.conn_type for told in self.service.heard("data")], [1, 0, 1])
