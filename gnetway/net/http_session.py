@@ -22,7 +22,7 @@ from gnetway.mtproto.joining import MessageJoiner, is_blank
 from gnetway.net.http_poll import Asker, HttpPoll
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.links import LinkServices
-from gnetway.net.registry import Session
+from gnetway.net.session import Session
 
 
 class SessionHome(Protocol):

@@ -6,13 +6,13 @@ the protocol itself the core decides.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from gnetway.connection.connection import AuthKeyMissing
 from gnetway.connection.events import (
@@ -44,7 +44,6 @@ LINGER_SECONDS: Final = 3.0
 REST_SECONDS: Final = 10.0
 
 
-@implementer(IPushProducer)
 class ClientLink(LinkOutput):
     """A client link; its carrier is also the consumer that pauses and resumes it."""
 
@@ -59,7 +58,7 @@ class ClientLink(LinkOutput):
         "wheel_slot",
     )
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
         super().__init__(services, carrier)
@@ -324,3 +323,6 @@ class ClientLink(LinkOutput):
         if self._timeout is not None and self._timeout.active():
             self._timeout.cancel()
         self._timeout = None
+
+
+classImplements(ClientLink, IPushProducer)

@@ -1,7 +1,8 @@
 """The sessions that one link holds: one for each of its auth keys at a time."""
 
 from gnetway.connection.events import MessageReceived
-from gnetway.net.registry import Link, Session, SessionRegistry
+from gnetway.net.registry import SessionRegistry
+from gnetway.net.session import Link, Session
 
 
 class LinkSessions:

@@ -1,7 +1,7 @@
 """One message from a session service to a client: judged, delivered, counted."""
 
 from struct import Struct
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.logger import Logger
 
@@ -28,7 +28,7 @@ class Delivery:
     ``malformed``, or ``failed`` by an error of ours.
     """
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(self) -> None:
         self._target: IPushTarget | None = None

@@ -9,11 +9,11 @@ What is no push is INVALID_ARGUMENT; inside of a stream, if its id can be read, 
 """
 
 from collections import deque
-from typing import Final
+from typing import ClassVar, Final
 
 from google.protobuf.message import DecodeError
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from gnetway.interfaces import IPushTarget
 from gnetway.metrics import Causes
@@ -49,6 +49,8 @@ class PushServer:
         self._delivery = Delivery()
         self._reader = PushReader()
         self._streams: set[_PushStream] = set()
+        #: Answers that one stream may keep for a node that does not read them.
+        self.max_waiting_answers = MAX_WAITING_ANSWERS
 
     @property
     def counts(self) -> Causes:
@@ -69,11 +71,10 @@ class PushServer:
             stream.close()
 
     def _answer(self, request: bytes, peer: RpcPeer) -> bytes:
-        try:
-            push = gateway_pb2.TL_gateway_sendDataToGateway.FromString(request)
-        except DecodeError:
+        push = _parsed(request)
+        if push is None:
             self._delivery.malformed()
-            raise RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push") from None
+            raise RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push")
         try:
             found = self._delivery.push(push.auth_key_id, push.session_id, push.payload)
         except MalformedPush as error:
@@ -81,12 +82,22 @@ class PushServer:
         return BOOL_TRUE if found else BOOL_FALSE
 
     def _opened(self, stream: IRpcStream) -> IStreamListener:
-        pushes = _PushStream(stream, self._delivery, self._reader, self._streams)
+        pushes = _PushStream(stream, self._delivery, self._reader, self)
         self._streams.add(pushes)
         return pushes
 
+    def forget(self, stream: "_PushStream") -> None:
+        """Note that a stream is over."""
+        self._streams.discard(stream)
 
-@implementer(IStreamListener)
+
+def _parsed(request: bytes) -> gateway_pb2.TL_gateway_sendDataToGateway | None:
+    try:
+        return gateway_pb2.TL_gateway_sendDataToGateway.FromString(request)
+    except DecodeError:
+        return None
+
+
 class _PushStream:
     """The pushes of one session node, answered in their order.
 
@@ -94,19 +105,19 @@ class _PushStream:
     its pushes in one turn of the reactor, more than a node can hear of meanwhile.
     """
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(
         self,
         stream: IRpcStream,
         delivery: Delivery,
         reader: PushReader,
-        streams: set["_PushStream"],
+        server: PushServer,
     ) -> None:
         self._stream = stream
         self._delivery = delivery
         self._reader = reader
-        self._streams = streams
+        self._server = server
         self._waiting: deque[bytes] = deque()
         self._closing = False
 
@@ -160,7 +171,7 @@ class _PushStream:
 
     def _wait(self, answer: bytes) -> None:
         self._waiting.append(answer)
-        if len(self._waiting) > MAX_WAITING_ANSWERS:
+        if len(self._waiting) > self._server.max_waiting_answers:
             self._waiting.clear()
             self._log.warn("a session node does not read the answers to its pushes")
             status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
@@ -186,4 +197,7 @@ class _PushStream:
     def stream_closed(self, error: RpcStatus | None) -> None:
         """Forget the stream; the node opens another."""
         self._waiting.clear()
-        self._streams.discard(self)
+        self._server.forget(self)
+
+
+classImplements(_PushStream, IStreamListener)

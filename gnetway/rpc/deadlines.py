@@ -70,5 +70,9 @@ class Deadlines:
         for tick in sorted(tick for tick in self._ticks if tick <= now):
             for item in self._ticks.pop(tick, ()):
                 item.expired()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        # An item may have set the timer.
         if self._ticks and self._timer is None:
             self._arm(min(self._ticks))

@@ -4,7 +4,7 @@ What a server has not looked at is tried again by itself, a few times, on whatev
 there is by then; a stream only while everything it has sent is still at hand.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 from twisted.logger import Logger
 
@@ -42,7 +42,7 @@ class Calls:
 class UnaryCall:
     """One unary call on its way; ``answered`` hears its end, unless it is cancelled."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     __slots__ = (
         "_answered",

@@ -333,6 +333,13 @@ class NativeLink(Protocol):
                 self._set_alarm(keepalive - silent)
 
 
+class ServerLink(NativeLink):
+    """What calls and streams know of the connection they came by."""
+
+    core: ServerConnection
+    max_message_bytes: int
+
+
 def _tell_answered(streams: list[Stream]) -> None:
     for stream in streams:
         if stream.owner is not None:

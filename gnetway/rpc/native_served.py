@@ -1,33 +1,26 @@
 """Calls and streams that the native carrier serves."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import IStreamListener, RpcOptions
 from gnetway.rpc.deadlines import Deadlines
-from gnetway.rpc.native_link import NativeLink
+from gnetway.rpc.native_link import NativeLink, ServerLink
 from gnetway.rpc.native_stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.turns import TurnEnd
 
 
-class ServerLink(NativeLink):
-    """What calls and streams know of the connection they came by."""
-
-    core: ServerConnection
-    max_message_bytes: int
-
-
 class ServedCall:
     """A unary call whose handler has not answered yet."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     __slots__ = ("_deadlines", "_given_up", "_link", "_release", "_stream", "_tick", "_waiting")
 
@@ -128,8 +121,6 @@ def refuse(link: ServerLink, stream: Stream, failure: Failure) -> None:
 class ServedStream(NativeStream):
     """A stream that a client has opened; ``release`` is called when it is over."""
 
-    _link: ServerLink
-
     def __init__(
         self,
         turn_end: TurnEnd,
@@ -141,6 +132,7 @@ class ServedStream(NativeStream):
     ) -> None:
         super().__init__(turn_end, options)
         self._link = link
+        self._core = link.core
         self._stream = self._prepared(stream)
         self._deadlines = deadlines
         self._release = release
@@ -163,13 +155,13 @@ class ServedStream(NativeStream):
         self.abort(RpcStatus(StatusCode.DEADLINE_EXCEEDED, "the stream has taken too long"))
 
     def _finish(self, link: NativeLink) -> None:
-        self._link.core.finish_ok(self._stream)
+        self._core.finish_ok(self._stream)
 
     def _give_up(self, link: NativeLink, status: RpcStatus | None) -> RpcStatus | None:
         if status is None:
-            self._link.core.reset(self._stream, ErrorCode.CANCEL)
+            self._core.reset(self._stream, ErrorCode.CANCEL)
         else:
-            self._link.core.end(self._stream, status.code, status.details)
+            self._core.end(self._stream, status.code, status.details)
         return status
 
     def _released(self) -> None:

@@ -24,7 +24,8 @@ from gnetway.rpc.addresses import split_address
 from gnetway.rpc.bridge import OneEnd
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.deadlines import Deadlines
-from gnetway.rpc.native_served import ServedCall, ServedStream, ServerLink, answer, refuse
+from gnetway.rpc.native_link import ServerLink
+from gnetway.rpc.native_served import ServedCall, ServedStream, answer, refuse
 from gnetway.rpc.native_tls import server_factory
 from gnetway.rpc.status import ListenFailed, StatusCode
 from gnetway.turns import TurnEnd

@@ -1,9 +1,10 @@
 """A bidi stream of the native carrier as its user sees it; what both roles share."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from gnetway.http2.streams import Stream
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcOptions
@@ -12,11 +13,10 @@ from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from gnetway.turns import TurnEnd
 
 
-@implementer(IRpcStream)
 class NativeStream:
     """IRpcStream, and the owner of an HTTP/2 stream."""
 
-    _log = Logger()
+    _log: ClassVar = Logger()
 
     def __init__(self, turn_end: TurnEnd, options: RpcOptions) -> None:
         self._turn_end = turn_end
@@ -152,3 +152,6 @@ class NativeStream:
     def _listener_failed(self) -> None:
         self._log.failure("a stream listener failed")
         self.abort(RpcStatus(StatusCode.INTERNAL, "the listener failed"))
+
+
+classImplements(NativeStream, IRpcStream)

@@ -1,8 +1,11 @@
 """How long a link may be silent, and how long its end may take."""
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import Connection
+from gnetway.crypto import aes
 from gnetway.net.links import LinkLimits
 from gnetway.tl.service_messages import Ping
 from tests.connection.client_end import STYLES
@@ -58,15 +61,26 @@ class RestTests(SynchronousTestCase):
         gateway.knows(KEY)
         link = gateway.connect(STYLES[-1])
         session = link.session(KEY)
-        rests: list[float] = []
-        self.patch(Connection, "rest", lambda _: rests.append(gateway.clock.seconds() - NOW))
+        made: list[float] = []
+
+        def noting(cipher: AES256, mode: CTR) -> Cipher[CTR]:
+            made.append(gateway.clock.seconds() - NOW)
+            return Cipher(cipher, mode)
+
+        self.patch(aes, "Cipher", noting)
         for _ in range(9):
             link.say(session, PING)
             gateway.wait(5)
-        self.assertEqual(rests, [])
-        gateway.wait(20)
-        self.assertEqual(len(rests), 1)
-        self.assertTrue(60 <= rests[0] < 63, rests)
+        # By then each stream cipher has been used twice, and is kept.
+        self.assertTrue(made)
+        self.assertLess(max(made), 10)
+        made.clear()
+        gateway.wait(9)
+        link.say(session, PING)
+        self.assertEqual(made, [])
+        gateway.wait(45)
+        link.say(session, PING)
+        self.assertEqual(len(made), 1)  # the gateway itself says nothing here
 
 
 class IdleDeadlineTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
-from gnetway.net.registry import Session
+from gnetway.net.session import Session
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
 from tests.net.gateway import Gateway, TcpLink

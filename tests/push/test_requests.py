@@ -10,8 +10,7 @@ from gnetway.pb.gateway_pb2 import (
     GatewayStreamRequest,
     TL_gateway_sendDataToGateway,
 )
-from gnetway.push import requests
-from gnetway.push.requests import PushReader, rest_begins
+from gnetway.push.requests import MAX_SESSIONS, MAX_UNKNOWN, PushReader, rest_begins
 from gnetway.push.server import STREAM_METHOD, PushServer
 from tests.fakes import FakeTarget
 from tests.push.fakes import FakeStream
@@ -143,15 +142,16 @@ class ReaderTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """What is known is kept while there are others, and not for ever."""
-        self.patch(requests, "MAX_SESSIONS", 2)
-        self.patch(requests, "MAX_UNKNOWN", 3)
-        first, *others = (push_of(SESSION_ID + number) for number in range(5))
+        room = MAX_SESSIONS - 1
+        first, *others = (push_of(SESSION_ID + number) for number in range(1 + room + MAX_UNKNOWN))
         for push in others:
             self.assertTrue(self.known(first))
             self.reader.learn(push)
-        self.assertEqual([self.known(push) for push in others], [True, False, False, False])
+        known = [self.known(push) for push in others]
+        self.assertEqual(known, room * [True] + MAX_UNKNOWN * [False])
         self.assertEqual(self.reader.learn(first)[1], SESSION_ID)
-        self.assertEqual([self.known(push) for push in (first, *others)], [True] + 4 * [False])
+        self.assertTrue(self.known(first))
+        self.assertFalse(any(self.known(push) for push in others))
 
     def test_cut_anywhere(self) -> None:
         request = request_of(push_of())

@@ -5,7 +5,6 @@ from zope.interface.verify import verifyObject
 
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.pb.mtproto_pb2 import Bool
-from gnetway.push import server
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD, PushServer
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcPeer
 from gnetway.rpc.status import RpcStatus, StatusCode
@@ -139,7 +138,7 @@ class StreamTests(ServerCase):
         self.assertEqual(stream.closed, 1)
 
     def test_answers_that_are_not_read(self) -> None:
-        self.patch(server, "MAX_WAITING_ANSWERS", 3)
+        self.server.max_waiting_answers = 3
         stream = FakeStream(room=1)
         listener = self.open(stream)
         for name in "abcd":
