@@ -66,7 +66,7 @@ class ClientLink(LinkOutput):
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
-        self._sessions = LinkSessions(services.registry, self)
+        self._sessions = LinkSessions(services.registry)
         self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
         self.client_ip = client_ip
         self.deadline = services.clock.seconds() + services.limits.handshake_seconds
@@ -100,7 +100,7 @@ class ClientLink(LinkOutput):
         self._clear_backlog()
         self._services.wheel.remove(self)
         self._connection.close()
-        self._sessions.leave_all()
+        self._sessions.leave_all(self)
         self._services.open_links.remove(self)
 
     def pauseProducing(self) -> None:
@@ -172,7 +172,7 @@ class ClientLink(LinkOutput):
     ) -> None:
         token = message.quick_ack_token
         self._services.backend.send_data(
-            self._sessions.of(message), message.salt, message.payload, token != 0, done
+            self._sessions.of(message, self), message.salt, message.payload, token != 0, done
         )
         if token:
             self._connection.send_quick_ack(token)

@@ -216,7 +216,7 @@ class RemoteBackend:
 
     def close_session(self, client: SessionClient) -> None:
         """Tell the session's node that it is over."""
-        session = client.backend_state
+        session, client.backend_state = client.backend_state, None
         assert isinstance(session, RemoteSession), "open_session comes first"
         session.close()
 

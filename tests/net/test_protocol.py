@@ -1,11 +1,14 @@
 """One TCP connection: what reaches the backend and the client, and how it ends."""
 
+import gc
+
 from hypothesis import given, settings
 from hypothesis.strategies import sampled_from
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from gnetway.connection.connection import Connection
 from gnetway.mtproto.message import pack_message
 from gnetway.tl.service_messages import Ping, Pong
 from tests.codec.client import Framing
@@ -43,6 +46,23 @@ class MessageTests(SynchronousTestCase):
                 )
                 link.read()
                 self.assertEqual([said.body for said in link.said(session)], [pong])
+
+    def test_a_lost_connection_leaves_nothing_for_the_collector(self) -> None:
+        """Else a crowd that comes and goes takes the memory of several."""
+        gateway = Gateway()
+        gateway.knows(KEY)
+        link = gateway.connect(STYLES[0])
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        held = self.connections()
+        link.say(link.session(KEY), PING)
+        link.leave()
+        del link.link
+        self.assertEqual(self.connections(), held - 1)
+
+    def connections(self) -> int:
+        return sum(isinstance(held, Connection) for held in gc.get_objects())
 
     @settings(max_examples=20)
     @given(sampled_from(STYLES), cuts())

@@ -83,6 +83,9 @@ class MemoryTransport:
     def _lose(self, reason: Exception) -> None:
         if not self.lost:
             self.lost = True
+            producer, self.producer = self.producer, None
+            if producer is not None:
+                producer.stopProducing()
             self._protocol.connectionLost(Failure(reason))
 
     # -- the gateway's side --------------------------------------------------------------------
