@@ -75,14 +75,13 @@ class Connection(ReceivingHalf):
         """Take what has come from the peer."""
         if self.failed:
             return
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._wanted_bytes:
-                return
-            data = bytes(self._rest)
-            self._rest.clear()
+        position = 0
         try:
-            position = self._parse(data)
+            if self._rest:
+                position = self._take_rest(data)
+                if self._rest:
+                    return
+            position = self._parse(data, position)
         except Http2Error as error:
             self.fail(error)
             return
@@ -117,9 +116,26 @@ class Connection(ReceivingHalf):
 
     # -- frames --------------------------------------------------------------------------------
 
-    def _parse(self, data: bytes) -> int:
+    def _take_rest(self, data: bytes) -> int:
+        """Take the frame that had come in part, and return where ``data`` goes on behind it.
+
+        While it is still not whole, all of ``data`` is taken. Only that frame is copied for it: of
+        large messages every read may leave such a part.
+        """
+        rest, position = self._rest, 0
+        while rest:
+            end = position + self._wanted_bytes - len(rest)
+            rest += memoryview(data)[position:end]
+            if end > len(data):
+                break
+            position = end
+            # What was wanted may have been no more than the frame's head.
+            del rest[: self._parse(bytes(rest), 0)]
+        return position
+
+    def _parse(self, data: bytes, position: int) -> int:
         """Take the whole frames in ``data`` and return where the first incomplete one begins."""
-        position, end = 0, len(data)
+        end = len(data)
         if self._preface:
             position = self._take_preface(data)
             if self._preface:
