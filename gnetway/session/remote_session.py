@@ -40,6 +40,7 @@ class RemoteSession:
     new beginning.
     """
 
+    __deletable__ = ("lane",)
     __slots__ = (
         "_again",
         "_announce",
@@ -220,8 +221,10 @@ class RemoteSession:
         """Be forgotten, if the session is closed and every node knows."""
         if self._closed and self.at is not None:
             self._push_end()
-        elif self._closed and not self._ends:
+        elif self._closed and not self._ends and hasattr(self, "lane"):
             self._forget(self)
+            # The two hold each other, and would wait for the garbage collector.
+            del self.lane
 
     # -- small parts ---------------------------------------------------------------------------
 

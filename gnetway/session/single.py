@@ -56,7 +56,9 @@ class SingleRequest:
         """Whoever asked has heard of it."""
 
     def drained(self) -> None:
-        """Nothing keeps it."""
+        """Let go of the lane, which holds this too, or both would wait for the collector."""
+        if hasattr(self, "lane"):
+            del self.lane
 
 
 class Ending(SingleRequest):

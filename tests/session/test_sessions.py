@@ -1,10 +1,12 @@
 """Sessions at the nodes: announced before their data, ended once, refused or accepted."""
 
+import gc
+
 from gnetway.errors import KeyUnknown
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.session.backend import Announce, HoldLimits
-from gnetway.session.lane import MAX_WAITING, MAX_WAITING_BYTES
+from gnetway.session.lane import MAX_WAITING, MAX_WAITING_BYTES, Lane
 from tests.session.cases import A, B, Cluster
 from tests.session.fakes import FALSE, FakeSession
 from tests.session.test_backend import BackendCase
@@ -401,3 +403,23 @@ class BackpressureTests(BackendCase):
 
 class StreamBackpressureTests(BackpressureTests):
     stream = True
+
+
+class LeftoverTests(BackendCase):
+    def test_a_closed_session_leaves_nothing_for_the_collector(self) -> None:
+        cluster = self.cluster(A)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        held = self.lanes()
+        session = cluster.session(1)
+        cluster.say(session, b"1")
+        cluster.settle()
+        self.assertEqual(self.lanes(), held + 1)
+        cluster.backend.close_session(session)
+        cluster.settle()
+        self.assertEqual(cluster.node(A).live, set())
+        self.assertEqual(self.lanes(), held)
+
+    def lanes(self) -> int:
+        return sum(isinstance(one, Lane) for one in gc.get_objects())
