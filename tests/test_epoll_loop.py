@@ -2,15 +2,19 @@
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable
 from typing import cast
 
-from twisted.internet import base, posixbase
+from twisted.internet import base, posixbase, tcp
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorCore
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python import log  # noqa: TID251 - not to log by it
 from twisted.python.failure import Failure
@@ -28,6 +32,11 @@ _COMPARED = {
     posixbase._PollLikeMixin._doReadOrWrite: "5ffee55b79492b00",
     log.callWithLogger: "802f8564bca3531f",
     base.ReactorBase.mainLoop: "769125a86d0cd7e9",
+    base.ReactorBase.runUntilCurrent: "b9fbbdb8e8414792",
+    base.ReactorBase.timeout: "347720436ca8713c",
+    base.ReactorBase._insertNewDelayedCalls: "793e23d07f8fb7da",
+    tcp.Connection.doRead: "20ac74ffecd6b7f2",
+    tcp.Connection._dataReceived: "7ed147aeca0c7f8a",
 }
 
 
@@ -61,13 +70,30 @@ class Descriptor:
 class FakePoller:
     def __init__(self) -> None:
         self.timeouts: list[float] = []
+        self.events: list[list[tuple[int, int]]] = []
         self.error: OSError | None = None
 
     def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
         self.timeouts.append(timeout)
         if self.error is not None:
             raise self.error
-        return []
+        return self.events.pop(0) if self.events else []
+
+
+class Served(Protocol):
+    """Notes what comes, and how the connection has ended."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+        self.broken = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.broken:
+            raise ZeroDivisionError
+        self._done.append(data.decode())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._done.append(type(reason.value).__name__)
 
 
 class LoopCase(SynchronousTestCase):
@@ -183,6 +209,139 @@ class WaitingTests(LoopCase):
         self.turn()
         self.poller.error = OSError(errno.EBADF, "not so")
         self.assertRaises(OSError, self.turn)
+
+
+class StayingTests(LoopCase):
+    """While the reactor runs and has nothing else to do, the loop waits again by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.install()
+        self.act: Callable[[], object] = lambda: None
+        self.read_by = self.descriptor(lambda: (self.read_by.peer.send(b"x"), self.act()))
+        self.reactor.running = True
+        real = self.reactor._poller
+        self.poller = FakePoller()
+        self.reactor._poller = self.poller
+        self.addCleanup(setattr, self.reactor, "_poller", real)
+
+    def reading(self, act: Callable[[], object], times: int = 1) -> None:
+        """Have ``act`` called in each of so many turns."""
+        self.act = act
+        self.poller.events = [[(self.read_by.fileno(), select.EPOLLIN)]] * times
+
+    def turns(self) -> int:
+        self.reactor.doIteration(None)
+        return len(self.poller.timeouts)
+
+    def test_until_nothing_comes(self) -> None:
+        self.reading(lambda: self.done.append("read"), 3)
+        self.assertEqual((self.turns(), self.poller.timeouts), (4, [-1] * 4))
+        self.assertEqual(self.done, ["read"] * 3)
+
+    def test_no_longer_than_to_the_next_timer(self) -> None:
+        self.patch(self.reactor, "seconds", lambda: 100.0)
+        self.reactor.callLater(7.5, self.done.append, "timer")
+        self.reactor.timeout()  # where Twisted takes note of it
+        self.reading(lambda: None, 2)
+        self.turns()
+        self.assertEqual(self.poller.timeouts, [-1, 7.5, 7.5])
+
+    def test_no_longer_than_epoll_can_be_told(self) -> None:
+        self.reactor.callLater(1e9, self.done.append, "timer")
+        self.reactor.timeout()
+        self.reading(lambda: None)
+        self.turns()
+        self.assertEqual(self.poller.timeouts, [-1, 2_147_483])
+
+    def test_what_twisteds_own_loop_has_to_see(self) -> None:
+        self.reactor.callLater(0, self.done.append, "due")
+        self.reactor.timeout()
+        due = self.reactor._pendingTimedCalls
+        self.reactor._pendingTimedCalls = []
+        for name, act in (
+            ("a timer that is due", lambda: self.reactor._pendingTimedCalls.extend(due)),
+            ("a new timer", lambda: self.reactor.callLater(5, lambda: None)),
+            ("timers to clear away", lambda: setattr(self.reactor, "_cancellations", 51)),
+            ("a call from a thread", lambda: self.reactor.callFromThread(lambda: None)),
+            ("what was put off", lambda: self.turn_end.call(self.put_off)),
+            ("its end", lambda: setattr(self.reactor, "_justStopped", True)),
+            ("that it has crashed", lambda: setattr(self.reactor, "running", False)),
+            ("that it is alone again", lambda: uninstall(self.core(), self.turn_end)),
+        ):
+            self.poller.timeouts.clear()
+            self.reading(act, 2)
+            self.assertEqual(self.turns(), 1, name)
+            self.reactor._pendingTimedCalls = []
+            self.reactor._newTimedCalls = []
+            self.reactor._cancellations = 0
+            self.reactor.threadCallQueue.clear()
+            self.turn_end.waiting.clear()
+            self.reactor._justStopped = False
+            self.reactor.running = True
+
+    def put_off(self) -> None:
+        self.turn_end.call(lambda: self.done.append("later"))
+
+    def test_no_second_turn_before_the_reactor_runs(self) -> None:
+        """Nor where somebody asks for one turn of it."""
+        self.reactor.running = False
+        self.reading(lambda: None, 2)
+        self.assertEqual(self.turns(), 1)
+
+
+class ConnectionTests(LoopCase):
+    """TCP connections, which the loop reads itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.install()
+        self.served = Served(self.done)
+        factory = ServerFactory()
+        factory.buildProtocol = lambda _: self.served  # type: ignore[assignment,method-assign]
+        listening = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(listening.connectionLost, Failure(ConnectionDone()))
+        self.client = socket.create_connection(("127.0.0.1", listening.getHost().port))
+        self.addCleanup(self.client.close)
+        self.until(lambda: self.served.connected == 1)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(100):
+            if condition():
+                return
+            self.reactor.doIteration(0.1)
+        self.fail("not within 100 turns")
+
+    def test_what_comes(self) -> None:
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["data"])
+        self.assertIn(self.served.transport, self.reactor.getReaders())
+
+    def test_its_end(self) -> None:
+        self.client.close()
+        self.until(lambda: self.done == ["ConnectionDone"])
+
+    def test_a_reset(self) -> None:
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+        self.client.close()
+        self.until(lambda: self.done == ["ConnectionLost"])
+
+    def test_an_error(self) -> None:
+        self.served.broken = True
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["ZeroDivisionError"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_nothing_to_read(self) -> None:
+        """Another process, or the one before it, may have taken it."""
+        poller = FakePoller()
+        transport = cast(Server, self.served.transport)
+        poller.events = [[(transport.fileno(), select.EPOLLIN)]]
+        real, self.reactor._poller = self.reactor._poller, poller
+        self.turn()
+        self.reactor._poller = real
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["data"])
 
 
 class InstallTests(LoopCase):
