@@ -50,6 +50,11 @@ class SendingHalf:
         #: Answers to pings, which may be put off.
         self.pongs: list[bytes | memoryview] = []
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are events, or there may be more to send."""
+        return bool(self._events or self._ready or self._out)
+
     def hold(self) -> None:
         """Put no more messages into the output: the transport has enough."""
         self._held = True

@@ -18,6 +18,7 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
+    MESSAGE_PREFIX,
     PREFACE,
 )
 from gnetway.http2.grpc_fields import INTERNAL, OK, UNIMPLEMENTED, encode_message
@@ -36,11 +37,12 @@ _CONTENT_TYPE: Final = 31
 _HEAD: Final = _STATUS_200 + encode_static(_CONTENT_TYPE, b"application/grpc")
 _OK_TRAILERS: Final = encode_field(b"grpc-status", b"0")
 
-#: HEADERS with the head, then the head of a DATA frame with its gRPC prefix.
-_REPLY_HEAD: Final = Struct(f">IBI{len(_HEAD)}sIBIBI")
-_REPLY_END: Final = Struct(f">IBI{len(_OK_TRAILERS)}s")
-_HEAD_WORD: Final = len(_HEAD) << 8 | HEADERS
-_END_WORD: Final = len(_OK_TRAILERS) << 8 | HEADERS
+#: The head of a frame up to the stream's id, and the id.
+_FRAME_BEGIN: Final = Struct(">IB")
+_ID: Final = Struct(">I")
+
+#: Larger replies are not copied to stand in one piece with their head and trailers.
+_JOIN_BYTES: Final = 4_096
 
 #: Runs of ids that the client has skipped; the last ones are remembered.
 _MAX_SKIPPED: Final = 16
@@ -64,6 +66,10 @@ class ServerConnection(Connection):
         self._skipped: deque[range] = deque(maxlen=_MAX_SKIPPED)
         #: Streams after this one are not looked at any more.
         self._last_looked_at = MAX_31_BITS
+        #: The last reply, and its frames but for the stream's id between each two: most calls are
+        #: answered by the same few bytes.
+        self._replied = b""
+        self._reply_parts = _reply_parts(b"")
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -73,21 +79,18 @@ class ServerConnection(Connection):
         if stream.closed:
             return
         if (
-            size <= stream.send_window
+            size <= _JOIN_BYTES
+            and size <= stream.send_window
             and size <= self._send_window
-            and size <= self._max_frame_bytes
             and self._room > 0
             and not self._table_update
         ):
             self._send_window -= size
             self._room -= size
-            key = stream.id
-            data_word = size << 8 | DATA
-            head = (_HEAD_WORD, END_HEADERS, key, _HEAD, data_word, 0, key, 0, len(message))
-            self._out.append(_REPLY_HEAD.pack(*head))
-            self._out.append(message)
-            ending = END_HEADERS | END_STREAM
-            self._out.append(_REPLY_END.pack(_END_WORD, ending, key, _OK_TRAILERS))
+            if message != self._replied:
+                self._replied = message
+                self._reply_parts = _reply_parts(message)
+            self._out.append(_ID.pack(stream.id).join(self._reply_parts))
             self._close_local(stream)
         else:
             self.begin(stream)
@@ -298,3 +301,17 @@ class ServerConnection(Connection):
 
     def _slots_changed(self) -> None:
         pass  # we open none
+
+
+def _reply_parts(message: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return head, DATA and trailers of a reply, cut where the stream's id belongs."""
+    size = len(message) + PREFIX_BYTES
+    ending = END_HEADERS | END_STREAM
+    return (
+        _FRAME_BEGIN.pack(len(_HEAD) << 8 | HEADERS, END_HEADERS),
+        _HEAD + _FRAME_BEGIN.pack(size << 8 | DATA, 0),
+        MESSAGE_PREFIX.pack(0, len(message))
+        + message
+        + _FRAME_BEGIN.pack(len(_OK_TRAILERS) << 8 | HEADERS, ending),
+        _OK_TRAILERS,
+    )

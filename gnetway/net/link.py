@@ -155,7 +155,8 @@ class ClientLink(LinkOutput):
             # Here, not where it is read: the first message may have waited for its key.
             if self._connection.whole_messages:
                 self.deadline = now + self._idle_seconds
-            self._flush()
+            if self._connection.unsent_bytes:
+                self._flush()
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, KeyWanted):

@@ -210,7 +210,7 @@ class NativeLink(Protocol):
         """Tell events and write, until there is nothing more of either."""
         try:
             self._tell_events()
-            while self._ready and self._write():
+            while self._ready and self._write() and self.core.has_more:
                 self._tell_events()
         finally:
             self.touched = False

@@ -60,6 +60,17 @@ class CallTests(AnswerCase):
         self.assertEqual(self.server.streams, {})
         self.assertEqual(self.receive(), [])
 
+    def test_replies_like_the_one_before_and_others(self) -> None:
+        replies = [b"", b"one", b"one", b"two", bytes(5000), b"two", b""]
+        for number, reply in enumerate(replies):
+            key = 2 * number + 1
+            self.server.reply(self.call(stream_id=key), reply)
+            head, body, end = self.sent()
+            self.assertEqual([frame.stream_id for frame in (head, body, end)], [key] * 3)
+            self.assertEqual((head.flags, self.fields(head)[b":status"]), (END_HEADERS, b"200"))
+            self.assertEqual(body, Frame(DATA, 0, key, message(reply)))
+            self.assertEqual(self.fields(end), {b"grpc-status": b"0"})
+
     def test_a_reply_over_the_window(self) -> None:
         stream = self.call()
         self.server.reply(stream, bytes(_WINDOW))
