@@ -13,15 +13,16 @@ class Causes:
     """
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
 
     def count(self, cause: str) -> None:
         """Note that it has happened once more."""
-        self._counts[cause] += 1
+        # A Counter takes twice as long, and pushes are counted one by one.
+        self._counts[cause] = self._counts.get(cause, 0) + 1
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts so far, most frequent first."""
-        return dict(self._counts.most_common())
+        return dict(Counter(self._counts).most_common())
 
 
 class GatewayCounts(NamedTuple):

@@ -33,7 +33,7 @@ from gnetway.errors import (
 )
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.carrier import Carrier
-from gnetway.net.link_output import LinkOutput, LinkState
+from gnetway.net.link_output import OPEN, LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
 
@@ -78,7 +78,7 @@ class ClientLink(LinkOutput):
 
     def receive(self, data: bytes) -> None:
         """Feed the core and do what it says."""
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         now = self._services.clock.seconds()
         try:
@@ -93,7 +93,7 @@ class ClientLink(LinkOutput):
 
         ``clean`` says whether the client has closed in due form.
         """
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             self._services.causes.count("client_closed" if clean else "client_lost")
         self._state = LinkState.LOST
         self._stop_timeout()
@@ -111,7 +111,7 @@ class ClientLink(LinkOutput):
     def resumeProducing(self) -> None:
         """Hear that the client has read."""
         self._clear_backlog()
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         self._flush()
         self._read_on()
@@ -127,7 +127,7 @@ class ClientLink(LinkOutput):
     def release_reading(self) -> None:
         """Take back one ``hold_reading``."""
         self._held -= 1
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             self._read_on()
 
     def _read_on(self) -> None:
@@ -139,7 +139,7 @@ class ClientLink(LinkOutput):
     def _pump(self, now: float) -> None:
         self._pumping = True
         try:
-            while self._state is LinkState.OPEN:
+            while self._state is OPEN:
                 event = self._connection.next_event(now)
                 if event is None:
                     break
@@ -151,7 +151,7 @@ class ClientLink(LinkOutput):
             self._end(error)
         finally:
             self._pumping = False
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             # Here, not where it is read: the first message may have waited for its key.
             if self._connection.whole_messages:
                 self.deadline = now + self._idle_seconds
@@ -189,7 +189,7 @@ class ClientLink(LinkOutput):
         self._services.keys.lookup(auth_key_id).addCallbacks(self._key_found, self._key_not_found)
 
     def _key_found(self, key: AuthKey) -> None:
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         try:
             self._connection.provide_key(key)
@@ -199,7 +199,7 @@ class ClientLink(LinkOutput):
         self._go_on()
 
     def _key_not_found(self, failure: Failure) -> None:
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         if isinstance(failure.value, KeyUnknown):
             self._end(AuthKeyMissing("the session backend does not know the key"))
@@ -221,7 +221,7 @@ class ClientLink(LinkOutput):
         if error is None:
             # Whatever became of this link, the key is bound for all of them.
             bind.message.key.perm_auth_key_id = bind.perm_auth_key_id
-        if self._state is not LinkState.OPEN or not self._waiting:
+        if self._state is not OPEN or not self._waiting:
             return
         self._stop_timeout()
         if error is None:
@@ -240,7 +240,7 @@ class ClientLink(LinkOutput):
         working.addBoth(self._work_done, event.exchange)
 
     def _work_done(self, result: object, exchange: KeyExchange) -> None:
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         try:
             if isinstance(result, Failure):
@@ -264,7 +264,7 @@ class ClientLink(LinkOutput):
         self._services.key_maker.store(event.wanted).addCallback(self._stored, event.exchange)
 
     def _stored(self, ok: bool, exchange: KeyExchange) -> None:
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             self._connection.stored(exchange, ok)
             self._pump_again()
 
@@ -295,19 +295,19 @@ class ClientLink(LinkOutput):
 
     def deadline_passed(self) -> None:
         """Hear that nothing has come in time."""
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             spoken = self._connection.whole_messages
             self._close("idle" if spoken else "handshake_timeout")
         else:
             self._carrier.abort()
 
     def _end(self, error: ProtocolError) -> None:
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             self._connection.fail(error)
             self._close(error.cause, told=error.transport_error is not None)
 
     def _close(self, cause: str, told: bool = False) -> None:
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return
         self._services.causes.count(cause)
         self._stop_timeout()

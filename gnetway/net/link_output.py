@@ -28,6 +28,10 @@ class LinkState(Enum):
     LOST = "lost"
 
 
+#: Looked up once: enums are slow to look up what they have, and each message asks for this.
+OPEN: Final = LinkState.OPEN
+
+
 class LinkOutput:
     """The part of a link that writes; ``_backlog`` is there while the client does not read."""
 
@@ -45,7 +49,7 @@ class LinkOutput:
         self._services = services
         self._carrier = carrier
         self._connection = Connection(services.setup)
-        self._state = LinkState.OPEN
+        self._state = OPEN
         #: Whether the client's bytes are being read, at the end of which all is written.
         self._pumping = False
         #: Whether the end of this turn will write.
@@ -54,7 +58,7 @@ class LinkOutput:
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
-        if self._state is not LinkState.OPEN:
+        if self._state is not OPEN:
             return False
         connection = self._connection
         connection.send_message(key, plaintext)
@@ -64,11 +68,11 @@ class LinkOutput:
             elif not self._flush_due:
                 self._flush_due = True
                 self._services.turn_end.call(self._turn_ended)
-        return self._state is LinkState.OPEN
+        return self._state is OPEN
 
     def _turn_ended(self) -> None:
         self._flush_due = False
-        if self._state is LinkState.OPEN:
+        if self._state is OPEN:
             self._flush()
 
     def _flush(self) -> None:

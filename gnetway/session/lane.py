@@ -36,6 +36,8 @@ MAX_WAITING_BYTES: Final = 1024 * 1024
 MAX_SENDS: Final = 2
 _LIMITED: Final = frozenset({Method.SEND_DATA, Method.SEND_HTTP_DATA})
 
+_ON_TRIAL: Final = Health.ON_TRIAL  # once: enums are slow to look up what they have
+
 _by_order = attrgetter("order")
 
 
@@ -187,7 +189,7 @@ class Lane:
     def _send(self, operation: Operation, node: Node, request: bytes) -> None:
         self._flying += 1
         self._flying_to = node
-        if node.health is Health.ON_TRIAL:
+        if node.health is _ON_TRIAL:
             node.trying = True
         try:
             if node.link.perform(operation, request, self._answered):

@@ -1,6 +1,7 @@
 """One request to the session service on its way, until it is answered or given up."""
 
 from collections.abc import Callable
+from typing import Final
 
 from gnetway.errors import GatewayError
 from gnetway.session.contract import data_request
@@ -8,6 +9,9 @@ from gnetway.session.method import Method
 
 #: Hears the end of an operation: the reply, or the error.
 Finished = Callable[[bytes, GatewayError | None], None]
+
+
+_SEND_DATA: Final = Method.SEND_DATA  # once: enums are slow to look up what they have
 
 
 class Operation:
@@ -84,7 +88,7 @@ class DataOperation(Operation):
         finished: Finished | None,
     ) -> None:
         # As the base class does it, whose call would cost as much as the rest.
-        self.method = Method.SEND_DATA
+        self.method = _SEND_DATA
         self.ring_key = ring_key
         self.payload = payload
         self.finished = finished

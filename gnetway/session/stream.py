@@ -36,6 +36,8 @@ AGAIN_SECONDS: Final = 0.1
 #: sent by the clock. A plain tuple, since there is one for each message.
 _Unanswered = tuple[Operation, Answered, int, int, float]
 
+_SEND_HTTP_DATA: Final = Method.SEND_HTTP_DATA  # once: enums are slow to look up what they have
+
 #: Longer ids are not ours.
 _MAX_ID_BYTES: Final = 127
 
@@ -81,7 +83,7 @@ class StreamLink:
 
     def perform(self, operation: Operation, request: bytes, answered: Answered) -> bool:
         """Send an operation; operations arrive in the order of the calls."""
-        if operation.method is Method.SEND_HTTP_DATA:
+        if operation.method is _SEND_HTTP_DATA:
             return self._calls.perform(operation, request, answered)
         size = len(request)
         if self._unanswered and (
