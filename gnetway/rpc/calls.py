@@ -127,7 +127,8 @@ class IRpcClient(Interface):
     def unary(method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """Call ``/package.Service/method``; fire with the reply or fail with RpcStatus.
 
-        Fails at once, with UNAVAILABLE, where the peer cannot be reached. Cancelling the
+        Fails at once, with UNAVAILABLE, where the peer cannot be reached; ``unsent`` of the
+        status tells whether the request may have been handled all the same. Cancelling the
         Deferred cancels the call. Calls on their way together may overtake each other.
         """
 

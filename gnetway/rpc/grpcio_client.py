@@ -26,12 +26,16 @@ from gnetway.rpc.threaded_stream import ThreadedStream
 #: How grpcio wraps the text of a status whose number it does not know.
 _FOREIGN_STATUS: Final = re.compile(r'Server sent unknown code .*? and details "(.*)"', re.DOTALL)
 
+#: How its texts begin where no connection took the request; nothing else tells.
+_NEVER_SENT: Final = ("failed to connect to ", "DNS resolution failed ")
+
 
 def status_of(call: Any) -> RpcStatus:
     """Return the status that a grpcio call has ended with."""
-    details = call.details() or ""
+    code, details = call.code(), call.details() or ""
+    unsent = code is grpc.StatusCode.UNAVAILABLE and details.startswith(_NEVER_SENT)
     foreign = _FOREIGN_STATUS.fullmatch(details)
-    return RpcStatus(call.code().value[0], foreign[1] if foreign is not None else details)
+    return RpcStatus(code.value[0], foreign[1] if foreign is not None else details, unsent)
 
 
 @implementer(IRpcClient)
@@ -56,9 +60,10 @@ class GrpcioClient:
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """See IRpcClient."""
         if self._end.asked:
-            return fail(RpcStatus(StatusCode.CANCELLED, "the client is closed"))
+            return fail(RpcStatus(StatusCode.CANCELLED, "the client is closed", unsent=True))
         if self._in_flight >= self._options.max_calls:
-            return fail(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls in flight"))
+            text = "too many calls in flight"
+            return fail(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True))
         call_method = self._unary_methods.get(method)
         if call_method is None:
             call_method = self._unary_methods[method] = self._channel.unary_unary(method)

@@ -85,27 +85,35 @@ class UnaryCall:
 
     def ended(self, status: int, text: str) -> None:
         """Give the answer."""
-        self._release()
         if status == OK:
+            self._release()
             self._tell(self._stream.message, None)
             return
         if status == StatusCode.CANCELLED and self._calls.deadlines.is_due(self._tick):
             # Servers cancel by the same clock, and theirs may go first.
             status, text = StatusCode.DEADLINE_EXCEEDED, _LATE
-        self._tell(b"", RpcStatus(status, text))
+        self._fail(status, text, self._is_unsent())
+
+    def _fail(self, status: int, text: str, unsent: bool) -> None:
+        self._release()
+        self._tell(b"", RpcStatus(status, text, unsent))
+
+    def _is_unsent(self) -> bool:
+        return not (self._link.ready and self._stream.local_ended)
 
     def unprocessed(self) -> None:
         """Try again."""
         link = self._calls.dialer.link() if self._attempts < _MAX_ATTEMPTS else None
         if link is None:
-            self.ended(StatusCode.UNAVAILABLE, _UNPROCESSED)
+            self._fail(StatusCode.UNAVAILABLE, _UNPROCESSED, unsent=True)
         else:
             self.begin(link)
 
     def expired(self) -> None:
         """Give up, as the time is over."""
+        unsent = self._is_unsent()
         self.cancel()
-        self._tell(b"", RpcStatus(StatusCode.DEADLINE_EXCEEDED, _LATE))
+        self._tell(b"", RpcStatus(StatusCode.DEADLINE_EXCEEDED, _LATE, unsent))
 
     def cancel(self) -> None:
         """Give up; nobody is told."""

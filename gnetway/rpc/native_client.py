@@ -45,7 +45,7 @@ class NativeClient:
         refusal = self._refusal(request)
         link = self._dialer.link() if refusal is None else None
         if link is None:
-            return fail(refusal or RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
+            return fail(refusal or self._unreachable())
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
         call = UnaryCall(self._calls, method, request, timeout_seconds, partial(_fire, answer))
         call.begin(link)
@@ -58,16 +58,20 @@ class NativeClient:
         if link is not None:
             UnaryCall(self._calls, method, request, timeout_seconds, answered).begin(link)
         else:
-            answered(b"", refusal or RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why))
+            answered(b"", refusal or self._unreachable())
+
+    def _unreachable(self) -> RpcStatus:
+        return RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why, unsent=True)
 
     def _refusal(self, request: bytes) -> RpcStatus | None:
         if self._end.asked:
-            return RpcStatus(StatusCode.CANCELLED, _CLOSED)
+            return RpcStatus(StatusCode.CANCELLED, _CLOSED, unsent=True)
         if self._calls.in_flight >= self._max_calls:
-            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls in flight")
+            text = "too many calls in flight"
+            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True)
         if len(request) > self._max_message_bytes:
             text = f"message of {len(request)} bytes, allowed are {self._max_message_bytes}"
-            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text)
+            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True)
         return None
 
     def stream(self, method: str, listener: IStreamListener) -> IRpcStream:

@@ -91,6 +91,11 @@ class NativeLink(Protocol):
         self._alarm: IDelayedCall | None = None
         self._pong: IDelayedCall | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether anything can have been written."""
+        return self._ready
+
     # -- what the users of the connection do ---------------------------------------------------
 
     def touch(self) -> None:

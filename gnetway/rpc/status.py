@@ -47,13 +47,15 @@ _REDIRECT: Final = re.compile(
 class RpcStatus(GatewayError):
     """An RPC or a stream ended with something other than OK.
 
-    ``code`` is the number as far as the carrier knows it, ``details`` the peer's text.
+    ``code`` is the number as far as the carrier knows it, ``details`` the peer's text. ``unsent``
+    is whether a call's request has surely not come to its handler; otherwise it may have.
     """
 
-    def __init__(self, code: int, details: str = "") -> None:
+    def __init__(self, code: int, details: str = "", unsent: bool = False) -> None:
         super().__init__(f"{code} {_NAMES.get(code, 'status')}: {details}")
         self.code = code
         self.details = details
+        self.unsent = unsent
 
 
 class StreamClosed(GatewayError):

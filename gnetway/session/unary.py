@@ -6,7 +6,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 
 from gnetway.rpc.calls import IRpcClient
-from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.status import RpcStatus
 from gnetway.session.nodes import Answered, Node
 from gnetway.session.operation import Operation
 
@@ -49,7 +49,7 @@ class UnaryLink:
     ) -> None:
         self._calls -= 1
         if status is not None:
-            operation.uncertain = status.code == StatusCode.DEADLINE_EXCEEDED
+            operation.uncertain = not status.unsent
         answered(operation, self._node, reply, status)
         if self._full:
             self._look_for_room()

@@ -170,10 +170,14 @@ class LiveClient:
         self.send(session.encrypt(Ping(ping_id).pack(), now()))
         self.await_pong(session, ping_id)
 
-    def await_pong(self, session: ClientSession, ping_id: int) -> None:
+    def await_pong(self, session: ClientSession, *ping_ids: int) -> None:
+        """Wait for the pongs of some pings, in any order: pushes by calls may overtake."""
+        missing = set(ping_ids)
         for said in self.bodies(session):
-            if constructor_of(said) == Constructor.PONG and Pong.parse(said).ping_id == ping_id:
-                return
+            if constructor_of(said) == Constructor.PONG:
+                missing.discard(Pong.parse(said).ping_id)
+                if not missing:
+                    return
             self.heard.append(said)
 
     def acknowledge(self, session: ClientSession, msg_ids: list[int]) -> None:

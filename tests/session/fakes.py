@@ -151,7 +151,7 @@ class FakeCall:
         """Do what the node's state asks for; False while nothing happens."""
         node = self._client.node
         if not node.up:
-            self.fail(RpcStatus(StatusCode.UNAVAILABLE, "no connection"))
+            self.fail(RpcStatus(StatusCode.UNAVAILABLE, "no connection", unsent=True))
         elif node.frozen:
             return False
         else:

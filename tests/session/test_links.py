@@ -79,7 +79,7 @@ class UnaryTests(LinkCase):
         self.assertEqual(unknown, (2, b"", StatusCode.UNKNOWN))
 
     def test_failures(self) -> None:
-        """Only a missed deadline leaves in doubt whether the node got it."""
+        """What the carrier knows not to have left was not got by the node."""
         link = self.link()
         self.perform(link, 1)
         self.carrier.node(A).frozen = True
@@ -94,7 +94,16 @@ class UnaryTests(LinkCase):
         codes = [code for _, _, code in self.heard]
         wanted = [StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE, StatusCode.INTERNAL]
         self.assertEqual(codes, wanted)
-        self.assertEqual([one.uncertain for one in self.sent], [True, False, False])
+        self.assertEqual([one.uncertain for one in self.sent], [True, False, True])
+
+    def test_a_broken_connection(self) -> None:
+        """The node may have got what was on its way."""
+        link = self.link()
+        self.perform(link, 1)
+        status = RpcStatus(StatusCode.UNAVAILABLE, "broken")
+        self.carrier.client_of(A).calls[0].fail(status)
+        self.assertEqual(self.heard, [(1, b"", StatusCode.UNAVAILABLE)])
+        self.assertTrue(self.sent[0].uncertain)
 
     def test_full(self) -> None:
         link = self.link(max_calls=2)

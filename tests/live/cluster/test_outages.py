@@ -39,8 +39,7 @@ class UnaryOutageTests(ClusterTestCase):
             client.send(session.encrypt(Ping(2).pack(), now()))
             time.sleep(1)
             node.start()
-            client.await_pong(session, 1)
-            client.await_pong(session, 2)
+            client.await_pong(session, 1, 2)
         self.assertEqual(len(self.service.heard("data")), 2)
 
     def test_no_node_at_all_yet(self) -> None:
