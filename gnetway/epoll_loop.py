@@ -138,7 +138,7 @@ class EpollLoop:
             if selectable is not None:
                 try:
                     if event == _READABLE and type(selectable) in _CONNECTIONS:
-                        self._read(cast(_Connection, selectable))
+                        self._read(selectable)  # type: ignore[arg-type] # its class was looked at
                     else:
                         act(selectable, fd, event)
                 except Exception:  # noqa: BLE001 - as Twisted does

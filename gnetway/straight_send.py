@@ -9,7 +9,7 @@ Only for Twisted's own TCP transports, without TLS, in a version whose code was 
 others are written to as usual.
 """
 
-from typing import Final, cast
+from typing import Final
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Client, Server
@@ -27,25 +27,20 @@ def write(transport: ITransport, data: bytes) -> None:
     transport's own ``write``.
     """
     if type(transport) in _KNOWN:
-        data = _send(cast(Server, transport), data)
-        if not data:
-            return
+        known: Server = transport  # type: ignore[assignment] # a cast is a call, and calls count
+        if not (
+            known.dataBuffer
+            or known._tempDataBuffer  # noqa: SLF001 - see the head of the file
+            or known.TLS
+            or known._aborting  # noqa: SLF001
+            or not known.connected
+        ):
+            try:
+                sent = known.socket.send(data)
+            except OSError:
+                pass  # full, or broken; which, Twisted finds out by its own writing
+            else:
+                if sent == len(data):
+                    return
+                data = data[sent:]
     transport.write(data)
-
-
-def _send(transport: Server, data: bytes) -> bytes:
-    """Offer ``data`` to the kernel, if nothing waits before it; returns what is left."""
-    if (
-        transport.dataBuffer
-        or transport._tempDataBuffer  # noqa: SLF001 - see the head of the file
-        or transport.TLS
-        or transport._aborting  # noqa: SLF001
-        or not transport.connected
-    ):
-        return data
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        # Full, or broken; which, Twisted finds out by its own writing.
-        return data
-    return data[sent:]

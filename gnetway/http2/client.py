@@ -175,8 +175,8 @@ class ClientConnection(Connection):
     def _whole_calls(self, data: bytes, position: int) -> int:
         """See Connection: HEADERS, all of the reply in one DATA frame, and trailers with OK."""
         answered: list[Stream] = []
-        used = 0
-        while position + HEAD_BYTES <= len(data):
+        used, end = 0, len(data)
+        while position + HEAD_BYTES <= end:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
             stream = self.streams.get(stream_id)
@@ -189,7 +189,7 @@ class ClientConnection(Connection):
                 or stream.headed
                 or stream.messages
                 or stream.joiner is not None
-                or middle + MESSAGE_HEAD.size > len(data)
+                or middle + MESSAGE_HEAD.size > end
             ):
                 break
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
@@ -205,11 +205,11 @@ class ClientConnection(Connection):
                 or data[position + HEAD_BYTES : middle] not in self._heads.usual
             ):
                 break
-            end = self._ok_trailers(stream_id, data, stop)
-            if end == stop:
+            behind = self._ok_trailers(stream_id, data, stop)
+            if behind == stop:
                 break
             used += size + PREFIX_BYTES
-            position = end
+            position = behind
             stream.message = data[start:stop]
             stream.messages = 1
             stream.closed = stream.headed = stream.remote_ended = True

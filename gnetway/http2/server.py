@@ -150,8 +150,8 @@ class ServerConnection(Connection):
     def _whole_calls(self, data: bytes, position: int) -> int:
         """See Connection: HEADERS that are known, and all of the request in one DATA frame."""
         calls: list[Stream] = []
-        used = 0
-        while position + HEAD_BYTES <= len(data) and len(self.streams) < self._max_streams:
+        used, end = 0, len(data)
+        while position + HEAD_BYTES <= end and len(self.streams) < self._max_streams:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
             if (
@@ -159,7 +159,7 @@ class ServerConnection(Connection):
                 or flags != END_HEADERS
                 or stream_id != self.last_peer_stream + 2
                 or stream_id > self._last_looked_at
-                or middle + MESSAGE_HEAD.size > len(data)
+                or middle + MESSAGE_HEAD.size > end
             ):
                 break
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
@@ -170,7 +170,7 @@ class ServerConnection(Connection):
                 or number != stream_id
                 or compressed
                 or size > self._max_whole_bytes
-                or start + size > len(data)
+                or start + size > end
                 or used + size + PREFIX_BYTES > self._receive_window
             ):
                 break
