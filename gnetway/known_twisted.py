@@ -15,5 +15,10 @@ LAST_KNOWN: Final = (26, 10)
 
 def is_known() -> bool:
     """Whether the Twisted that is installed is one of them."""
-    major, minor = twisted.__version__.split(".")[:2]
-    return FIRST_KNOWN <= (int(major), int(minor)) <= LAST_KNOWN
+    return FIRST_KNOWN <= release(twisted.__version__) <= LAST_KNOWN
+
+
+def release(version: str) -> tuple[int, int]:
+    """Return major and minor of a version, Twisted's or any other's."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)

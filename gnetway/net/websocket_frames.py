@@ -13,6 +13,8 @@ from typing import Final
 
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 
+from gnetway.known_twisted import release
+
 #: Major and minor of the Autobahn whose state was compared: who reads and writes beside it has to
 #: know when it is inside a frame, or has something to write.
 KNOWN_AUTOBAHN: Final = (26, 10)
@@ -37,8 +39,7 @@ _EIGHT_BYTE_HEAD: Final = Struct("!BBQ")
 
 def is_known() -> bool:
     """Whether the Autobahn that is installed is the one that was compared."""
-    major, minor = version("autobahn").split(".")[:2]
-    return (int(major), int(minor)) == KNOWN_AUTOBAHN
+    return release(version("autobahn")) == KNOWN_AUTOBAHN
 
 
 def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
