@@ -57,6 +57,16 @@ def sound(outcome: Outcome) -> Mapping[str, float]:
     return outcome.values
 
 
+def named(values: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """Return the values that ``names`` has for its own names.
+
+    :raises AssertionError: one is 0: the run was too short for the clock of CPU time.
+    """
+    for value in names.values():
+        assert values[value] > 0, f"nothing of {value} could be seen in so short a time"
+    return {name: values[value] for name, value in names.items()}
+
+
 class Measurement:
     """Collects points, and what went wrong with those that are missing.
 
@@ -97,13 +107,12 @@ class Measurement:
         self.points.append(Point(series, x, values))
         note(f"  {series} {x:,}: {values}")
 
-    def _run(self, series: Series, x: int, load: Load, named: Mapping[str, str]) -> None:
-        self._point(series, x, lambda _: self._values(self._setup, load, named))
+    def _run(self, series: Series, x: int, load: Load, names: Mapping[str, str]) -> None:
+        self._point(series, x, lambda _: self._values(self._setup, load, names))
 
-    def _values(self, setup: Setup, load: Load, named: Mapping[str, str]) -> dict[str, float]:
+    def _values(self, setup: Setup, load: Load, names: Mapping[str, str]) -> dict[str, float]:
         """Do a run with a gateway of its own, and return some of its values by other names."""
-        values = sound(run(self._ground, setup, load, self._seconds))
-        return {name: values[value] for name, value in named.items()}
+        return named(sound(run(self._ground, setup, load, self._seconds)), names)
 
     def _beside_idle(self, count: int) -> dict[str, float]:
         load = Load("idle", conns=count)
@@ -111,9 +120,9 @@ class Measurement:
         with self._ground.stand(load.setup(self._setup)) as stand:
             with self._crowd(stand, load, sum(each) + len(each)) as memory:
                 values = {"memory_kib": memory}
-                for one, named in _BESIDE:
+                for one, names in _BESIDE:
                     told = sound(drive(stand, self._setup, one, self._seconds))
-                    values |= {name: told[value] for name, value in named.items()}
+                    values |= named(told, names)
             assert not stand.faults(), stand.faults()
         return values
 

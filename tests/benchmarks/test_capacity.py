@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.capacity.__main__ import JSON, write
 from benchmarks.capacity.card import BEGIN, END, fill_in
 from benchmarks.capacity.drawing import draw
-from benchmarks.capacity.measure import counts, sound
+from benchmarks.capacity.measure import counts, named, sound
 from benchmarks.capacity.points import Figures, Point, Series
 from benchmarks.loads import Outcome
 
@@ -49,6 +49,10 @@ class MeasureTests(SynchronousTestCase):
     def test_a_run_that_went_wrong_has_no_values(self) -> None:
         self.assertEqual(sound(Outcome({"a": 1})), {"a": 1})
         self.assertRaises(AssertionError, sound, Outcome({"a": 1}, ("late",)))
+
+    def test_what_took_no_time_is_no_value(self) -> None:
+        self.assertEqual(named({"a": 1, "b": 0}, {"c": "a"}), {"c": 1})
+        self.assertRaises(AssertionError, named, {"a": 0}, {"c": "a"})
 
 
 class CardTests(SynchronousTestCase):
