@@ -34,7 +34,7 @@ class EtcdPackageUnusable(GatewayError):
 
 
 def import_etcd3() -> ModuleType:
-    """Return the imported etcd3 package. The first time it reads files, for a fifth of a second.
+    """Return the imported etcd3 package. The first time it reads files, some 50 ms long.
 
     :raises EtcdPackageUnusable: it is not installed, or it has changed.
     """
