@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from twisted.internet.defer import Deferred, fail
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from gnetway.rpc.bridge import OneEnd
 from gnetway.rpc.calls import (
@@ -24,7 +24,6 @@ from gnetway.turns import TurnEnd
 _CLOSED = "the client is closed"
 
 
-@implementer(IRpcClient)
 class NativeClient:
     """IRpcClient over HTTP/2 connections of its own."""
 
@@ -47,7 +46,8 @@ class NativeClient:
         if link is None:
             return fail(refusal or self._unreachable())
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
-        call = UnaryCall(self._calls, method, request, timeout_seconds, partial(_fire, answer))
+        heard = partial(_fire, answer)
+        call: UnaryCall = UnaryCall(self._calls, method, request, timeout_seconds, heard)
         call.begin(link)
         return answer
 
@@ -104,6 +104,9 @@ class NativeClient:
         done = self._dialer.close(_CLOSED)
         self._deadlines.stop()
         return done
+
+
+classImplements(NativeClient, IRpcClient)
 
 
 def _fire(answer: Deferred[bytes], reply: bytes, status: RpcStatus | None) -> None:
