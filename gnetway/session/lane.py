@@ -12,15 +12,10 @@ until all that flew is answered, so what failed goes again before what came afte
 from operator import attrgetter
 from typing import Final
 
-from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
-from gnetway.rpc.status import (
-    RpcStatus,
-    StatusCode,
-    is_key_unregistered,
-    is_unavailable,
-    redirect_target,
-)
+from gnetway.errors import BackendRefused, BackendUnavailable
+from gnetway.rpc.status import RpcStatus
 from gnetway.session.hold import Hold
+from gnetway.session.judge import judge
 from gnetway.session.method import Method
 from gnetway.session.nodes import Health, Node, NodeTable
 from gnetway.session.operation import Operation
@@ -31,10 +26,6 @@ from gnetway.session.waiting import Waiting
 #: again below half of both.
 MAX_WAITING: Final = 64
 MAX_WAITING_BYTES: Final = 1024 * 1024
-
-#: How often a message is sent that nodes may have got without answering: once more.
-MAX_SENDS: Final = 2
-_LIMITED: Final = frozenset({Method.SEND_DATA, Method.SEND_HTTP_DATA})
 
 _ON_TRIAL: Final = Health.ON_TRIAL  # once: enums are slow to look up what they have
 
@@ -335,61 +326,23 @@ class Lane:
                 self._hold_too(operation)
 
     def _refused(self, operation: Operation, node: Node, status: RpcStatus) -> None:
-        nodes = self._lanes.nodes
-        if is_unavailable(status):
-            nodes.failed(node, broken=status.code != StatusCode.DEADLINE_EXCEEDED)
-            self._failed_at(operation, node)
-            return
-        nodes.answered(node)
-        target = redirect_target(status)
-        if target is not None and self._follow(operation, node, target):
-            operation.uncertain = False
-            self._speaker.not_done(operation, node)
+        error = judge(self._lanes.nodes, self._speaker, operation, node, status)
+        if error is None:
             self._keep(operation)
-            return
-        if operation.method is Method.SEND_DATA:
-            # Whether it has announced its session all the same is the service's secret.
-            operation.uncertain = target is None
-            self._speaker.not_done(operation, node)
-        if is_key_unregistered(status):
-            operation.finish(b"", KeyUnknown("the session service does not know the key"))
-        else:
-            operation.finish(b"", BackendRefused(status.code, status.details))
-
-    def _follow(self, operation: Operation, node: Node, target: str) -> bool:
-        """Follow a redirect, unless it comes from where another one led to."""
-        decided = operation.behalf or operation
-        if decided.redirected_to == node.address or not self._speaker.redirected(target):
-            return False
-        decided.redirected_to = target
-        if (decided.tried and target in decided.tried) or self._lanes.nodes.busy(target):
-            # The key's own node is down, so this one is no better than one that is down.
-            decided.failed_by(node.address)
-            decided.target = ""
-            self._speaker.unreachable(target)
-        else:
-            decided.target = target
-        return True
-
-    def _failed_at(self, operation: Operation, node: Node) -> None:
-        if operation.uncertain:
-            operation.sends += 1
-        self._speaker.not_done(operation, node)
-        decided = operation.behalf or operation
-        decided.failed_by(node.address)
-        decided.target = ""
-        if operation.method in _LIMITED and operation.sends >= MAX_SENDS:
-            # It may have arrived twice already.
+        elif isinstance(error, BackendUnavailable):
             operation.withdrawn = True
             self._keep(operation)
             self._lanes.hold.lost.count("not_acknowledged")
-            operation.finish(b"", BackendUnavailable("no session node has acknowledged it"))
+            operation.finish(b"", error)
             self._speaker.lost("not_acknowledged")
-            return
-        self._keep(operation)
+        else:
+            operation.finish(b"", error)
 
     def _keep(self, operation: Operation) -> None:
-        """Let an operation go again; preparations are made anew by what they are for."""
+        """Let an operation go again, if it still may, behind nothing that comes after it.
+
+        Preparations are made anew by what they are for.
+        """
         if self._failed is None:
             self._failed = []
         if operation.behalf is not None:
