@@ -13,7 +13,9 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from gnetway.discovery.etcd import EtcdDiscovery, make_etcd_discovery
+from gnetway.discovery.etcd_channel import TIMEOUT_SECONDS
 from gnetway.discovery.etcd_connection import EtcdSettings
+from gnetway.discovery.etcd_keeper import WITHDRAW_SECONDS
 from gnetway.rpc.calls import IRpcReactor, TlsOptions
 from gnetway.rpc.carriers import carrier
 from gnetway.turns import TurnEnd
@@ -235,7 +237,7 @@ class RegistrationTests(EtcdTestCase):
         await deferLater(clock, 0.3)
         begun = clock.seconds()
         await discovery.stop()
-        self.assertLess(clock.seconds() - begun, 4.0)
+        self.assertLess(clock.seconds() - begun, WITHDRAW_SECONDS + TIMEOUT_SECONDS)
         new = set(threading.enumerate()) - threads - set(reactor.getThreadPool().threads)
         self.assertEqual(new, set())
 

@@ -11,7 +11,7 @@ from pyrogram.raw.functions.ping import Ping
 from pyrogram.raw.types.pong import Pong
 
 from tests.live import handler
-from tests.live.gateway import Gateway
+from tests.live.gateway import PATIENCE_SECONDS, Gateway
 from tests.live.kurigram_client import TRANSPORTS, RawRequest, fast_ciphers, make_client
 
 MIB = 1 << 20
@@ -43,7 +43,7 @@ class KurigramTests(TestCase):
         client = make_client(self.gateway, transport)
         await client.connect()
         try:
-            await asyncio.wait_for(talk(client), 20)
+            await asyncio.wait_for(talk(client), PATIENCE_SECONDS)
         finally:
             await client.disconnect()
 

@@ -10,7 +10,7 @@ from telethon.crypto import AuthKey
 from telethon.errors import AuthKeyNotFound, AuthKeyUnregisteredError
 
 from tests.live import handler
-from tests.live.gateway import Gateway
+from tests.live.gateway import PATIENCE_SECONDS, Gateway
 from tests.live.telethon_client import (
     TRANSPORTS,
     RawRequest,
@@ -48,7 +48,7 @@ class TelethonTests(TestCase):
         client = make_client(session_for(self.gateway), transport)
         await client.connect()
         try:
-            await asyncio.wait_for(talk(client), 20)
+            await asyncio.wait_for(talk(client), PATIENCE_SECONDS)
         finally:
             await client.disconnect()
 
@@ -97,7 +97,7 @@ class TelethonTests(TestCase):
             session.auth_key = AuthKey(os.urandom(256))
             client = make_client(session)
             with self.assertRaises((AuthKeyNotFound, ConnectionError)):
-                await asyncio.wait_for(client.connect(), 20)
+                await asyncio.wait_for(client.connect(), PATIENCE_SECONDS)
             with self.assertRaises(AuthKeyNotFound):
                 await client.disconnected
 
@@ -108,12 +108,12 @@ class TelethonTests(TestCase):
 
         async def talk() -> None:
             session = session_for(self.gateway)
-            client = make_client(session, connection_retries=10)
+            client = make_client(session, connection_retries=60)
             await client.connect()
             key = session.auth_key.key
             await asyncio.to_thread(self.gateway.stop)
             await asyncio.to_thread(self.gateway.start)
-            await asyncio.wait_for(ping(client, 1), 20)
+            await asyncio.wait_for(ping(client, 1), PATIENCE_SECONDS)
             self.assertEqual(session.auth_key.key, key)
             await client.disconnect()
             again = make_client(session)
