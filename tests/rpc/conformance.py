@@ -11,10 +11,10 @@ from typing import Any, cast
 from twisted.internet import reactor as global_reactor  # noqa: TID251 - trial runs this one
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.interfaces import IAddress, IReactorTCP, ITCPTransport
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
-from twisted.protocols.portforward import ProxyFactory
+from twisted.protocols.portforward import ProxyFactory, ProxyServer
 from twisted.trial.unittest import TestCase
 
 from gnetway.rpc.calls import (
@@ -44,6 +44,28 @@ BIG = "/test.Service/big"
 STREAM = "/test.Stream/echo"
 BROKEN_STREAM = "/test.Stream/broken"
 MIB = 1 << 20
+
+
+class Relay(ProxyFactory):
+    """Hands on what comes, both ways."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self._accepted: list[ProxyServer] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxyServer:
+        accepted = super().buildProtocol(addr)
+        assert isinstance(accepted, ProxyServer)
+        self._accepted.append(accepted)
+        return accepted
+
+    def hang_up(self) -> Deferred[None]:
+        """End all, also those that wait for who does not read: these would never notice."""
+        for accepted in self._accepted:
+            for end in (accepted, accepted.peer):
+                if end is not None and end.transport is not None:
+                    cast("ITCPTransport", end.transport).abortConnection()
+        return deferLater(reactor, 0.0, lambda: None)
 
 
 class CarrierCase(TestCase):
@@ -140,9 +162,11 @@ class CarrierCase(TestCase):
         """
         _, peer = await self.serve(RpcOptions(max_unsent_bytes=64 * MIB, threads=2))
         host, port = peer.rsplit(":", 1)
-        relay = cast("ServerFactory[Any]", ProxyFactory(host, int(port)))
-        between = tcp.listenTCP(0, relay, interface="127.0.0.1")
+        relay = Relay(host, int(port))
+        listening = cast("ServerFactory[Any]", relay)
+        between = tcp.listenTCP(0, listening, interface="127.0.0.1")
         self.addCleanup(between.stopListening)
+        self.addCleanup(relay.hang_up)
         return self.call(f"127.0.0.1:{cast('IPv4Address', between.getHost()).port}", options)
 
     async def status_of(self, answer: Deferred[bytes]) -> RpcStatus:
