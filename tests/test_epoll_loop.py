@@ -304,6 +304,13 @@ class ConnectionTests(LoopCase):
         self.client = socket.create_connection(("127.0.0.1", listening.getHost().port))
         self.addCleanup(self.client.close)
         self.until(lambda: self.served.connected == 1)
+        self.addCleanup(self.hang_up)
+
+    def hang_up(self) -> None:
+        """Close what a test has left open."""
+        transport = cast(Server, self.served.transport)
+        if transport.connected:
+            transport.connectionLost(Failure(ConnectionDone()))
 
     def until(self, condition: Callable[[], bool]) -> None:
         for _ in range(100):
