@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.embedded.binding import BindRefused, check_bind
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.events import (
@@ -29,6 +28,7 @@ from gnetway.embedded.pending import PendingWork
 from gnetway.embedded.store import IKeyStore
 from gnetway.errors import BackendError, BackendRefused, KeyUnknown, RpcError
 from gnetway.interfaces import IPushTarget, IRpcHandler, RpcCall
+from gnetway.mtproto.binding import BindRefused, check_bind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk

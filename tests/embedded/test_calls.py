@@ -1,10 +1,10 @@
-from gnetway.embedded.binding import BindRefused
 from gnetway.embedded.calls import MAX_HELD_CALLS, MAX_RUNNING_CALLS
 from gnetway.embedded.events import BindWanted, CallDropped, CallWanted
+from gnetway.mtproto.binding import BindRefused
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey, MsgsAck, RpcAnswerDropped, RpcDropAnswer
-from tests.embedded.binds import make_bind
+from tests.binds import make_bind
 from tests.embedded.session_case import SessionCase
 from tests.embedded.talk import NOW, UNKNOWN_CALL, errors, kinds, results, temp_key
 from tests.fakes import some_key

@@ -7,8 +7,8 @@ from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping
+from tests.binds import make_bind
 from tests.embedded.backend_case import PERM, BackendCase
-from tests.embedded.binds import make_bind
 from tests.embedded.talk import SESSION_ID, UNKNOWN_CALL, kinds, results, temp_key
 from tests.fakes import some_key
 from tests.peer import ServerMessage

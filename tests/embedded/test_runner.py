@@ -12,8 +12,8 @@ from gnetway.tl.service_messages import (
     Ping,
     RpcDropAnswer,
 )
+from tests.binds import make_bind
 from tests.embedded.backend_case import PERM, BackendCase, OneClient
-from tests.embedded.binds import make_bind
 from tests.embedded.talk import (
     SALT,
     SESSION_ID,

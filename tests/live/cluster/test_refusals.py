@@ -4,8 +4,8 @@ import os
 
 from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.embedded.binding import seal_bind
 from gnetway.errors import TransportErrorCode
+from gnetway.mtproto.binding import seal_bind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     BindAuthKeyInner,

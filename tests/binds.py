@@ -1,7 +1,7 @@
 """Binds of a temporary key as a client makes them."""
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.embedded.binding import seal_bind
+from gnetway.mtproto.binding import seal_bind
 from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
 from tests.embedded.talk import NOW, SESSION_ID
 from tests.strategies import SeededBytes

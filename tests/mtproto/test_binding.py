@@ -6,18 +6,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.aes import ige_encrypt
 from gnetway.crypto.auth_key import KeyKind
-from gnetway.embedded.binding import (
+from gnetway.errors import MessageError, TLError
+from gnetway.mtproto.binding import (
     BindRefused,
     check_bind,
     derive_aes_v1,
     open_bind,
     seal_bind,
 )
-from gnetway.errors import MessageError, TLError
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_int64, pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey
-from tests.embedded.binds import EXPIRES_AT, good_inner, make_bind
+from tests.binds import EXPIRES_AT, good_inner, make_bind
 from tests.embedded.talk import NOW, SESSION_ID, temp_key
 from tests.fakes import some_key
 from tests.strategies import SeededBytes
