@@ -90,6 +90,12 @@ class ISessionBackend(Interface):
 
     description: str = Attribute("One line for the start-up log.")
 
+    takes_unbound: bool = Attribute(
+        "Whether messages of temporary keys without a permanent one may come: such a backend"
+        " answers pings, salts and what needs no login, and refuses the rest. To any other comes"
+        " nothing whose perm_auth_key_id is 0."
+    )
+
     def query_auth_key(auth_key_id: int) -> Deferred[AuthKey]:
         """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
 
@@ -113,11 +119,16 @@ class ISessionBackend(Interface):
 
         ``payload`` is the plaintext without its first 16 bytes: msg_id, seq_no, length, body,
         padding. ``done``, where given, is called once: with None when the backend has accepted
-        the message, else with the error.
+        the message, else with the error. It is given with a bind, whose proof the gateway has
+        checked: KeyUnknown and BackendRefused with code 400 refuse it all the same, any other
+        error says nothing about the keys.
         """
 
     def send_http_data(client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
-        """Like ``send_data``, for HTTP: fires with the plaintext that answers, maybe empty."""
+        """Like ``send_data``, for HTTP: fires with the plaintext that answers, maybe empty.
+
+        Not before a bind in it is decided.
+        """
 
     def close_session(client: SessionClient) -> None:
         """The last connection of the session is gone; called once for each open."""

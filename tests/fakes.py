@@ -50,6 +50,7 @@ class FakeBackend:
     on_send: Callable[[Sent], None] | None = None
     on_http: Callable[[Sent], Deferred[bytes]] | None = None
     description: str = "a fake"
+    takes_unbound: bool = False
 
     def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
         asked: Deferred[AuthKey] = Deferred()

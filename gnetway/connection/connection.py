@@ -28,12 +28,22 @@ from gnetway.connection.events import (
 )
 from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.setup import AuthKeyMissing, ConnectionSetup, TooManyKeys
-from gnetway.connection.unbound import Answers, Verdict, join_answers, judge_unbound, refuse_bind
+from gnetway.connection.unbound import (
+    Answers,
+    UnboundMessage,
+    answer_unbound,
+    join_answers,
+    known_salt,
+    look_into,
+    pack_answers,
+    refuse_bind,
+)
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt
 from gnetway.errors import MessageError, PacketTooLarge
 from gnetway.handshake.exchange import KeyExchange, Reply, WorkWanted
+from gnetway.mtproto.binding import BindRefused, check_bind
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
 from gnetway.mtproto.message_id import MessageIdSource
@@ -240,31 +250,56 @@ class Connection(PacketOutput):
     # -- temporary keys before their bind ------------------------------------------------------
 
     def _open_unbound(self, message: MessageReceived, msg_id: int, now: float) -> Event | None:
-        judged = judge_unbound(msg_id, message.payload, self._setup.unwrap_limits)
-        if judged.verdict is Verdict.FORWARD:
-            return message
-        if judged.verdict is Verdict.BIND:
+        setup = self._setup
+        peek = look_into(msg_id, message.payload, setup.unwrap_limits)
+        if peek.bind is not None:
             self._silent = True
-            return BindReceived(message, judged.perm_auth_key_id, judged.bind_msg_id)
-        self._answer(message, judged.answers, now)
+            return BindReceived(message, peek.bind, peek)
+        if setup.backend_takes_unbound:
+            return message
+        seq_no = int.from_bytes(message.payload[8:12], "little", signed=True)
+        unbound = UnboundMessage(message.key, message.salt, message.session_id, msg_id, seq_no)
+        answers = answer_unbound(unbound, peek, now, setup.random_bytes)
+        self._answer(message, known_salt(message.key), answers, now)
         return None
 
+    def prove_bind(self, bind: BindReceived, perm_key: AuthKey) -> bool:
+        """Check the proof of a BindReceived by the permanent key that it names.
+
+        True: the key is bound from here on, and ``bind.message`` may be forwarded in the name of
+        ``perm_key``; then comes ``bind_accepted`` or, if the backend knows better,
+        ``bind_refused``. False: ``bind_refused`` is all that may follow.
+        """
+        key = bind.message.key
+        try:
+            check_bind(key, perm_key, bind.bind, bind.peek.bind_msg_id, bind.message.session_id)
+        except BindRefused:
+            return False
+        key.perm_auth_key_id = perm_key.auth_key_id
+        return True
+
     def bind_accepted(self, bind: BindReceived) -> None:
-        """Answer BindReceived: the backend agreed, so the permanent key is known from here on."""
-        bind.message.key.perm_auth_key_id = bind.perm_auth_key_id
+        """Hear that the backend took a message whose bind was proved."""
+        bind.message.key.refused_binds = 0
         self._silent = False
 
     def bind_refused(self, bind: BindReceived, now: float) -> None:
-        """Answer BindReceived: the client gets ENCRYPTED_MESSAGE_INVALID."""
+        """Answer a bind with ENCRYPTED_MESSAGE_INVALID, and what stands beside it."""
+        message = bind.message
         self._silent = False
-        self._answer(bind.message, refuse_bind(bind.bind_msg_id), now)
+        self._answer(message, message.salt, refuse_bind(bind.peek, message.key, now), now)
 
-    def _answer(self, message: MessageReceived, answers: Answers, now: float) -> None:
+    def _answer(self, message: MessageReceived, salt: int, answers: Answers, now: float) -> None:
+        key, session_id = message.key, message.session_id
+
+        def next_msg_id(response: bool) -> int:
+            return self._next_msg_id(now, response)
+
         if self._one_answer:
-            answers = [join_answers(answers, lambda: self._next_msg_id(now))]
-        for body in answers:
-            plaintext = body.pack(message.salt, message.session_id, self._next_msg_id(now))
-            self.send_message(message.key, plaintext)
+            self.send_message(key, join_answers(answers, salt, session_id, next_msg_id))
+            return
+        for plaintext in pack_answers(answers, salt, session_id, next_msg_id):
+            self.send_message(key, plaintext)
 
     # -- key exchanges -------------------------------------------------------------------------
 
@@ -332,7 +367,7 @@ class Connection(PacketOutput):
         for exchange in exchanges or ():
             self._setup.exchanges.drop(exchange)
 
-    def _next_msg_id(self, now: float) -> int:
+    def _next_msg_id(self, now: float, response: bool = True) -> int:
         if self._msg_ids is None:
             self._msg_ids = MessageIdSource()
-        return self._msg_ids.next_id(now, response=True)
+        return self._msg_ids.next_id(now, response)

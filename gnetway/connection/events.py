@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import KeyExchange, StoreWanted
+from gnetway.mtproto.peek import Peek
+from gnetway.tl.service_messages import BindTempAuthKey
 
 
 class MessageReceived:
@@ -34,12 +36,18 @@ class MessageReceived:
 class BindReceived(NamedTuple):
     """An unbound temporary key asks to be bound; ``message`` carries the request.
 
-    Nothing more is said until ``bind_accepted`` or ``bind_refused`` was called.
+    ``perm_auth_key_id`` is what the client names: nothing is proved yet. Find that key and call
+    ``prove_bind``; nothing more is said until ``bind_accepted`` or ``bind_refused`` was called.
     """
 
     message: MessageReceived
-    perm_auth_key_id: int
-    bind_msg_id: int
+    bind: BindTempAuthKey
+    peek: Peek
+
+    @property
+    def perm_auth_key_id(self) -> int:
+        """The permanent key that the client names."""
+        return self.bind.perm_auth_key_id
 
 
 class KeyWanted(NamedTuple):

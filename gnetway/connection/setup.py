@@ -35,6 +35,8 @@ class ConnectionSetup:
     """What all connections of a listener share.
 
     ``max_packet_bytes`` bounds any packet, ``first_packet_bytes`` those before a key is known.
+    With ``backend_takes_unbound`` messages of unbound temporary keys go to the session backend,
+    their binds once they are proved; without, only those.
     """
 
     exchanges: PendingExchanges
@@ -42,4 +44,5 @@ class ConnectionSetup:
     max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES
     first_packet_bytes: int = DEFAULT_FIRST_PACKET_BYTES
     max_keys: int = DEFAULT_MAX_KEYS
+    backend_takes_unbound: bool = False
     unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)

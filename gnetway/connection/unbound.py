@@ -1,21 +1,46 @@
 """What a temporary key may do before it is bound to a permanent one.
 
-    holds a bind                → the session backend decides (BIND)
-    only pings and acks         → answered here: the backend never hears of such a session
-    other service messages too  → the session backend answers them (FORWARD)
-    any other call              → pongs, and rpc_error 401 AUTH_KEY_PERM_EMPTY for each call
+    holds a bind                → proved by the gateway, then forwarded (see ``mtproto.binding``)
+    anything else               → answered here: the session service hears of nothing that has no
+                                  permanent key, since it would keep all such clients in one place
+        msg_id out of time      bad_msg_notification 16, 17 or 18: the client learns the time
+        wrong salt              bad_server_salt: iOS throws the exchange's salt away, begins with
+                                salt 0 and learns a right one from nothing else
+        pings, services         their answers, new_session_created first
+        calls                   rpc_error 401 AUTH_KEY_PERM_EMPTY
 
-Source: core.telegram.org/api/pfs
+A backend that says so (``ISessionBackend.takes_unbound``) answers all but the bind by itself.
+
+The salt is the one that the exchange made. Of a key that another gateway made it is not known;
+then the gateway tells one of its own, the same on every gateway. The session service corrects it
+with its first answer.
+
+Source: core.telegram.org/api/pfs, core.telegram.org/mtproto/service_messages_about_messages
 """
 
 from collections.abc import Callable
-from enum import Enum
+from hashlib import sha256
 from typing import Final, NamedTuple
 
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.handshake.exchange import FIRST_SALT_SECONDS
+from gnetway.mtproto.binding import BIND_REFUSED
 from gnetway.mtproto.message import pack_message
-from gnetway.mtproto.peek import peek_message
+from gnetway.mtproto.message_id import judge_message_id
+from gnetway.mtproto.peek import Peek, peek_message
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import (
+    BadMsgNotification,
+    BadServerSalt,
     ContainedMessage,
+    DestroySession,
+    DestroySessionNone,
+    FutureSalts,
+    MsgResendReq,
+    MsgsStateInfo,
+    MsgsStateReq,
+    NewSessionCreated,
     Pong,
     RpcErrorObject,
     RpcResult,
@@ -26,80 +51,174 @@ from gnetway.tl.unwrap import UnwrapLimits
 #: msg_id, seq_no and length stand before the body in a payload.
 _BODY_OFFSET: Final = 16
 
-#: A first answer's seq_no: even for a service message, odd for what wants an acknowledgement.
-_SERVICE_SEQ_NO: Final = 0
-_CONTENT_SEQ_NO: Final = 1
-
 PERM_KEY_WANTED: Final = RpcErrorObject(401, "AUTH_KEY_PERM_EMPTY")
-BIND_REFUSED: Final = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID")
 
+_WRONG_SALT: Final = 48
 
-class Verdict(Enum):
-    """What becomes of the message."""
+#: What msgs_state_info says of a message of which nothing is known.
+_FORGOTTEN: Final = b"\x01"
 
-    BIND = "bind"
-    FORWARD = "forward"
-    ANSWER = "answer"
+#: Services are answered up to so many bytes a message: a list of ids is cheap to send.
+MAX_ANSWER_BYTES: Final = 64 * 1024
+
+_KEY_STAYS: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_FAIL)
+_ANSWER_UNKNOWN: Final = pack_uint32(Constructor.RPC_ANSWER_UNKNOWN)
 
 
 class Answer(NamedTuple):
-    """One object to send back."""
+    """One object to send back.
+
+    ``content`` is whether the client has to acknowledge it, ``response`` whether it answers a
+    message of the client; both show in its numbers.
+    """
 
     body: bytes
-    seq_no: int
+    content: bool = False
+    response: bool = True
 
     def __repr__(self) -> str:
         return f"<Answer of {len(self.body)} bytes>"
-
-    def pack(self, salt: int, session_id: int, msg_id: int) -> bytes:
-        """Build the plaintext to encrypt."""
-        return pack_message(salt, session_id, msg_id, self.seq_no, self.body)
 
 
 Answers = list[Answer]
 
 
-class Judged(NamedTuple):
-    """The verdict with what goes along: the key to bind to and who asks, or the answers."""
+class UnboundMessage(NamedTuple):
+    """A message of an unbound key as far as it matters here: who sent it, and its numbers.
 
-    verdict: Verdict
-    answers: Answers
-    perm_auth_key_id: int = 0
-    bind_msg_id: int = 0
+    ``salt`` is the client's.
+    """
+
+    key: AuthKey
+    salt: int
+    session_id: int
+    msg_id: int
+    seq_no: int
 
 
-def judge_unbound(msg_id: int, payload: bytes, limits: UnwrapLimits) -> Judged:
-    """Judge a message of an unbound temporary key.
-
-    ``payload`` is msg_id, seq_no, length, body, padding.
+def look_into(msg_id: int, payload: bytes, limits: UnwrapLimits) -> Peek:
+    """Return what a message asks for; ``payload`` is msg_id, seq_no, length, body, padding.
 
     :raises ProtocolError: the message cannot be read within ``limits``.
     """
-    length = int.from_bytes(payload[12:16], "little")
-    peek = peek_message(msg_id, payload[_BODY_OFFSET : _BODY_OFFSET + length], limits)
-    if peek.bind is not None:
-        return Judged(Verdict.BIND, [], peek.bind.perm_auth_key_id, peek.bind_msg_id)
-    if peek.services and not peek.calls:
-        return Judged(Verdict.FORWARD, [])
-    answers = [
-        Answer(Pong(asked, ping_id).pack(), _SERVICE_SEQ_NO) for asked, ping_id in peek.pings
-    ]
-    answers += [_error(call, PERM_KEY_WANTED) for call in peek.calls]
-    return Judged(Verdict.ANSWER, answers)
+    length = int.from_bytes(payload[12:_BODY_OFFSET], "little")
+    return peek_message(msg_id, payload[_BODY_OFFSET : _BODY_OFFSET + length], limits)
 
 
-def refuse_bind(bind_msg_id: int) -> Answers:
-    """Return the answer to a bind that the backend refused."""
-    return [_error(bind_msg_id, BIND_REFUSED)]
+def known_salt(key: AuthKey) -> int:
+    """Return the server salt that messages of an unbound key have to carry, signed."""
+    if key.first_salt is None:
+        # From the secret, so that every gateway and worker tells the client the same one.
+        digest = sha256(b"server salt before the bind" + key.secret).digest()
+        key.first_salt = int.from_bytes(digest[:8], "little", signed=True)
+    return key.first_salt
 
 
-def join_answers(answers: Answers, next_msg_id: Callable[[], int]) -> Answer:
-    """Return one answer that says it all: a container, unless it is one already."""
+def answer_unbound(
+    message: UnboundMessage, peek: Peek, now: float, random_bytes: Callable[[int], bytes]
+) -> Answers:
+    """Return the answers to a message without a bind; ``now`` is in Unix seconds.
+
+    :raises ProtocolError: a service message in it cannot be read.
+    """
+    key, msg_id, seq_no = message.key, message.msg_id, message.seq_no
+    fault = judge_message_id(msg_id, now)
+    if fault:
+        return [Answer(BadMsgNotification(msg_id, seq_no, fault).pack())]
+    salt = known_salt(key)
+    if message.salt != salt:
+        return [Answer(BadServerSalt(msg_id, seq_no, _WRONG_SALT, salt).pack())]
+    answers: Answers = []
+    if key.greeted_session_id != message.session_id:
+        key.greeted_session_id = message.session_id
+        unique_id = int.from_bytes(random_bytes(8), "little", signed=True)
+        created = NewSessionCreated(peek.first_msg_id, unique_id, salt)
+        answers.append(Answer(created.pack(), content=True, response=False))
+    return answers + _answer_each(peek, key, now)
+
+
+def refuse_bind(peek: Peek, key: AuthKey, now: float) -> Answers:
+    """Return the answers to a message whose bind was not proved."""
+    return [_error(peek.bind_msg_id, BIND_REFUSED), *_answer_each(peek, key, now)]
+
+
+def pack_answers(
+    answers: Answers, salt: int, session_id: int, next_msg_id: Callable[[bool], int]
+) -> list[bytes]:
+    """Return a plaintext to encrypt for each answer; ``next_msg_id`` is told whether it is one."""
+    plaintexts = []
+    for body, seq_no, response in _numbered(answers):
+        plaintexts.append(pack_message(salt, session_id, next_msg_id(response), seq_no, body))
+    return plaintexts
+
+
+def join_answers(
+    answers: Answers, salt: int, session_id: int, next_msg_id: Callable[[bool], int]
+) -> bytes:
+    """Return one plaintext that says it all: a container, unless it is one answer."""
     if len(answers) == 1:
-        return answers[0]
-    contained = [ContainedMessage(next_msg_id(), seq_no, body) for body, seq_no in answers]
-    return Answer(pack_container(contained), _SERVICE_SEQ_NO)
+        return pack_answers(answers, salt, session_id, next_msg_id)[0]
+    contained = [
+        ContainedMessage(next_msg_id(response), seq_no, body)
+        for body, seq_no, response in _numbered(answers)
+    ]
+    count = sum(answer.content for answer in answers)
+    msg_id = next_msg_id(False)
+    return pack_message(salt, session_id, msg_id, 2 * count, pack_container(contained))
+
+
+def _numbered(answers: Answers) -> list[tuple[bytes, int, bool]]:
+    """Return body, seq_no and ``response`` of each.
+
+    Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
+    """
+    numbered = []
+    count = 0
+    for body, content, response in answers:
+        numbered.append((body, 2 * count + content, response))
+        count += content
+    return numbered
+
+
+def _answer_each(peek: Peek, key: AuthKey, now: float) -> Answers:
+    answers = [Answer(Pong(asked, ping_id).pack()) for asked, ping_id in peek.pings]
+    size = 0
+    for msg_id, constructor, body in peek.services:
+        answer = _answer_service(msg_id, constructor, body, key, now)
+        size += len(answer.body)
+        if size > MAX_ANSWER_BYTES:
+            break
+        answers.append(answer)
+    answers += [_error(call, PERM_KEY_WANTED) for call in peek.calls]
+    return answers
+
+
+def _answer_service(msg_id: int, constructor: int, body: bytes, key: AuthKey, now: float) -> Answer:
+    """Answer as one who knows nothing but this key: no other session, no message before."""
+    if constructor == Constructor.GET_FUTURE_SALTS:
+        return Answer(_future_salts(msg_id, key, int(now)).pack())
+    if constructor == Constructor.MSGS_STATE_REQ:
+        return Answer(_nothing_known(msg_id, MsgsStateReq.parse(body).msg_ids).pack())
+    if constructor == Constructor.MSG_RESEND_REQ:
+        return Answer(_nothing_known(msg_id, MsgResendReq.parse(body).msg_ids).pack())
+    if constructor == Constructor.DESTROY_SESSION:
+        return Answer(DestroySessionNone(DestroySession.parse(body).session_id).pack())
+    if constructor == Constructor.DESTROY_AUTH_KEY:
+        return Answer(_KEY_STAYS)
+    assert constructor == Constructor.RPC_DROP_ANSWER
+    return Answer(RpcResult(msg_id, _ANSWER_UNKNOWN).pack(), content=True)
+
+
+def _future_salts(msg_id: int, key: AuthKey, now: int) -> FutureSalts:
+    # The one salt, for now and for later: told a single one, clients ask again in a hot loop.
+    salt = known_salt(key)
+    later = now + FIRST_SALT_SECONDS
+    return FutureSalts(msg_id, now, [(now, later, salt), (later, later + FIRST_SALT_SECONDS, salt)])
+
+
+def _nothing_known(msg_id: int, msg_ids: list[int]) -> MsgsStateInfo:
+    return MsgsStateInfo(msg_id, _FORGOTTEN * len(msg_ids))
 
 
 def _error(msg_id: int, error: RpcErrorObject) -> Answer:
-    return Answer(RpcResult(msg_id, error.pack()).pack(), _CONTENT_SEQ_NO)
+    return Answer(RpcResult(msg_id, error.pack()).pack(), content=True)

@@ -24,6 +24,11 @@ class AuthKey:
     ``perm_auth_key_id`` is 0 while a temporary key is unbound, and the key's own id for a
     permanent one. ``expires_at`` is in Unix seconds, 0 for never.
 
+    What the gateway needs to answer for a temporary key before it is bound: ``first_salt``
+    (signed), the server salt that its exchange made, None where the exchange was not ours;
+    ``greeted_session_id``, the session that was told new_session_created last, 0 for none; and
+    ``refused_binds``, how many binds in a row were not proved.
+
     :raises ValueError: ``secret`` is not 256 bytes long.
     Source: core.telegram.org/mtproto/auth_key#9-server-responds-in-one-of-three-ways
     """
@@ -33,9 +38,12 @@ class AuthKey:
         "auth_key_id",
         "aux_hash",
         "expires_at",
+        "first_salt",
+        "greeted_session_id",
         "id_bytes",
         "kind",
         "perm_auth_key_id",
+        "refused_binds",
         "secret",
     )
 
@@ -56,6 +64,9 @@ class AuthKey:
         self.kind = kind
         self.perm_auth_key_id = self.auth_key_id if kind is KeyKind.PERM else perm_auth_key_id
         self.expires_at = expires_at
+        self.first_salt: int | None = None
+        self.greeted_session_id = 0
+        self.refused_binds = 0
 
     @property
     def unbound(self) -> bool:

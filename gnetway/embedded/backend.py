@@ -19,7 +19,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.handler import HandlerFactory, StockHandler
-from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls
+from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, Poll
 from gnetway.embedded.key_book import KeyBook
 from gnetway.embedded.live_session import (
     MAX_WAITING_MESSAGES,
@@ -49,6 +49,8 @@ class EmbeddedBackend:
     """
 
     _log = Logger()
+
+    takes_unbound = True
 
     def __init__(
         self,
@@ -146,14 +148,14 @@ class EmbeddedBackend:
         """Take one message; ``quick_ack`` changes nothing, the gateway sends those."""
         live = client.backend_state
         if isinstance(live, LiveSession):
-            self._take(live, salt, payload, done)
+            self._take(live, salt, payload, done, None)
         elif done is not None:
             done(BackendUnavailable("the session is not open"))
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
         """Take one message of an HTTP request; fires as soon as there is something to tell.
 
-        Fails with BackendRefused where a bind was refused.
+        What the message wants decided, a bind or the end of its key, is decided before.
         """
         live = client.backend_state
         if not isinstance(live, LiveSession):
@@ -163,16 +165,14 @@ class EmbeddedBackend:
         if live.polls is None:
             live.polls = HttpPolls(self._clock, lambda: self._say_nothing(live))
         polls, poll = live.polls, live.polls.add()
-        if live.session is not None:
-            live.session.max_wait_ms = DEFAULT_MAX_WAIT_MS
+        # Its message may have to wait for the key's salts.
+        polls.hold(poll)
 
         def done(error: BackendError | None) -> None:
             if error is not None:
                 polls.refuse(poll, error)
 
-        self._take(live, salt, payload, done)
-        waits = DEFAULT_MAX_WAIT_MS if live.session is None else live.session.max_wait_ms
-        polls.limit(poll, waits)
+        self._take(live, salt, payload, done, poll)
         return poll.answer
 
     def _say_nothing(self, live: LiveSession) -> bytes:
@@ -180,19 +180,26 @@ class EmbeddedBackend:
             return b""
         return live.session.out.take_empty(self._clock.seconds())
 
-    def _take(self, live: LiveSession, salt: int, payload: bytes, done: Done | None) -> None:
+    def _take(
+        self, live: LiveSession, salt: int, payload: bytes, done: Done | None, poll: Poll | None
+    ) -> None:
         session = live.session
         if session is None:
-            self._wait(live, WaitingMessage(salt, payload, done))
+            self._wait(live, WaitingMessage(salt, payload, done, poll))
             return
+        session.max_wait_ms = DEFAULT_MAX_WAIT_MS
         session.receive(salt, payload, self._clock.seconds())
         if session.salts.unsaved:
             self._pending.add(self._book.save(live.auth_key_id, session.salts))
         if session.calls.events:
-            done = self._runner.run(live, session, done)
+            done = self._runner.run(live, session, done, poll)
         if done is not None:
             done(None)
-        self._runner.deliver(live, session)
+        if poll is None or live.polls is None:
+            self._runner.deliver(live, session)
+            return
+        live.polls.limit(poll, session.max_wait_ms)
+        self._runner.decided(live, session, poll)
 
     # -- sessions before their salts are there -------------------------------------------------
 
@@ -222,7 +229,6 @@ class EmbeddedBackend:
         client = live.client
         live.loading = False
         live.session = ClientSession(client.key, client.session_id, salts, self._random_bytes)
-        live.session.max_wait_ms = DEFAULT_MAX_WAIT_MS
         waiting, live.waiting = live.waiting, []
         for message in waiting:
             self._take(live, *message)

@@ -1,6 +1,7 @@
 """The RPC calls of one session: which run, which wait for a bind, and their answers.
 
-    unbound temporary key:  bind → BindWanted; calls meanwhile wait; any other call → 401
+    a bind                  → BindWanted; calls meanwhile wait
+    unbound temporary key:  help.getConfig, help.getNearestDc → CallWanted; any other call → 401
     bound, or permanent:    call → CallWanted → answered | failed | dropped by the client
 
 Source: core.telegram.org/api/pfs, core.telegram.org/mtproto/service_messages#rpc-result
@@ -11,7 +12,6 @@ from typing import Final
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.embedded.events import BindWanted, CallDropped, CallWanted, SessionEvent
 from gnetway.embedded.outbox import Outbox
-from gnetway.errors import BackendRefused
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import (
@@ -26,6 +26,9 @@ MAX_RUNNING_CALLS: Final = 1024
 
 #: Calls that may wait for a bind under way; clients send two or three.
 MAX_HELD_CALLS: Final = 64
+
+#: What is answered to a key that nobody stands behind yet: iOS asks before it binds.
+_UNBOUND_CALLS: Final = frozenset({Constructor.HELP_GET_CONFIG, Constructor.HELP_GET_NEAREST_DC})
 
 _BOOL_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 _UNKNOWN: Final = pack_uint32(Constructor.RPC_ANSWER_UNKNOWN)
@@ -47,7 +50,8 @@ class SessionCalls:
         self.events: list[SessionEvent] = []
         self.running: set[int] = set()
         self._out = out
-        self._binding = False
+        #: How many binds are not decided yet.
+        self._binding = 0
         self._bound_to = 0
         self._held: list[CallWanted] = []
 
@@ -58,11 +62,14 @@ class SessionCalls:
 
     def call(self, wanted: CallWanted, now: float) -> None:
         """Hand a call on, or answer it with an error."""
-        if not self.perm_auth_key_id:
-            if self._binding and len(self._held) < MAX_HELD_CALLS:
+        if self._binding:
+            # Whoever the gateway takes the client for: the store has the last word.
+            if len(self._held) < MAX_HELD_CALLS:
                 self._held.append(wanted)
             else:
-                self.refuse(wanted.msg_id, 401, "AUTH_KEY_PERM_EMPTY", now)
+                self.refuse(wanted.msg_id, 500, "WORKER_BUSY_TOO_LONG_RETRY", now)
+        elif not self.perm_auth_key_id and wanted.constructor not in _UNBOUND_CALLS:
+            self.refuse(wanted.msg_id, 401, "AUTH_KEY_PERM_EMPTY", now)
         elif len(self.running) >= MAX_RUNNING_CALLS:
             self.refuse(wanted.msg_id, 420, "FLOOD_WAIT_1", now)
         else:
@@ -104,7 +111,7 @@ class SessionCalls:
 
     def bind(self, msg_id: int, bind: BindTempAuthKey) -> None:
         """Ask for a temporary key to be bound."""
-        self._binding = True
+        self._binding += 1
         self.events.append(BindWanted(msg_id, bind))
 
     def bind_accepted(self, msg_id: int, perm_auth_key_id: int, now: float) -> None:
@@ -113,8 +120,8 @@ class SessionCalls:
         self.answer(msg_id, _BOOL_TRUE, now)
         self._let_held_go(now)
 
-    def bind_refused(self, msg_id: int, told: BackendRefused | None, now: float) -> None:
-        """Answer BindWanted; ``told`` is what the client gets, None if another tells it."""
+    def bind_refused(self, msg_id: int, told: RpcErrorObject | None, now: float) -> None:
+        """Answer BindWanted; ``told`` is what the client gets, None if the gateway tells it."""
         if told is not None:
             self.refuse(msg_id, told.code, told.text, now)
         else:
@@ -122,7 +129,9 @@ class SessionCalls:
         self._let_held_go(now)
 
     def _let_held_go(self, now: float) -> None:
-        self._binding = False
+        self._binding -= 1
+        if self._binding:
+            return
         held, self._held = self._held, []
         for wanted in held:
             self.call(wanted, now)

@@ -1,5 +1,9 @@
 """HTTP requests of one session that wait for something to answer them with.
 
+A request is held while something that its message asks for is not decided: the bind of a key, the
+end of one. Whatever ends a wait otherwise, its own time, too many requests, the end of the
+session, never ends a held one as a success: the gateway would take that for the decision.
+
 Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
 """
 
@@ -10,7 +14,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gnetway.errors import BackendError
+from gnetway.errors import BackendError, BackendUnavailable
 
 #: How long a request waits that names no time, and the longest that one may name.
 DEFAULT_MAX_WAIT_MS: Final = 25_000
@@ -21,13 +25,19 @@ MAX_POLLS: Final = 8
 
 
 class Poll:
-    """One waiting request; ``answer`` fires with a plaintext."""
+    """One waiting request; ``answer`` fires with a plaintext.
 
-    __slots__ = ("answer", "timer")
+    ``holds`` counts the decisions that it waits for; ``overdue`` is whether its time has come
+    meanwhile.
+    """
+
+    __slots__ = ("answer", "holds", "overdue", "timer")
 
     def __init__(self, answer: Deferred[bytes]) -> None:
         self.answer = answer
         self.timer: IDelayedCall | None = None
+        self.holds = 0
+        self.overdue = False
 
 
 class HttpPolls:
@@ -45,12 +55,29 @@ class HttpPolls:
         return len(self._waiting)
 
     def add(self) -> Poll:
-        """Begin to wait; with too many, the oldest is answered."""
+        """Begin to wait; with too many, the oldest is answered.
+
+        Where all are held the new one fails at once.
+        """
         poll = Poll(Deferred(lambda _: self._leave(poll)))
         self._waiting.append(poll)
         if len(self._waiting) > MAX_POLLS:
-            self.end(self._waiting[0])
+            oldest = next(one for one in self._waiting if not one.holds)
+            if oldest is poll:
+                self.refuse(poll, BackendUnavailable("too many requests wait for decisions"))
+            else:
+                self.end(oldest)
         return poll
+
+    def hold(self, poll: Poll) -> None:
+        """Keep one request from ending until ``release`` was called as often."""
+        poll.holds += 1
+
+    def release(self, poll: Poll) -> None:
+        """Take back one ``hold``."""
+        poll.holds -= 1
+        if poll.overdue:
+            self.end(poll)
 
     def limit(self, poll: Poll, max_wait_ms: int) -> None:
         """Let ``poll`` end after so many milliseconds, if it still waits."""
@@ -58,11 +85,21 @@ class HttpPolls:
             seconds = max(0, min(max_wait_ms, LONGEST_WAIT_MS)) / 1000
             poll.timer = self._clock.callLater(seconds, self.end, poll)
 
-    def tell(self, plaintext: bytes) -> None:
-        """Answer the oldest request."""
-        poll = self._waiting[0]
+    @property
+    def has_free(self) -> bool:
+        """Whether a request waits that is not held."""
+        return any(not poll.holds for poll in self._waiting)
+
+    def tell(self, plaintext: bytes, poll: Poll | None = None) -> None:
+        """Answer ``poll``, which may be held, or the oldest request that is not held."""
+        if poll is None:
+            poll = next(one for one in self._waiting if not one.holds)
         self._leave(poll)
         poll.answer.callback(plaintext)
+
+    def waits(self, poll: Poll) -> bool:
+        """Return whether a request still waits."""
+        return poll in self._waiting
 
     def refuse(self, poll: Poll, error: BackendError) -> None:
         """Fail one request, if it still waits."""
@@ -71,16 +108,26 @@ class HttpPolls:
             poll.answer.errback(error)
 
     def end(self, poll: Poll) -> None:
-        """Answer one request with nothing."""
+        """Answer one request with nothing, once it is not held any more."""
+        if poll not in self._waiting:
+            return
+        if poll.holds:
+            poll.overdue = True
+            return
         self._leave(poll)
         poll.answer.callback(self._make_empty())
 
     def end_all(self) -> None:
-        """Answer all requests with nothing: the session is gone."""
+        """Answer all requests with nothing: the session is gone. Those that are held fail."""
         while self._waiting:
-            self.end(self._waiting[0])
+            poll = self._waiting[0]
+            if poll.holds:
+                self.refuse(poll, BackendUnavailable("the session has ended"))
+            else:
+                self.end(poll)
 
     def _leave(self, poll: Poll) -> None:
-        self._waiting.remove(poll)
+        if poll in self._waiting:
+            self._waiting.remove(poll)
         if poll.timer is not None and poll.timer.active():
             poll.timer.cancel()

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from twisted.internet.defer import Deferred
 
 from gnetway.embedded.client_session import ClientSession
-from gnetway.embedded.http_polls import HttpPolls
+from gnetway.embedded.http_polls import HttpPolls, Poll
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
 
@@ -17,11 +17,12 @@ Done = Callable[[BackendError | None], None]
 
 
 class WaitingMessage(NamedTuple):
-    """A message that came before the salts of its key were loaded."""
+    """A message that came before the salts of its key were loaded; ``poll`` if over HTTP."""
 
     salt: int
     payload: bytes
     done: Done | None
+    poll: Poll | None
 
 
 class LiveSession:

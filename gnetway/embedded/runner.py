@@ -22,13 +22,20 @@ from gnetway.embedded.events import (
     KeyDestroyWanted,
     SessionDestroyWanted,
 )
+from gnetway.embedded.http_polls import Poll
 from gnetway.embedded.key_book import KeyBook
 from gnetway.embedded.live_session import Done, LiveSession
 from gnetway.embedded.pending import PendingWork
 from gnetway.embedded.store import IKeyStore
-from gnetway.errors import BackendError, BackendRefused, KeyUnknown, RpcError
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    KeyUnknown,
+    RpcError,
+)
 from gnetway.interfaces import IPushTarget, IRpcHandler, RpcCall
-from gnetway.mtproto.binding import BindRefused, check_bind
+from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk
@@ -71,15 +78,25 @@ class SessionRunner:
         self._directory = directory
         self._pending = pending
 
-    def run(self, live: LiveSession, session: ClientSession, done: Done | None) -> Done | None:
-        """Do what the session wants; returns ``done``, or None where a bind will call it."""
+    def run(
+        self,
+        live: LiveSession,
+        session: ClientSession,
+        done: Done | None = None,
+        poll: Poll | None = None,
+    ) -> Done | None:
+        """Do what the session wants; returns ``done``, or None where a bind will call it.
+
+        ``poll`` is the HTTP request that wants it; it is held until everything is decided.
+        """
         live.holds += 1
         events, session.calls.events = session.calls.events, []
         for event in events:
             if isinstance(event, CallWanted):
                 self._call(live, session, event)
             elif isinstance(event, BindWanted):
-                self._pending.add(self._bind(live, session, event, done))
+                self._hold(live, poll)
+                self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
             elif isinstance(event, CallDropped):
                 running = live.calls.pop(event.msg_id, None)
@@ -89,7 +106,8 @@ class SessionRunner:
                 self._destroy_session(live, session, event.session_id)
             else:
                 assert isinstance(event, KeyDestroyWanted)
-                self._pending.add(self._destroy_key(live, session))
+                self._hold(live, poll)
+                self._pending.add(self._destroy_key(live, session, poll))
         live.holds -= 1
         return done
 
@@ -98,9 +116,26 @@ class SessionRunner:
         if not live.holds:
             self._send(live, session)
 
+    def decided(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
+        """Release the request that has waited for a decision, then send what there is to say.
+
+        The last decision answers it: its result belongs to it, not to a request before it.
+        """
+        polls = live.polls
+        if poll is not None and polls is not None:
+            if poll.holds == 1 and polls.waits(poll):
+                plaintext = session.out.take(self._clock.seconds())
+                if plaintext:
+                    polls.tell(plaintext, poll)
+            polls.release(poll)
+        self._send(live, session)
+
     def _send(self, live: LiveSession, session: ClientSession) -> None:
         now = self._clock.seconds()
-        while plaintext := session.out.take(now):
+        while not live.polls or live.polls.has_free:
+            plaintext = session.out.take(now)
+            if not plaintext:
+                return
             if live.polls:
                 live.polls.tell(plaintext)
             elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
@@ -166,61 +201,76 @@ class SessionRunner:
     # -- keys and sessions ---------------------------------------------------------------------
 
     async def _bind(
-        self, live: LiveSession, session: ClientSession, wanted: BindWanted, done: Done | None
+        self,
+        live: LiveSession,
+        session: ClientSession,
+        wanted: BindWanted,
+        done: Done | None,
+        poll: Poll | None,
     ) -> None:
-        # A waiting HTTP request must hear whether the bind was refused, not what else was said.
-        hold = 1 if live.polls else 0
-        live.holds += hold
-        try:
-            error = await self._try_bind(live, session, wanted)
-        finally:
-            live.holds -= hold
-        if done is not None:
-            done(error)
+        error = await self._try_bind(session, wanted)
+        calls, msg_id = session.calls, wanted.msg_id
         now = self._clock.seconds()
         if error is None:
-            session.calls.bind_accepted(wanted.msg_id, wanted.bind.perm_auth_key_id, now)
-        elif done is not None:
-            session.calls.bind_refused(wanted.msg_id, None, now)
+            calls.bind_accepted(msg_id, wanted.bind.perm_auth_key_id, now)
+        elif isinstance(error, BindRefused) or (isinstance(error, KeyUnknown) and done is None):
+            calls.bind_refused(msg_id, BIND_REFUSED, now)
+            error = None
         else:
-            told = error if isinstance(error, BackendRefused) else _INTERNAL
-            session.calls.bind_refused(wanted.msg_id, told, now)
-        self.run(live, session, None)
-        self.deliver(live, session)
+            calls.bind_refused(msg_id, None, now)
+        if error is not None and done is None:
+            # A key that was bound before: its client comes back and asks again.
+            live.client.end_links("backend_unavailable")
+        elif error is not None and done is not None:
+            done(error)
+        self.run(live, session)
+        self.decided(live, session, poll)
+        if error is None and done is not None:
+            # Last: what stands behind the bind is answered behind it.
+            done(None)
 
     async def _try_bind(
-        self, live: LiveSession, session: ClientSession, wanted: BindWanted
-    ) -> BackendError | None:
+        self, session: ClientSession, wanted: BindWanted
+    ) -> BindRefused | BackendError | None:
         temp_key, bind = session.calls.key, wanted.bind
         try:
             perm = await self._store.load(bind.perm_auth_key_id)
-            now = self._clock.seconds()
-            check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id, now)
+            check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id)
             await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
-        except KeyUnknown:
-            return BindRefused("the key to bind to is unknown")
-        except BackendError as error:
+        except (BindRefused, BackendError) as error:
             return error
+        except Exception:  # noqa: BLE001 (whatever becomes of the store, somebody waits for this)
+            self._log.failure("The key store failed at a bind", Failure())
+            return BackendUnavailable("the key store failed")
         return None
 
-    async def _destroy_key(self, live: LiveSession, session: ClientSession) -> None:
+    async def _destroy_key(
+        self, live: LiveSession, session: ClientSession, poll: Poll | None
+    ) -> None:
         auth_key_id = live.auth_key_id
         gone = {auth_key_id}
         try:
             removed = await self._store.remove(auth_key_id)
-        except BackendError:
+        except Exception as error:  # noqa: BLE001 (as above)
+            if not isinstance(error, BackendError):
+                self._log.failure("The key store failed to remove a key", Failure())
             gone.clear()
             answer = _KEY_STAYS
         else:
             gone.update(removed)
             answer = _KEY_GONE if removed else _KEY_NOT_FOUND
         session.out.say(answer, self._clock.seconds(), response=True)
-        # The answer leaves first, held or not: afterwards nobody can encrypt it any more.
-        self._send(live, session)
+        # The answer leaves first: afterwards nobody can encrypt it any more.
+        self.decided(live, session, poll)
         for destroyed in gone:
             self._book.forget(destroyed)
             self._directory.drop_key(destroyed)
             self.target.forget_key(destroyed)
+
+    @staticmethod
+    def _hold(live: LiveSession, poll: Poll | None) -> None:
+        if poll is not None and live.polls is not None:
+            live.polls.hold(poll)
 
     def _destroy_session(self, live: LiveSession, session: ClientSession, session_id: int) -> None:
         # By the documents a session cannot destroy itself.

@@ -303,6 +303,7 @@ class KeyExchange:
         self._key = key
         since = int(self._now)
         salt = first_salt(self._new_nonce, self.server_nonce)
+        key.first_salt = salt
         until = since + FIRST_SALT_SECONDS
         self._event = StoreWanted(key, salt, since, until, self._expires_in)
 

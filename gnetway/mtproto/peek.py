@@ -21,16 +21,16 @@ from gnetway.tl.service_messages import (
 )
 from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
 
-#: Service messages that want no answer.
-_SILENT: Final = frozenset({Constructor.HTTP_WAIT})
+#: Service messages that want no answer, besides msgs_ack.
+_SILENT: Final = frozenset(
+    {Constructor.HTTP_WAIT, Constructor.MSGS_STATE_INFO, Constructor.MSGS_ALL_INFO}
+)
 
-#: Service messages that the session backend answers, whatever the key.
+#: Service messages that are answered whatever the key.
 _SERVICES: Final = frozenset(
     {
         Constructor.GET_FUTURE_SALTS,
         Constructor.MSGS_STATE_REQ,
-        Constructor.MSGS_STATE_INFO,
-        Constructor.MSGS_ALL_INFO,
         Constructor.MSG_RESEND_REQ,
         Constructor.DESTROY_SESSION,
         Constructor.DESTROY_AUTH_KEY,
@@ -43,15 +43,17 @@ _SERVICES: Final = frozenset(
 class Peek:
     """What a message asks for.
 
-    ``bind`` with its ``bind_msg_id``; ``pings`` as (msg_id, ping_id); ``services`` says whether
-    other service messages are there; ``calls`` has the msg_ids of everything else.
+    ``bind`` with its ``bind_msg_id``; ``pings`` as (msg_id, ping_id); ``services``, the other
+    service messages that want an answer, as (msg_id, constructor, boxed object); ``calls`` has
+    the msg_ids of everything else. ``first_msg_id`` is the lowest of all.
     """
 
     bind: BindTempAuthKey | None = None
     bind_msg_id: int = 0
     pings: list[tuple[int, int]] = field(default_factory=list)
-    services: bool = False
+    services: list[tuple[int, int, bytes]] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
+    first_msg_id: int = 0
 
 
 def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:
@@ -61,13 +63,14 @@ def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:
         ``limits`` allow.
     """
     budget = UnwrapBudget(limits)
-    found = Peek()
+    found = Peek(first_msg_id=msg_id)
     outer = unwrap(body, budget).body
     if _constructor(outer) == Constructor.MSG_CONTAINER:
         for contained in parse_container(outer, limits.max_messages):
             inner = unwrap(contained.body, budget).body
             if _constructor(inner) == Constructor.MSG_CONTAINER:
                 raise TLError("a container inside a container")
+            found.first_msg_id = min(found.first_msg_id, contained.msg_id)
             _note(ContainedMessage(contained.msg_id, contained.seq_no, inner), found)
     else:
         _note(ContainedMessage(msg_id, 0, outer), found)
@@ -92,6 +95,6 @@ def _note(message: ContainedMessage, found: Peek) -> None:
     elif constructor == Constructor.MSGS_ACK:
         MsgsAck.parse(message.body)
     elif constructor in _SERVICES:
-        found.services = True
+        found.services.append((message.msg_id, constructor, message.body))
     elif constructor not in _SILENT:
         found.calls.append(message.msg_id)

@@ -27,7 +27,6 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import (
     BackendError,
-    BackendRefused,
     KeyUnknown,
     PacketTooLarge,
     ProtocolError,
@@ -35,7 +34,8 @@ from gnetway.errors import (
 )
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.mtproto.envelope import PLAIN_KEY_ID
-from gnetway.mtproto.http_wants import read_http_wants
+from gnetway.mtproto.http_wants import HttpWants, read_http_wants
+from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.net.http_poll import HttpPoll
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_session import HttpSession
@@ -209,31 +209,6 @@ class HttpCall:
         )
         session.wait_on(poll)
 
-    def _bind_received(self, bind: BindReceived) -> None:
-        session = self._begin(bind.message)
-        # Nothing else may answer it before the backend has decided.
-        session.send(bind.message, self._responder.client_ip).addCallbacks(
-            self._bind_accepted,
-            self._bind_not_accepted,
-            callbackArgs=(session, bind),
-            errbackArgs=(bind,),
-        )
-
-    def _bind_accepted(self, plaintext: bytes, session: HttpSession, bind: BindReceived) -> None:
-        self._connection.bind_accepted(bind)
-        poll = None if self._over else self._wait(session, bind.message)
-        session.answered(poll, plaintext)
-        if poll is not None:
-            session.wait_on(poll)
-
-    def _bind_not_accepted(self, failure: Failure, bind: BindReceived) -> None:
-        if failure.check(BackendRefused, KeyUnknown) is None:
-            self._backend_failed(failure)
-            return
-        self._in_hand = False
-        self._connection.bind_refused(bind, self._services.links.clock.seconds())
-        self._answer_or_wait()
-
     def _begin(self, message: MessageReceived) -> HttpSession:
         self._in_hand = True
         self._key = message.key
@@ -261,6 +236,81 @@ class HttpCall:
         # Never 404: the client would throw its key away.
         self._services.links.causes.count("backend_unavailable")
         self._refuse(UNAVAILABLE)
+
+    # -- binds ---------------------------------------------------------------------------------
+
+    def _bind_received(self, bind: BindReceived) -> None:
+        """Find the permanent key, to check the proof before anything goes out in its name."""
+        self._in_hand = True
+        keys = self._services.links.keys
+        perm_key = keys.cached(bind.perm_auth_key_id)
+        if perm_key is not None:
+            self._prove_bind(perm_key, bind)
+            return
+        found = keys.lookup(bind.perm_auth_key_id)
+        found.addCallbacks(
+            self._prove_bind, self._bind_failed, callbackArgs=(bind,), errbackArgs=(bind,)
+        )
+
+    def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
+        if self._over:
+            return
+        if not self._connection.prove_bind(bind, perm_key):
+            self._refuse_bind(bind)
+            return
+        session = self._begin(bind.message)
+        # No poll yet: nothing else may answer this request before the backend has decided.
+        session.send(bind.message, self._responder.client_ip).addCallbacks(
+            self._bind_accepted,
+            self._bind_failed,
+            callbackArgs=(session, bind),
+            errbackArgs=(bind,),
+        )
+
+    def _bind_accepted(self, plaintext: bytes, session: HttpSession, bind: BindReceived) -> None:
+        self._connection.bind_accepted(bind)
+        poll = None if self._over else self._wait_for_result(session)
+        session.answered(poll, plaintext)
+        if poll is not None:
+            session.wait_on(poll)
+
+    def _wait_for_result(self, session: HttpSession) -> HttpPoll:
+        # The result belongs into this answer, however short the http_wait beside the bind is: an
+        # official client gives up before its next request brings it.
+        self._poll = session.wait(self, HttpWants(None, only_acks=False))
+        return self._poll
+
+    def _bind_failed(self, failure: Failure, bind: BindReceived) -> None:
+        error = failure.value
+        if not (isinstance(error, BackendError) and refuses_bind(error)):
+            self._backend_failed(failure)
+            return
+        if self._session is not None:
+            self._session.end("bind_refused")
+        # Only now: the end of the session was told under it.
+        bind.message.key.perm_auth_key_id = 0
+        self._refuse_bind(bind)
+
+    def _refuse_bind(self, bind: BindReceived) -> None:
+        """Answer, later each time: official clients repeat a refused bind at once."""
+        key = bind.message.key
+        key.refused_binds += 1
+        delay = refusal_delay(key.refused_binds)
+        if delay:
+            self._services.links.clock.callLater(delay, self._bind_refused, bind)
+        else:
+            self._bind_refused(bind)
+
+    def _bind_refused(self, bind: BindReceived) -> None:
+        if self._over:
+            return
+        if bind.message.key.refused_binds > MAX_REFUSALS:
+            self._services.links.causes.count("bind_refused")
+            self._refuse(UNAVAILABLE)
+            return
+        self._in_hand = False
+        self._connection.bind_refused(bind, self._services.links.clock.seconds())
+        self._answer_or_wait()
 
     # -- key exchanges -------------------------------------------------------------------------
 

@@ -24,14 +24,9 @@ from gnetway.connection.events import (
     MessageReceived,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import (
-    BackendError,
-    BackendRefused,
-    BackendUnavailable,
-    KeyUnknown,
-    ProtocolError,
-)
+from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
+from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.net.carrier import Carrier
 from gnetway.net.link_output import OPEN, LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
@@ -209,28 +204,72 @@ class ClientLink(LinkOutput):
         # Never a code: the client would throw its key away.
         self._close("backend_unavailable")
 
+    # -- binds ---------------------------------------------------------------------------------
+
     def _bind_received(self, bind: BindReceived) -> None:
+        """Find the permanent key, to check the proof before anything goes out in its name."""
+        perm_key = self._services.keys.cached(bind.perm_auth_key_id)
         self._wait()
+        if perm_key is not None:
+            self._prove_bind(perm_key, bind)
+            return
+        found = self._services.keys.lookup(bind.perm_auth_key_id)
+        found.addCallbacks(
+            self._prove_bind, self._perm_key_not_found, callbackArgs=(bind,), errbackArgs=(bind,)
+        )
+
+    def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
+        if self._state is not OPEN:
+            return
+        if not self._connection.prove_bind(bind, perm_key):
+            self._refuse_bind(bind)
+            return
         limit = self._services.limits.bind_seconds
         self._timeout = self._services.clock.callLater(
             limit, self._bind_decided, bind, BackendUnavailable(f"no decision in {limit:g} s")
         )
         self._hand_over(bind.message, lambda error: self._bind_decided(bind, error))
 
+    def _perm_key_not_found(self, failure: Failure, bind: BindReceived) -> None:
+        if self._state is OPEN and isinstance(failure.value, KeyUnknown):
+            self._refuse_bind(bind)
+        else:
+            self._key_not_found(failure)
+
     def _bind_decided(self, bind: BindReceived, error: BackendError | None) -> None:
-        if error is None:
-            # Whatever became of this link, the key is bound for all of them.
-            bind.message.key.perm_auth_key_id = bind.perm_auth_key_id
+        key = bind.message.key
+        refused = error is not None and refuses_bind(error)
+        if refused:
+            self._sessions.leave_key(key, self)
+            # Only now: the end of the session was told under it.
+            key.perm_auth_key_id = 0
         if self._state is not OPEN or not self._waiting:
             return
         self._stop_timeout()
         if error is None:
             self._connection.bind_accepted(bind)
-        elif isinstance(error, BackendRefused | KeyUnknown):
-            self._connection.bind_refused(bind, self._services.clock.seconds())
+            self._go_on()
+        elif refused:
+            self._refuse_bind(bind)
         else:
             self._close("backend_unavailable")
+
+    def _refuse_bind(self, bind: BindReceived) -> None:
+        """Answer, later each time: official clients repeat a refused bind at once."""
+        key = bind.message.key
+        key.refused_binds += 1
+        delay = refusal_delay(key.refused_binds)
+        if delay:
+            self._timeout = self._services.clock.callLater(delay, self._bind_refused, bind)
+        else:
+            self._bind_refused(bind)
+
+    def _bind_refused(self, bind: BindReceived) -> None:
+        self._stop_timeout()
+        if bind.message.key.refused_binds > MAX_REFUSALS:
+            self._close("bind_refused")
             return
+        self._connection.bind_refused(bind, self._services.clock.seconds())
         self._go_on()
 
     # -- key exchanges -------------------------------------------------------------------------

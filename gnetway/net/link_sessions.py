@@ -1,6 +1,7 @@
 """The sessions that one link holds: one for each of its auth keys at a time."""
 
 from gnetway.connection.events import MessageReceived
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.session import Link, Session
 
@@ -41,6 +42,17 @@ class LinkSessions:
         self._current = self._others = None
         for session in sessions:
             self._registry.leave(session, link)
+
+    def leave_key(self, key: AuthKey, link: Link) -> None:
+        """Leave the sessions of a key, whose backend knows it no more."""
+        sessions = self._others or []
+        if self._current is not None:
+            sessions.append(self._current)
+        self._current = None
+        self._others = [session for session in sessions if session.key is not key] or None
+        for session in sessions:
+            if session.key is key:
+                self._registry.leave(session, link)
 
     def _change(self, message: MessageReceived, link: Link) -> Session:
         others = self._others or []

@@ -46,6 +46,7 @@ def make_link_services(
             max_packet_bytes=limits.max_packet_bytes,
             first_packet_bytes=limits.first_packet_bytes,
             max_keys=limits.max_keys_per_connection,
+            backend_takes_unbound=backend.takes_unbound,
             unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
         ),
         backend=backend,

@@ -81,6 +81,8 @@ class RemoteBackend:
 
     _log = Logger()
 
+    takes_unbound = False
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -241,7 +243,7 @@ class RemoteBackend:
 def _error_in(reply: bytes) -> BackendRefused | None:
     """Return what is wrong with a reply that should be boolTrue."""
     try:
-        return None if read_bool(reply) else BackendRefused(400, "BOOL_FALSE")
+        return None if read_bool(reply) else BackendRefused(500, "BOOL_FALSE")
     except BackendRefused as error:
         return error
 

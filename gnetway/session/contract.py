@@ -96,14 +96,16 @@ def http_request(head: bytes, salt: int, payload: bytes) -> bytes:
     return _number(1, session_pb2.SEND_HTTP_DATA_TO_SESSION) + _block(3, data)
 
 
-def event_request(method: Method, server_id: str, client: SessionClient) -> bytes:
+def event_request(
+    method: Method, server_id: str, client: SessionClient, perm_auth_key_id: int
+) -> bytes:
     """Build TL_session_createSession or TL_session_closeSession."""
     event = session_pb2.SessionClientEvent(
         constructor=session_pb2.SESSION_CLIENT_EVENT,
         server_id=server_id,
         auth_key_id=client.key.auth_key_id,
         key_type=client.key.kind.value,
-        perm_auth_key_id=client.key.perm_auth_key_id,
+        perm_auth_key_id=perm_auth_key_id,
         session_id=client.session_id,
         client_ip=client.client_ip,
     )

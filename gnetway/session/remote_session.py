@@ -57,6 +57,7 @@ class RemoteSession:
         "_lead_ip",
         "_lead_key",
         "_lead_salt",
+        "_perm_auth_key_id",
         "_server_id",
         "_target",
         "_version",
@@ -75,6 +76,9 @@ class RemoteSession:
     ) -> None:
         self._lanes = lanes
         self._client = client
+        #: Under which it was opened, and is to be closed: a bind that a service refuses takes it
+        #: from the key.
+        self._perm_auth_key_id = client.key.perm_auth_key_id
         self._server_id = server_id
         self._announce = announce
         self._answered = answered
@@ -112,6 +116,7 @@ class RemoteSession:
             self._client.resume_reading()
             client.pause_reading()
         self._client = client
+        self._perm_auth_key_id = client.key.perm_auth_key_id
         self._closed = False
 
     def send(self, salt: int, payload: bytes, quick_ack: bool, finished: Finished) -> None:
@@ -270,9 +275,9 @@ class RemoteSession:
         target: str = "",
         behalf: Operation | None = None,
     ) -> Operation:
-        request = event_request(method, self._server_id, self._client)
-        ring_key = self._client.key.perm_auth_key_id
-        return Operation(method, ring_key, request, finished, target, behalf)
+        perm_auth_key_id = self._perm_auth_key_id
+        request = event_request(method, self._server_id, self._client, perm_auth_key_id)
+        return Operation(method, perm_auth_key_id, request, finished, target, behalf)
 
     def _lead_of(self, operation: DataOperation) -> bytes:
         client = self._client

@@ -107,9 +107,9 @@ class EventTests(SynchronousTestCase):
     @given(session_id=ids, kind=sampled_from(list(KeyKind)), perm=ids)
     def test_as_protobuf(self, session_id: int, kind: KeyKind, perm: int) -> None:
         client = client_of(3, session_id, "192.0.2.7", kind, perm)
-        made = event_request(Method.CREATE_SESSION, SERVER, client)
+        made = event_request(Method.CREATE_SESSION, SERVER, client, client.key.perm_auth_key_id)
         create = session_pb2.TL_session_createSession.FromString(made)
-        made = event_request(Method.CLOSE_SESSION, SERVER, client)
+        made = event_request(Method.CLOSE_SESSION, SERVER, client, client.key.perm_auth_key_id)
         close = session_pb2.TL_session_closeSession.FromString(made)
         self.assertEqual((create.constructor, close.constructor), (1091351053, 393200211))
         self.assertEqual(create.client, close.client)
