@@ -1,13 +1,14 @@
 """Which transport a connection speaks, told from its first bytes.
 
-    ef                          abridged
+    ef                          abridged, unless a known tag stands in an obfuscated2 header
     ee ee ee ee                 intermediate
     dd dd dd dd                 padded intermediate
     .. .. .. .. 00 00 00 00     full: the length, then the first packet's sequence number
     any other 64 bytes          an obfuscated2 header, if a known tag stands in it
 
-No two of these can be true of the same bytes, since obfuscated clients keep clear of the others;
-so each is decided on as soon as its own bytes are here, however the network cuts them.
+But for ef no two of these can be true of the same bytes, since obfuscated clients keep clear of
+the others; so each is decided on as soon as its own bytes are here, however the network cuts them.
+iOS does not keep clear of ef, which one of its headers in 256 begins with.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,17 @@ from gnetway.codec.packet import Codec
 from gnetway.errors import UnknownTransport
 
 _FULL_FIRST_SEQ: Final = bytes(4)
+
+_TAGS: Final = frozenset((ABRIDGED_TAG, INTERMEDIATE_TAG, PADDED_INTERMEDIATE_TAG))
+
+#: Where the first packet's auth_key_id begins on a plain abridged connection: behind the tag and a
+#: length of one byte, or of four where it begins with one of these.
+_SHORT_ID_OFFSET: Final = 2
+_LONG_ID_OFFSET: Final = 5
+_LONG_LENGTHS: Final = (b"\x7f", b"\xff")
+
+#: The auth_key_id of an unencrypted packet.
+_PLAIN_KEY_ID: Final = bytes(8)
 
 
 class Detected(NamedTuple):
@@ -65,7 +77,7 @@ class Detector:
         """
         data = self._data
         if data[:1] == ABRIDGED_TAG[:1]:
-            return self._plain(AbridgedCodec(self._max_packet_bytes), 1)
+            return self._abridged_or_obfuscated()
         if len(data) < 4:
             return None
         start = data[:4]
@@ -77,14 +89,30 @@ class Detector:
             return self._plain(FullCodec(self._max_packet_bytes), 0)
         if len(data) < HEADER_BYTES:
             return None
-        return self._obfuscated()
+        return self._obfuscated(open_header(data))
+
+    def _abridged_or_obfuscated(self) -> Detected | None:
+        """Tell plain abridged from a header that begins with its tag.
+
+        The first packet of a plain connection is unencrypted, which shows in its auth_key_id, or
+        encrypted: then it has 72 bytes at least, so that waiting for a whole header never waits
+        in vain.
+        """
+        data = self._data
+        id_offset = _LONG_ID_OFFSET if data[1:2] in _LONG_LENGTHS else _SHORT_ID_OFFSET
+        if data[id_offset : id_offset + len(_PLAIN_KEY_ID)] != _PLAIN_KEY_ID:
+            if len(data) < HEADER_BYTES:
+                return None
+            streams = open_header(data)
+            if streams.tag in _TAGS:
+                return self._obfuscated(streams)
+        return self._plain(AbridgedCodec(self._max_packet_bytes), 1)
 
     def _plain(self, codec: Codec, header_bytes: int) -> Detected:
         codec.receive(self._data[header_bytes:])
         return Detected(codec, None)
 
-    def _obfuscated(self) -> Detected:
-        streams = open_header(self._data)
+    def _obfuscated(self, streams: ObfuscatedStreams) -> Detected:
         codec = self._codec(streams.tag)
         codec.receive(streams.first)
         return Detected(codec, streams)

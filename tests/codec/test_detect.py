@@ -5,7 +5,8 @@ from hypothesis.strategies import binary, booleans, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.detect import Detected, Detector
-from gnetway.codec.obfuscated2 import make_header, open_header
+from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header, open_header
+from gnetway.crypto.aes import CtrStream
 from gnetway.errors import FramingError, PacketTooLarge, UnknownTransport
 from tests.codec.client import (
     OBFUSCATED,
@@ -25,6 +26,26 @@ framings = sampled_from(Framing)
 obfuscated_framings = sampled_from(OBFUSCATED)
 
 MAX_PACKET_BYTES = 4096
+
+#: The first packets there are: of a key exchange, and the shortest with a message.
+UNENCRYPTED = bytes(8) + SeededBytes(10)(32)
+ENCRYPTED = SeededBytes(11)(72)
+
+
+def header_with(
+    start: bytes, framing: Framing | None, source: SeededBytes
+) -> tuple[bytes, ObfuscatedStreams]:
+    """A header that begins with ``start``, which ours would draw again."""
+    draft = start + source(64 - len(start))
+    tag = b"none" if framing is None else framing.value
+    draft = draft[:56] + tag + b"\2\0" + draft[62:]
+    secret = draft[8:56]
+    outgoing, incoming = (
+        CtrStream(secret[:32], secret[32:]),
+        CtrStream(secret[::-1][:32], secret[::-1][32:]),
+    )
+    header = draft[:56] + outgoing.update(draft)[56:]
+    return header, ObfuscatedStreams(tag, 2, incoming, outgoing)
 
 
 def make_detector() -> Detector:
@@ -62,8 +83,11 @@ class AnySplitTests(SynchronousTestCase):
         self.assertIs(type(detected.codec), type(make_codec(framing)))
         self.assertEqual(got, expected(framing, sent))
 
-    @given(framing=framings, sent=requests().filter(len), sizes=cuts())
-    def test_plain(self, framing: Framing, sent: Requests, sizes: list[int]) -> None:
+    @given(framing=framings, sent=requests(), sizes=cuts(), encrypted=booleans())
+    def test_plain(
+        self, framing: Framing, sent: Requests, sizes: list[int], encrypted: bool
+    ) -> None:
+        sent = [(ENCRYPTED if encrypted else UNENCRYPTED, False), *sent]
         self.assert_served(framing, cut(plain_stream(framing, sent), sizes), sent)
 
     @given(framing=obfuscated_framings, sent=requests(), sizes=cuts(), source=random_sources())
@@ -73,7 +97,7 @@ class AnySplitTests(SynchronousTestCase):
         self.assert_served(framing, cut(obfuscated_stream(framing, sent, source), sizes), sent)
 
     def test_every_variant_in_single_bytes_and_in_one_piece(self) -> None:
-        sent = [(b"some", True), (bytes(600), False), (bytes(508), True)]
+        sent = [(UNENCRYPTED, True), (b"some", True), (bytes(600), False), (bytes(508), True)]
         for framing in Framing:
             stream = plain_stream(framing, sent)
             self.assert_served(framing, [stream], sent)
@@ -115,7 +139,8 @@ class EarlyTests(SynchronousTestCase):
 
     def test_plain(self) -> None:
         needs = {
-            Framing.ABRIDGED: 1,
+            # An obfuscated header may begin so: the auth_key_id behind it tells.
+            Framing.ABRIDGED: 10,
             Framing.INTERMEDIATE: 4,
             Framing.PADDED: 4,
             Framing.FULL: 8,
@@ -130,15 +155,61 @@ class EarlyTests(SynchronousTestCase):
 
     def test_only_the_first_byte_of_abridged_counts(self) -> None:
         """The second is a length already, even where it looks like the tag."""
-        detected = detect(b"\xef\xef")
+        detected = detect(b"\xef\xef" + bytes(8))
         assert detected is not None
-        self.assertEqual(detected.codec.announced(), (0x6F * 4, b""))
+        self.assertEqual(detected.codec.announced(), (0x6F * 4, bytes(8)))
+
+    def test_encrypted_plain_abridged_takes_a_whole_header(self) -> None:
+        """The shortest encrypted packet is longer than that, so nobody waits in vain."""
+        for payload in (ENCRYPTED, SeededBytes(9)(508)):
+            for quick_ack in (False, True):
+                stream = plain_stream(Framing.ABRIDGED, [(payload, quick_ack)])
+                self.assertEqual(self.decided_at(stream), 64)
+
+    def test_long_unencrypted_abridged(self) -> None:
+        for quick_ack in (False, True):
+            stream = plain_stream(Framing.ABRIDGED, [(bytes(508), quick_ack)])
+            self.assertEqual(self.decided_at(stream), 13)
+
+
+class BeginsLikeAbridgedTests(SynchronousTestCase):
+    """iOS does not keep its obfuscated headers clear of ef: one in 256 begins so."""
+
+    @given(
+        framing=obfuscated_framings,
+        sent=requests(),
+        sizes=cuts(),
+        source=random_sources(),
+        second=sampled_from([0, 1, 0x0A, 0x7F, 0xEF, 0xFF]),
+    )
+    def test_any_framing_however_it_is_cut(
+        self,
+        framing: Framing,
+        sent: Requests,
+        sizes: list[int],
+        source: SeededBytes,
+        second: int,
+    ) -> None:
+        header, streams = header_with(b"\xef" + bytes([second]), framing, source)
+        wire = header + streams.outgoing.update(packets(framing, sent))
+        detected, got = serve(cut(wire, sizes))
+        assert detected is not None
+        assert detected.streams is not None
+        self.assertEqual(detected.streams.tag, framing.value)
+        self.assertEqual(got, expected(framing, sent))
+
+    def test_an_unknown_tag_is_plain_abridged(self) -> None:
+        header, _ = header_with(b"\xef\x20", None, SeededBytes(3))
+        detected = detect(header)
+        assert detected is not None
+        self.assertIsNone(detected.streams)
+        self.assertEqual(detected.codec.name, "abridged")
 
 
 class DetectedTests(SynchronousTestCase):
     def test_plain_has_no_streams(self) -> None:
         for framing in Framing:
-            detected = detect(plain_stream(framing, [(bytes(8), False)]))
+            detected = detect(plain_stream(framing, [(bytes(20), False)]))
             assert detected is not None
             self.assertIsNone(detected.streams)
 

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.tl.service_messages import Ping
 from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, Style
+from tests.connection.client_end import ABRIDGED, STYLES, Style
 from tests.fakes import some_key
 from tests.net.gateway import Gateway, TcpLink
 from tests.peer import plain_packet
@@ -34,6 +34,10 @@ class FirstPacketTests(SynchronousTestCase):
                         link = gateway.connect(style)
                         link.client.pads = False
                         link.send((start + bytes(64))[:size])
+                        if link.open:
+                            # So far it may be an obfuscated header that begins like abridged.
+                            self.assertEqual(style, ABRIDGED)
+                            link.feed(bytes(64))
                         self.assertFalse(link.open)
                         # No key has that id, or no query of a key exchange is empty.
                         told = size >= {b"\x55" * 8: 8, bytes(8): 20}.get(start, 99)
@@ -51,6 +55,8 @@ class FirstPacketTests(SynchronousTestCase):
                     gateway = Gateway()
                     link = gateway.connect(style)
                     link.feed(link.client.raw(head + tail))
+                    if style == ABRIDGED:
+                        link.feed(b"\x55" * 64)
                     self.assertFalse(link.open)
                     self.assertEqual(ended_links(gateway, link), 1)
 
