@@ -87,6 +87,13 @@ class HandshakeError(ProtocolError):
     cause = "bad_handshake"
 
 
+class Busy(ProtocolError):
+    """There is no room for what a client wants; the connection ends without a code, but not yet.
+
+    A -429 would silence iOS for good, and a close at once would bring every client back at once.
+    """
+
+
 class BackendError(GatewayError):
     """The session backend did not do what it was asked."""
 

@@ -9,7 +9,7 @@
     waiting for  KeyWanted     provide_key()                       (or the link ends)
     waiting for  BindReceived  bind_accepted() or bind_refused()   (or the link ends)
 
-so the messages of a link keep their order. A key exchange does not silence it: its runs go on
+so the messages of a link keep their order. A key exchange does not silence it: its steps go on
 beside the encrypted messages, as clients make temporary keys on a link that they already use.
 """
 
@@ -21,13 +21,17 @@ from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     BindReceived,
     Event,
-    ExchangeStoreWanted,
-    ExchangeWorkWanted,
+    ExchangeWanted,
     KeyWanted,
     MessageReceived,
 )
 from gnetway.connection.packet_output import PacketOutput
-from gnetway.connection.setup import AuthKeyMissing, ConnectionSetup, TooManyKeys
+from gnetway.connection.setup import (
+    AuthKeyMissing,
+    ConnectionSetup,
+    TooManyBeginnings,
+    TooManyKeys,
+)
 from gnetway.connection.unbound import (
     Answers,
     UnboundMessage,
@@ -41,12 +45,14 @@ from gnetway.connection.unbound import (
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt
-from gnetway.errors import MessageError, PacketTooLarge
-from gnetway.handshake.exchange import KeyExchange, Reply, WorkWanted
+from gnetway.errors import HandshakeError, MessageError, PacketTooLarge
+from gnetway.handshake.exchange import KeyExchange, Reply
 from gnetway.mtproto.binding import BindRefused, check_bind
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
 from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.peek import wants_no_answer
+from gnetway.tl.key_exchange import is_beginning
 
 __all__ = ["AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 
@@ -54,20 +60,27 @@ __all__ = ["AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 #: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
 MAX_EXCHANGES: Final = 4
 
+#: Beginnings in a row that one link may send: nothing between them but acknowledgements.
+MAX_BEGINNINGS: Final = 8
+
 
 class Connection(PacketOutput):
     """The whole MTProto stack of one link.
 
     ``codec``, where given, carries one packet each way, so that nothing is detected and all that
-    a message is answered with here stands in one packet.
+    a message is answered with here stands in one packet. ``address`` is the client's, to which
+    its key exchanges are counted: they outlive the link, since clients go on over another.
 
-    Any :class:`ProtocolError` out of ``receive``, ``next_event``, ``work_done``, ``work_failed``
-    or ``stored`` is final: give it to ``fail`` and close once ``data_to_send`` is written.
+    Any :class:`ProtocolError` out of ``receive`` or ``next_event`` is final: give it to ``fail``
+    and close once ``data_to_send`` is written.
     """
 
     __slots__ = (
+        "_address",
+        "_beginnings",
         "_detector",
         "_exchanges",
+        "_header_dc",
         "_held",
         "_incoming",
         "_key",
@@ -75,13 +88,15 @@ class Connection(PacketOutput):
         "_msg_ids",
         "_one_answer",
         "_padded",
-        "_runs",
         "_silent",
         "_trusted",
+        "ignored_plain",
         "whole_messages",
     )
 
-    def __init__(self, setup: ConnectionSetup, codec: Codec | None = None) -> None:
+    def __init__(
+        self, setup: ConnectionSetup, codec: Codec | None = None, address: str = ""
+    ) -> None:
         super().__init__(setup, codec)
         self._detector: Detector | None = None
         self._one_answer = codec is not None
@@ -93,13 +108,18 @@ class Connection(PacketOutput):
         self._keys: dict[bytes, AuthKey] | None = None
         self._held: tuple[bytes, bool] | None = None
         self._silent = False
-        #: Key exchanges begun on this link, oldest first, and those that have more to say.
+        self._address = address
+        #: The dc in the obfuscated header, 0 where there is none.
+        self._header_dc = 0
+        #: Key exchanges begun on this link, oldest first, and how many beginnings in a row.
         self._exchanges: list[KeyExchange] | None = None
-        self._runs: list[KeyExchange] | None = None
+        self._beginnings = 0
         self._msg_ids: MessageIdSource | None = None
         self._trusted = False
-        #: Whether the client has said anything whole yet.
+        #: Whether the client has said anything whole yet, but for what needs no answer.
         self.whole_messages = False
+        #: Set when something unencrypted has come that needs no answer; the shell sets it back.
+        self.ignored_plain = False
 
     @property
     def codec_name(self) -> str:
@@ -134,6 +154,7 @@ class Connection(PacketOutput):
             self._codec, streams = detected
             if streams is not None:
                 self._incoming, self._outgoing = streams.incoming, streams.outgoing
+                self._header_dc = streams.dc_id
             self._padded = isinstance(self._codec, PaddedIntermediateCodec)
             self._detector = None
 
@@ -145,10 +166,6 @@ class Connection(PacketOutput):
         :raises ProtocolError: the client broke the protocol; the link is to end.
         """
         codec = self._codec
-        if self._runs:
-            event = self._poll_runs(now)
-            if event is not None:
-                return event
         if codec is None or self._silent:
             return None
         while True:
@@ -176,6 +193,7 @@ class Connection(PacketOutput):
         plaintext, token = decrypt(key, trim_padding(packet) if self._padded else packet)
         salt, session_id, msg_id = check_message(plaintext)
         self.whole_messages = True
+        self._beginnings = 0
         message = MessageReceived(
             key, salt, session_id, plaintext[ROUTING_BYTES:], token if quick_ack else 0
         )
@@ -192,17 +210,59 @@ class Connection(PacketOutput):
         return key
 
     def _open_plain(self, packet: bytes, now: float) -> Event | None:
+        body = self._plain_body(packet)
+        if wants_no_answer(body):
+            # Android acknowledges each answer of the exchange so.
+            self.ignored_plain = True
+            return None
+        if not is_beginning(body):
+            self._beginnings = 0
+        elif self._newer_beginning_follows():
+            return None
+        exchange = self._setup.exchanges.route(body, now, self._address)
+        self._own(exchange)
+        try:
+            exchange.receive(body, now, self._header_dc)
+        except HandshakeError:
+            self._setup.exchanges.note_over(exchange)
+            raise
+        self.whole_messages = True
+        said = exchange.next_event()
+        if isinstance(said, Reply):
+            self.send_exchange_answer(exchange, now)
+            return None
+        return ExchangeWanted(exchange, said)
+
+    def _plain_body(self, packet: bytes) -> bytes:
         if len(packet) > self._setup.first_packet_bytes:
             raise PacketTooLarge(len(packet), self._setup.first_packet_bytes)
-        _, body = parse_plain(packet)
-        exchange = self._setup.exchanges.route(body, now)
-        self._own(exchange)
-        exchange.receive(body, now)
-        self.whole_messages = True
-        return self._poll_run(exchange, now)
+        return parse_plain(packet)[1]
+
+    def _newer_beginning_follows(self) -> bool:
+        """Return whether the next packet is here and begins an exchange as well.
+
+        Android sends two when it begins anew on a live connection, keeps the nonce of the second
+        only, and begins again at a resPQ for any other. If both were answered, two would be on
+        their way for ever.
+        """
+        self._beginnings += 1
+        if self._beginnings > MAX_BEGINNINGS:
+            raise TooManyBeginnings(f"{self._beginnings} beginnings of an exchange in a row")
+        codec = self._codec
+        assert codec is not None
+        while (following := codec.next_packet()) is not None:
+            if following[0][: len(PLAIN_KEY_ID)] == PLAIN_KEY_ID:
+                body = self._plain_body(following[0])
+                if wants_no_answer(body):
+                    continue
+                self._held = following
+                return is_beginning(body)
+            self._held = following
+            return False
+        return False
 
     def _own(self, exchange: KeyExchange) -> None:
-        """Note that the run is this link's; its oldest leaves when a client begins many."""
+        """Note that the run was begun or gone on with here; the oldest leaves if they are many."""
         if self._exchanges is None:
             self._exchanges = []
         if exchange in self._exchanges:
@@ -303,69 +363,19 @@ class Connection(PacketOutput):
 
     # -- key exchanges -------------------------------------------------------------------------
 
-    def work_done(self, exchange: KeyExchange, result: object) -> None:
-        """Answer ExchangeWorkWanted with what its work returned; next_event() goes on.
-
-        :raises ProtocolError: the step was wrong.
-        """
-        exchange.work_done(result)
-        self._poll_later(exchange)
-
-    def work_failed(self, exchange: KeyExchange, error: Exception) -> None:
-        """Answer ExchangeWorkWanted with what its work raised.
-
-        :raises ProtocolError: the step was wrong.
-        """
-        exchange.work_failed(error)
-        self._poll_later(exchange)
-
-    def stored(self, exchange: KeyExchange, ok: bool) -> None:
-        """Answer ExchangeStoreWanted: whether the backend has taken the key."""
-        exchange.stored(ok)
-        if ok:
+    def send_exchange_answer(self, exchange: KeyExchange, now: float) -> None:
+        """Answer ExchangeWanted: the step has ended, and the client hears what came of it."""
+        answer = exchange.answer
+        if answer is not None:
+            self._send_packet(pack_plain(self._next_msg_id(now), answer.body))
+        if exchange.made_key:
             self._trusted = True
-        self._poll_later(exchange)
-
-    def _poll_later(self, exchange: KeyExchange) -> None:
-        if self._runs is None:
-            self._runs = []
-        self._runs.append(exchange)
-
-    def _poll_runs(self, now: float) -> Event | None:
-        while self._runs:
-            event = self._poll_run(self._runs.pop(), now)
-            if event is not None:
-                return event
-        return None
-
-    def _poll_run(self, exchange: KeyExchange, now: float) -> Event | None:
-        while (said := exchange.next_event()) is not None:
-            if isinstance(said, Reply):
-                self._send_packet(pack_plain(self._next_msg_id(now), said.body))
-            elif isinstance(said, WorkWanted):
-                return ExchangeWorkWanted(exchange, said.work)
-            else:
-                return ExchangeStoreWanted(exchange, said)
-        return None
-
-    def take_exchange(self) -> KeyExchange | None:
-        """Return the key exchange that was begun or gone on with here last, if there is one.
-
-        From then on it is somebody else's to forget: over HTTP it outlives the link.
-        """
-        return self._exchanges.pop() if self._exchanges else None
 
     def rest(self) -> None:
         """Let go of what only a link that talks needs; it may talk on at any time."""
         if self._incoming is not None and self._outgoing is not None:
             self._incoming.rest()
             self._outgoing.rest()
-
-    def close(self) -> None:
-        """Forget the unfinished key exchanges of a link that is gone."""
-        exchanges, self._exchanges = self._exchanges, None
-        for exchange in exchanges or ():
-            self._setup.exchanges.drop(exchange)
 
     def _next_msg_id(self, now: float, response: bool = True) -> int:
         if self._msg_ids is None:

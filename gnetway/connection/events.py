@@ -1,10 +1,9 @@
 """What a :class:`~gnetway.connection.connection.Connection` can say to the shell."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.handshake.exchange import KeyExchange, StoreWanted
+from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.mtproto.peek import Peek
 from gnetway.tl.service_messages import BindTempAuthKey
 
@@ -59,21 +58,15 @@ class KeyWanted(NamedTuple):
     auth_key_id: int
 
 
-class ExchangeWorkWanted(NamedTuple):
-    """Big-number work that wants a thread; answer by ``work_done`` or ``work_failed``."""
+class ExchangeWanted(NamedTuple):
+    """A key exchange goes on outside; answer by ``send_exchange_answer`` once a step has ended.
+
+    ``wanted`` is what the step begins with. It is None where the step is under way already: the
+    client has repeated its query, maybe on another connection.
+    """
 
     exchange: KeyExchange
-    work: Callable[[], object]
-
-    def __repr__(self) -> str:
-        return f"<ExchangeWorkWanted {self.exchange!r}>"
+    wanted: WorkWanted | StoreWanted | None
 
 
-class ExchangeStoreWanted(NamedTuple):
-    """A key was made and must be stored before its client hears of it; answer by ``stored``."""
-
-    exchange: KeyExchange
-    wanted: StoreWanted
-
-
-Event = MessageReceived | BindReceived | KeyWanted | ExchangeWorkWanted | ExchangeStoreWanted
+Event = MessageReceived | BindReceived | KeyWanted | ExchangeWanted

@@ -30,6 +30,12 @@ class TooManyKeys(ProtocolError):
     cause: ClassVar[str] = "too_many_keys"
 
 
+class TooManyBeginnings(ProtocolError):
+    """A client begins key exchanges and does not go on with any."""
+
+    cause: ClassVar[str] = "handshake_too_many_beginnings"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionSetup:
     """What all connections of a listener share.

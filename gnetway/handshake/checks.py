@@ -31,6 +31,9 @@ _BLOCK_BYTES: Final = 16
 #: Test servers carry their dc number plus this.
 _TEST_DC: Final = 10_000
 
+#: The highest number of a data centre that clients take.
+_MAX_DC: Final = 1000
+
 
 class BadQuery(HandshakeError):
     """An unencrypted body that is no query of the key exchange."""
@@ -227,6 +230,14 @@ def check_dc(dc: int, ours: int) -> None:
         number -= _TEST_DC
     if number != ours:
         raise WrongDC(f"the client wants dc {dc}, this is dc {ours}")
+
+
+def can_be_dc(dc: int) -> bool:
+    """Return whether ``dc`` is a number that a data centre may have: see ``check_dc``."""
+    number = abs(dc)
+    if number > _TEST_DC:
+        number -= _TEST_DC
+    return 1 <= number <= _MAX_DC
 
 
 def check_client_dh_size(encrypted: bytes) -> None:

@@ -98,6 +98,7 @@ class KeyExchange:
         "_event",
         "_expires_in",
         "_failed_id",
+        "_header_dc",
         "_key",
         "_kind",
         "_new_nonce",
@@ -131,6 +132,7 @@ class KeyExchange:
         self.server_nonce = random_bytes(_NONCE_BYTES)
         self.started_at = 0.0
         self._now = 0.0
+        self._header_dc = 0
         self._query: Request | None = None
         self._answer: Reply | None = None
         self._event: ExchangeEvent | None = None
@@ -150,17 +152,30 @@ class KeyExchange:
         """Whether the run is over, well or not: only repeats of its last query are answered."""
         return self.phase in OVER
 
+    @property
+    def made_key(self) -> bool:
+        """Whether the key is made and stored, and the client may use it."""
+        return self.phase is Phase.DONE
+
+    @property
+    def answer(self) -> Reply | None:
+        """The answer to the last query; None while it is in the making, or where there is none."""
+        return self._answer
+
     def __repr__(self) -> str:
         return f"<KeyExchange {self.phase.name}>"
 
     # -- in ------------------------------------------------------------------------------------
 
-    def receive(self, body: bytes, now: float) -> None:
+    def receive(self, body: bytes, now: float, header_dc: int = 0) -> None:
         """Take an unencrypted message's body; ``now`` is in Unix seconds.
+
+        ``header_dc`` is the dc in the obfuscated header of the link, 0 where there is none.
 
         :raises HandshakeError: it is no query, comes too late or out of turn, or fails a check.
         """
         try:
+            self._header_dc = header_dc
             self._take(_parse(body), now)
         except HandshakeError:
             self._die()
@@ -183,7 +198,7 @@ class KeyExchange:
         if self._query is not None:
             checks.check_age(self.started_at, now, self._setup.lifetime_seconds)
         if self.repeats(query):
-            # No answer yet: it is in the making, and goes to where the query came from first.
+            # Without an answer the step is under way, and its end is told to all who ask.
             self._event = self._answer or self._event
             return
         self._now = now
@@ -285,7 +300,7 @@ class KeyExchange:
             self._expires_in = min(inner.expires_in, self._setup.max_temp_seconds)
         if inner.dc is not None and self._setup.strict_dc is not None:
             checks.check_dc(inner.dc, self._setup.strict_dc)
-        self._kind = _kind(inner)
+        self._kind = _kind(inner, self._header_dc)
         self._new_nonce = inner.new_nonce
         self._aes = temporary_aes(inner.new_nonce, self.server_nonce)
         dh_data = ServerDHInnerData(
@@ -357,9 +372,12 @@ def _parse(body: bytes) -> Request:
         raise checks.BadQuery("the body is no query of the key exchange") from error
 
 
-def _kind(inner: PQInnerData) -> KeyKind:
+def _kind(inner: PQInnerData, header_dc: int) -> KeyKind:
     if inner.expires_in is None:
         return KeyKind.PERM
-    if inner.dc is not None and inner.dc < 0:
-        return KeyKind.MEDIA_TEMP
-    return KeyKind.TEMP
+    dc = inner.dc
+    if dc is None:
+        # iOS names no dc here: that a key is for media shows in its obfuscated header alone.
+        # Others put a random number there, so only what can be a dc counts.
+        dc = header_dc if checks.can_be_dc(header_dc) else 0
+    return KeyKind.MEDIA_TEMP if dc < 0 else KeyKind.TEMP

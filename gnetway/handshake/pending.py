@@ -1,21 +1,29 @@
 """The open runs of all links, found by their nonces.
 
-They belong to no link because HTTP may bring each query on another one. The table is bounded, and
-so is what one client can do to another: whoever floods it with beginnings pushes out only runs
-that have had :data:`SURE_SECONDS`.
+They belong to no link: over HTTP each query may come on another one, and iOS comes back after a
+lost link with the same nonces. The table is bounded, and so is what one client can do to another:
+each run is counted to the address that began it, and where there is no more room
+
+    runs that are over leave first                  their last answer is hardly asked for again
+    then the oldest of the address that has most    if that has more than the one that asks
+    then the oldest of those that have as many      once it has had SURE_SECONDS
 """
 
+from collections import Counter
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final
 
-from gnetway.errors import HandshakeError, TLError, TransportErrorCode
+from gnetway.errors import Busy, HandshakeError, TLError
 from gnetway.handshake.checks import BadQuery
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.tl.key_exchange import ReqPq, parse_request
 
-#: How long a run keeps its place in a full table, in seconds: the time a client gets for its
-#: first messages anyway. Where there is room it stays for its whole lifetime.
+#: How long a run keeps its place in a full table against those of addresses that have as many, in
+#: seconds: the time a client gets for its first messages. Where there is room it stays longer.
 SURE_SECONDS: Final = 30
+
+_Place = tuple[bytes, bytes]
 
 
 class UnknownExchange(HandshakeError):
@@ -24,20 +32,39 @@ class UnknownExchange(HandshakeError):
     cause = "handshake_unknown"
 
 
-class TooManyExchanges(HandshakeError):
+class TooManyExchanges(Busy):
     """No room for another run now."""
 
-    transport_error = TransportErrorCode.FLOOD
     cause = "handshake_too_many"
+
+
+class _Run:
+    """A run with its place, the time of its beginning, and whose it is."""
+
+    __slots__ = ("address", "begun_at", "exchange", "place")
+
+    def __init__(self, exchange: KeyExchange, place: _Place, begun_at: float, address: str) -> None:
+        self.exchange = exchange
+        self.place = place
+        self.begun_at = begun_at
+        self.address = address
 
 
 class PendingExchanges:
     """At most ``max_exchanges`` runs, each for at most ``lifetime_seconds``.
 
-    Runs that are over stay for as long, so that a lost last answer can be repeated.
+    Runs that are over stay while there is room, so that a lost last answer can be repeated.
     """
 
-    __slots__ = ("_lifetime_seconds", "_make_exchange", "_max_exchanges", "_newest", "_runs")
+    __slots__ = (
+        "_counts",
+        "_lifetime_seconds",
+        "_make_exchange",
+        "_max_exchanges",
+        "_newest",
+        "_over",
+        "_runs",
+    )
 
     def __init__(
         self,
@@ -48,33 +75,43 @@ class PendingExchanges:
         self._max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
         self._make_exchange = make_exchange
-        #: By (nonce, server_nonce), the oldest first, with the time of its beginning.
-        self._runs: dict[tuple[bytes, bytes], tuple[KeyExchange, float]] = {}
-        #: The key of the newest run with a nonce.
-        self._newest: dict[bytes, tuple[bytes, bytes]] = {}
+        #: By (nonce, server_nonce), the oldest first.
+        self._runs: dict[_Place, _Run] = {}
+        #: The place of the newest run with a nonce.
+        self._newest: dict[bytes, _Place] = {}
+        #: The places of runs that are over, the oldest first.
+        self._over: dict[_Place, None] = {}
+        #: How many runs each address has.
+        self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    def route(self, body: bytes, now: float) -> KeyExchange:
+    def route(self, body: bytes, now: float, client_ip: str = "") -> KeyExchange:
         """Return the run that an unencrypted message's body belongs to; it may be a new one.
 
-        ``now`` is in Unix seconds.
+        ``now`` is in Unix seconds; ``client_ip`` is whose run it would be.
 
         :raises BadQuery: ``body`` is no query of the key exchange.
         :raises UnknownExchange: no run has its nonces.
-        :raises TooManyExchanges: it would begin a run, and the table is full.
+        :raises TooManyExchanges: it would begin a run, and there is no room for it.
         """
         try:
             query = parse_request(body)
         except TLError as error:
             raise BadQuery("the body is no query of the key exchange") from error
         if isinstance(query, ReqPq):
-            return self._repeated(query) or self._begin(query, now)
+            return self._repeated(query) or self._begin(query, now, _network(client_ip))
         run = self._runs.get((query.nonce, query.server_nonce))
         if run is None:
             raise UnknownExchange("no key exchange has these nonces")
-        return run[0]
+        return run.exchange
+
+    def note_over(self, exchange: KeyExchange) -> None:
+        """Hear that a run is over, well or not."""
+        place = (exchange.nonce, exchange.server_nonce)
+        if place in self._runs:
+            self._over[place] = None
 
     def drop(self, exchange: KeyExchange) -> None:
         """Forget a run, if it is here."""
@@ -82,42 +119,65 @@ class PendingExchanges:
 
     def expire(self, now: float) -> int:
         """Forget the runs whose lifetime is over; returns how many."""
-        return self._leave(now - self._lifetime_seconds, len(self._runs))
+        before = len(self._runs)
+        while self._runs:
+            run = next(iter(self._runs.values()))
+            if run.begun_at >= now - self._lifetime_seconds:
+                break
+            self._remove(run.place)
+        return before - len(self._runs)
 
     def _repeated(self, query: ReqPq) -> KeyExchange | None:
         place = self._newest.get(query.nonce)
         if place is None:
             return None
-        exchange = self._runs[place][0]
+        exchange = self._runs[place].exchange
         return exchange if exchange.repeats(query) else None
 
-    def _begin(self, query: ReqPq, now: float) -> KeyExchange:
-        if len(self._runs) >= self._max_exchanges and not (
-            self.expire(now) or self._leave(now - SURE_SECONDS, 1)
-        ):
-            raise TooManyExchanges(f"{len(self._runs)} key exchanges are open")
+    def _begin(self, query: ReqPq, now: float, address: str) -> KeyExchange:
+        if len(self._runs) >= self._max_exchanges:
+            self._make_room(address, now)
         exchange = self._make_exchange(query, now)
         place = (query.nonce, exchange.server_nonce)
-        self._runs[place] = (exchange, now)
+        self._runs[place] = _Run(exchange, place, now, address)
         self._newest[query.nonce] = place
+        self._counts[address] += 1
         return exchange
 
-    def _leave(self, begun_before: float, most: int) -> int:
-        """Let the oldest runs go, ``most`` at most, that began before that time."""
-        left = 0
-        while left < most and self._runs:
-            place, (_, begun_at) = next(iter(self._runs.items()))
-            if begun_at >= begun_before:
-                break
-            self._remove(place)
-            left += 1
-        return left
+    def _make_room(self, address: str, now: float) -> None:
+        if self.expire(now):
+            return
+        if self._over:
+            self._remove(next(iter(self._over)))
+            return
+        counts = self._counts
+        ((most, count),) = counts.most_common(1)
+        own = counts[address]
+        if count > own + 1:
+            run = next(run for run in self._runs.values() if run.address == most)
+        else:
+            # None of those that have less: however many one begins, they keep what they have.
+            run = next(run for run in self._runs.values() if counts[run.address] >= own)
+            if run.begun_at >= now - SURE_SECONDS:
+                raise TooManyExchanges(f"{len(self._runs)} key exchanges are open")
+        self._remove(run.place)
 
-    def _remove(self, place: tuple[bytes, bytes]) -> None:
+    def _remove(self, place: _Place) -> None:
         run = self._runs.pop(place, None)
         if run is None:
             return
         # Whoever still holds the run, its secrets end here.
-        run[0].end()
+        run.exchange.end()
+        self._over.pop(place, None)
+        self._counts[run.address] -= 1
+        if not self._counts[run.address]:
+            del self._counts[run.address]
         if self._newest.get(place[0]) == place:
             del self._newest[place[0]]
+
+
+def _network(client_ip: str) -> str:
+    """Return what stands for one client: an IPv6 client has a whole /64 to itself."""
+    if ":" not in client_ip:
+        return client_ip
+    return IPv6Address(client_ip).packed[:8].hex()

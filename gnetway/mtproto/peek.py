@@ -26,6 +26,8 @@ _SILENT: Final = frozenset(
     {Constructor.HTTP_WAIT, Constructor.MSGS_STATE_INFO, Constructor.MSGS_ALL_INFO}
 )
 
+_UNANSWERED: Final = _SILENT | {Constructor.MSGS_ACK}
+
 #: Service messages that are answered whatever the key.
 _SERVICES: Final = frozenset(
     {
@@ -75,6 +77,23 @@ def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:
     else:
         _note(ContainedMessage(msg_id, 0, outer), found)
     return found
+
+
+def wants_no_answer(body: bytes) -> bool:
+    """Return whether an unencrypted body is a service message that nothing answers.
+
+    A container of nothing else is one too. Android acknowledges each answer of a key exchange,
+    unencrypted like the answer.
+    """
+    constructor = int.from_bytes(body[:4], "little")
+    if constructor != Constructor.MSG_CONTAINER:
+        return constructor in _UNANSWERED
+    try:
+        contained = parse_container(body, UnwrapLimits().max_messages)
+    except TLError:
+        return False
+    kinds = {int.from_bytes(one.body[:4], "little") for one in contained}
+    return kinds <= _UNANSWERED
 
 
 def _constructor(body: bytes) -> int:

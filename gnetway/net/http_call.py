@@ -10,7 +10,6 @@ exchange and the session, is found by what the request says.
 
 from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,26 +18,26 @@ from gnetway.connection.connection import AuthKeyMissing, Connection
 from gnetway.connection.events import (
     BindReceived,
     Event,
-    ExchangeStoreWanted,
-    ExchangeWorkWanted,
+    ExchangeWanted,
     KeyWanted,
     MessageReceived,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import (
     BackendError,
+    Busy,
     KeyUnknown,
     PacketTooLarge,
     ProtocolError,
     TransportErrorCode,
 )
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.mtproto.envelope import PLAIN_KEY_ID
 from gnetway.mtproto.http_wants import HttpWants, read_http_wants
 from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.net.http_poll import HttpPoll
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_session import HttpSession
+from gnetway.net.link import BUSY_SECONDS
 
 BAD_REQUEST: Final = 400
 TOO_LARGE: Final = 413
@@ -80,11 +79,9 @@ class HttpCall:
     __slots__ = (
         "_codec",
         "_connection",
-        "_exchange",
         "_in_hand",
         "_key",
         "_over",
-        "_plain",
         "_poll",
         "_responder",
         "_services",
@@ -97,10 +94,7 @@ class HttpCall:
         self._services = services
         self._responder = responder
         self._codec = WholeCodec(services.settings.max_body_bytes, size)
-        self._connection = Connection(services.links.setup, self._codec)
-        #: The body, if it is a query of a key exchange.
-        self._plain = b""
-        self._exchange: KeyExchange | None = None
+        self._connection = Connection(services.links.setup, self._codec, responder.client_ip)
         self._key: AuthKey | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
@@ -121,12 +115,9 @@ class HttpCall:
         """Hear that the body is all here."""
         if self._over:
             return
-        body = self._codec.end()
-        if body[: len(PLAIN_KEY_ID)] == PLAIN_KEY_ID:
-            self._plain = body
+        self._codec.end()
         if not self._in_hand:
             self._pump()
-            self._keep_exchange()
             self._answer_or_wait()
 
     def lost(self) -> None:
@@ -153,30 +144,20 @@ class HttpCall:
             self._message_received(event)
         elif isinstance(event, KeyWanted):
             self._key_wanted(event.auth_key_id)
-        elif isinstance(event, ExchangeWorkWanted):
-            self._work_wanted(event)
-        elif isinstance(event, ExchangeStoreWanted):
-            self._store_wanted(event)
+        elif isinstance(event, ExchangeWanted):
+            self._in_hand = True
+            self._services.links.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
             self._bind_received(event)
 
-    def _keep_exchange(self) -> None:
-        exchange = self._connection.take_exchange()
-        if exchange is not None:
-            self._exchange = exchange
-            self._services.exchanges.keep(exchange, self._responder.client_ip)
-
     def _answer_or_wait(self) -> None:
-        """Answer with what the core has to say; if it says nothing, the answer is in the making."""
-        if self._over:
+        """Answer with what the core has to say, if there is anything."""
+        if self._over or self._in_hand:
             return
         data = self._connection.data_to_send()
-        if data:
+        # What needs no answer gets an empty one, as HTTP wants one all the same.
+        if data or self._connection.ignored_plain:
             self._answer(data)
-        elif self._exchange is not None and not self._in_hand:
-            # Another connection's query of the same words is being worked on.
-            self._in_hand = True
-            self._services.exchanges.wait(self._exchange, self._ask_again)
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -314,61 +295,29 @@ class HttpCall:
 
     # -- key exchanges -------------------------------------------------------------------------
 
-    def _work_wanted(self, event: ExchangeWorkWanted) -> None:
-        self._in_hand = True
-        working: Deferred[object]
-        try:
-            working = self._services.links.key_maker.run(event.work)
-        except ProtocolError as error:
-            self._connection.work_failed(event.exchange, error)
-            return
-        working.addBoth(self._work_done, event.exchange)
+    def exchange_answered(self, exchange: KeyExchange) -> None:
+        """Hear that a step of a key exchange has ended."""
+        self._connection.send_exchange_answer(exchange, self._services.links.clock.seconds())
+        self._answer(self._connection.data_to_send())
 
-    def _work_done(self, result: object, exchange: KeyExchange) -> None:
-        self._in_hand = False
-        try:
-            if isinstance(result, Failure):
-                self._work_failed(result, exchange)
-            else:
-                self._connection.work_done(exchange, result)
-        except ProtocolError as error:
+    def exchange_failed(self, error: ProtocolError) -> None:
+        """Hear that a step of a key exchange was wrong, or cannot be done now."""
+        if not self._over:
             self._fail(error)
-        self._step_ended(exchange)
 
-    def _work_failed(self, failure: Failure, exchange: KeyExchange) -> None:
-        error = failure.value
-        if not isinstance(error, Exception):
-            failure.raiseException()
-        if not isinstance(error, ProtocolError):
-            self._log.failure("Work for a key exchange failed", failure)
-        self._connection.work_failed(exchange, error)
-
-    def _store_wanted(self, event: ExchangeStoreWanted) -> None:
-        self._in_hand = True
-        stored = self._services.links.key_maker.store(event.wanted)
-        stored.addCallback(self._stored, event.exchange)
-
-    def _stored(self, ok: bool, exchange: KeyExchange) -> None:
-        self._in_hand = False
-        self._connection.stored(exchange, ok)
-        self._step_ended(exchange)
-
-    def _step_ended(self, exchange: KeyExchange) -> None:
-        self._pump()
-        self._answer_or_wait()
-        self._services.exchanges.step_ended(exchange)
-
-    def _ask_again(self) -> None:
-        if self._over:
-            return
-        self._in_hand = False
-        self._codec.receive(self._plain)
-        self.whole()
+    def exchange_dropped(self) -> None:
+        """Hear that there will be no answer."""
+        self._refuse(UNAVAILABLE)
 
     # -- the end -------------------------------------------------------------------------------
 
     def _fail(self, error: ProtocolError) -> None:
-        self._services.links.causes.count(error.cause)
+        links = self._services.links
+        links.causes.count(error.cause)
+        if isinstance(error, Busy):
+            self._in_hand = True
+            links.clock.callLater(BUSY_SECONDS, self._refuse, UNAVAILABLE)
+            return
         code = error.transport_error
         if code is not None:
             self._refuse(_STATUSES[code])

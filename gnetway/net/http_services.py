@@ -5,23 +5,21 @@ from copy import copy
 from typing import Self
 
 from gnetway.net.cors import CorsPolicy
-from gnetway.net.http_exchanges import HttpExchanges
 from gnetway.net.http_sessions import HttpSessions
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.links import LinkServices
 
 
 class HttpServices:
-    """One for the whole gateway: sessions and key exchanges go over any number of connections."""
+    """One for the whole gateway: sessions go over any number of connections."""
 
-    __slots__ = ("cors", "exchanges", "links", "sessions", "settings")
+    __slots__ = ("cors", "links", "sessions", "settings")
 
     def __init__(self, links: LinkServices, settings: HttpSettings) -> None:
         self.links = links
         self.settings = settings
         self.cors = CorsPolicy(settings.allowed_origins)
         self.sessions = HttpSessions(links, settings)
-        self.exchanges = HttpExchanges(links.setup.exchanges, settings.max_exchanges)
 
     def for_origins(self, allowed_origins: Iterable[str]) -> Self:
         """Return the same services, for a listener to which these web pages may come."""

@@ -34,9 +34,7 @@ class HttpSettings:
     ``default_wait_seconds`` is for a request without http_wait, ``longest_wait_seconds`` the most
     that one may ask for. ``max_polls``: requests of one session that may wait at a time.
     ``max_queued_messages`` and ``max_queued_bytes``: what may wait for the next request of a
-    session, ``max_all_queued_bytes`` of all sessions together. ``max_exchanges``: key exchanges
-    that are remembered, below what the gateway has room for, so that connections of other kinds
-    always find some.
+    session, ``max_all_queued_bytes`` of all sessions together.
     """
 
     paths: frozenset[bytes] = API_PATHS
@@ -52,7 +50,6 @@ class HttpSettings:
     max_queued_bytes: int = 2 * 1024 * 1024
     max_all_queued_bytes: int = 64 * 1024 * 1024
     max_sessions_per_key: int = 16
-    max_exchanges: int = 1024
 
     def wait_seconds(self, wants: HttpWants) -> float:
         """Return how long a request may wait for something to be answered with."""

@@ -12,10 +12,14 @@ from twisted.python.failure import Failure
 
 from gnetway.crypto.diffie_hellman import DHSecret, make_secret
 from gnetway.crypto.pq import PQ, make_pq
-from gnetway.errors import BackendError, ProtocolError, TransportErrorCode
+from gnetway.errors import BackendError, Busy
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
+
+#: How many pieces of work may wait for a thread: so many that even a slow processor does them while
+#: their clients still wait, which iOS does for 12 seconds; each takes a millisecond or two.
+MAX_WAITING: Final = 4096
 
 #: How often exchanges past their deadline are swept out, in seconds.
 SWEEP_SECONDS: Final = 5.0
@@ -23,10 +27,9 @@ SWEEP_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
-class TooMuchWork(ProtocolError):
+class TooMuchWork(Busy):
     """More work for key exchanges waits than will be done in time."""
 
-    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
     cause: ClassVar[str] = "handshake_too_much_work"
 
 
@@ -95,7 +98,7 @@ class KeyMaker:
         secrets: SpareSecrets,
         backend: ISessionBackend,
         keys: IKeyLookup,
-        max_waiting: int = 256,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._clock = clock
         self._run_in_thread = run_in_thread

@@ -8,7 +8,6 @@ the protocol itself the core decides.
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,13 +17,12 @@ from gnetway.connection.connection import AuthKeyMissing
 from gnetway.connection.events import (
     BindReceived,
     Event,
-    ExchangeStoreWanted,
-    ExchangeWorkWanted,
+    ExchangeWanted,
     KeyWanted,
     MessageReceived,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown, ProtocolError
+from gnetway.errors import BackendError, BackendUnavailable, Busy, KeyUnknown, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.net.carrier import Carrier
@@ -34,6 +32,10 @@ from gnetway.net.links import LinkServices
 
 #: How long a connection that is ending may take to write what it still has, in seconds.
 LINGER_SECONDS: Final = 3.0
+
+#: How long a client is kept for whom there is no room, in seconds: closed at once it would come
+#: back at once, to no better end.
+BUSY_SECONDS: Final = 5.0
 
 #: A client that is silent for longer than this is taken to be at rest, in seconds.
 REST_SECONDS: Final = 10.0
@@ -56,7 +58,7 @@ class ClientLink(LinkOutput):
     _log: ClassVar = Logger()
 
     def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
-        super().__init__(services, carrier)
+        super().__init__(services, carrier, client_ip)
         self._timeout: IDelayedCall | None = None
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
@@ -94,7 +96,6 @@ class ClientLink(LinkOutput):
         self._stop_timeout()
         self._clear_backlog()
         self._services.wheel.remove(self)
-        self._connection.close()
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
 
@@ -133,11 +134,14 @@ class ClientLink(LinkOutput):
 
     def _pump(self, now: float) -> None:
         self._pumping = True
+        connection = self._connection
+        quiet = True
         try:
             while self._state is OPEN:
-                event = self._connection.next_event(now)
+                event = connection.next_event(now)
                 if event is None:
                     break
+                quiet = False
                 if type(event) is MessageReceived:
                     self._hand_over(event, None)
                 else:
@@ -148,18 +152,19 @@ class ClientLink(LinkOutput):
             self._pumping = False
         if self._state is OPEN:
             # Here, not where it is read: the first message may have waited for its key.
-            if self._connection.whole_messages:
+            ignored, connection.ignored_plain = connection.ignored_plain, False
+            if connection.whole_messages and not (
+                ignored and quiet and not connection.unsent_bytes
+            ):
                 self.deadline = now + self._idle_seconds
-            if self._connection.unsent_bytes:
+            if connection.unsent_bytes:
                 self._flush()
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, KeyWanted):
             self._key_wanted(event.auth_key_id)
-        elif isinstance(event, ExchangeWorkWanted):
-            self._work_wanted(event)
-        elif isinstance(event, ExchangeStoreWanted):
-            self._store_wanted(event)
+        elif isinstance(event, ExchangeWanted):
+            self._services.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
             self._bind_received(event)
 
@@ -167,11 +172,16 @@ class ClientLink(LinkOutput):
         self, message: MessageReceived, done: Callable[[BackendError | None], None] | None
     ) -> None:
         token = message.quick_ack_token
+        if token:
+            if self._owed_token:
+                # A bind that was decided at once: what stands behind it comes before it returns.
+                self._send_owed_ack()
+            self._owed_token = token
         self._services.backend.send_data(
             self._sessions.of(message, self), message.salt, message.payload, token != 0, done
         )
-        if token:
-            self._connection.send_quick_ack(token)
+        if self._owed_token:
+            self._send_owed_ack()
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -274,38 +284,18 @@ class ClientLink(LinkOutput):
 
     # -- key exchanges -------------------------------------------------------------------------
 
-    def _work_wanted(self, event: ExchangeWorkWanted) -> None:
-        working: Deferred[object] = self._services.key_maker.run(event.work)
-        working.addBoth(self._work_done, event.exchange)
-
-    def _work_done(self, result: object, exchange: KeyExchange) -> None:
-        if self._state is not OPEN:
-            return
-        try:
-            if isinstance(result, Failure):
-                self._work_failed(result, exchange)
-            else:
-                self._connection.work_done(exchange, result)
-        except ProtocolError as error:
-            self._end(error)
-            return
-        self._pump_again()
-
-    def _work_failed(self, failure: Failure, exchange: KeyExchange) -> None:
-        error = failure.value
-        if not isinstance(error, Exception):
-            failure.raiseException()
-        if not isinstance(error, ProtocolError):
-            self._log.failure("Work for a key exchange failed", failure)
-        self._connection.work_failed(exchange, error)
-
-    def _store_wanted(self, event: ExchangeStoreWanted) -> None:
-        self._services.key_maker.store(event.wanted).addCallback(self._stored, event.exchange)
-
-    def _stored(self, ok: bool, exchange: KeyExchange) -> None:
+    def exchange_answered(self, exchange: KeyExchange) -> None:
+        """Hear that a step of a key exchange has ended."""
         if self._state is OPEN:
-            self._connection.stored(exchange, ok)
+            self._connection.send_exchange_answer(exchange, self._services.clock.seconds())
             self._pump_again()
+
+    def exchange_failed(self, error: ProtocolError) -> None:
+        """Hear that a step of a key exchange was wrong, or cannot be done now."""
+        self._end(error)
+
+    def exchange_dropped(self) -> None:
+        """Hear that there will be no answer; the client begins anew when it has waited enough."""
 
     # -- going on and ending -------------------------------------------------------------------
 
@@ -341,9 +331,15 @@ class ClientLink(LinkOutput):
             self._carrier.abort()
 
     def _end(self, error: ProtocolError) -> None:
-        if self._state is OPEN:
-            self._connection.fail(error)
-            self._close(error.cause, told=error.transport_error is not None)
+        if self._state is not OPEN:
+            return
+        if isinstance(error, Busy):
+            self._wait()
+            self._stop_timeout()
+            self._timeout = self._services.clock.callLater(BUSY_SECONDS, self._close, error.cause)
+            return
+        self._connection.fail(error)
+        self._close(error.cause, told=error.transport_error is not None)
 
     def _close(self, cause: str, told: bool = False) -> None:
         if self._state is not OPEN:

@@ -40,27 +40,33 @@ class LinkOutput:
         "_carrier",
         "_connection",
         "_flush_due",
+        "_owed_token",
         "_pumping",
         "_services",
         "_state",
     )
 
-    def __init__(self, services: LinkServices, carrier: Carrier) -> None:
+    def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
         self._services = services
         self._carrier = carrier
-        self._connection = Connection(services.setup)
+        self._connection = Connection(services.setup, address=client_ip)
         self._state = OPEN
         #: Whether the client's bytes are being read, at the end of which all is written.
         self._pumping = False
         #: Whether the end of this turn will write.
         self._flush_due = False
         self._backlog: Backlog | None = None
+        #: The quick ack of the message that the backend is being handed, 0 for none. It leaves in
+        #: front of an answer that comes at once, but not before the backend has the message.
+        self._owed_token = 0
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
         if self._state is not OPEN:
             return False
         connection = self._connection
+        if self._owed_token:
+            self._send_owed_ack()
         connection.send_message(key, plaintext)
         if not self._pumping:
             if self._backlog is not None or connection.unsent_bytes >= JOIN_BYTES:
@@ -69,6 +75,10 @@ class LinkOutput:
                 self._flush_due = True
                 self._services.turn_end.call(self._turn_ended)
         return self._state is OPEN
+
+    def _send_owed_ack(self) -> None:
+        token, self._owed_token = self._owed_token, 0
+        self._connection.send_quick_ack(token)
 
     def _turn_ended(self) -> None:
         self._flush_due = False

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
+from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
@@ -42,6 +43,7 @@ class LinkServices:
     keys: IKeyLookup
     registry: SessionRegistry
     key_maker: KeyMaker
+    exchange_driver: ExchangeDriver
     wheel: IdleWheel
     open_links: OpenLinks
     causes: Causes

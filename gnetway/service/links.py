@@ -10,6 +10,7 @@ from gnetway.interfaces import IGatewayReactor, ISessionBackend
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
 from gnetway.metrics import Causes
+from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
 from gnetway.net.links import LinkLimits, LinkServices
@@ -38,6 +39,7 @@ def make_link_services(
     )
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
     exchanges = _make_exchanges(config, secrets, random_bytes)
+    key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
     return LinkServices(
         clock=reactor,
         setup=ConnectionSetup(
@@ -52,7 +54,8 @@ def make_link_services(
         backend=backend,
         keys=keys,
         registry=SessionRegistry(backend, keys),
-        key_maker=KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys),
+        key_maker=key_maker,
+        exchange_driver=ExchangeDriver(key_maker, exchanges),
         wheel=IdleWheel(reactor),
         open_links=OpenLinks(),
         causes=causes,

@@ -254,6 +254,12 @@ def parse_request(body: bytes) -> Request:
     raise TLError(f"constructor {kind:#010x} is no request of the key exchange")
 
 
+def is_beginning(body: bytes) -> bool:
+    """Return whether an unencrypted body is req_pq or req_pq_multi, by its constructor alone."""
+    kind = int.from_bytes(body[:4], "little")
+    return kind in (Constructor.REQ_PQ, Constructor.REQ_PQ_MULTI)
+
+
 def parse_answer(body: bytes) -> Answer:
     """Read what a server sends: the client's half, bytes after the object are ignored.
 

@@ -18,6 +18,7 @@ class Style(NamedTuple):
 
     framing: Framing
     obfuscated: bool
+    dc_id: int = 2
 
     def __repr__(self) -> str:
         return f"{'obfuscated ' if self.obfuscated else ''}{self.framing.name.lower()}"
@@ -58,7 +59,7 @@ class ClientEnd:
         self._begin = framing.value[:1] if framing is Framing.ABRIDGED else framing.value
         self._streams: ObfuscatedStreams | None = None
         if style.obfuscated:
-            self._begin, self._streams = make_header(framing.value, 2, random_bytes)
+            self._begin, self._streams = make_header(framing.value, style.dc_id, random_bytes)
 
     def packet(self, payload: bytes, quick_ack: bool = False) -> bytes:
         """Return the bytes of one packet; the first ones begin the connection."""

@@ -6,15 +6,14 @@ from gnetway.connection.connection import Connection, ConnectionSetup
 from gnetway.connection.events import (
     BindReceived,
     Event,
-    ExchangeStoreWanted,
-    ExchangeWorkWanted,
+    ExchangeWanted,
     KeyWanted,
     MessageReceived,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DHSecret, make_secret
 from gnetway.errors import HandshakeError
-from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
+from gnetway.handshake.exchange import ExchangeSetup, KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.tl.key_exchange import ReqPq
 from tests.connection.client_end import ABRIDGED, Style
@@ -109,16 +108,27 @@ class Link(Talk):
             self.do(event)
 
     def do(self, event: Event) -> None:
-        """Do what an exchange wants."""
-        if isinstance(event, ExchangeWorkWanted):
+        """Do one thing that an exchange wants; held, what follows waits as well."""
+        assert isinstance(event, ExchangeWanted)
+        exchange, wanted = event
+        if isinstance(wanted, WorkWanted):
             try:
-                result = event.work()
+                result = wanted.work()
             except HandshakeError as error:
-                self.connection.work_failed(event.exchange, error)
+                exchange.work_failed(error)
             else:
-                self.connection.work_done(event.exchange, result)
+                exchange.work_done(result)
         else:
-            assert isinstance(event, ExchangeStoreWanted)
-            key = event.wanted.key
+            assert isinstance(wanted, StoreWanted)
+            key = wanted.key
             self.keys[key.auth_key_id] = key
-            self.connection.stored(event.exchange, True)
+            exchange.stored(True)
+        self.step_ended(exchange)
+
+    def step_ended(self, exchange: KeyExchange) -> None:
+        """Let the client hear what came of a step, or do what follows."""
+        said = exchange.next_event()
+        if isinstance(said, WorkWanted | StoreWanted):
+            self._hear(ExchangeWanted(exchange, said))
+        else:
+            self.connection.send_exchange_answer(exchange, self.now)

@@ -4,23 +4,47 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import MAX_EXCHANGES
-from gnetway.connection.events import ExchangeStoreWanted, ExchangeWorkWanted
+from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
+from gnetway.connection.events import Event, ExchangeWanted
+from gnetway.connection.setup import TooManyBeginnings
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import HandshakeError
-from gnetway.handshake.checks import WorkFailed
+from gnetway.handshake.checks import BadQuery, WorkFailed
+from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import UnknownExchange
 from gnetway.tl.key_exchange import ReqPq
-from gnetway.tl.service_messages import Ping
-from tests.connection.client_end import STYLES
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    HttpWait,
+    MsgsAck,
+    MsgsAllInfo,
+    Ping,
+    pack_container,
+)
+from tests.codec.client import Framing
+from tests.connection.client_end import STYLES, Style
 from tests.connection.link import NOW, Link
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import Wish, plain_packet
+from tests.peer import Wish, open_plain_packet, plain_packet
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)
 PING = Ping(1).pack()
+
+ACK = MsgsAck([4, 8]).pack()
+UNANSWERED = (
+    ACK,
+    HttpWait(0, 0, 0).pack(),
+    MsgsAllInfo([4], b"\1").pack(),
+    pack_container([ContainedMessage(4, 0, ACK), ContainedMessage(8, 2, ACK)]),
+)
+
+
+def store_wanted(event: Event) -> StoreWanted:
+    assert isinstance(event, ExchangeWanted)
+    assert isinstance(event.wanted, StoreWanted)
+    return event.wanted
 
 
 class BesideMessagesTests(SynchronousTestCase):
@@ -95,14 +119,13 @@ class RunTests(SynchronousTestCase):
         link.query(query)
         link.do(link.wanted.pop())
         link.pump()
-        store = link.wanted.pop()
-        assert isinstance(store, ExchangeStoreWanted)
+        wanted = store_wanted(store := link.wanted.pop())
         self.assertEqual(link.got, [])
-        self.assertEqual(store.wanted.key.secret, cast(AuthKey, client.candidate).secret)
+        self.assertEqual(wanted.key.secret, cast(AuthKey, client.candidate).secret)
         link.do(store)
         link.pump()
         self.assertIsNone(client.receive(link.answer()))
-        self.assertEqual(client.salt, store.wanted.salt)
+        self.assertEqual((client.salt, wanted.key.first_salt), (wanted.salt, wanted.salt))
 
     def test_a_key_that_is_not_stored_is_made_anew(self) -> None:
         link, client = Link(), make_client()
@@ -112,8 +135,10 @@ class RunTests(SynchronousTestCase):
         link.do(link.wanted.pop())
         link.pump()
         store = link.wanted.pop()
-        assert isinstance(store, ExchangeStoreWanted)
-        link.connection.stored(store.exchange, False)
+        assert isinstance(store, ExchangeWanted)
+        store_wanted(store)
+        store.exchange.stored(False)
+        link.step_ended(store.exchange)
         link.pump()
         link.held = False
         another = client.receive(link.answer())
@@ -127,9 +152,9 @@ class RunTests(SynchronousTestCase):
         link.held = True
         link.query(query)
         (work,) = link.wanted
-        assert isinstance(work, ExchangeWorkWanted)
+        assert isinstance(work, ExchangeWanted)
         with self.assertRaises(WorkFailed):
-            link.connection.work_failed(work.exchange, MemoryError("no"))
+            work.exchange.work_failed(MemoryError("no"))
 
     def test_a_wrong_step_is_an_error(self) -> None:
         link, client = Link(), make_client()
@@ -145,21 +170,155 @@ class RunTests(SynchronousTestCase):
         query = client.receive(second.ask(query))
         self.assertIsNone(client.receive(first.ask(query)))
 
+    def test_a_repeat_while_the_step_is_under_way_waits_for_its_end(self) -> None:
+        """Where it comes from makes no difference: iOS comes back over another connection."""
+        first, client = Link(), make_client()
+        second = Link(setup=first.setup, seed=2)
+        query = client.receive(first.ask(client.begin()))
+        first.held = second.held = True
+        first.query(query)
+        second.query(query)
+        (work,), (repeat,) = first.wanted, second.wanted
+        assert isinstance(work, ExchangeWanted)
+        self.assertEqual(repeat, ExchangeWanted(work.exchange, None))
+
+    def test_an_answer_is_repeated_on_another_link(self) -> None:
+        first, client = Link(), make_client()
+        second = Link(setup=first.setup, seed=2)
+        query = client.receive(first.ask(client.begin()))
+        answer = first.ask(query)
+        self.assertEqual(second.ask(query), answer)
+
+    def test_that_a_temporary_key_is_for_media_may_show_in_the_header_alone(self) -> None:
+        for header_dc, wish, kind in (
+            (-2, Wish(expires_in=86400), KeyKind.MEDIA_TEMP),
+            (-10002, Wish(expires_in=86400), KeyKind.MEDIA_TEMP),
+            (2, Wish(expires_in=86400), KeyKind.TEMP),
+            (10002, Wish(expires_in=86400), KeyKind.TEMP),
+            (-2, Wish(dc=2, expires_in=86400), KeyKind.TEMP),
+            (-2, Wish(), KeyKind.PERM),
+            # Nearly all clients put a random number there.
+            (-20_000, Wish(expires_in=86400), KeyKind.TEMP),
+            (0, Wish(expires_in=86400), KeyKind.TEMP),
+        ):
+            with self.subTest(header_dc=header_dc, wish=wish):
+                link = Link(Style(Framing.ABRIDGED, True, header_dc))
+                client = make_client(wish=wish)
+                query: bytes | None = client.begin()
+                while query is not None:
+                    query = client.receive(link.ask(query))
+                assert client.key is not None
+                self.assertIs(link.keys[client.key.auth_key_id].kind, kind)
+
+
+class NewestBeginningTests(SynchronousTestCase):
+    """Android begins anew by two req_pq_multi in one segment, and keeps the second."""
+
+    def setUp(self) -> None:
+        self.link = Link()
+        self.clients = [make_client(seed) for seed in range(4)]
+
+    def feed(self, *bodies: bytes) -> list[bytes]:
+        """Send packets in one segment; returns the bodies of the answers."""
+        packets = [self.link.client.packet(plain_packet(body, NOW)) for body in bodies]
+        self.link.feed(b"".join(packets))
+        return [open_plain_packet(packet) for packet in self.link.packets()]
+
+    def test_of_several_the_last_is_answered(self) -> None:
+        (answer,) = self.feed(*[client.begin() for client in self.clients])
+        self.assertIsNotNone(self.clients[-1].receive(answer))
+        self.assertEqual(len(self.link.setup.exchanges), 1)
+
+    def test_acknowledgements_between_them_change_nothing(self) -> None:
+        first, second, *_ = self.clients
+        (answer,) = self.feed(first.begin(), ACK, second.begin(), ACK)
+        self.assertIsNotNone(second.receive(answer))
+
+    def test_what_comes_in_time_is_answered(self) -> None:
+        for client in self.clients:
+            (answer,) = self.feed(client.begin())
+            self.assertIsNotNone(client.receive(answer))
+
+    def test_a_beginning_before_something_else_is_answered(self) -> None:
+        first, second, *_ = self.clients
+        query = first.receive(self.feed(first.begin())[0])
+        assert query is not None
+        answers = self.feed(second.begin(), query)
+        self.assertEqual(len(answers), 2)
+        self.assertIsNotNone(second.receive(answers[0]))
+        self.assertIsNotNone(first.receive(answers[1]))
+
+    def test_a_message_behind_it_is_taken(self) -> None:
+        self.link.keys[KEY.auth_key_id] = KEY
+        packet = self.link.session(KEY).encrypt(PING, NOW)
+        begin = plain_packet(self.clients[0].begin(), NOW)
+        self.link.feed(self.link.client.packet(begin) + self.link.client.packet(packet))
+        self.assertEqual((len(self.link.packets()), len(self.link.messages)), (1, 1))
+
+    def test_half_of_a_beginning_is_none_yet(self) -> None:
+        first, second, *_ = self.clients
+        whole = self.link.client.packet(plain_packet(first.begin(), NOW))
+        half = self.link.client.packet(plain_packet(second.begin(), NOW))
+        self.link.feed(whole + half[:20])
+        self.assertEqual(len(self.link.packets()), 1)
+        self.link.feed(half[20:])
+        self.assertEqual(len(self.link.packets()), 1)
+
+    def test_so_many_in_a_row_and_no_more(self) -> None:
+        for client in (make_client(seed) for seed in range(MAX_BEGINNINGS)):
+            self.feed(client.begin())
+            self.feed(ACK)
+        with self.assertRaises(TooManyBeginnings) as caught:
+            self.feed(make_client(99).begin())
+        self.assertIsNone(caught.exception.transport_error)
+
+    def test_those_of_one_segment_count_as_well(self) -> None:
+        begins = [make_client(seed).begin() for seed in range(MAX_BEGINNINGS + 1)]
+        with self.assertRaises(TooManyBeginnings):
+            self.feed(*begins)
+
+    def test_another_step_begins_the_count_anew(self) -> None:
+        for seed in range(MAX_BEGINNINGS):
+            client = make_client(seed)
+            query = client.receive(self.feed(make_client(50 + seed).begin(), client.begin())[0])
+            self.feed(query or b"")
+
+
+class IgnoredTests(SynchronousTestCase):
+    """Android acknowledges every answer of the exchange, unencrypted as it came."""
+
+    def test_in_every_state_of_every_transport(self) -> None:
+        for style in STYLES:
+            with self.subTest(style=style):
+                link, client = Link(style), make_client()
+                link.query(ACK)
+                query: bytes | None = client.begin()
+                while query is not None:
+                    query = client.receive(link.ask(query))
+                    for body in UNANSWERED:
+                        link.query(body)
+                self.assertEqual(link.got, [])
+                assert client.key is not None
+                session = link.session(link.keys[client.key.auth_key_id])
+                ack = link.client.packet(plain_packet(ACK, NOW))
+                link.feed(ack + link.client.packet(session.encrypt(PING, NOW)))
+                self.assertEqual(len(link.messages), 1)
+
+    def test_alone_it_is_no_whole_message_and_no_run(self) -> None:
+        link = Link()
+        link.query(ACK)
+        self.assertEqual((len(link.setup.exchanges), link.connection.whole_messages), (0, False))
+        self.assertTrue(link.connection.ignored_plain)
+
+    def test_what_wants_an_answer_is_a_wrong_step(self) -> None:
+        link = Link()
+        mixed = pack_container([ContainedMessage(4, 0, ACK), ContainedMessage(8, 1, PING)])
+        for body in (PING, mixed, pack_container([ContainedMessage(4, 0, ACK)])[:-4]):
+            with self.subTest(body=body), self.assertRaises(BadQuery):
+                link.query(body)
+
 
 class EndTests(SynchronousTestCase):
-    def test_a_link_that_is_gone_takes_its_runs_along(self) -> None:
-        link = Link()
-        other = Link(setup=link.setup, seed=2)
-        clients = [make_client(seed) for seed in range(3)]
-        queries = [client.receive(link.ask(client.begin())) for client in clients]
-        other.ask(make_client(9).begin())
-        self.assertEqual(len(link.setup.exchanges), 4)
-        link.connection.close()
-        link.connection.close()
-        self.assertEqual(len(link.setup.exchanges), 1)
-        with self.assertRaises(UnknownExchange):
-            other.query(queries[0])
-
     def test_a_link_that_begins_many_loses_the_oldest(self) -> None:
         link = Link()
         clients = [make_client(seed) for seed in range(MAX_EXCHANGES + 1)]
@@ -173,6 +332,6 @@ class EndTests(SynchronousTestCase):
         link = Link()
         clients = [make_client(seed) for seed in range(MAX_EXCHANGES)]
         first, *_ = [client.receive(link.ask(client.begin())) for client in clients]
-        for _ in range(10):
+        for _ in range(MAX_BEGINNINGS - MAX_EXCHANGES):
             link.ask(clients[-1].begin())
         self.assertIsNotNone(clients[0].receive(link.ask(first)))

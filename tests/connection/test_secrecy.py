@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.connection import ConnectionSetup
-from gnetway.connection.events import ExchangeStoreWanted, ExchangeWorkWanted
+from gnetway.connection.events import ExchangeWanted
 from gnetway.connection.unbound import judge_unbound
 from gnetway.errors import ProtocolError
 from gnetway.mtproto.message import pack_message
@@ -47,7 +47,7 @@ class EventTests(SynchronousTestCase):
             link.send(plain_packet(query, NOW))
             while link.wanted:
                 event = link.wanted.pop()
-                assert isinstance(event, ExchangeWorkWanted | ExchangeStoreWanted)
+                assert isinstance(event, ExchangeWanted)
                 texts.append(repr(event))
                 link.do(event)
                 link.pump()

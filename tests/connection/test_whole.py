@@ -76,19 +76,6 @@ class WholeTests(SynchronousTestCase):
         answer = open_plain_packet(request.connection.data_to_send())
         self.assertIsNotNone(client.receive(answer))
 
-    def test_key_exchange_outlives_the_connection_once_it_is_taken(self) -> None:
-        client = make_client()
-        request = Request(plain_packet(client.begin(), NOW))
-        connection = request.connection
-        self.assertIsNone(connection.take_exchange())
-        request.send()
-        exchange = connection.take_exchange()
-        assert exchange is not None
-        self.assertEqual(exchange.nonce, client.nonce)
-        self.assertIsNone(connection.take_exchange())
-        connection.close()
-        self.assertFalse(exchange.done)
-
     def test_key_of_a_large_body_is_asked_for_before_the_rest_is_kept(self) -> None:
         request = Request(PERM.id_bytes + bytes(10_000))
         self.assertIsNone(request.feed(7))

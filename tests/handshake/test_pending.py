@@ -1,5 +1,7 @@
 """The table of open runs: routing, bounds, expiry."""
 
+import contextlib
+
 from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
@@ -33,8 +35,8 @@ class Table:
         self.servers[server.exchange] = server
         return server.exchange
 
-    def ask(self, body: bytes, now: float = NOW) -> bytes:
-        return self.servers[self.pending.route(body, now)].ask(body, now) or b""
+    def ask(self, body: bytes, now: float = NOW, client_ip: str = "") -> bytes:
+        return self.servers[self.pending.route(body, now, client_ip)].ask(body, now) or b""
 
 
 def req_pq(number: int) -> bytes:
@@ -134,7 +136,7 @@ class BoundTests(SynchronousTestCase):
         for number in range(3):
             table.ask(req_pq(number))
         error = self.assertRaises(TooManyExchanges, table.pending.route, req_pq(3), NOW)
-        self.assertIs(error.transport_error, TransportErrorCode.FLOOD)
+        self.assertIsNone(error.transport_error)
         self.assertEqual(len(table.begun), 3)
 
     def test_a_full_table_still_serves_those_in_it(self) -> None:
@@ -163,10 +165,6 @@ class BoundTests(SynchronousTestCase):
         table.ask(req_pq(3), NOW + 700)
         self.assertEqual(len(table.pending), 2)
 
-    def test_no_room_at_all(self) -> None:
-        table = Table(0)
-        self.assertRaises(TooManyExchanges, table.pending.route, req_pq(1), NOW)
-
     @given(gaps=lists(integers(0, 400), max_size=30))
     def test_bounded_whatever_comes(self, gaps: list[int]) -> None:
         table, now = Table(3), NOW
@@ -180,6 +178,64 @@ class BoundTests(SynchronousTestCase):
         left = len(table.pending)
         self.assertEqual(table.pending.expire(now + 601), left)
         self.assertEqual(len(table.pending), 0)
+
+
+class ShareTests(SynchronousTestCase):
+    """Beginning many key exchanges harms nobody at another address."""
+
+    def test_whoever_has_the_most_loses_the_oldest(self) -> None:
+        table = Table(4)
+        for number in range(4):
+            table.ask(req_pq(number), NOW, "192.0.2.66")
+        table.ask(req_pq(10), NOW, "192.0.2.1")
+        table.ask(req_pq(11), NOW, "192.0.2.2")
+        for number in (2, 3, 10, 11):
+            table.ask(req_pq(number), NOW, "192.0.2.9")
+        self.assertEqual((len(table.begun), len(table.pending)), (6, 4))
+
+    def test_a_flood_from_one_address_never_reaches_another(self) -> None:
+        table, client = Table(50), make_client()
+        query = client.receive(table.ask(client.begin(), NOW, "192.0.2.1")) or b""
+        for number in range(500):
+            with contextlib.suppress(TooManyExchanges):
+                table.ask(req_pq(number), NOW + 40, "192.0.2.66")
+        query = client.receive(table.ask(query, NOW + 40, "192.0.2.1")) or b""
+        self.assertIsNone(client.receive(table.ask(query, NOW + 40, "192.0.2.1")))
+
+    def test_those_who_have_as_much_keep_it_for_their_time(self) -> None:
+        table = Table(2)
+        table.ask(req_pq(1), NOW, "192.0.2.1")
+        table.ask(req_pq(2), NOW, "192.0.2.2")
+        with self.assertRaises(TooManyExchanges):
+            table.ask(req_pq(3), NOW + SURE_SECONDS, "192.0.2.3")
+        table.ask(req_pq(3), NOW + SURE_SECONDS + 1, "192.0.2.3")
+
+    def test_an_ipv6_client_is_its_network(self) -> None:
+        table = Table(4)
+        table.ask(req_pq(0), NOW, "2001:db8:0:1::1")
+        for number in range(1, 4):
+            table.ask(req_pq(number), NOW, f"2001:db8:0:2::{number}")
+        table.ask(req_pq(4), NOW, "2001:db8:0:3::1")
+        table.ask(req_pq(0), NOW)
+        table.ask(req_pq(2), NOW)
+        self.assertEqual(len(table.begun), 5)
+
+    def test_runs_that_are_over_leave_first(self) -> None:
+        table = Table(2)
+        table.ask(req_pq(1))
+        table.ask(req_pq(2))
+        table.pending.note_over(table.pending.route(req_pq(2), NOW))
+        table.ask(req_pq(3))
+        self.assertRaises(TooManyExchanges, table.ask, req_pq(4))
+        for number in (1, 3):
+            table.ask(req_pq(number))
+        self.assertEqual(len(table.begun), 3)
+
+    def test_an_address_that_has_left_is_forgotten(self) -> None:
+        table = Table(1)
+        for number in range(5):
+            table.ask(req_pq(number), NOW + 700 * number, f"192.0.2.{number}")
+        self.assertEqual(len(table.pending._counts), 1)
 
 
 class ExpiryTests(SynchronousTestCase):

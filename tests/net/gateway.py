@@ -12,6 +12,7 @@ from gnetway.handshake.exchange import ExchangeSetup
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
 from gnetway.metrics import Causes
+from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, SpareSecrets
@@ -74,6 +75,7 @@ class Gateway:
         max_keys: int = 8,
         exchange_setup: ExchangeSetup | None = None,
         unsent: UnsentAccount | None = None,
+        max_exchanges: int = 100,
     ) -> None:
         self.chance = SeededBytes(1000)
         self.clock = Clock()
@@ -86,7 +88,7 @@ class Gateway:
         self.causes = Causes()
         self.wheel = IdleWheel(self.clock)
         self.open_links = OpenLinks()
-        self.exchanges = make_pending(self.secrets, self.chance, exchange_setup)
+        self.exchanges = make_pending(self.secrets, self.chance, exchange_setup, max_exchanges)
         self.key_maker = KeyMaker(
             self.clock,
             self.threads,
@@ -103,6 +105,7 @@ class Gateway:
             keys=self.keys,
             registry=self.registry,
             key_maker=self.key_maker,
+            exchange_driver=ExchangeDriver(self.key_maker, self.exchanges),
             wheel=self.wheel,
             open_links=self.open_links,
             causes=self.causes,

@@ -2,19 +2,22 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import MAX_EXCHANGES
+from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendUnavailable
 from gnetway.handshake.exchange import MAX_RETRIES
 from gnetway.net.key_maker import SWEEP_SECONDS
-from gnetway.tl.service_messages import Ping
+from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.links import LinkLimits
+from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.connection.link import LIFETIME_SECONDS
 from tests.fakes import some_key
 from tests.handshake.server import NOW, make_client, make_setup
 from tests.net.gateway import Gateway, TcpLink
-from tests.peer import Bends, ClientExchange, KeyGivenUp, Wish
+from tests.peer import Bends, ClientExchange, KeyGivenUp, Wish, plain_packet
 
 KEY = some_key(1)
+ACK = MsgsAck([4]).pack()
 
 
 def go_on(link: TcpLink, client: ClientExchange, query: bytes | None) -> None:
@@ -119,20 +122,32 @@ class ThreadTests(SynchronousTestCase):
         self.assertIsNotNone(client.receive(link.answer()))
 
     def test_a_link_lost_while_a_thread_works(self) -> None:
+        """IOS comes back over another connection, and goes on where it was."""
         for step in (1, 2):
-            with self.subTest(step=step):
-                gateway = Gateway()
-                link, client = gateway.connect(), make_client()
-                query = client.receive(link.ask(client.begin()))
-                if step == 2:
-                    query = client.receive(link.ask(query))
-                gateway.threads.held = True
-                link.query(query)
-                link.leave()
-                self.assertEqual(len(gateway.exchanges), 0)
-                gateway.threads.work()
-                self.assertEqual((gateway.backend.stored, link.packets()), ([], []))
-                self.assertEqual(gateway.ended(), {"client_closed": 1})
+            for asks_early in (True, False):
+                with self.subTest(step=step, asks_early=asks_early):
+                    gateway = Gateway()
+                    link, client = gateway.connect(), make_client()
+                    query = client.receive(link.ask(client.begin()))
+                    if step == 2:
+                        query = client.receive(link.ask(query))
+                    gateway.threads.held = True
+                    link.query(query)
+                    link.leave()
+                    again = gateway.connect()
+                    if asks_early:
+                        again.query(query)
+                    gateway.threads.work()
+                    gateway.threads.held = False
+                    if not asks_early:
+                        again.query(query)
+                    again.read()
+                    go_on(again, client, client.receive(again.answer()))
+                    self.assertEqual(len(gateway.backend.stored), 1)
+                    assert client.key is not None
+                    again.say(again.session(client.key), Ping(1).pack())
+                    self.assertEqual((len(gateway.backend.sent), link.got), (1, []))
+                    self.assertEqual(len(gateway.services.exchange_driver), 0)
 
     def test_a_failed_check_in_a_thread_is_404(self) -> None:
         altered = Bends(inner=lambda inner: inner._replace(nonce=bytes(16)))
@@ -162,35 +177,100 @@ class ThreadTests(SynchronousTestCase):
         self.assertEqual(gateway.ended(), {"handshake_work_failed": 1})
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_too_much_work_is_429(self) -> None:
+    def test_too_much_work_is_a_close_without_a_code_after_a_while(self) -> None:
+        """A -429 would silence iOS for good."""
         gateway = Gateway(max_waiting=2)
         gateway.threads.held = True
         links = [gateway.connect() for _ in range(3)]
         for number, link in enumerate(links):
             client = make_client(number)
             link.query(client.receive(link.ask(client.begin())))
+        gateway.wait(BUSY_SECONDS - 0.1)
+        self.assertEqual([link.open for link in links], [True, True, True])
+        self.assertFalse(links[2].transport.reading)
+        gateway.wait(0.2)
+        links[2].read()
         self.assertEqual([link.open for link in links], [True, True, False])
-        self.assertEqual(links[2].code(), -429)
+        self.assertEqual(links[2].packets(), [])
         self.assertEqual(gateway.ended(), {"handshake_too_much_work": 1})
         gateway.threads.work()
         links[0].read()
         self.assertEqual(len(links[0].packets()), 1)
 
+    def test_a_client_for_whom_there_is_no_room_may_leave(self) -> None:
+        gateway = Gateway(max_waiting=0)
+        link, client = gateway.connect(), make_client()
+        link.query(client.receive(link.ask(client.begin())))
+        link.leave()
+        self.assertEqual(gateway.ended(), {"client_closed": 1})
+        self.assertEqual(gateway.clock.getDelayedCalls(), [])
 
-class UnfinishedTests(SynchronousTestCase):
-    def test_they_leave_with_their_link(self) -> None:
+    def test_a_full_table_is_the_same(self) -> None:
+        gateway = Gateway(max_exchanges=2)
+        links = [gateway.connect(client_ip=f"192.0.2.{number}") for number in range(3)]
+        for number, link in enumerate(links):
+            link.query(make_client(number).begin())
+        self.assertEqual([len(link.packets()) for link in links], [1, 1, 0])
+        gateway.wait(BUSY_SECONDS + 0.1)
+        self.assertEqual([link.open for link in links], [True, True, False])
+        self.assertEqual(links[2].code(), 0)
+        self.assertEqual(gateway.ended(), {"handshake_too_many": 1})
+
+
+class BeginningTests(SynchronousTestCase):
+    def test_too_many_in_a_row_are_a_close_without_a_code(self) -> None:
         gateway = Gateway()
         link = gateway.connect()
-        for seed in range(3):
+        for seed in range(MAX_BEGINNINGS):
             link.ask(make_client(seed).begin())
-        self.assertEqual(len(gateway.exchanges), 3)
+        link.query(make_client(99).begin())
+        self.assertEqual((link.code(), link.open), (0, False))
+        self.assertEqual(gateway.ended(), {"handshake_too_many_beginnings": 1})
+
+
+class IgnoredTests(SynchronousTestCase):
+    """Unencrypted acknowledgements are taken in silence, and keep nobody alive."""
+
+    def test_they_move_no_deadline(self) -> None:
+        gateway = Gateway(LinkLimits(handshake_seconds=30, idle_seconds=60))
+        silent, spoken = gateway.connect(), gateway.connect()
+        spoken.ask(make_client().begin())
+        for _ in range(8):
+            for link in (silent, spoken):
+                link.query(ACK)
+            gateway.wait(10)
+        self.assertEqual((silent.open, spoken.open), (False, False))
+        self.assertEqual(gateway.ended(), {"handshake_timeout": 1, "idle": 1})
+
+    def test_what_comes_along_with_one_counts(self) -> None:
+        gateway = Gateway(LinkLimits(idle_seconds=60))
+        gateway.knows(KEY)
+        link = gateway.connect()
+        session = link.session(KEY)
+        ack = link.client.packet(plain_packet(ACK, NOW))
+        for _ in range(4):
+            link.feed(ack + link.client.packet(session.encrypt(Ping(1).pack(), link.now)))
+            ack = link.client.packet(plain_packet(ACK, NOW))
+            gateway.wait(50)
+        self.assertTrue(link.open)
+
+
+class UnfinishedTests(SynchronousTestCase):
+    def test_they_outlive_their_link(self) -> None:
+        gateway = Gateway()
+        link = gateway.connect()
+        clients = [make_client(seed) for seed in range(3)]
+        queries = [client.receive(link.ask(client.begin())) for client in clients]
         link.leave()
-        self.assertEqual(len(gateway.exchanges), 0)
+        self.assertEqual(len(gateway.exchanges), 3)
+        for client, query in zip(clients, queries, strict=True):
+            go_on(gateway.connect(), client, query)
+            self.assertIsNotNone(client.key)
 
     def test_a_link_has_so_many_and_no_more(self) -> None:
         gateway = Gateway()
         link = gateway.connect()
-        for seed in range(3 * MAX_EXCHANGES):
+        for seed in range(2 * MAX_EXCHANGES):
             link.ask(make_client(seed).begin())
         self.assertEqual(len(gateway.exchanges), MAX_EXCHANGES)
         self.assertTrue(link.open)

@@ -5,12 +5,54 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.mtproto.message import pack_message
 from gnetway.net.link_output import JOIN_BYTES
 from gnetway.tl.service_messages import Ping
+from tests.codec.client import Framing
+from tests.connection.client_end import STYLES, QuickAck
 from tests.fakes import Sent, some_key
 from tests.net.gateway import Gateway
 
 KEY = some_key(1)
 PING = Ping(1).pack()
 BODY = bytes(64)
+
+
+class QuickAckTests(SynchronousTestCase):
+    """A quick ack says that the backend has the message, and comes before what it answers."""
+
+    def test_in_front_of_an_answer_that_comes_at_once(self) -> None:
+        for style in STYLES:
+            if style.framing is Framing.FULL:
+                continue
+            with self.subTest(style=style):
+                gateway = Gateway()
+                gateway.knows(KEY)
+                link = gateway.connect(style)
+                session = link.session(KEY, 5)
+
+                def answer(sent: Sent, gateway: Gateway = gateway) -> None:
+                    for body in (BODY, PING):
+                        plaintext = pack_message(1, 5, 1, 0, body)
+                        gateway.registry.push(KEY.auth_key_id, 5, plaintext)
+
+                gateway.backend.on_send = answer
+                data, tokens = b"", []
+                for _ in range(2):
+                    data += link.client.packet(session.encrypt(PING, link.now), quick_ack=True)
+                    tokens.append(QuickAck(session.quick_ack_token))
+                link.feed(data)
+                self.assertEqual([link.got[0], link.got[3]], tokens)
+                link.got = [one for one in link.got if not isinstance(one, QuickAck)]
+                self.assertEqual(
+                    [said.body for said in link.said(session)], [BODY, PING, BODY, PING]
+                )
+
+    def test_a_message_that_ends_its_link_has_none(self) -> None:
+        """What the backend could not take is not acknowledged."""
+        gateway = Gateway()
+        gateway.knows(KEY)
+        link = gateway.connect()
+        gateway.backend.on_send = lambda sent: sent.client.end_links("hold_full")
+        link.say(link.session(KEY), PING, quick_ack=True)
+        self.assertEqual((link.got, link.open), ([], False))
 
 
 class TurnTests(SynchronousTestCase):
