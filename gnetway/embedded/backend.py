@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -159,14 +159,13 @@ class EmbeddedBackend:
         """
         live = client.backend_state
         if not isinstance(live, LiveSession):
-            refused: Deferred[bytes] = Deferred()
-            refused.errback(BackendUnavailable("the session is not open"))
-            return refused
+            return fail(BackendUnavailable("the session is not open"))
         if live.polls is None:
             live.polls = HttpPolls(self._clock, lambda: self._say_nothing(live))
-        polls, poll = live.polls, live.polls.add()
-        # Its message may have to wait for the key's salts.
-        polls.hold(poll)
+        polls = live.polls
+        if polls.all_held:
+            return fail(BackendUnavailable("too many requests of the session wait for decisions"))
+        poll = polls.add()
 
         def done(error: BackendError | None) -> None:
             if error is not None:
@@ -199,13 +198,15 @@ class EmbeddedBackend:
             self._runner.deliver(live, session)
             return
         live.polls.limit(poll, session.max_wait_ms)
-        self._runner.decided(live, session, poll)
+        self._runner.answer(live, session, poll)
 
     # -- sessions before their salts are there -------------------------------------------------
 
     def _wait(self, live: LiveSession, message: WaitingMessage) -> None:
         if len(live.waiting) < MAX_WAITING_MESSAGES:
             live.waiting.append(message)
+            if message.poll is not None and live.polls is not None:
+                live.polls.hold(message.poll)
             self._begin(live)
         elif message.done is not None:
             message.done(BackendUnavailable("too many messages wait for the key store"))
@@ -231,6 +232,8 @@ class EmbeddedBackend:
         live.session = ClientSession(client.key, client.session_id, salts, self._random_bytes)
         waiting, live.waiting = live.waiting, []
         for message in waiting:
+            if message.poll is not None and live.polls is not None:
+                live.polls.release(message.poll)
             self._take(live, *message)
 
     def _give_up(self, live: LiveSession, failure: Failure) -> None:

@@ -55,19 +55,20 @@ class HttpPolls:
         return len(self._waiting)
 
     def add(self) -> Poll:
-        """Begin to wait; with too many, the oldest is answered.
+        """Begin to wait; with too many, the oldest that is not held is answered.
 
-        Where all are held the new one fails at once.
+        To be called only where not ``all_held``.
         """
         poll = Poll(Deferred(lambda _: self._leave(poll)))
+        if len(self._waiting) >= MAX_POLLS:
+            self.end(next(one for one in self._waiting if not one.holds))
         self._waiting.append(poll)
-        if len(self._waiting) > MAX_POLLS:
-            oldest = next(one for one in self._waiting if not one.holds)
-            if oldest is poll:
-                self.refuse(poll, BackendUnavailable("too many requests wait for decisions"))
-            else:
-                self.end(oldest)
         return poll
+
+    @property
+    def all_held(self) -> bool:
+        """Whether as many as may wait are held, so that there is no room for another."""
+        return len(self._waiting) >= MAX_POLLS and not self.has_free
 
     def hold(self, poll: Poll) -> None:
         """Keep one request from ending until ``release`` was called as often."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,7 +23,7 @@ from gnetway.embedded.events import (
     KeyDestroyWanted,
     SessionDestroyWanted,
 )
-from gnetway.embedded.http_polls import Poll
+from gnetway.embedded.http_polls import HttpPolls, Poll
 from gnetway.embedded.key_book import KeyBook
 from gnetway.embedded.live_session import Done, LiveSession
 from gnetway.embedded.pending import PendingWork
@@ -91,11 +92,15 @@ class SessionRunner:
         """
         live.holds += 1
         events, session.calls.events = session.calls.events, []
+        if poll is not None and live.polls is not None:
+            for event in events:
+                if isinstance(event, BindWanted | KeyDestroyWanted):
+                    # All of them before the first, which may be decided at once.
+                    live.polls.hold(poll)
         for event in events:
             if isinstance(event, CallWanted):
                 self._call(live, session, event)
             elif isinstance(event, BindWanted):
-                self._hold(live, poll)
                 self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
             elif isinstance(event, CallDropped):
@@ -106,7 +111,6 @@ class SessionRunner:
                 self._destroy_session(live, session, event.session_id)
             else:
                 assert isinstance(event, KeyDestroyWanted)
-                self._hold(live, poll)
                 self._pending.add(self._destroy_key(live, session, poll))
         live.holds -= 1
         return done
@@ -121,14 +125,23 @@ class SessionRunner:
 
         The last decision answers it: its result belongs to it, not to a request before it.
         """
-        polls = live.polls
-        if poll is not None and polls is not None:
-            if poll.holds == 1 and polls.waits(poll):
-                plaintext = session.out.take(self._clock.seconds())
-                if plaintext:
-                    polls.tell(plaintext, poll)
-            polls.release(poll)
+        if poll is not None and live.polls is not None:
+            if poll.holds == 1:
+                self._answer_poll(live.polls, session, poll)
+            live.polls.release(poll)
         self._send(live, session)
+
+    def answer(self, live: LiveSession, session: ClientSession, poll: Poll) -> None:
+        """Answer a request by what its own message has brought, if nothing is to be decided."""
+        if live.polls is not None and not poll.holds:
+            self._answer_poll(live.polls, session, poll)
+        self.deliver(live, session)
+
+    def _answer_poll(self, polls: HttpPolls, session: ClientSession, poll: Poll) -> None:
+        if polls.waits(poll):
+            plaintext = session.out.take(self._clock.seconds())
+            if plaintext:
+                polls.tell(plaintext, poll)
 
     def _send(self, live: LiveSession, session: ClientSession) -> None:
         now = self._clock.seconds()
@@ -265,12 +278,12 @@ class SessionRunner:
         for destroyed in gone:
             self._book.forget(destroyed)
             self._directory.drop_key(destroyed)
+        if poll is not None:
+            # The gateway hears of the answer when send_http_data has returned, and has to
+            # encrypt it; whatever else comes meanwhile finds no key in the store.
+            await deferLater(self._clock, 0)
+        for destroyed in gone:
             self.target.forget_key(destroyed)
-
-    @staticmethod
-    def _hold(live: LiveSession, poll: Poll | None) -> None:
-        if poll is not None and live.polls is not None:
-            live.polls.hold(poll)
 
     def _destroy_session(self, live: LiveSession, session: ClientSession, session_id: int) -> None:
         # By the documents a session cannot destroy itself.

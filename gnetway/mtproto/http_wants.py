@@ -19,12 +19,17 @@ _CONSTRUCTOR_BYTES: Final = 4
 class HttpWants(NamedTuple):
     """What a request says of its answer.
 
-    ``wait`` is its http_wait, None where it has none. ``only_acks``: there is nothing in it that
-    anything could answer.
+    ``wait`` is its http_wait, None where it has none. ``asks``: there is something besides
+    http_wait and acknowledgements, which the backend may answer.
     """
 
     wait: HttpWait | None
-    only_acks: bool
+    asks: bool
+
+    @property
+    def only_acks(self) -> bool:
+        """Whether there is nothing in it that anything could answer."""
+        return self.wait is None and not self.asks
 
 
 def read_http_wants(payload: bytes, limits: UnwrapLimits) -> HttpWants:
@@ -38,7 +43,7 @@ def read_http_wants(payload: bytes, limits: UnwrapLimits) -> HttpWants:
     try:
         return _read(payload[_BODY_OFFSET : _BODY_OFFSET + length], limits)
     except TLError:
-        return HttpWants(None, only_acks=False)
+        return HttpWants(None, asks=True)
 
 
 def _read(body: bytes, limits: UnwrapLimits) -> HttpWants:
@@ -51,14 +56,14 @@ def _read(body: bytes, limits: UnwrapLimits) -> HttpWants:
 
 def _sum_up(bodies: list[bytes]) -> HttpWants:
     wait: HttpWait | None = None
-    only_acks = True
+    asks = False
     for body in bodies:
         constructor = _constructor(body)
         if constructor == Constructor.HTTP_WAIT:
             wait = HttpWait.parse(body)
         elif constructor != Constructor.MSGS_ACK:
-            only_acks = False
-    return HttpWants(wait, only_acks and wait is None)
+            asks = True
+    return HttpWants(wait, asks)
 
 
 def _constructor(body: bytes) -> int:

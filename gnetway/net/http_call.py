@@ -258,7 +258,7 @@ class HttpCall:
     def _wait_for_result(self, session: HttpSession) -> HttpPoll:
         # The result belongs into this answer, however short the http_wait beside the bind is: an
         # official client gives up before its next request brings it.
-        self._poll = session.wait(self, HttpWants(None, only_acks=False))
+        self._poll = session.wait(self, HttpWants(None, asks=True))
         return self._poll
 
     def _bind_failed(self, failure: Failure, bind: BindReceived) -> None:

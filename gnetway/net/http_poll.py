@@ -5,6 +5,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 from gnetway.mtproto.http_wants import HttpWants
+from gnetway.net.http_settings import HttpSettings
 
 
 class Asker(Protocol):
@@ -20,16 +21,23 @@ class Asker(Protocol):
 class HttpPoll:
     """A request in its wait; times are the clock's seconds.
 
-    ``ends_at`` is when it is answered in any case. ``first_at`` is when the first message came
+    ``wished_at`` is when its client wants an answer in any case, ``ends_at`` when it gets one: a
+    request that asks for something waits for the backend's word on it beyond that, as its answer
+    would otherwise come one request late. A bind or the end of a key would come too late for its
+    client. ``first_at`` is when the first message came
     that it is held back with, to be joined by others; 0 while there is none.
     """
 
-    __slots__ = ("asker", "ends_at", "first_at", "timer", "wants")
+    __slots__ = ("asker", "ends_at", "first_at", "timer", "wants", "wished_at")
 
-    def __init__(self, asker: Asker, wants: HttpWants, ends_at: float) -> None:
+    def __init__(self, asker: Asker, wants: HttpWants, now: float, settings: HttpSettings) -> None:
         self.asker = asker
         self.wants = wants
-        self.ends_at = ends_at
+        seconds = settings.wait_seconds(wants)
+        self.wished_at = now + seconds
+        if wants.asks:
+            seconds = max(seconds, settings.default_wait_seconds)
+        self.ends_at = now + seconds
         self.first_at = 0.0
         self.timer: IDelayedCall | None = None
 

@@ -107,8 +107,7 @@ class HttpSession:
         """
         if len(self._polls) >= self._settings.max_polls:
             self._answer(self._polls[0])
-        now = self._services.clock.seconds()
-        poll = HttpPoll(asker, wants, now + self._settings.wait_seconds(wants))
+        poll = HttpPoll(asker, wants, self._services.clock.seconds(), self._settings)
         self._polls.append(poll)
         return poll
 
@@ -144,6 +143,10 @@ class HttpSession:
             self._answer(poll)
         elif self._queue or plaintext or poll.wants.only_acks:
             self._answer(poll)
+        else:
+            poll.ends_at = poll.wished_at
+            if poll.timer is not None:
+                poll.timer.reset(max(0.0, poll.ends_at - self._services.clock.seconds()))
 
     def leave(self, poll: HttpPoll) -> None:
         """Let a request wait no more: its client is gone, or has got another answer."""

@@ -15,7 +15,7 @@ from tests.connection.wrappers import CALL, contained, gzipped
 WAIT = HttpWait(1, 2, 3)
 ACK = MsgsAck([1, 2]).pack()
 LIMITS = UnwrapLimits(max_messages=3, max_unpacked_bytes=1000)
-NOTHING = HttpWants(None, only_acks=False)
+NOTHING = HttpWants(None, asks=True)
 
 
 def wants(body: bytes) -> HttpWants:
@@ -24,17 +24,21 @@ def wants(body: bytes) -> HttpWants:
 
 class HttpWantsTests(SynchronousTestCase):
     def test_alone(self) -> None:
-        self.assertEqual(wants(WAIT.pack()), HttpWants(WAIT, only_acks=False))
-        self.assertEqual(wants(ACK), HttpWants(None, only_acks=True))
+        self.assertEqual(wants(WAIT.pack()), HttpWants(WAIT, asks=False))
+        self.assertEqual(wants(ACK), HttpWants(None, asks=False))
         for body in (CALL, Ping(1).pack()):
             self.assertEqual(wants(body), NOTHING)
+        self.assertEqual(
+            [HttpWants(wait, asks).only_acks for wait in (None, WAIT) for asks in (False, True)],
+            [True, False, False, False],
+        )
 
     def test_in_a_container(self) -> None:
-        self.assertEqual(wants(contained(CALL, ACK, WAIT.pack())).wait, WAIT)
-        self.assertEqual(wants(contained(ACK, WAIT.pack())), HttpWants(WAIT, only_acks=False))
-        self.assertEqual(wants(contained(ACK, ACK)), HttpWants(None, only_acks=True))
+        self.assertEqual(wants(contained(CALL, ACK, WAIT.pack())), HttpWants(WAIT, asks=True))
+        self.assertEqual(wants(contained(ACK, WAIT.pack())), HttpWants(WAIT, asks=False))
+        self.assertEqual(wants(contained(ACK, ACK)), HttpWants(None, asks=False))
         self.assertEqual(wants(contained(ACK, CALL)), NOTHING)
-        self.assertEqual(wants(contained()), HttpWants(None, only_acks=True))
+        self.assertEqual(wants(contained()), HttpWants(None, asks=False))
 
     def test_compressed_as_a_whole(self) -> None:
         self.assertEqual(wants(gzipped(contained(WAIT.pack(), CALL))).wait, WAIT)

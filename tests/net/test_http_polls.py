@@ -296,6 +296,27 @@ class SlowBackendTests(PollCase):
         self.answer_late()
         self.assertIsNone(self.heard(link))
 
+    def test_what_it_asks_for_is_waited_for(self) -> None:
+        """A bind beside http_wait(0): its result would come one request late."""
+        for body in (contained(CALL, wait(0)), contained(wait(0), CALL)):
+            link = self.say(body)
+            self.gateway.wait(7)
+            self.assertIsNone(self.heard(link))
+            self.gateway.asked.pop(0).callback(said(self.session, note(1)))
+            self.assertEqual(self.heard(link), [note(1)])
+
+    def test_once_the_backend_has_said_nothing_the_wait_is_over(self) -> None:
+        link = self.say(contained(CALL, wait(0)))
+        self.answer_late()
+        self.assertEqual(self.heard(link), [])
+        link = self.say(contained(CALL, wait(10_000)))
+        self.answer_late()
+        self.assert_answered_after(link, 3)
+
+    def test_what_it_asks_for_is_not_waited_for_without_end(self) -> None:
+        link = self.say(contained(CALL, wait(0)))
+        self.assert_answered_after(link, 25)
+
     def test_acknowledgements_do_not_wait_for_it(self) -> None:
         link = self.say(ACK)
         self.assert_answered_after(link, 1)
