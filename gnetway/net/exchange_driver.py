@@ -42,10 +42,15 @@ class ExchangeDriver:
         self._exchanges = exchanges
         #: Who waits for the end of a step: a set, in the order of asking.
         self._askers: dict[KeyExchange, dict[ExchangeAsker, None]] = {}
+        self._stopped = False
 
     def __len__(self) -> int:
         """Return how many steps are under way."""
         return len(self._askers)
+
+    def stop(self) -> None:
+        """Begin nothing more: the steps under way end with the work that a thread does now."""
+        self._stopped = True
 
     def go_on(
         self,
@@ -66,6 +71,10 @@ class ExchangeDriver:
             asker.exchange_dropped()
 
     def _perform(self, exchange: KeyExchange, wanted: WorkWanted | StoreWanted) -> None:
+        if self._stopped:
+            # Its connections are gone, and the store may be closed.
+            del self._askers[exchange]
+            return
         if isinstance(wanted, StoreWanted):
             self._key_maker.store(wanted).addCallback(self._stored, exchange)
             return

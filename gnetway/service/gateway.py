@@ -197,6 +197,7 @@ class GatewayService(PreparedService):
         close_all(self._listeners)
         if self._links is not None:
             await self._links.open_links.shut_down()
+            self._links.exchange_driver.stop()
             self._links.key_maker.stop()
         await self._side.stop()
         self._threads.stop()
