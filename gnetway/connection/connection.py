@@ -2,7 +2,7 @@
 
     in:   receive(segment) → detector → obfuscated2 → codec → plain:     key exchange
                                                             → encrypted: key → decrypt → message
-    out:  send_message, send_quick_ack, answers of its own → codec → obfuscated2 → data_to_send()
+    out:  send_message, send_quick_ack, answers of its own → codec → obfuscated2 → packets_to_send()
 
 ``next_event()`` takes one packet a call and is silent while
 

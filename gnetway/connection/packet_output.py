@@ -23,7 +23,7 @@ class PacketOutput:
         #: What leaves over an obfuscated link is encrypted by this.
         self._outgoing: CtrStream | None = None
         self._out: list[bytes] = []
-        #: Bytes that wait in ``data_to_send``.
+        #: Bytes that wait to be taken.
         self.unsent_bytes = 0
 
     def send_message(self, key: AuthKey, plaintext: bytes) -> None:
@@ -49,33 +49,34 @@ class PacketOutput:
         if code is not None and self._codec is not None:
             self._send_packet(code.to_bytes(4, "little", signed=True))
 
-    def data_to_send(self, join_bytes: int | None = None) -> bytes:
-        """Return what is to be written to the link, and forget it.
+    def data_to_send(self) -> bytes:
+        """Return all that is to be sent in one piece, and forget it; empty for nothing."""
+        return b"".join(self.packets_to_send())
 
-        With ``join_bytes`` it is the beginning: whole packets, joined as long as they are no more
-        than that together. Empty when there is nothing.
+    def packets_to_send(self, join_bytes: int | None = None) -> list[bytes]:
+        """Return the packets that are to be sent, oldest first, and forget them.
+
+        Each is whole, framed and obfuscated; a quick ack is one as well. With ``join_bytes`` they
+        are the first ones, as many as have no more bytes than that together, or the first alone.
         """
         out = self._out
-        if not out:
-            return b""
         if join_bytes is not None and self.unsent_bytes > join_bytes:
             return self._take_first(join_bytes)
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
+        self._out = []
         self.unsent_bytes = 0
-        return data
+        return out
 
-    def _take_first(self, join_bytes: int) -> bytes:
+    def _take_first(self, join_bytes: int) -> list[bytes]:
         out = self._out
         size = len(out[0])
         count = 1
         while count < len(out) and size + len(out[count]) <= join_bytes:
             size += len(out[count])
             count += 1
-        data = b"".join(out[:count])
+        packets = out[:count]
         del out[:count]
         self.unsent_bytes -= size
-        return data
+        return packets
 
     def _send_packet(self, packet: bytes) -> None:
         assert self._codec is not None, _SILENT

@@ -6,8 +6,8 @@ from typing import Protocol
 class Carrier(Protocol):
     """What a link is carried by: a TCP connection, a WebSocket."""
 
-    def write(self, data: bytes) -> None:
-        """Send bytes to the client, in one piece where the carrier has pieces."""
+    def write(self, packets: list[bytes]) -> None:
+        """Send framed packets to the client, each in a piece of its own where there are pieces."""
 
     def pause_reading(self) -> None:
         """Bring nothing more until ``resume_reading``."""

@@ -347,9 +347,9 @@ class ClientLink(LinkOutput):
         self._services.causes.count(cause)
         self._stop_timeout()
         self._state = LinkState.ENDING
-        data = self._connection.data_to_send()
-        if data:
-            self._carrier.write(data)
+        packets = self._connection.packets_to_send()
+        if packets:
+            self._carrier.write(packets)
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + LINGER_SECONDS
         self._services.wheel.add(self)

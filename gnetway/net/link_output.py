@@ -90,11 +90,12 @@ class LinkOutput:
         connection = self._connection
         written = 0
         while self._backlog is None:
-            data = connection.data_to_send(JOIN_BYTES)
-            if not data:
+            waiting = connection.unsent_bytes
+            if not waiting:
                 return
-            written += len(data)
-            self._carrier.write(data)
+            packets = connection.packets_to_send(JOIN_BYTES)
+            written += waiting - connection.unsent_bytes
+            self._carrier.write(packets)
         if written:
             # It came with this, which therefore is what the client does not read.
             self._backlog.written(written)

@@ -48,9 +48,9 @@ class GatewayProtocol(Protocol):
 
     # -- what the link calls -------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-        straight_send.write(self.transport, data)
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets in one piece."""
+        straight_send.write(self.transport, b"".join(packets))
 
     def pause_reading(self) -> None:
         """Read nothing more."""

@@ -1,7 +1,8 @@
 """A client link over WebSocket, by Autobahn.
 
-The obfuscated transport runs inside binary messages, split and joined over them at will, so what
-comes is passed on frame by frame as it arrives: no message is ever gathered first.
+The obfuscated transport runs inside binary messages. A client may split and join it over them at
+will, so what comes is passed on frame by frame as it arrives: no message is ever gathered first.
+What leaves is one packet in each message, as the clients read it that take one for the other.
 
 Source: core.telegram.org/mtproto/transports#websocket
 """
@@ -24,7 +25,7 @@ from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip
-from gnetway.net.websocket_frames import is_known, message_head, take_messages
+from gnetway.net.websocket_frames import binary_messages, is_known, take_messages
 from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
 
 #: The paths that web clients ask for.
@@ -192,12 +193,16 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     # -- what the link calls -------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send bytes as one binary message."""
+    def write(self, packets: list[bytes]) -> None:
+        """Send each packet as one binary message, all of them in one write.
+
+        Web K takes a message for a packet, whatever the protocol allows.
+        """
         if self.is_plain and self.state == self.STATE_OPEN and not self.send_queue:
-            straight_send.write(self.transport, message_head(len(data)) + data)
+            straight_send.write(self.transport, binary_messages(packets))
         else:
-            self.sendMessage(data, True)
+            for packet in packets:
+                self.sendMessage(packet, True)
 
     def pause_reading(self) -> None:
         """Read nothing more."""

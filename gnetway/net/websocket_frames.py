@@ -78,8 +78,16 @@ def _unmask(payload: bytes, mask: bytes) -> bytes:
     return number.to_bytes(size, "little")
 
 
-def message_head(size: int) -> bytes:
-    """Return what stands before a server's binary message of ``size`` bytes."""
+def binary_messages(payloads: list[bytes]) -> bytes:
+    """Return a server's binary messages with these payloads, each in one frame."""
+    parts = []
+    for payload in payloads:
+        parts.append(_message_head(len(payload)))
+        parts.append(payload)
+    return b"".join(parts)
+
+
+def _message_head(size: int) -> bytes:
     if size <= _SHORT:
         return bytes((_BINARY, size))
     if size <= _LONGEST_OF_TWO:

@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.abridged import AbridgedCodec
 from gnetway.connection.events import MessageReceived
+from gnetway.errors import SessionIdZero
 from gnetway.mtproto.message import message_body, pack_message
 from gnetway.tl.service_messages import Ping, Pong
-from tests.connection.client_end import NAMES, STYLES, Style
+from tests.codec.client import Framing
+from tests.connection.client_end import NAMES, STYLES, QuickAck, Style
 from tests.connection.link import NOW, Link
 from tests.fakes import some_key
 from tests.handshake.server import make_client
@@ -19,6 +21,7 @@ from tests.peer import ClientSession, open_plain_packet, plain_packet
 from tests.strategies import cut, cuts, payloads
 
 KEY = some_key(1)
+QUICK_ACK = 0x8123_4567
 Receive = Callable[[bytes], bytes | None]
 
 
@@ -153,6 +156,33 @@ class OutTests(SynchronousTestCase):
         self.assertEqual(waiting, len(data))
         self.assertGreater(waiting, 3 * 64)
         self.assertEqual((link.connection.unsent_bytes, link.connection.data_to_send()), (0, b""))
+        self.assertEqual(link.connection.packets_to_send(), [])
+
+    def test_every_packet_by_itself(self) -> None:
+        """A message, a quick ack and an error are a packet each, in the order of the calls."""
+        for style in STYLES:
+            with self.subTest(style=style):
+                acks = [] if style.framing is Framing.FULL else [QuickAck(QUICK_ACK)]
+                link = Link(style, keys=[KEY])
+                link.send(link.session(KEY, 5).encrypt(Ping(1).pack(), NOW))
+                connection = link.connection
+                for msg_id, size in ((1, 64), (5, 600)):
+                    connection.send_message(KEY, pack_message(1, 5, msg_id, 0, bytes(size)))
+                    for ack in acks:
+                        connection.send_quick_ack(ack.token)
+                connection.fail(SessionIdZero("0"))
+                heard = [self.one(link, packet) for packet in connection.packets_to_send()]
+                self.assertEqual(heard, [1, *acks, 5, *acks, -404])
+
+    def one(self, link: Link, packet: bytes) -> int | QuickAck:
+        """Return what one packet says: its msg_id, or the quick ack or error that it is."""
+        (got,) = link.client.receive(packet)
+        self.assertEqual(link.client.unfinished, b"")
+        if isinstance(got, QuickAck):
+            return got
+        if len(got) < 8:
+            return int.from_bytes(got[:4], "little", signed=True)
+        return link.session(KEY, 5).decrypt(got).msg_id
 
     @given(lists(integers(1, 50), max_size=20), integers(0, 600))
     def test_piece_by_piece_it_is_the_same(self, sizes: list[int], join_bytes: int) -> None:
@@ -164,9 +194,10 @@ class OutTests(SynchronousTestCase):
         framed = [AbridgedCodec().frame(piece) for piece in pieces]
         for piece in pieces:
             connection._send_packet(piece)
-        taken = list(iter(lambda: connection.data_to_send(join_bytes), b""))
-        self.assertEqual(b"".join(taken), b"".join(framed))
+        taken = list(iter(lambda: connection.packets_to_send(join_bytes), []))
+        self.assertEqual(list(itertools.chain.from_iterable(taken)), framed)
         self.assertEqual(connection.unsent_bytes, 0)
-        for piece, following in itertools.pairwise(taken):
-            self.assertTrue(len(piece) <= join_bytes or piece in framed)
-            self.assertGreater(len(piece) + len(following), join_bytes)
+        for packets, following in itertools.pairwise(taken):
+            size = sum(map(len, packets))
+            self.assertTrue(size <= join_bytes or len(packets) == 1)
+            self.assertGreater(size + len(following[0]), join_bytes)

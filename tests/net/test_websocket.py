@@ -61,10 +61,11 @@ def frames(data: bytes) -> list[tuple[int, bytes]]:
     """Take a server's frames apart: opcode and payload of each."""
     read = []
     while data:
-        assert data[0] & FINAL and data[1] < 127, "a whole message of at most 64 KiB, unmasked"
+        assert data[0] & FINAL and data[1] < 128, "a whole message, unmasked"
         size, start = data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
+        if size > 125:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
         read.append((data[0] & 15, data[start : start + size]))
         data = data[start + size :]
     return read
@@ -106,7 +107,9 @@ class Socket(Talk):
     def read(self) -> None:
         for opcode, payload in frames(self.wire.take()):
             if opcode == BINARY:
-                self.got += self.client.receive(payload)
+                got = self.client.receive(payload)
+                assert len(got) == 1 and not self.client.unfinished, "a message is one packet"
+                self.got += got
             elif opcode == CLOSE:
                 self.closed = int.from_bytes(payload[:2], "big")
             else:

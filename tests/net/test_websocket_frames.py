@@ -8,7 +8,7 @@ from hypothesis.strategies import binary, integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net import websocket_frames
-from gnetway.net.websocket_frames import is_known, message_head, take_messages
+from gnetway.net.websocket_frames import binary_messages, is_known, take_messages
 
 MASK = b"\x01\xf2\x03\x84"
 LIMIT = 1 << 20
@@ -68,7 +68,7 @@ class TakeTests(SynchronousTestCase):
         self.assertEqual(take_messages(frame, 299), (b"", 0))
 
 
-class HeadTests(SynchronousTestCase):
+class BinaryMessagesTests(SynchronousTestCase):
     def test_each_form(self) -> None:
         for size, head in (
             (0, "8200"),
@@ -77,7 +77,10 @@ class HeadTests(SynchronousTestCase):
             (65535, "827effff"),
             (65536, "827f0000000000010000"),
         ):
-            self.assertEqual(message_head(size).hex(), head)
+            self.assertEqual(binary_messages([bytes(size)]), bytes.fromhex(head) + bytes(size))
+
+    def test_a_message_for_each(self) -> None:
+        self.assertEqual(binary_messages([b"abc", b"", b"d"]), b"\x82\3abc\x82\0\x82\1d")
 
 
 class VersionTests(SynchronousTestCase):
