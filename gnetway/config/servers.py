@@ -13,6 +13,7 @@ from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
 from gnetway.config.unix_mode import DEFAULT_MODE, unix_mode
 from gnetway.config.values import choice, flag, list_of, optional
+from gnetway.config.websocket import WebSocketConfig
 
 
 class Proto(StrEnum):
@@ -95,6 +96,12 @@ class ServerConfig:
             "any: MTProto asks for no cookie, so a foreign page gains nothing here",
         ),
     )
+    websocket: WebSocketConfig = field(
+        default_factory=WebSocketConfig,
+        metadata=key(
+            "WebSocket", section(WebSocketConfig), "", "pings that keep balancers content"
+        ),
+    )
 
     @property
     def proxy(self) -> ProxyProtocolConfig | None:
@@ -111,6 +118,7 @@ def server(node: Node, reading: Reading) -> ServerConfig:
         reading.reject(Node(True, reading.lines[path], path), found, allowed)
     for name, has_effect in (
         ("AllowedOrigins", read.proto is not Proto.TCP),
+        ("WebSocket", read.proto in {Proto.WEBSOCKET, Proto.AUTO}),
         ("UnixMode", any(isinstance(address, UnixAddress) for address in read.addresses)),
     ):
         path = join(node.path, name)

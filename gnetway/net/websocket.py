@@ -65,12 +65,12 @@ class WebSocketSettings:
     """What a WebSocket listener allows.
 
     ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any.
-    A connection that brings nothing for ``ping_seconds`` is pinged, and dropped if it does not
-    answer within ``ping_timeout_seconds``. Sizes are in bytes.
+    A connection is pinged every ``ping_seconds``, and dropped if nothing comes from it within
+    ``ping_timeout_seconds`` after that. Sizes are in bytes.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
-    ping_seconds: float = 100
+    ping_seconds: float = 50
     ping_timeout_seconds: float = 30
     max_frame_bytes: int = 17 * 1024 * 1024
     max_message_bytes: int = 17 * 1024 * 1024

@@ -88,6 +88,8 @@ class Carriers:
         max_bytes = self._max_packet_bytes + _FRAME_EXTRA_BYTES
         settings = WebSocketSettings(
             allowed_origins=server.allowed_origins,
+            ping_seconds=server.websocket.ping_seconds,
+            ping_timeout_seconds=server.websocket.ping_timeout_seconds,
             max_frame_bytes=max_bytes,
             max_message_bytes=max_bytes,
         )

@@ -33,6 +33,7 @@ from gnetway.config.section import keys_of
 from gnetway.config.servers import Proto, ServerConfig, TlsConfig, TlsVersion
 from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
 from gnetway.config.teamgram import IGNORED, NOT_YET
+from gnetway.config.websocket import WebSocketConfig
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, embedded
 from tests.config.test_pem_files import pair
@@ -353,12 +354,12 @@ class ShippedFileTests(ConfigCase):
 
     def test_shows_every_key_of_a_listener(self) -> None:
         """With the marks away they are as the defaults, or as the file explains them."""
-        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:))$"
+        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:|WebSocket:))$"
         for name, content in zip(("fullchain.pem", "privkey.pem"), pair(), strict=False):
             self.write(name, content)
         text = re.sub(r"(?m)^ +# PPV1: false\n", "", self.text)
         shown = re.sub(pattern, r"\1\2", text)
-        for cls in (ServerConfig, ProxyProtocolConfig, TlsConfig):
+        for cls in (ServerConfig, ProxyProtocolConfig, TlsConfig, WebSocketConfig):
             for _, key in keys_of(cls):
                 self.assertRegex(shown if key.name != "PPV1" else self.text, rf"\b{key.name}:")
         server = load_file(self.write("shown.yaml", shown)).gnetway.servers[0]
@@ -366,8 +367,8 @@ class ShippedFileTests(ConfigCase):
         plain = ServerConfig(addresses=server.addresses)
         proxy = ProxyProtocolConfig()
         self.assertEqual(
-            (server.unix_mode, server.allowed_origins, server.tls.min_version),
-            (plain.unix_mode, plain.allowed_origins, TlsVersion.TLS_1_2),
+            (server.unix_mode, server.allowed_origins, server.websocket, server.tls.min_version),
+            (plain.unix_mode, plain.allowed_origins, plain.websocket, TlsVersion.TLS_1_2),
         )
         self.assertEqual(
             (server.proxy_protocol.versions, server.proxy_protocol.timeout_seconds),

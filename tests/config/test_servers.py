@@ -1,7 +1,11 @@
+import yaml
+
+from gnetway.config.faults import shown
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.config.proxy import ProxyProtocolConfig
 from gnetway.config.servers import Proto, ServerConfig, TlsVersion
+from gnetway.config.websocket import WebSocketConfig
 from tests.config.cases import GOOD, ConfigCase
 from tests.config.test_pem_files import pair
 
@@ -132,11 +136,37 @@ class UnixModeTests(ServerCase):
             self.assertEqual(len(self.faults(self.text(f"UnixMode: {written}"))), 1, written)
 
 
+class WebSocketTests(ServerCase):
+    def test_pings(self) -> None:
+        for proto in ("websocket", "auto"):
+            config = self.config(f"Proto: {proto}", "WebSocket: {PingSeconds: 25}")
+            self.assertEqual(config.unused, ())
+            pings = config.gnetway.servers[0].websocket
+            self.assertEqual((pings.ping_seconds, pings.ping_timeout_seconds), (25, 30))
+
+    def test_by_default_below_what_balancers_wait(self) -> None:
+        self.assertEqual(self.server().websocket, WebSocketConfig())
+        self.assertEqual(WebSocketConfig().ping_seconds, 50)
+
+    def test_others(self) -> None:
+        for name, most in (("PingSeconds", 3600), ("PingTimeoutSeconds", 600)):
+            for written in ("0", str(most + 1), "off", "1.5"):
+                self.assert_faults(
+                    self.text("Proto: auto", f"WebSocket: {{{name}: {written}}}"),
+                    f"6: Gnetway.Server[0].WebSocket.{name}: found"
+                    f" {shown(yaml.safe_load(written))}; allowed: a whole number from 1 to {most}",
+                )
+
+
 class UnusedTests(ServerCase):
     def test_what_means_nothing_here_is_listed(self) -> None:
         self.assertEqual(
-            self.config("AllowedOrigins: [https://a.org]", "UnixMode: 0600").unused,
-            ("Gnetway.Server[0].AllowedOrigins", "Gnetway.Server[0].UnixMode"),
+            self.config(
+                "AllowedOrigins: [https://a.org]", "UnixMode: 0600", "WebSocket: {PingSeconds: 9}"
+            ).unused,
+            tuple(
+                f"Gnetway.Server[0].{name}" for name in ("AllowedOrigins", "UnixMode", "WebSocket")
+            ),
         )
 
     def test_origins_of_web_clients(self) -> None:

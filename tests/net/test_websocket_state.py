@@ -38,7 +38,7 @@ class SmallTests(test_websocket.WebSocketCase):
         changed = vars(type(self.open().protocol))
         self.assertEqual((changed["autoPingInterval"], changed["maxFramePayloadSize"]), (7, 100))
         self.begin()
-        self.assertEqual(vars(type(self.open().protocol))["autoPingInterval"], 100)
+        self.assertEqual(vars(type(self.open().protocol))["autoPingInterval"], 50)
 
     def test_a_handshake_that_fails_leaves_nothing(self) -> None:
         self.assertIn(b"HTTP/1.1 404 ", self.answer(test_websocket.upgrade("/other")))

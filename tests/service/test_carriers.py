@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from gnetway.config.servers import ServerConfig
 from gnetway.net.http_channel import GatewayHttpChannel
 from gnetway.net.http_site import GatewayHttpFactory
+from gnetway.net.websocket import GatewayWebSocketFactory
 from gnetway.service.carriers import Carriers
 from gnetway.service.certificates import Certificates
 from tests.fakes import some_key
@@ -100,6 +101,17 @@ class ProtoTests(CarriersCase):
             self.assertFalse(self.answer(some, request).startswith(b"HTTP/1.1 101"))
             request = request.replace(b"a.org", b"b.org")
             self.assertTrue(self.answer(some, request).startswith(b"HTTP/1.1 101"))
+
+    def test_pings(self) -> None:
+        pings = {"PingSeconds": 7, "PingTimeoutSeconds": 3}
+        some, default = (
+            cast(GatewayWebSocketFactory, factory)
+            for factory in self.factories(
+                {"Proto": "websocket", "WebSocket": pings}, {"Proto": "websocket"}
+            )
+        )
+        self.assertEqual((some.autoPingInterval, some.autoPingTimeout), (7, 3))
+        self.assertEqual((default.autoPingInterval, default.autoPingTimeout), (50, 30))
 
     def test_http_is_one_for_all_listeners(self) -> None:
         """A client's requests may come by any of them."""
