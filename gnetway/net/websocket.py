@@ -96,7 +96,7 @@ class QuietLogger:
 class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     """Moves bytes between a WebSocket and its :class:`ClientLink`."""
 
-    __slots__ = ("_end_cause", "_link", "_origins", "_services")
+    __slots__ = ("_end_cause", "_link", "_origins", "_paused", "_services")
 
     log = QuietLogger()
 
@@ -112,6 +112,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self._origins = origins
         self._link: ClientLink | None = None
         self._end_cause = "websocket_handshake"
+        self._paused = False
 
     # -- what Autobahn calls -------------------------------------------------------------------
 
@@ -183,6 +184,13 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         if self._link is not None:
             self._link.end("websocket_frames")
 
+    def onAutoPingTimeout(self) -> None:
+        """Drop a connection that is dead, unless its answer may wait to be read."""
+        if self._paused:
+            self._sendAutoPing()
+        else:
+            super().onAutoPingTimeout()
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
         """End."""
         if self._link is None:
@@ -206,10 +214,12 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def pause_reading(self) -> None:
         """Read nothing more."""
+        self._paused = True
         self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
         """Read on."""
+        self._paused = False
         self.transport.resumeProducing()
 
     def end(self, cause: str, told: bool = False) -> None:
@@ -219,7 +229,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             self._end_cause = cause
             self.transport.abortConnection()
             return
-        self.transport.resumeProducing()
+        self.resume_reading()
         # sendClose is for applications, which may not use most of the codes.
         self.sendCloseFrame(_CLOSE_CODES.get(cause, _PROTOCOL_ERROR))
 

@@ -371,3 +371,20 @@ class EndTests(WebSocketCase):
         self.gateway.wait(5)
         self.assertTrue(socket.wire.ended)
         self.assertEqual(len(self.gateway.open_links), 0)
+
+    def test_a_client_that_is_not_read_may_have_answered(self) -> None:
+        self.begin(WebSocketSettings(ping_seconds=5, ping_timeout_seconds=3))
+        socket = Socket(self)
+        session = socket.session(KEY)
+        socket.say(session, BODY)
+        socket.wire.transport.client_reads = False
+        for _ in range(2):
+            self.gateway.registry.push(KEY.auth_key_id, session.session_id, bytes(1 << 16))
+        self.gateway.wait(20)
+        self.assertFalse(socket.wire.ended)
+        socket.wire.transport.client_reads = True
+        socket.read()
+        self.assertTrue(socket.wire.transport.reading)
+        self.assertEqual({opcode for opcode, _ in socket.others}, {PING})
+        self.gateway.wait(4)
+        self.assertTrue(socket.wire.ended)
