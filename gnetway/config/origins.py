@@ -10,12 +10,17 @@ from gnetway.config.section import Reading
 #: Every page, and whatever sends no origin or ``null``.
 ANY_ORIGIN: Final = "*"
 
-_ALLOWED: Final = "* for any, or scheme://host[:port] as in https://*.example.org"
+_ALLOWED: Final = (
+    "* for any, or scheme://host[:port] as in https://*.example.org, or null, file:// or another"
+    " scheme:// of pages without a host"
+)
 
-#: A path never belongs to an origin, nor does a closing slash.
+#: A path never belongs to an origin, nor does a closing slash. Pages that came by HTTP have a host,
+#: those inside of an application often none.
 #: Source: RFC 6454 section 6.1
 _ORIGIN: Final = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9*_-]+(?:\.[a-z0-9*_-]+)*)(?::(?:[0-9]{1,5}|\*))?"
+    r"null|(?!https?://\Z)[a-z][a-z0-9+.-]*://"
+    r"(?:(?:\[[0-9a-f:.]+\]|[a-z0-9*_-]+(?:\.[a-z0-9*_-]+)*)(?::(?:[0-9]{1,5}|\*))?)?"
 )
 
 

@@ -1,4 +1,4 @@
-"""Which web pages may use the gateway over HTTP.
+"""Which web pages may use the gateway, by their Origin: over WebSocket, and by CORS over HTTP.
 
 Browsers ask before a page reads an answer of another origin. A page that is not on the list gets
 no answer at all: the list is to keep it away, not only to keep the answer from it.
@@ -35,7 +35,10 @@ class CorsPolicy:
         self._patterns = [_compile(pattern) for pattern in patterns]
 
     def allows(self, origin: bytes | None) -> bool:
-        """Whether a request with that Origin field may be answered; one without always may."""
+        """Whether a request with that Origin field may be answered; one without always may.
+
+        An empty Origin is one too, and none that a list can name.
+        """
         if origin is None or self._any:
             return True
         text = origin.decode("latin-1").lower()

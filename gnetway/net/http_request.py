@@ -160,6 +160,8 @@ class HttpRequest(Request):
         settings = self._services.settings
         if line.path not in settings.paths:
             return 404
+        if len(self.requestHeaders.getRawHeaders(b"Origin", ())) > 1:
+            return BAD_REQUEST
         if not self._services.cors.allows(origin):
             return 403
         if line.method == b"OPTIONS":

@@ -26,6 +26,7 @@ from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip
 from gnetway.net.websocket_frames import binary_messages, is_known, take_messages
+from gnetway.net.websocket_head import HEAD_END, clear_head
 from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
 
 #: The paths that web clients ask for.
@@ -96,7 +97,7 @@ class QuietLogger:
 class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     """Moves bytes between a WebSocket and its :class:`ClientLink`."""
 
-    __slots__ = ("_end_cause", "_link", "_origins", "_paused", "_services")
+    __slots__ = ("_end_cause", "_link", "_origin", "_origins", "_paused", "_services")
 
     log = QuietLogger()
 
@@ -110,6 +111,8 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         super().__init__()
         self._services = services
         self._origins = origins
+        #: The Origin of the handshake, None for none and once that is over.
+        self._origin: bytes | None = None
         self._link: ClientLink | None = None
         self._end_cause = "websocket_handshake"
         self._paused = False
@@ -146,11 +149,20 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             data = data[taken:]
         self._dataReceived(data)
 
+    def processHandshake(self) -> None:  # noqa: N802
+        """Show Autobahn the head of the handshake without what it would refuse by itself."""
+        end = self.data.find(HEAD_END)
+        if end >= 0:
+            head, self._origin = clear_head(self.data[:end])
+            self.data = head + self.data[end:]
+            super().processHandshake()
+
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Take a connection on one of the known paths; the subprotocol is echoed."""
+        origin, self._origin = self._origin, None
         if request.path not in PATHS:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "Not Found")
-        if not self._origins.allows(request.origin.encode() if request.origin else None):
+        if not self._origins.allows(origin):
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "Forbidden")
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
@@ -184,7 +196,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         if self._link is not None:
             self._link.end("websocket_frames")
 
-    def onAutoPingTimeout(self) -> None:
+    def onAutoPingTimeout(self) -> None:  # noqa: N802
         """Drop a connection that is dead, unless its answer may wait to be read."""
         if self._paused:
             self._sendAutoPing()
@@ -260,9 +272,6 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
             openHandshakeTimeout=services.limits.handshake_seconds,
             autoPingInterval=settings.ping_seconds,
             autoPingTimeout=settings.ping_timeout_seconds,
-            # Its own list is matched against origins that always have a port.
-            allowedOrigins=["*"],
-            allowNullOrigin=True,
             # Encrypted data does not shrink.
             perMessageCompressionAccept=lambda offers: None,
         )

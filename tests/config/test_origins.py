@@ -17,6 +17,12 @@ class OriginTests(SynchronousTestCase):
             "http://127.0.0.1:*",
             "http://[::1]:8080",
             "app://bundle-1_a",
+            "null",
+            "file://",
+            "qrc://",
+            "app://*",
+            "capacitor://localhost",
+            "chrome-extension://abcdef",
         ):
             self.assertEqual(parse_value(origin, written), written)
 
@@ -28,6 +34,11 @@ class OriginTests(SynchronousTestCase):
             "",
             "example.org",
             "https://",
+            "http://",
+            "null://a/b",
+            "nullx",
+            "file:///",
+            "file://:80",
             "https://example.org/",
             "https://example.org/app",
             "https://a b",

@@ -9,8 +9,16 @@ LIST = CorsPolicy(["https://web.example.org", "https://*.example.com", "http://l
 
 
 class AllowTests(SynchronousTestCase):
+    def test_pages_without_a_host(self) -> None:
+        """Inside of applications, or opened from a file."""
+        some = CorsPolicy(["null", "qrc://", "app://*"])
+        for origin in (b"null", b"qrc://", b"QRC://", b"app://x", b"app://"):
+            self.assertTrue(some.allows(origin), origin)
+        for origin in (b"", b"qrc", b"qrc://x", b"file://", b"null://", b"app://x/y"):
+            self.assertFalse(some.allows(origin), origin)
+
     def test_any(self) -> None:
-        for origin in (None, b"https://web.example.org", b"null", b"\xff"):
+        for origin in (None, b"https://web.example.org", b"null", b"qrc://", b"", b"\xff"):
             self.assertTrue(ANY.allows(origin))
 
     def test_listed(self) -> None:

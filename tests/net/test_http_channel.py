@@ -130,6 +130,23 @@ class OriginTests(ChannelCase):
         self.assertEqual(len(self.gateway.backend.sent), sent)
         self.assertEqual(self.gateway.ended(), {"http_403": 2})
 
+    def test_origins_that_are_no_pages(self) -> None:
+        """As over WebSocket: an empty one is an origin as well, and no list has it."""
+        origins = ("null", "qrc://", "file://", "app://x", "")
+        for origin in origins:
+            answer = self.link.ask(post(self.packet(), fields={"Origin": origin}))
+            self.assertEqual(answer.fields["access-control-allow-origin"], "*")
+        self.gateway = HttpGateway(HttpSettings(allowed_origins=("https://*",)))
+        self.link = self.gateway.browse()
+        for origin in origins:
+            self.assertEqual(self.preflight(origin).status, 403, origin)
+
+    def test_two_origins(self) -> None:
+        twice = post(self.packet(), fields={"Origin": "https://a.org"})
+        twice = twice.replace(b"Origin:", b"Origin: https://b.org\r\nOrigin:")
+        self.assertEqual(self.link.status(twice), 400)
+        self.assertEqual(self.gateway.ended(), {"http_400": 1})
+
 
 class BodyTests(ChannelCase):
     settings = HttpSettings(max_body_bytes=10_000)
