@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway import straight_send
+from gnetway.codec.http_head import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
@@ -151,8 +152,10 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def processHandshake(self) -> None:  # noqa: N802
         """Show Autobahn the head of the handshake without what it would refuse by itself."""
-        end = self.data.find(HEAD_END)
-        if end >= 0:
+        end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
+        if end < 0 and len(self.data) >= MAX_HEAD_BYTES:
+            self.failHandshake("Request Header Fields Too Large", 431)
+        elif end >= 0:
             head, self._origin = clear_head(self.data[:end])
             self.data = head + self.data[end:]
             super().processHandshake()
