@@ -13,6 +13,9 @@ from gnetway.net.http_answer import pack_answer, pack_status
 from gnetway.net.http_call import BAD_REQUEST, TOO_LARGE, HttpCall
 from gnetway.net.http_services import HttpServices
 
+#: The answer to a page that is not among those that may connect.
+FORBIDDEN: Final = 403
+
 _ALLOW: Final = b"Allow: POST, OPTIONS\r\n"
 
 
@@ -89,7 +92,10 @@ class HttpRequest(Request):
         self._verdict = self._judge(line, origin, length)
         self._fields = self._answer_fields(line, origin)
         if self._verdict >= BAD_REQUEST:
-            self._services.links.causes.count(f"http_{self._verdict}")
+            links = self._services.links
+            links.causes.count(f"http_{self._verdict}")
+            if self._verdict == FORBIDDEN and origin is not None:
+                links.refused_origins.note(origin, links.clock.seconds())
         if self._verdict and length != 0:
             # It would be told to go on.
             self.requestHeaders.removeHeader(b"Expect")
@@ -163,7 +169,7 @@ class HttpRequest(Request):
         if len(self.requestHeaders.getRawHeaders(b"Origin", ())) > 1:
             return BAD_REQUEST
         if not self._services.cors.allows(origin):
-            return 403
+            return FORBIDDEN
         if line.method == b"OPTIONS":
             return BAD_REQUEST if length else 204
         if line.method != b"POST":

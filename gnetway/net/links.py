@@ -12,6 +12,7 @@ from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
+from gnetway.net.refused_origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.turns import TurnEnd
@@ -51,3 +52,4 @@ class LinkServices:
     limits: LinkLimits
     turn_end: TurnEnd
     unsent: UnsentAccount = field(default_factory=UnsentAccount)
+    refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)

@@ -165,7 +165,10 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         origin, self._origin = self._origin, None
         if request.path not in PATHS:
             raise ConnectionDeny(ConnectionDeny.NOT_FOUND, "Not Found")
-        if not self._origins.allows(origin):
+        if origin is not None and not self._origins.allows(origin):
+            services = self._services
+            services.refused_origins.note(origin, services.clock.seconds())
+            self._end_cause = "websocket_origin"
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "Forbidden")
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 

@@ -144,9 +144,20 @@ class GatewayService(PreparedService):
         open_now = 0 if self._links is None else len(self._links.open_links)
         return GatewayCounts(open_now, self.causes.as_dict(), self._side.pushes())
 
+    @property
+    def refused_origins(self) -> dict[str, int]:
+        """The Origins of web pages that were refused last, escaped, and how often each."""
+        return {} if self._links is None else self._links.refused_origins.as_dict()
+
     def log_counts(self) -> None:
         """Log what is counted so far."""
         tell_all_counts(self.counts())
+        self.log_refused_origins()
+
+    def log_refused_origins(self) -> None:
+        """Log which web pages were refused last, if any."""
+        if self._links is not None:
+            self._links.refused_origins.tell()
 
     async def _start(self) -> None:
         if self._place is None:
@@ -202,6 +213,7 @@ class GatewayService(PreparedService):
         await self._side.stop()
         self._threads.stop()
         tell_counts(self.counts())
+        self.log_refused_origins()
         await super()._stop()
         epoll_loop.uninstall(self._reactor, self._turn_end)
 

@@ -49,7 +49,7 @@ class Worker:
         self._orders: dict[str, Callable[[], object]] = {
             Command.STOP: self.stop,
             Command.RELOAD: self._gateway.reload_certificates,
-            Command.COUNT: self._count,
+            Command.COUNT: self._tell,
         }
 
     @property
@@ -105,6 +105,11 @@ class Worker:
             self._counting.start(COUNT_SECONDS)
         elif isinstance(failure.value, ConfigError):
             self._report(Refused(tuple(failure.value.faults)))
+
+    def _tell(self) -> None:
+        """Tell what no count can, for the log, and the counts."""
+        self._gateway.log_refused_origins()
+        self._count()
 
     def _count(self) -> None:
         self._report(Counted(self._gateway.counts()))

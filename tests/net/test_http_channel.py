@@ -140,6 +140,8 @@ class OriginTests(ChannelCase):
         self.link = self.gateway.browse()
         for origin in origins:
             self.assertEqual(self.preflight(origin).status, 403, origin)
+        refused = self.gateway.services.refused_origins.as_dict()
+        self.assertEqual(refused, dict.fromkeys(origins, 1))
 
     def test_two_origins(self) -> None:
         twice = post(self.packet(), fields={"Origin": "https://a.org"})

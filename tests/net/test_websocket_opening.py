@@ -80,6 +80,17 @@ class OpeningTests(WebSocketCase):
                 expected = b"HTTP/1.1 101 " if taken else b"HTTP/1.1 403 "
                 self.assertTrue(answer.startswith(expected), answer)
 
+    def test_a_refused_origin_is_counted_and_named(self) -> None:
+        """Apart from what is wrong otherwise, and from pages of unknown paths."""
+        self.begin(WebSocketSettings(allowed_origins=("https://a.org",)))
+        for path, origin in (("/apiws", "https://b.org"), ("/apiws", ""), ("/", "https://c.org")):
+            self.answer(upgrade(path, f"Origin: {origin}"))
+        self.answer(upgrade("/apiws", "Origin: https://d.org").replace(b": 13", b": 12"))
+        self.gateway.wait(6)
+        self.assertEqual(self.gateway.ended(), {"websocket_origin": 2, "websocket_handshake": 2})
+        refused = self.gateway.services.refused_origins.as_dict()
+        self.assertEqual(refused, {"https://b.org": 1, "": 1})
+
     def test_several_origins(self) -> None:
         origins = "Origin: https://a.org", "Origin: https://b.org"
         self.assertTrue(self.answer(upgrade("/apiws", *origins)).startswith(b"HTTP/1.1 400 "))

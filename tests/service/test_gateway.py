@@ -4,11 +4,12 @@ import socket
 from typing import cast
 
 from twisted.internet import reactor  # noqa: TID251 (real sockets: trial runs this one)
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IReactorTCP
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from gnetway.errors import ConfigError
@@ -115,6 +116,20 @@ class OrderTests(GatewayCase):
         self.assertIn("stop", self.side.life)
         self.assertFalse(self.listens(address))
         self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
+
+    async def test_refused_origins_are_told_with_the_counts(self) -> None:
+        self.assertEqual(self.gateway.refused_origins, {})
+        self.gateway.log_counts()
+        self.gateway.startService()
+        await self.gateway.when_ready()
+        assert self.gateway._links is not None
+        self.gateway._links.refused_origins.note(b"https://a.org", 0)
+        self.assertEqual(self.gateway.refused_origins, {"https://a.org": 1})
+        for tell in (self.gateway.log_counts, self.gateway.stopService):
+            with capturedLogs() as logs:
+                await cast(Deferred[None], maybeDeferred(tell))
+            said = [str(formatEvent(log)) for log in logs]
+            self.assertTrue(said[-1].endswith(": {'https://a.org': 1}"), said)
 
     async def test_the_loop_is_shortened_in_a_process_of_its_own_only(self) -> None:
         before = vars(reactor).get("doIteration")

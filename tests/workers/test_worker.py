@@ -5,6 +5,7 @@ from typing import cast
 
 from twisted.internet import reactor as installed  # noqa: TID251
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from gnetway.config.model import GatewayConfig
 from gnetway.interfaces import IGatewayReactor
@@ -61,7 +62,11 @@ class LifeTests(WorkerCase):
         assert isinstance(ready, Ready) and isinstance(first, Counted)
         self.assertIn("10.0.0.7:20120", ready.backend)
         with socket.create_connection(listener.getsockname()):
-            worker.obey(Command.COUNT)
+            assert worker._gateway._links is not None
+            worker._gateway._links.refused_origins.note(b"https://a.org", 0)
+            with capturedLogs() as logs:
+                worker.obey(Command.COUNT)
+            self.assertEqual([log["origins"] for log in logs], [{"https://a.org": 1}])
             worker.obey(Command.RELOAD)
             worker.obey(Command.STOP)
             self.assertEqual(self.reactor.stops, 1)
