@@ -40,24 +40,38 @@ PATHS: Final = frozenset(
 #: The subprotocol of all MTProto web clients.
 SUBPROTOCOL: Final = "binary"
 
-#: Close codes. Source: RFC 6455, section 7.4.1
+#: Close codes. Source: RFC 6455, section 7.4.1, and the registry of its section 11.7
 _NORMAL: Final = 1000
+_GOING_AWAY: Final = 1001
 _PROTOCOL_ERROR: Final = 1002
 _UNSUPPORTED_DATA: Final = 1003
+_TOO_BIG: Final = 1009
+_INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
 
 #: Causes of an end that have another close code than a protocol error, most without a fault of
 #: the client.
 _CLOSE_CODES: Final = {
-    "gateway_stopped": 1001,
+    "gateway_stopped": _GOING_AWAY,
+    # Nothing is wrong: a client that was silent or slow, or whose key or data centre is not here.
     "idle": _NORMAL,
     "handshake_timeout": _NORMAL,
+    "handshake_expired": _NORMAL,
+    "handshake_unknown": _NORMAL,
+    "handshake_wrong_dc": _NORMAL,
     "key_destroyed": _NORMAL,
     "key_unknown": _NORMAL,
+    # The gateway's own fault or its backend's, or a crowd.
     "backend_unavailable": _TRY_AGAIN_LATER,
+    "handshake_too_many": _TRY_AGAIN_LATER,
+    "handshake_too_much_work": _TRY_AGAIN_LATER,
     "hold_expired": _TRY_AGAIN_LATER,
     "hold_full": _TRY_AGAIN_LATER,
     "not_acknowledged": _TRY_AGAIN_LATER,
+    "stopped": _TRY_AGAIN_LATER,
+    "handshake_work_failed": _INTERNAL_ERROR,
+    # The client's, with a code of its own.
+    "packet_too_large": _TOO_BIG,
     "websocket_text": _UNSUPPORTED_DATA,
 }
 
