@@ -17,12 +17,13 @@ const PATIENCE_SECONDS = 20;
 
 // Source: RFC 6455, section 7.4.1; 1006 is the browser's own
 const CLOSE_CODES = {
-    1000: "all is well, but it has waited long enough or the key is gone",
+    1000: "all is well, but it has waited long enough, or the key is not here (any more)",
     1001: "it is being stopped",
     1002: "it has found a fault in what was sent",
     1003: "it takes binary messages only",
     1006: "without a word: the connection broke, or was never made",
     1009: "the message was too large",
+    1011: "it has failed at this itself",
     1013: "it cannot reach its backend now",
 };
 

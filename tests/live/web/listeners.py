@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.live.certificates import make_certificates
@@ -108,24 +108,28 @@ class WebSocketStream:
             raise ConnectionError(head.partition(b"\r\n")[0].decode())
 
     def sendall(self, data: bytes, /) -> None:
-        self._send(0x82, data)
+        self._under.sendall(_frame(0x82, data))
+
+    def send_together(self, messages: Iterable[bytes]) -> None:
+        """Send a binary message for each, all in one segment if they fit."""
+        self._under.sendall(b"".join(_frame(0x82, data) for data in messages))
 
     def recv(self, size: int, /) -> bytes:
         """Return the next message, empty at the end; pings are answered."""
         while True:
             try:
-                first, payload = self._frame()
+                first, payload = self._next_frame()
             except EOFError:
                 return b""
             if first == 0x82:
                 return payload
             if first == 0x89:
-                self._send(0x8A, payload)
+                self._under.sendall(_frame(0x8A, payload))
             elif first == 0x88:
                 self.close_code = int.from_bytes(payload[:2], "big")
                 # The server may have waited long enough.
                 with contextlib.suppress(OSError):
-                    self._send(0x88, payload[:2])
+                    self._under.sendall(_frame(0x88, payload[:2]))
 
     def settimeout(self, seconds: float, /) -> None:
         self._under.settimeout(seconds)
@@ -133,18 +137,7 @@ class WebSocketStream:
     def close(self) -> None:
         self._under.close()
 
-    def _send(self, first: int, payload: bytes) -> None:
-        size = len(payload)
-        if size < 126:
-            head = bytes((first, 0x80 | size))
-        elif size < 1 << 16:
-            head = bytes((first, 0x80 | 126)) + struct.pack("!H", size)
-        else:
-            head = bytes((first, 0x80 | 127)) + struct.pack("!Q", size)
-        # A mask of zeros is as good as another to a server.
-        self._under.sendall(head + bytes(4) + payload)
-
-    def _frame(self) -> tuple[int, bytes]:
+    def _next_frame(self) -> tuple[int, bytes]:
         first, size = self._take(2)
         if size >= 126:
             size = int.from_bytes(self._take(2 if size == 126 else 8), "big")
@@ -161,3 +154,15 @@ class WebSocketStream:
         if not data:
             raise EOFError
         self._buffer += data
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        head = bytes((first, 0x80 | size))
+    elif size < 1 << 16:
+        head = bytes((first, 0x80 | 126)) + struct.pack("!H", size)
+    else:
+        head = bytes((first, 0x80 | 127)) + struct.pack("!Q", size)
+    # A mask of zeros is as good as another to a server.
+    return head + bytes(4) + payload
