@@ -118,7 +118,7 @@ class WebSocketStream:
         """Return the next message, empty at the end; pings are answered."""
         while True:
             try:
-                first, payload = self._next_frame()
+                first, payload = self.next_frame()
             except EOFError:
                 return b""
             if first == 0x82:
@@ -137,7 +137,7 @@ class WebSocketStream:
     def close(self) -> None:
         self._under.close()
 
-    def _next_frame(self) -> tuple[int, bytes]:
+    def next_frame(self) -> tuple[int, bytes]:
         first, size = self._take(2)
         if size >= 126:
             size = int.from_bytes(self._take(2 if size == 126 else 8), "big")
