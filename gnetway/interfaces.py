@@ -38,16 +38,18 @@ class SessionClient:
     """One opened (auth_key_id, session_id) as the session backend hears of it.
 
     ``key`` is shared with the connections, so its ``perm_auth_key_id`` is read live: it changes
-    when a temporary key is bound. ``client_ip`` is that of the newest connection.
+    when a temporary key is bound. ``client_ip`` is that of the newest connection, ``local_ip`` the
+    address that it came to, empty for a socket in the file system.
     ``backend_state`` belongs to the backend, which may keep there what it needs for each session.
     """
 
-    __slots__ = ("backend_state", "client_ip", "key", "session_id")
+    __slots__ = ("backend_state", "client_ip", "key", "local_ip", "session_id")
 
-    def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
+    def __init__(self, key: AuthKey, session_id: int, client_ip: str, local_ip: str = "") -> None:
         self.key = key
         self.session_id = session_id
         self.client_ip = client_ip
+        self.local_ip = local_ip
         self.backend_state: object = None
 
     def pause_reading(self) -> None:
@@ -165,7 +167,9 @@ class RpcCall:
 
     ``body`` is the TL object with all its wrappers (invokeWithLayer, gzip_packed…) taken off;
     ``constructor`` its first four bytes as an unsigned number. ``layer`` is the one the client
-    last named by invokeWithLayer, 0 if it never did. Ids are signed.
+    last named by invokeWithLayer, in any session of the permanent key and before a restart too; 0
+    if it never did. ``local_ip`` is the address that the client came to, empty for a socket in the
+    file system. Ids are signed.
     """
 
     body: bytes
@@ -176,6 +180,7 @@ class RpcCall:
     msg_id: int
     layer: int
     client_ip: str
+    local_ip: str = ""
 
 
 class IRpcSessions(Interface):

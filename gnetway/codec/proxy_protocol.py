@@ -12,6 +12,7 @@ Source: github.com/haproxy/haproxy, doc/proxy-protocol.txt
 import re
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
 from typing import Final, NamedTuple
 
 from gnetway.errors import FramingError
@@ -51,6 +52,9 @@ _ADDRESS_BYTES: Final[dict[int, int]] = {
     _FAMILY_UNIX: 216,
 }
 
+#: Both ports, behind both addresses.
+_PORTS: Final = Struct(">HH")
+
 #: A port without leading zeros, which the specification forbids.
 _PORT: Final = re.compile(rb"0|[1-9][0-9]{0,4}")
 _MAX_PORT: Final = 0xFFFF
@@ -77,10 +81,11 @@ class ProxyVersionRefused(FramingError):
 class ProxyInfo(NamedTuple):
     """What a header says; ``leftover`` is what came after it.
 
-    ``source_ip`` is in its shortest usual spelling, IPv4 even where it came as ::ffff:192.0.2.7.
-    It is None (and ``source_port`` 0) where the address of the connection itself is to be used:
-    the sender knows none (UNKNOWN, a unix socket) or speaks for itself. The latter is ``local``:
-    a health check, after which nothing else may come.
+    ``source_ip`` is in its shortest usual spelling, IPv4 even where it came as ::ffff:192.0.2.7,
+    and so is ``target_ip``, the address that the client came to. ``source_ip`` is None, with an
+    empty ``target_ip`` and both ports 0, where the addresses of the connection itself are to be
+    used: the sender knows none (UNKNOWN, a unix socket) or speaks for itself. The latter is
+    ``local``: a health check, after which nothing else may come.
     """
 
     source_ip: str | None
@@ -88,19 +93,24 @@ class ProxyInfo(NamedTuple):
     version: int
     leftover: bytes
     local: bool
+    target_ip: str = ""
+    target_port: int = 0
 
 
-def v1_line(source_ip: str | None, source_port: int) -> bytes:
+def v1_line(source_ip: str | None, source_port: int, target_ip: str, target_port: int) -> bytes:
     """Return a header of version 1 for a client's address; None where it has none.
 
-    Its target is no address of ours: nobody reads it.
+    ``target_ip`` is the address that the client came to; where it is of another family, or not
+    known, that of no place stands for it.
     """
     if source_ip is None:
         return b"PROXY UNKNOWN\r\n"
     # The zone of an IPv6 address means nothing to others, and version 1 has no place for it.
-    plain = source_ip.partition("%")[0]
-    family, target = ("TCP6", "::") if ":" in plain else ("TCP4", "0.0.0.0")  # noqa: S104
-    return f"PROXY {family} {plain} {target} {source_port} 0\r\n".encode()
+    source, target = source_ip.partition("%")[0], target_ip.partition("%")[0]
+    family, nowhere = ("TCP6", "::") if ":" in source else ("TCP4", "0.0.0.0")  # noqa: S104
+    if not target or (":" in source) != (":" in target):
+        target = nowhere
+    return f"PROXY {family} {source} {target} {source_port} {target_port}\r\n".encode()
 
 
 def may_be_proxy_header(data: bytes) -> bool:
@@ -169,10 +179,9 @@ def _read_v1(data: bytes) -> ProxyInfo | None:
         raise BadProxyHeader(f"a PROXY v1 line of {len(fields)} fields after PROXY, not 5")
     is_ipv6 = fields[0] == b"TCP6"
     source_ip = _v1_address(fields[1], is_ipv6)
-    _v1_address(fields[2], is_ipv6)
-    source_port = _v1_port(fields[3])
-    _v1_port(fields[4])
-    return ProxyInfo(source_ip, source_port, 1, leftover, local=False)
+    target_ip = _v1_address(fields[2], is_ipv6)
+    source_port, target_port = _v1_port(fields[3]), _v1_port(fields[4])
+    return ProxyInfo(source_ip, source_port, 1, leftover, False, target_ip, target_port)
 
 
 def _v1_address(field: bytes, is_ipv6: bool) -> str:
@@ -217,8 +226,17 @@ def _read_v2(data: bytes) -> ProxyInfo | None:
         raise BadProxyHeader(f"a PROXY v2 header with {size} bytes for its addresses")
     if len(data) < end:
         return None
-    source_ip, source_port = _v2_source(data, family)
-    return ProxyInfo(source_ip, source_port, 2, data[end:], local)
+    leftover = data[end:]
+    if family == _FAMILY_INET:
+        source_ip, target_ip = str(IPv4Address(data[16:20])), str(IPv4Address(data[20:24]))
+        ports = 24
+    elif family == _FAMILY_INET6:
+        source_ip, target_ip = (_ipv6_text(IPv6Address(data[at : at + 16])) for at in (16, 32))
+        ports = 48
+    else:
+        return ProxyInfo(None, 0, 2, leftover, local)
+    source_port, target_port = _PORTS.unpack_from(data, ports)
+    return ProxyInfo(source_ip, source_port, 2, leftover, local, target_ip, target_port)
 
 
 def _is_local(version_and_command: int) -> bool:
@@ -238,15 +256,6 @@ def _address_family(family_and_protocol: int) -> int:
             f"a PROXY v2 header with the unknown family and protocol 0x{family_and_protocol:02x}"
         )
     return 0 if protocol == _PROTOCOL_UNSPECIFIED else family
-
-
-def _v2_source(data: bytes, family: int) -> tuple[str | None, int]:
-    """Return address and port of the source; both addresses stand before both ports."""
-    if family == _FAMILY_INET:
-        return str(IPv4Address(data[16:20])), int.from_bytes(data[24:26], "big")
-    if family == _FAMILY_INET6:
-        return _ipv6_text(IPv6Address(data[16:32])), int.from_bytes(data[48:50], "big")
-    return None, 0
 
 
 def _ipv6_text(address: IPv6Address) -> str:

@@ -56,6 +56,7 @@ class Responder(Protocol):
     """The HTTP request whose body it is."""
 
     client_ip: str
+    local_ip: str
 
     def answer(self, body: bytes) -> None:
         """Answer 200 with this body."""
@@ -185,7 +186,7 @@ class HttpCall:
     def _message_received(self, message: MessageReceived) -> None:
         session = self._begin(message)
         poll = self._wait(session, message)
-        session.send(message, self._responder.client_ip).addCallbacks(
+        session.send(message, self._responder).addCallbacks(
             lambda plaintext: session.answered(poll, plaintext), self._backend_failed
         )
         session.wait_on(poll)
@@ -193,7 +194,7 @@ class HttpCall:
     def _begin(self, message: MessageReceived) -> HttpSession:
         self._in_hand = True
         self._key = message.key
-        self._session = self._services.sessions.of(message, self._responder.client_ip)
+        self._session = self._services.sessions.of(message, self._responder)
         return self._session
 
     def _wait(self, session: HttpSession, message: MessageReceived) -> HttpPoll:
@@ -241,7 +242,7 @@ class HttpCall:
             return
         session = self._begin(bind.message)
         # No poll yet: nothing else may answer this request before the backend has decided.
-        session.send(bind.message, self._responder.client_ip).addCallbacks(
+        session.send(bind.message, self._responder).addCallbacks(
             self._bind_accepted,
             self._bind_failed,
             callbackArgs=(session, bind),

@@ -28,7 +28,7 @@ from gnetway.net.http_call import BAD_REQUEST
 from gnetway.net.http_request import HttpRequest, RequestLine
 from gnetway.net.http_services import HttpServices
 from gnetway.net.link import LINGER_SECONDS
-from gnetway.net.peer import client_ip
+from gnetway.net.peer import client_ip, local_ip
 from gnetway.net.unsent import Backlog
 
 _REQUEST_TIMEOUT: Final = 408
@@ -66,7 +66,7 @@ class GatewayHttpChannel(HTTPChannel):
     def __init__(self, services: HttpServices) -> None:
         super().__init__()
         self.services = services
-        self.client_ip = ""
+        self.client_ip = self.local_ip = ""
         self._state = ChannelState.IDLE
         self._host: IAddress | None = None
         self._peer: IAddress | None = None
@@ -88,6 +88,7 @@ class GatewayHttpChannel(HTTPChannel):
         super().connectionMade()
         links = self.services.links
         self.client_ip = client_ip(self.transport)
+        self.local_ip = local_ip(self.transport)
         self.deadline = links.clock.seconds() + self.services.settings.idle_seconds
         links.wheel.add(self)
         links.open_links.add(self)

@@ -2,8 +2,8 @@
 
 Over HTTP a key exchange and a session live in the process, and go over as many connections as the
 client likes, each of which the kernel gives to any worker. So one of them serves all of HTTP: the
-others carry bytes to its socket, with the client's address before them in a PROXY header, and
-bytes back. TLS ends here, before the relay.
+others carry bytes to its socket, with the addresses of the client's connection before them in a
+PROXY header, and bytes back. TLS ends here, before the relay.
 """
 
 from twisted.internet.error import ConnectError
@@ -75,8 +75,13 @@ class HttpRelay(Protocol):
         """Connect to the worker that serves HTTP."""
         self._services.open_links.add(self)
         self.transport.pauseProducing()
-        peer = self.transport.getPeer()
-        self._early = v1_line(getattr(peer, "host", None), getattr(peer, "port", 0))
+        peer, host = self.transport.getPeer(), self.transport.getHost()
+        self._early = v1_line(
+            getattr(peer, "host", None),
+            getattr(peer, "port", 0),
+            getattr(host, "host", ""),
+            getattr(host, "port", 0),
+        )
         self._reactor.connectUNIX(self._path, _Dialling(self), CONNECT_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:

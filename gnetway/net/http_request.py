@@ -41,6 +41,7 @@ class Channel(Protocol):
 
     services: HttpServices
     client_ip: str
+    local_ip: str
     persistent: bool
 
     @property
@@ -76,6 +77,7 @@ class HttpRequest(Request):
         super().__init__(channel, queued)  # type: ignore[arg-type]
         self._services = channel.services
         self.client_ip = channel.client_ip
+        self.local_ip = channel.local_ip
         self._call: HttpCall | None = None
         #: The answer to a request that has no body for the core.
         self._verdict = 0

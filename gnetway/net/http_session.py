@@ -34,6 +34,13 @@ class SessionHome(Protocol):
         """Drop a session that has ended."""
 
 
+class Caller(Protocol):
+    """A request, by the addresses of its connection: the client's, and the one it came to."""
+
+    client_ip: str
+    local_ip: str
+
+
 class HttpSession:
     """A link of the registry that has no connection of its own.
 
@@ -53,6 +60,7 @@ class HttpSession:
         "client_ip",
         "deadline",
         "key",
+        "local_ip",
         "session_id",
         "wheel_slot",
     )
@@ -63,14 +71,14 @@ class HttpSession:
         services: LinkServices,
         settings: HttpSettings,
         message: MessageReceived,
-        client_ip: str,
+        caller: Caller,
     ) -> None:
         self._home = home
         self._services = services
         self._settings = settings
         self.key = message.key
         self.session_id = message.session_id
-        self.client_ip = client_ip
+        self.client_ip, self.local_ip = caller.client_ip, caller.local_ip
         self._joiner = MessageJoiner(message.session_id, message.salt)
         self._polls: list[HttpPoll] = []
         self._queue: deque[bytes] = deque()
@@ -88,13 +96,13 @@ class HttpSession:
         """Whether a request waits."""
         return bool(self._polls)
 
-    def send(self, message: MessageReceived, client_ip: str) -> Deferred[bytes]:
-        """Hand a message to the backend; fires with what it says to it, maybe nothing."""
+    def send(self, message: MessageReceived, caller: Caller) -> Deferred[bytes]:
+        """Hand a message of ``caller`` to the backend; fires with its answer, maybe nothing."""
         session = self._joined
         if session is None:
             return fail(BackendUnavailable("the session has just ended"))
-        if client_ip != self.client_ip:
-            self.client_ip = session.client_ip = client_ip
+        self.client_ip = session.client_ip = caller.client_ip
+        self.local_ip = session.local_ip = caller.local_ip
         self._touch()
         return maybeDeferred(
             self._services.backend.send_http_data, session, message.salt, message.payload

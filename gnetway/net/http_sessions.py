@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import ProtocolError, TransportErrorCode
-from gnetway.net.http_session import HttpSession
+from gnetway.net.http_session import Caller, HttpSession
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.links import LinkServices
 
@@ -35,8 +35,8 @@ class HttpSessions:
     def __len__(self) -> int:
         return sum(map(len, self._by_key.values()))
 
-    def of(self, message: MessageReceived, client_ip: str) -> HttpSession:
-        """Return the session of a message.
+    def of(self, message: MessageReceived, caller: Caller) -> HttpSession:
+        """Return the session of a message that ``caller`` brings.
 
         :raises TooManySessions: all sessions of its key have requests that wait.
         """
@@ -53,7 +53,7 @@ class HttpSessions:
             self._make_room(sessions)
         if not self._by_key:
             self._services.open_links.add(self)
-        session = HttpSession(self, self._services, self._settings, message, client_ip)
+        session = HttpSession(self, self._services, self._settings, message, caller)
         self._by_key.setdefault(key_id, {})[message.session_id] = session
         return session
 

@@ -52,12 +52,15 @@ class ClientLink(LinkOutput):
         "_waiting",
         "client_ip",
         "deadline",
+        "local_ip",
         "wheel_slot",
     )
 
     _log: ClassVar = Logger()
 
-    def __init__(self, services: LinkServices, carrier: Carrier, client_ip: str) -> None:
+    def __init__(
+        self, services: LinkServices, carrier: Carrier, client_ip: str, local_ip: str = ""
+    ) -> None:
         super().__init__(services, carrier, client_ip)
         self._timeout: IDelayedCall | None = None
         self._waiting = False
@@ -66,6 +69,7 @@ class ClientLink(LinkOutput):
         self._sessions = LinkSessions(services.registry)
         self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
         self.client_ip = client_ip
+        self.local_ip = local_ip
         self.deadline = services.clock.seconds() + services.limits.handshake_seconds
         self.wheel_slot = -1
         services.wheel.add(self)

@@ -8,7 +8,7 @@ from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
-from gnetway.net.peer import client_ip
+from gnetway.net.peer import client_ip, local_ip
 from gnetway.read_size import USUAL_BYTES, read_more
 
 
@@ -29,7 +29,9 @@ class GatewayProtocol(Protocol):
         """Begin."""
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self._link = ClientLink(self._services, self, client_ip(self.transport))
+        self._link = ClientLink(
+            self._services, self, client_ip(self.transport), local_ip(self.transport)
+        )
         self.transport.registerProducer(self._link, True)
 
     def dataReceived(self, data: bytes) -> None:

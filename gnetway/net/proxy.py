@@ -92,10 +92,17 @@ class ProxyOpening(Opening):
     def _behind(self, info: ProxyInfo) -> ILinkTransport | None:
         if info.source_ip is None:
             return None
-        kind = IPv6Address if ":" in info.source_ip else IPv4Address
-        peer = kind("TCP", info.source_ip, info.source_port)
-        transport: ILinkTransport = PeerTransport(self.transport, peer)  # type: ignore[assignment]
+        peer = _address(info.source_ip, info.source_port)
+        host = _address(info.target_ip, info.target_port)
+        transport: ILinkTransport = PeerTransport(  # type: ignore[assignment]
+            self.transport, peer, host
+        )
         return transport
+
+
+def _address(host: str, port: int) -> IPv4Address | IPv6Address:
+    kind = IPv6Address if ":" in host else IPv4Address
+    return kind("TCP", host, port)
 
 
 class ProxyFactory(ServerFactory):

@@ -10,6 +10,7 @@ class Link(Protocol):
     """The part of a connection's shell that the registry needs."""
 
     client_ip: str
+    local_ip: str
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Encrypt and send a message; False where the connection is about to end."""
@@ -29,8 +30,8 @@ class Session(SessionClient):
 
     __slots__ = ("_paused", "links")
 
-    def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
-        super().__init__(key, session_id, client_ip)
+    def __init__(self, key: AuthKey, session_id: int, client_ip: str, local_ip: str) -> None:
+        super().__init__(key, session_id, client_ip, local_ip)
         #: The newest is last; a push goes there.
         self.links: list[Link] = []
         self._paused = False
@@ -55,7 +56,7 @@ class Session(SessionClient):
     def join(self, link: Link) -> None:
         """Add a connection, which is then the newest."""
         self.links.append(link)
-        self.client_ip = link.client_ip
+        self.client_ip, self.local_ip = link.client_ip, link.local_ip
         if self._paused:
             link.hold_reading()
 
@@ -65,4 +66,5 @@ class Session(SessionClient):
         if self._paused:
             link.release_reading()
         if self.links:
-            self.client_ip = self.links[-1].client_ip
+            newest = self.links[-1]
+            self.client_ip, self.local_ip = newest.client_ip, newest.local_ip

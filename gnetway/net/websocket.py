@@ -25,7 +25,7 @@ from gnetway.interfaces import ILinkTransport
 from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
-from gnetway.net.peer import client_ip
+from gnetway.net.peer import client_ip, local_ip
 from gnetway.net.websocket_frames import binary_messages, is_known, take_messages
 from gnetway.net.websocket_head import HEAD_END, clear_head
 from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
@@ -189,7 +189,9 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     def onOpen(self) -> None:
         """Begin."""
         self.transport.setTcpNoDelay(True)
-        self._link = ClientLink(self._services, self, client_ip(self.transport))
+        self._link = ClientLink(
+            self._services, self, client_ip(self.transport), local_ip(self.transport)
+        )
         self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 

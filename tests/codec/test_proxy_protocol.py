@@ -17,6 +17,7 @@ from gnetway.codec.proxy_protocol import (
     ProxyInfo,
     ProxyVersionRefused,
     may_be_proxy_header,
+    v1_line,
 )
 from gnetway.errors import FramingError
 from tests.strategies import cut, cuts
@@ -39,9 +40,13 @@ def v2(block: bytes, family: int = 0x11, command: int = 0x21) -> bytes:
 
 
 def v2_tcp(source: IPv4Address | IPv6Address, port: int, tlvs: bytes = b"") -> bytes:
-    target = bytes(len(source.packed))
-    block = source.packed + target + struct.pack("!HH", port, 443) + tlvs
+    block = source.packed + target_of(source).packed + struct.pack("!HH", port, 443) + tlvs
     return v2(block, 0x11 if source.version == 4 else 0x21)
+
+
+def target_of(source: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Where a client comes to: an address of the same family."""
+    return IPv4Address("203.0.113.1") if source.version == 4 else IPv6Address("2001:db8::1")
 
 
 def read(segments: Iterable[bytes], versions: tuple[int, ...] = (1, 2)) -> ProxyInfo | None:
@@ -77,6 +82,8 @@ class VectorTests(SynchronousTestCase):
                 vector["version"],
                 b"GET /",
                 vector["local"],
+                vector["target_ip"],
+                vector["target_port"],
             )
             self.assertEqual(read([header + b"GET /"]), expected, vector["name"])
             self.assertEqual(read(cut(header + b"GET /", [1])), expected, vector["name"])
@@ -87,9 +94,10 @@ class AnySplitTests(SynchronousTestCase):
     def test_version_1(
         self, source: IPv4Address | IPv6Address, port: int, rest: bytes, sizes: list[int]
     ) -> None:
-        header = line(f"TCP{source.version} {source} {source} {port} 443")
+        target = target_of(source)
+        header = line(f"TCP{source.version} {source} {target} {port} 443")
         info = read(cut(header + rest, sizes))
-        self.assertEqual(info, ProxyInfo(normal(source), port, 1, rest, local=False))
+        self.assertEqual(info, ProxyInfo(normal(source), port, 1, rest, False, str(target), 443))
 
     @given(
         source=one_of(v4, v6),
@@ -107,7 +115,8 @@ class AnySplitTests(SynchronousTestCase):
         sizes: list[int],
     ) -> None:
         info = read(cut(v2_tcp(source, port, tlvs) + rest, sizes))
-        self.assertEqual(info, ProxyInfo(normal(source), port, 2, rest, local=False))
+        target = str(target_of(source))
+        self.assertEqual(info, ProxyInfo(normal(source), port, 2, rest, False, target, 443))
 
     @given(
         start=sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", SIGNATURE, SIGNATURE + b"\x21\x11"]),
@@ -132,6 +141,24 @@ class AnySplitTests(SynchronousTestCase):
             for size in range(len(header)):
                 self.assertIsNone(read([header[:size]]))
             self.assertIsNotNone(read([header]))
+
+
+class WriteTests(SynchronousTestCase):
+    def test_what_is_written_is_read(self) -> None:
+        for source, target, told in (
+            ("192.0.2.7", "203.0.113.1", "203.0.113.1"),
+            ("2001:db8::7", "2001:db8::1", "2001:db8::1"),
+            ("fe80::7%eth0", "fe80::1%eth0", "fe80::1"),
+            ("192.0.2.7", "2001:db8::1", "0.0.0.0"),
+            ("2001:db8::7", "203.0.113.1", "::"),
+            ("192.0.2.7", "", "0.0.0.0"),
+        ):
+            info = read([v1_line(source, 5, target, 443)])
+            plain = source.partition("%")[0]
+            self.assertEqual(info, ProxyInfo(plain, 5, 1, b"", False, told, 443))
+
+    def test_without_an_address(self) -> None:
+        self.assertEqual(v1_line(None, 0, "", 0), b"PROXY UNKNOWN\r\n")
 
 
 def normal(source: IPv4Address | IPv6Address) -> str:
@@ -247,11 +274,12 @@ class Version2Tests(SynchronousTestCase):
 
     def test_datagrams_have_the_same_addresses(self) -> None:
         block = IPv4Address("192.0.2.7").packed + bytes(4) + struct.pack("!HH", 5, 6)
-        self.assertEqual(read([v2(block, 0x12)]), ProxyInfo("192.0.2.7", 5, 2, b"", local=False))
+        expected = ProxyInfo("192.0.2.7", 5, 2, b"", False, "0.0.0.0", 6)
+        self.assertEqual(read([v2(block, 0x12)]), expected)
 
     def test_an_ipv4_client_that_came_over_ipv6(self) -> None:
         info = read([v2_tcp(IPv6Address("::ffff:192.0.2.7"), 5)])
-        self.assertEqual(info, ProxyInfo("192.0.2.7", 5, 2, b"", local=False))
+        self.assertEqual(info, ProxyInfo("192.0.2.7", 5, 2, b"", False, "2001:db8::1", 443))
 
     def test_another_version(self) -> None:
         for first in (0x01, 0x11, 0x31, 0xF0):

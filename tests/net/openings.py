@@ -27,14 +27,19 @@ def peer_of(host: str) -> IPv4Address | IPv6Address:
     return (IPv6Address if ":" in host else IPv4Address)("TCP", host, 50000)
 
 
+def target_of(source: str) -> str:
+    """Where a client of a balancer comes to: an address of the same family."""
+    return "2001:db8::1" if ":" in source else "203.0.113.1"
+
+
 def v1(source: str = "192.0.2.7", port: int = 56324) -> bytes:
-    kind, target = ("TCP6", "::1") if ":" in source else ("TCP4", "127.0.0.1")
-    return f"PROXY {kind} {source} {target} {port} 443\r\n".encode()
+    kind = "TCP6" if ":" in source else "TCP4"
+    return f"PROXY {kind} {source} {target_of(source)} {port} 443\r\n".encode()
 
 
 def v2(source: str = "192.0.2.7", port: int = 56324, tlvs: bytes = b"") -> bytes:
     packed = ip_address(source).packed
-    block = packed + bytes(len(packed)) + struct.pack("!HH", port, 443) + tlvs
+    block = packed + ip_address(target_of(source)).packed + struct.pack("!HH", port, 443) + tlvs
     family = 0x11 if len(packed) == 4 else 0x21
     return V2_SIGNATURE + bytes((0x21, family)) + struct.pack("!H", len(block)) + block
 

@@ -344,4 +344,5 @@ class AddressTests(ChannelCase):
     def test_the_backend_hears_the_clients_address(self) -> None:
         link: HttpLink = self.gateway.browse(client_ip="2001:db8::1")
         link.ask(post(self.packet()))
-        self.assertEqual(self.gateway.backend.opened[0].client_ip, "2001:db8::1")
+        client = self.gateway.backend.opened[0]
+        self.assertEqual((client.client_ip, client.local_ip), ("2001:db8::1", "10.0.0.1"))

@@ -11,7 +11,7 @@ from tests.net.gateway import Gateway
 from tests.net.openings import PeerMemoryTransport, Wire, peer_of
 
 PATH = "/run/gnetway/http-0"
-CLIENT = b"PROXY TCP4 192.0.2.7 0.0.0.0 50000 0\r\n"
+CLIENT = b"PROXY TCP4 192.0.2.7 10.0.0.1 50000 10443\r\n"
 
 
 class UnixReactor:
@@ -49,7 +49,7 @@ class RelayCase(SynchronousTestCase):
 
 
 class CarryTests(RelayCase):
-    def test_the_address_goes_before_all(self) -> None:
+    def test_the_addresses_go_before_all(self) -> None:
         far = self.far_end()
         self.wire.send(b"POST")
         self.assertEqual(far.client_takes(), CLIENT + b"POST")
@@ -70,8 +70,8 @@ class CarryTests(RelayCase):
 
     def test_a_client_of_ipv6_and_one_without_an_address(self) -> None:
         for peer, header in (
-            ("2001:db8::7", b"PROXY TCP6 2001:db8::7 :: 50000 0\r\n"),
-            ("fe80::7%eth0", b"PROXY TCP6 fe80::7 :: 50000 0\r\n"),
+            ("2001:db8::7", b"PROXY TCP6 2001:db8::7 :: 50000 10443\r\n"),
+            ("fe80::7%eth0", b"PROXY TCP6 fe80::7 :: 50000 10443\r\n"),
             (cast(IAddress, object()), b"PROXY UNKNOWN\r\n"),
         ):
             self.reactor.dialled.clear()

@@ -131,7 +131,8 @@ class SetUpTests(SynchronousTestCase):
         gateway.knows(KEY)
         link = gateway.connect(client_ip="2001:db8::1")
         link.say(link.session(KEY), PING)
-        self.assertEqual(gateway.backend.opened[0].client_ip, "2001:db8::1")
+        client = gateway.backend.opened[0]
+        self.assertEqual((client.client_ip, client.local_ip), ("2001:db8::1", "10.0.0.1"))
 
 
 class EndTests(SynchronousTestCase):

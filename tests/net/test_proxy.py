@@ -23,6 +23,7 @@ from tests.net.openings import (
     Wire,
     WireTalk,
     peer_of,
+    target_of,
     v1,
     v2,
 )
@@ -99,7 +100,10 @@ class HeaderTests(ProxyCase):
                     factory = ProxyFactory(gateway.services, TRUSTED, gateway.factory)
                     link = WireTalk(Wire(gateway, factory), style, before=header)
                     link.say(link.session(key), b"12345678")
-                    self.assertEqual(gateway.backend.sent[0].client.client_ip, source)
+                    client = gateway.backend.sent[0].client
+                    self.assertEqual(
+                        (client.client_ip, client.local_ip), (source, target_of(source))
+                    )
 
 
 class TrustTests(ProxyCase):

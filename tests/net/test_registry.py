@@ -15,8 +15,9 @@ KEY = some_key(1)
 
 
 class FakeLink:
-    def __init__(self, client_ip: str = "127.0.0.1") -> None:
+    def __init__(self, client_ip: str = "127.0.0.1", local_ip: str = "127.0.0.1") -> None:
         self.client_ip = client_ip
+        self.local_ip = local_ip
         self.got: list[bytes] = []
         self.ended: list[str] = []
         self.held = 0
@@ -70,12 +71,13 @@ class SessionRegistryTests(SynchronousTestCase):
         self.assertFalse(self.registry.push(KEY.auth_key_id + 1, 7, b"x"))
 
     def test_the_backend_knows_the_newest_address(self) -> None:
-        first, second = FakeLink("10.0.0.1"), FakeLink("10.0.0.2")
+        first = FakeLink("10.0.0.1", "192.0.2.1")
+        second = FakeLink("10.0.0.2", "192.0.2.2")
         session = self.registry.join(KEY, 7, first)
         self.registry.join(KEY, 7, second)
-        self.assertEqual(session.client_ip, "10.0.0.2")
+        self.assertEqual((session.client_ip, session.local_ip), ("10.0.0.2", "192.0.2.2"))
         self.registry.leave(session, second)
-        self.assertEqual(session.client_ip, "10.0.0.1")
+        self.assertEqual((session.client_ip, session.local_ip), ("10.0.0.1", "192.0.2.1"))
 
     def test_a_destroyed_key_ends_its_connections(self) -> None:
         mine, other = FakeLink(), FakeLink()

@@ -151,6 +151,7 @@ class MessageTests(WebSocketCase):
             socket.say(session, BODY)
             (sent,) = self.gateway.backend.sent
             self.assertEqual(sent.payload[16:24], BODY)
+            self.assertEqual(sent.client.local_ip, "10.0.0.1")
 
     @settings(max_examples=60)
     @given(sampled_from(OBFUSCATED), cuts(), cuts(), cuts())
