@@ -34,6 +34,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from gnetway import make_gateway
+from gnetway.embedded.not_served import not_served
 from gnetway.errors import RpcError
 from gnetway.interfaces import IGatewayReactor, IRpcHandler, IRpcSessions, RpcCall
 from gnetway.tl.primitives import Reader, pack_int32, pack_string, pack_uint32
@@ -64,7 +65,7 @@ class Greeter:
     def handle(self, call: RpcCall) -> bytes:
         if call.constructor != GREET:
             # Clients ask who is logged in; here that is nobody.
-            raise RpcError(401, "AUTH_KEY_UNREGISTERED")
+            raise not_served(call.constructor)
         name = Reader(call.body, 4).string().decode(errors="replace")
         if not name:
             raise RpcError(400, "NAME_EMPTY")

@@ -20,7 +20,7 @@ from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.handler import HandlerFactory, StockHandler
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, Poll
-from gnetway.embedded.key_book import KeyBook
+from gnetway.embedded.key_book import KeyBook, KnownKey
 from gnetway.embedded.live_session import (
     MAX_WAITING_MESSAGES,
     Done,
@@ -29,7 +29,7 @@ from gnetway.embedded.live_session import (
 )
 from gnetway.embedded.pending import PendingWork
 from gnetway.embedded.runner import SessionRunner
-from gnetway.embedded.salts import SaltSchedule, make_salt
+from gnetway.embedded.salts import make_salt
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.sessions import RpcSessions
 from gnetway.embedded.store import IKeyStore, StoredKey
@@ -212,24 +212,26 @@ class EmbeddedBackend:
             message.done(BackendUnavailable("too many messages wait for the key store"))
 
     def _begin(self, live: LiveSession) -> None:
-        """Give a session its salts, at once if they are at hand."""
+        """Give a session its salts and its layer, at once if they are at hand."""
         if live.session is not None or live.loading:
             return
         live.loading = True
-        salts = self._book.get(live.auth_key_id)
-        if salts is not None:
-            self._equip(live, salts)
+        known = self._book.get(live.client.key)
+        if known is not None:
+            self._equip(live, known)
             return
         self._pending.add(
             self._book.load(live.auth_key_id).addCallbacks(
-                lambda salts: self._equip(live, salts), lambda fault: self._give_up(live, fault)
+                lambda known: self._equip(live, known), lambda fault: self._give_up(live, fault)
             )
         )
 
-    def _equip(self, live: LiveSession, salts: SaltSchedule) -> None:
+    def _equip(self, live: LiveSession, known: KnownKey) -> None:
         client = live.client
         live.loading = False
-        live.session = ClientSession(client.key, client.session_id, salts, self._random_bytes)
+        live.session = ClientSession(
+            client.key, client.session_id, known.salts, self._random_bytes, known.layer
+        )
         waiting, live.waiting = live.waiting, []
         for message in waiting:
             if message.poll is not None and live.polls is not None:

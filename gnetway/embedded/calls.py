@@ -10,7 +10,14 @@ Source: core.telegram.org/api/pfs, core.telegram.org/mtproto/service_messages#rp
 from typing import Final
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.embedded.events import BindWanted, CallDropped, CallWanted, SessionEvent
+from gnetway.embedded.events import (
+    BindWanted,
+    CallDropped,
+    CallWanted,
+    LayerNamed,
+    SessionEvent,
+)
+from gnetway.embedded.key_layer import KeyLayer
 from gnetway.embedded.outbox import Outbox
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
@@ -39,14 +46,14 @@ class SessionCalls:
     """Calls between a client's messages and the handler.
 
     ``key`` is the session's key as the gateway knows it, ``events`` goes to the shell. ``layer``
-    is the one the client named last, ``running`` the msg_ids of calls without an answer yet.
+    is that of the key, ``running`` the msg_ids of calls without an answer yet.
     """
 
     __slots__ = ("_binding", "_bound_to", "_held", "_out", "events", "key", "layer", "running")
 
-    def __init__(self, key: AuthKey, out: Outbox) -> None:
+    def __init__(self, key: AuthKey, out: Outbox, layer: KeyLayer) -> None:
         self.key = key
-        self.layer = 0
+        self.layer = layer
         self.events: list[SessionEvent] = []
         self.running: set[int] = set()
         self._out = out
@@ -75,6 +82,11 @@ class SessionCalls:
         else:
             self.running.add(wanted.msg_id)
             self.events.append(wanted)
+
+    def name_layer(self, number: int) -> None:
+        """Hear which layer the client speaks from now on."""
+        if self.layer.name(number):
+            self.events.append(LayerNamed())
 
     def answered(self, msg_id: int, result: bytes, now: float) -> None:
         """Answer a CallWanted; without effect if the client has dropped it."""

@@ -14,6 +14,7 @@ from typing import Final
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.embedded.calls import SessionCalls
 from gnetway.embedded.events import CallWanted
+from gnetway.embedded.key_layer import KeyLayer, is_layer
 from gnetway.embedded.outbox import Outbox
 from gnetway.embedded.received import BadMessage, MessageState, ReceivedMessages
 from gnetway.embedded.salts import SaltSchedule
@@ -65,13 +66,14 @@ class ClientSession:
         session_id: int,
         salts: SaltSchedule,
         random_bytes: Callable[[int], bytes],
+        layer: KeyLayer | None = None,
     ) -> None:
         self.session_id = session_id
         self.salts = salts
         self.max_wait_ms = 0
         self.received = ReceivedMessages()
         self.out = Outbox(session_id, salts)
-        self.calls = SessionCalls(key, self.out)
+        self.calls = SessionCalls(key, self.out, layer or KeyLayer(key.auth_key_id))
         self._random_bytes = random_bytes
         self._greeted = False
 
@@ -174,8 +176,8 @@ class ClientSession:
     ) -> None:
         budget = UnwrapBudget(_LIMITS) if outer is None else outer
         unwrapped = unwrap(body, budget)
-        if unwrapped.layer:
-            self.calls.layer = unwrapped.layer
+        if is_layer(unwrapped.layer):
+            self.calls.name_layer(unwrapped.layer)
         body = unwrapped.body
         constructor = int.from_bytes(body[:4], "little")
         service = SERVICES.get(constructor)
@@ -187,8 +189,10 @@ class ClientSession:
             self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_ODD, now)
         elif constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
             self.calls.bind(msg_id, BindTempAuthKey.parse(body))
+        elif unwrapped.layer and not is_layer(unwrapped.layer):
+            self.calls.refuse(msg_id, 400, "CONNECTION_LAYER_INVALID", now)
         else:
-            self.calls.call(CallWanted(msg_id, body, constructor, self.calls.layer), now)
+            self.calls.call(CallWanted(msg_id, body, constructor, unwrapped.layer), now)
 
     def _open_packed_container(
         self,

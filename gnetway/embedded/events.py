@@ -8,13 +8,17 @@ from gnetway.tl.service_messages import BindTempAuthKey
 class CallWanted(NamedTuple):
     """A call for the handler; answer by ``call_answered`` or ``call_failed``.
 
-    ``body`` has no wrappers any more; ``layer`` is 0 if the client never named one.
+    ``body`` has no wrappers any more; ``layer`` is the one that they named, 0 if they named none.
     """
 
     msg_id: int
     body: bytes
     constructor: int
     layer: int
+
+
+class LayerNamed(NamedTuple):
+    """The client speaks another layer than it did: the store is to keep it."""
 
 
 class CallDropped(NamedTuple):
@@ -40,4 +44,6 @@ class SessionDestroyWanted(NamedTuple):
     session_id: int
 
 
-SessionEvent = CallWanted | CallDropped | BindWanted | KeyDestroyWanted | SessionDestroyWanted
+SessionEvent = (
+    CallWanted | LayerNamed | CallDropped | BindWanted | KeyDestroyWanted | SessionDestroyWanted
+)

@@ -2,23 +2,27 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from gnetway.embedded.not_served import not_served
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcCall
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_uint32
+
+_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 
 
 @implementer(IRpcHandler)
 class StockHandler:
-    """Answers help.getConfig and help.getNearestDc; the rest goes to ``other``, if there is one.
+    """Answers what clients ask of any server; the rest goes to ``other``, if there is one.
 
-    Without one, whatever else a client calls needs a login, and nobody can log in here.
+    Those are help.getConfig, help.getNearestDc and auth.dropTempAuthKeys.
     """
 
     def __init__(
@@ -31,14 +35,21 @@ class StockHandler:
     def handle(self, call: RpcCall) -> bytes | Deferred[bytes]:
         """Return the answer.
 
-        :raises RpcError: 401 AUTH_KEY_UNREGISTERED, or what the other handler raises.
+        :raises RpcError: 400 CONNECTION_NOT_INITED for a config of an unknown layer; without
+            another handler :func:`~gnetway.embedded.not_served.not_served`, else what that raises.
         """
         if call.constructor == Constructor.HELP_GET_CONFIG:
-            return self._config.config(self._clock.seconds())
+            if not call.layer:
+                raise RpcError(400, "CONNECTION_NOT_INITED")
+            now = self._clock.seconds()
+            return self._config.config(now, call.layer, call.client_ip, call.local_ip)
         if call.constructor == Constructor.HELP_GET_NEAREST_DC:
             return self._config.nearest_dc
+        if call.constructor == Constructor.AUTH_DROP_TEMP_AUTH_KEYS:
+            # They end by themselves. TDLib asks at its start, and logs out where it is refused.
+            return _TRUE
         if self._other is None:
-            raise RpcError(401, "AUTH_KEY_UNREGISTERED")
+            raise not_served(call.constructor)
         return self._other.handle(call)
 
 

@@ -38,7 +38,9 @@ class MemoryStore:
         stored = self._keys.get(auth_key_id)
         if stored is None:
             return fail(KeyUnknown(f"no auth key {auth_key_id}"))
-        return succeed(_copy(stored))
+        loaded = _copy(stored)
+        loaded.layer = self._keys.get(stored.key.perm_auth_key_id, stored).layer
+        return succeed(loaded)
 
     def bind(self, temp_auth_key_id: int, perm_auth_key_id: int) -> Deferred[None]:
         """Note which permanent key stands behind a temporary one."""
@@ -52,6 +54,13 @@ class MemoryStore:
         stored = self._keys.get(auth_key_id)
         if stored is not None:
             stored.salts = list(salts)
+        return succeed(None)
+
+    def save_layer(self, auth_key_id: int, layer: int) -> Deferred[None]:
+        """Keep the layer of a key that is permanent or not bound."""
+        stored = self._keys.get(auth_key_id)
+        if stored is not None:
+            stored.layer = layer
         return succeed(None)
 
     def remove(self, auth_key_id: int) -> Deferred[list[int]]:
@@ -79,4 +88,5 @@ class MemoryStore:
 
 def _copy(stored: StoredKey) -> StoredKey:
     # The gateway shares its AuthKey objects and changes them; what is kept must not follow.
-    return StoredKey(copy_key(stored.key, stored.key.perm_auth_key_id), list(stored.salts))
+    key = copy_key(stored.key, stored.key.perm_auth_key_id)
+    return StoredKey(key, list(stored.salts), stored.layer)

@@ -1,6 +1,7 @@
 """Does what a session wants done, and delivers what it says.
 
 CallWanted           → handler → rpc_result
+LayerNamed           → store
 BindWanted           → permanent key from the store → check → store → true
 KeyDestroyWanted     → store, then the gateway forgets the key
 SessionDestroyWanted → directory
@@ -21,6 +22,7 @@ from gnetway.embedded.events import (
     CallDropped,
     CallWanted,
     KeyDestroyWanted,
+    LayerNamed,
     SessionDestroyWanted,
 )
 from gnetway.embedded.http_polls import HttpPolls, Poll
@@ -100,6 +102,8 @@ class SessionRunner:
         for event in events:
             if isinstance(event, CallWanted):
                 self._call(live, session, event)
+            elif isinstance(event, LayerNamed):
+                self._pending.add(self._book.save_layer(session.calls.layer))
             elif isinstance(event, BindWanted):
                 self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
@@ -165,8 +169,9 @@ class SessionRunner:
             perm_auth_key_id=session.calls.perm_auth_key_id,
             session_id=live.session_id,
             msg_id=wanted.msg_id,
-            layer=wanted.layer,
+            layer=wanted.layer or session.calls.layer.number,
             client_ip=live.client.client_ip,
+            local_ip=live.client.local_ip,
         )
         try:
             result: object = self.handler.handle(call)
@@ -250,6 +255,7 @@ class SessionRunner:
             perm = await self._store.load(bind.perm_auth_key_id)
             check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id)
             await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
+            await self._book.bind_layer(session.calls.layer, perm)
         except (BindRefused, BackendError) as error:
             return error
         except Exception:  # noqa: BLE001 (whatever becomes of the store, somebody waits for this)

@@ -22,8 +22,8 @@ from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt
 
-#: Version of the tables below; a file of another version is refused, not guessed at.
-SCHEMA_VERSION: Final = 1
+#: Version of the tables below; a file of a later version is refused, not guessed at.
+SCHEMA_VERSION: Final = 2
 
 #: How long a statement waits for another process that has the file locked, in seconds.
 _BUSY_SECONDS: Final = 5.0
@@ -36,12 +36,18 @@ _SCHEMA: Final = (
         kind INTEGER NOT NULL,
         perm_auth_key_id INTEGER NOT NULL,
         expires_at INTEGER NOT NULL,
-        salts BLOB NOT NULL
+        salts BLOB NOT NULL,
+        layer INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS auth_keys_by_perm ON auth_keys (perm_auth_key_id)",
     """CREATE INDEX IF NOT EXISTS auth_keys_by_expiry ON auth_keys (expires_at)
         WHERE expires_at > 0""",
 )
+
+#: Version of a file -> what makes the next version of it.
+_MIGRATIONS: Final[dict[int, str]] = {
+    1: "ALTER TABLE auth_keys ADD COLUMN layer INTEGER NOT NULL DEFAULT 0",
+}
 
 #: valid_since, valid_until (Unix seconds), salt; little endian.
 _SALT: Final = Struct("<iiq")
@@ -120,22 +126,30 @@ def check_file(path: str) -> None:
 
 
 def _check_version(path: str, version: int) -> None:
-    if version != SCHEMA_VERSION:
+    if not 1 <= version <= SCHEMA_VERSION:
         raise StoreUnusable(
             f"{path}: its tables have version {version}, this program reads"
-            f" version {SCHEMA_VERSION}"
+            f" versions 1 to {SCHEMA_VERSION}"
         )
 
 
 def _create_schema(transaction: Transaction) -> int:
+    # Said outright: sqlite3 begins no transaction for statements that change tables, and a file
+    # with the tables of one version and the number of another could never be opened again.
+    transaction.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
         transaction.execute(statement)
     transaction.execute("SELECT version FROM schema_version")
     row = transaction.fetchone()
-    if row is not None:
-        return int(row[0])
-    transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
-    return SCHEMA_VERSION
+    if row is None:
+        transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
+        return SCHEMA_VERSION
+    version = int(row[0])
+    while version in _MIGRATIONS:
+        transaction.execute(_MIGRATIONS[version])
+        version += 1
+        transaction.execute("UPDATE schema_version SET version = ?", (version,))
+    return version
 
 
 @implementer(IKeyStore)
@@ -181,10 +195,11 @@ class SQLiteStore:
             key.perm_auth_key_id,
             key.expires_at,
             _pack_salts(stored.salts),
+            stored.layer,
         )
 
         def insert(transaction: Transaction) -> bool:
-            transaction.execute("INSERT OR IGNORE INTO auth_keys VALUES (?, ?, ?, ?, ?, ?)", row)
+            transaction.execute("INSERT OR IGNORE INTO auth_keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             return bool(transaction.rowcount == 1)
 
         return self._run(insert)
@@ -194,15 +209,18 @@ class SQLiteStore:
 
         def select(transaction: Transaction) -> StoredKey:
             transaction.execute(
-                "SELECT secret, kind, perm_auth_key_id, expires_at, salts"
-                " FROM auth_keys WHERE auth_key_id = ?",
+                "SELECT key.secret, key.kind, key.perm_auth_key_id, key.expires_at, key.salts,"
+                " coalesce(perm.layer, key.layer)"
+                " FROM auth_keys AS key"
+                " LEFT JOIN auth_keys AS perm ON perm.auth_key_id = key.perm_auth_key_id"
+                " WHERE key.auth_key_id = ?",
                 (auth_key_id,),
             )
             row = transaction.fetchone()
             if row is None:
                 raise KeyUnknown(f"no auth key {auth_key_id}")
             key = AuthKey(row[0], KeyKind(row[1]), row[2], row[3])
-            return StoredKey(key, _unpack_salts(row[4]))
+            return StoredKey(key, _unpack_salts(row[4]), row[5])
 
         return self._run(select)
 
@@ -218,6 +236,12 @@ class SQLiteStore:
         return self._change(
             "UPDATE auth_keys SET salts = ? WHERE auth_key_id = ?",
             (_pack_salts(salts), auth_key_id),
+        ).addCallback(_drop_result)
+
+    def save_layer(self, auth_key_id: int, layer: int) -> Deferred[None]:
+        """Keep the layer of a key that is permanent or not bound."""
+        return self._change(
+            "UPDATE auth_keys SET layer = ? WHERE auth_key_id = ?", (layer, auth_key_id)
         ).addCallback(_drop_result)
 
     def remove(self, auth_key_id: int) -> Deferred[list[int]]:

@@ -18,13 +18,18 @@ class StoreUnusable(GatewayError):
 
 
 class StoredKey:
-    """An auth key as it is kept: the key and its salts in the order of time."""
+    """An auth key as it is kept: the key, its salts in the order of time, and its layer.
 
-    __slots__ = ("key", "salts")
+    ``layer`` is the API layer that the client named last, 0 for none. What a store gives for a
+    bound temporary key has that of the permanent key.
+    """
 
-    def __init__(self, key: AuthKey, salts: list[FutureSalt]) -> None:
+    __slots__ = ("key", "layer", "salts")
+
+    def __init__(self, key: AuthKey, salts: list[FutureSalt], layer: int = 0) -> None:
         self.key = key
         self.salts = salts
+        self.layer = layer
 
     def __repr__(self) -> str:
         return f"<StoredKey {self.key!r} with {len(self.salts)} salts>"
@@ -55,6 +60,9 @@ class IKeyStore(Interface):
 
     def save_salts(auth_key_id: int, salts: list[FutureSalt]) -> Deferred[None]:
         """Keep these salts instead of the ones before."""
+
+    def save_layer(auth_key_id: int, layer: int) -> Deferred[None]:
+        """Keep the layer of a key that is permanent or not bound."""
 
     def remove(auth_key_id: int) -> Deferred[list[int]]:
         """Drop a key and the temporary keys bound to it; fires with the ids of what was there."""

@@ -90,5 +90,6 @@ class Constructor(IntEnum):
     JSON_OBJECT_VALUE = 0xC0DE1BD9
 
     # Calls that are answered without a login.
+    AUTH_DROP_TEMP_AUTH_KEYS = 0x8E48A188
     HELP_GET_CONFIG = 0xC4F9186B
     HELP_GET_NEAREST_DC = 0x1FB33026

@@ -67,7 +67,7 @@ class OneClient:
         self.key = key
         self.talker = Talker()
         self.done: list[BackendError | None] = []
-        self.client = SessionClient(key, session_id, "198.51.100.4")
+        self.client = SessionClient(key, session_id, "198.51.100.4", "203.0.113.9")
         backend.open_session(self.client)
 
     def send(self, payload: bytes, salt: int = SALT) -> None:

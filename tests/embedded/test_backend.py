@@ -127,15 +127,19 @@ class TalkTests(BackendCase):
         wrapped = pack_uint32(Constructor.INVOKE_WITH_LAYER) + pack_int32(229) + GET_CONFIG
         client.send(client.talker.contain(PING, wrapped))
         messages = self.heard()
-        self.assertEqual(list(results(messages).values()), [CONFIG.config(NOW)])
+        self.assertEqual(list(results(messages).values()), [CONFIG.config(NOW, 229, "", "")])
         self.assertEqual(len(messages), 3)
 
-    def test_without_a_handler_calls_need_a_login(self) -> None:
+    def test_without_a_handler(self) -> None:
+        """What needs a login ends the client's; what does not, or is unknown, ends nothing."""
         self.backend = EmbeddedBackend(self.clock, self.store, CONFIG)
         self.backend.start(self.target)
         client = self.open()
-        msg_id = client.say(UNKNOWN_CALL)
-        self.assertEqual(errors(self.heard()), {msg_id: (401, "AUTH_KEY_UNREGISTERED")})
+        expected = {
+            client.say(pack_uint32(0xEDD4882A)): (401, "AUTH_KEY_UNREGISTERED"),  # updates.getState
+            client.say(UNKNOWN_CALL): (400, "INPUT_METHOD_INVALID"),
+        }
+        self.assertEqual(errors(self.heard()), expected)
 
     def test_two_sessions_of_a_key_share_its_salts(self) -> None:
         first, second = self.open(), self.open(session_id=66)

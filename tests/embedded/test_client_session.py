@@ -4,7 +4,8 @@ from zlib import compress as zlib_compress
 from hypothesis import given
 from hypothesis.strategies import binary, integers
 
-from gnetway.embedded.events import CallWanted
+from gnetway.embedded.events import CallWanted, LayerNamed, SessionEvent
+from gnetway.embedded.key_layer import MAX_LAYER
 from gnetway.embedded.received import BadMessage
 from gnetway.embedded.salts import ROTATION_SECONDS
 from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
@@ -294,16 +295,42 @@ class WrapperTests(SessionCase):
 
     def call_of(self, body: bytes) -> CallWanted:
         self.send(self.talker.payload(body))
-        return self.only_call()
+        events = [event for event in self.events() if not isinstance(event, LayerNamed)]
+        [call] = events
+        assert isinstance(call, CallWanted)
+        return call
 
     def test_bare_call(self) -> None:
         call = self.call_of(UNKNOWN_CALL)
         self.assertEqual(call, (self.talker.msg_id, UNKNOWN_CALL, 0xDEADBEEF, 0))
 
     def test_layer_is_remembered(self) -> None:
-        layered = pack_uint32(Constructor.INVOKE_WITH_LAYER) + pack_int32(229) + UNKNOWN_CALL
-        self.assertEqual(self.call_of(layered).layer, 229)
-        self.assertEqual(self.call_of(UNKNOWN_CALL).layer, 229)
+        self.assertEqual(self.in_layer(229), [LayerNamed(), self.call(229)])
+        self.assertEqual(self.in_layer(229), [self.call(229)])
+        self.assertEqual(self.call_of(UNKNOWN_CALL).layer, 0)
+        self.assertEqual(self.session.calls.layer.number, 229)
+
+    def in_layer(self, layer: int) -> list[SessionEvent]:
+        """Return what a call that names this layer makes the session want."""
+        self.ask(pack_uint32(Constructor.INVOKE_WITH_LAYER) + pack_int32(layer) + UNKNOWN_CALL)
+        return self.events()
+
+    def call(self, layer: int) -> CallWanted:
+        return CallWanted(self.talker.msg_id, UNKNOWN_CALL, 0xDEADBEEF, layer)
+
+    def test_any_number_may_be_named_but_not_kept(self) -> None:
+        self.in_layer(152)
+        wrapper = pack_uint32(Constructor.INVOKE_WITH_LAYER)
+        for layer in (-1, -(2**31), MAX_LAYER + 1, 2**31 - 1):
+            messages = self.ask(wrapper + pack_int32(layer) + UNKNOWN_CALL)
+            refused = {self.talker.msg_id: (400, "CONNECTION_LAYER_INVALID")}
+            self.assertEqual(errors(messages), refused, layer)
+            pong = self.ask(wrapper + pack_int32(layer) + PING)
+            self.assertEqual(kinds(pong)[-1:], [Constructor.PONG])
+            self.assertEqual(self.events(), [])
+            self.assertEqual(self.session.calls.layer.number, 152)
+        self.assertEqual(self.in_layer(0), [self.call(0)])
+        self.assertEqual(self.in_layer(MAX_LAYER), [LayerNamed(), self.call(MAX_LAYER)])
 
     def test_wrappers_in_any_order(self) -> None:
         init = pack_uint32(Constructor.INIT_CONNECTION) + pack_int32(0) + pack_int32(6)

@@ -7,20 +7,22 @@ from gnetway.embedded.server_config import ServerConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_uint32
 from tests.embedded.fake_sessions import FakeSessions
 from tests.embedded.handlers import Recorder
 from tests.embedded.talk import NOW
 
 
-def a_call(constructor: int) -> RpcCall:
-    return RpcCall(constructor.to_bytes(4, "little"), constructor, 1, 1, 2, 4, 0, "192.0.2.1")
+def a_call(constructor: int, layer: int = 229) -> RpcCall:
+    body = constructor.to_bytes(4, "little")
+    return RpcCall(body, constructor, 1, 1, 2, 4, layer, "192.0.2.1", "203.0.113.9")
 
 
 class StockHandlerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.config = ServerConfig([("192.0.2.7", 443)])
+        self.config = ServerConfig([("192.0.2.7", 443), ("0.0.0.0", 5222)])
 
     def test_is_a_handler(self) -> None:
         verifyObject(IRpcHandler, StockHandler(self.clock, self.config))
@@ -29,17 +31,33 @@ class StockHandlerTests(SynchronousTestCase):
         handler = StockHandler(self.clock, self.config)
         self.clock.advance(60)
         answer = handler.handle(a_call(Constructor.HELP_GET_CONFIG))
-        self.assertEqual(answer, self.config.config(NOW + 60))
+        self.assertEqual(answer, self.config.config(NOW + 60, 229, "192.0.2.1", "203.0.113.9"))
+
+    def test_get_config_is_of_the_layer(self) -> None:
+        handler = StockHandler(self.clock, self.config)
+        answer = handler.handle(a_call(Constructor.HELP_GET_CONFIG, 152))
+        self.assertEqual(answer, self.config.config(NOW, 152, "192.0.2.1", "203.0.113.9"))
+        unknown = a_call(Constructor.HELP_GET_CONFIG, 0)
+        error = self.assertRaises(RpcError, handler.handle, unknown)
+        self.assertEqual((error.code, error.text), (400, "CONNECTION_NOT_INITED"))
+
+    def test_drop_temp_auth_keys(self) -> None:
+        """Before a login too, and whatever the other handler thinks of it."""
+        for other in (None, Recorder(FakeSessions())):
+            handler = StockHandler(self.clock, self.config, other)
+            answer = handler.handle(a_call(Constructor.AUTH_DROP_TEMP_AUTH_KEYS, 0))
+            self.assertEqual(answer, pack_uint32(Constructor.BOOL_TRUE))
 
     def test_get_nearest_dc(self) -> None:
         handler = StockHandler(self.clock, self.config)
         answer = handler.handle(a_call(Constructor.HELP_GET_NEAREST_DC))
         self.assertEqual(answer, self.config.nearest_dc)
 
-    def test_all_else_needs_a_login(self) -> None:
+    def test_what_nobody_serves(self) -> None:
         handler = StockHandler(self.clock, self.config)
-        error = self.assertRaises(RpcError, handler.handle, a_call(0x12345678))
-        self.assertEqual((error.code, error.text), (401, "AUTH_KEY_UNREGISTERED"))
+        for constructor, code in ((0x12345678, 400), (0xEDD4882A, 401)):
+            error = self.assertRaises(RpcError, handler.handle, a_call(constructor))
+            self.assertEqual(error.code, code)
 
     def test_other_handler_gets_all_else(self) -> None:
         other = Recorder(FakeSessions())

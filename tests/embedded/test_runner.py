@@ -44,7 +44,15 @@ class CallTests(BackendCase):
         msg_id = self.client.say(layer + UNKNOWN_CALL)
         key_id = PERM.auth_key_id
         expected = RpcCall(
-            UNKNOWN_CALL, 0xDEADBEEF, key_id, key_id, SESSION_ID, msg_id, 229, "198.51.100.4"
+            UNKNOWN_CALL,
+            0xDEADBEEF,
+            key_id,
+            key_id,
+            SESSION_ID,
+            msg_id,
+            229,
+            "198.51.100.4",
+            "203.0.113.9",
         )
         self.assertEqual(self.handler.calls, [expected])
         self.assertEqual(results(self.heard()), {msg_id: b"done"})
@@ -228,7 +236,7 @@ class DestroyKeyTests(BackendCase):
         self.assertIn(Constructor.DESTROY_AUTH_KEY_OK, kinds(self.heard()))
         self.assertEqual(self.target.forgotten, [PERM.auth_key_id])
         self.failureResultOf(self.backend.query_auth_key(PERM.auth_key_id))
-        self.assertIsNone(self.backend._book.get(PERM.auth_key_id))
+        self.assertIsNone(self.backend._book.get(PERM))
 
     def test_answer_goes_out_before_the_links_close(self) -> None:
         client = self.open()

@@ -35,10 +35,15 @@ class CheckFileTests(SynchronousTestCase):
         self.make_tables(SCHEMA_VERSION)
         check_file(self.path)
 
+    def test_an_earlier_version_will_do(self) -> None:
+        self.make_tables(1)
+        check_file(self.path)
+
     def test_another_version_is_refused(self) -> None:
         self.make_tables(SCHEMA_VERSION + 1)
         error = self.assertRaises(StoreUnusable, check_file, self.path)
         self.assertIn(f"version {SCHEMA_VERSION + 1}", str(error))
+        self.assertIn(f"versions 1 to {SCHEMA_VERSION}", str(error))
 
     def test_what_is_no_database_is_refused(self) -> None:
         Path(self.path).write_text("not a database\n" * 100)

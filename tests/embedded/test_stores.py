@@ -12,14 +12,27 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.embedded import sqlite_store
 from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.salts import make_salt
-from gnetway.embedded.sqlite_store import SCHEMA_VERSION, SQLiteStore
+from gnetway.embedded.sqlite_store import SCHEMA_VERSION, SQLiteStore, check_file
 from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt
 from tests.embedded.talk import NOW
 from tests.fakes import some_key
+
+#: The tables as the first version made them.
+VERSION_1 = """
+    CREATE TABLE schema_version (version INTEGER NOT NULL);
+    INSERT INTO schema_version VALUES (1);
+    CREATE TABLE auth_keys (
+        auth_key_id INTEGER PRIMARY KEY, secret BLOB NOT NULL, kind INTEGER NOT NULL,
+        perm_auth_key_id INTEGER NOT NULL, expires_at INTEGER NOT NULL, salts BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX auth_keys_by_perm ON auth_keys (perm_auth_key_id);
+    CREATE INDEX auth_keys_by_expiry ON auth_keys (expires_at) WHERE expires_at > 0;
+"""
 
 SALTS = [make_salt(-5, NOW), FutureSalt(NOW + 1800, NOW + 3900, 2**63 - 1)]
 PERM = some_key(1)
@@ -55,11 +68,11 @@ class MemoryStoreTests(TestCase):
     async def test_what_was_added_is_loaded(self) -> None:
         keys = [PERM, temp_key(2, NOW + 60), AuthKey(bytes(255) + b"\x01", KeyKind.MEDIA_TEMP)]
         for key in keys:
-            self.assertTrue(await self.store.add(StoredKey(key, SALTS)))
+            self.assertTrue(await self.store.add(StoredKey(key, SALTS, 152)))
         for key in keys:
             loaded = await self.store.load(key.auth_key_id)
             self.assertEqual(fields(loaded.key), fields(key))
-            self.assertEqual(loaded.salts, SALTS)
+            self.assertEqual((loaded.salts, loaded.layer), (SALTS, 152))
             self.assertIsNot(loaded.key, key)
 
     async def test_unknown_key(self) -> None:
@@ -83,8 +96,31 @@ class MemoryStoreTests(TestCase):
         await self.store.save_salts(PERM.auth_key_id, SALTS[1:])
         self.assertEqual((await self.store.load(PERM.auth_key_id)).salts, SALTS[1:])
 
+    async def test_layer_of_a_permanent_key(self) -> None:
+        await self.store.add(StoredKey(PERM, SALTS))
+        self.assertEqual((await self.store.load(PERM.auth_key_id)).layer, 0)
+        await self.store.save_layer(PERM.auth_key_id, 214)
+        loaded = await self.store.load(PERM.auth_key_id)
+        self.assertEqual((loaded.layer, loaded.salts), (214, SALTS))
+
+    async def test_bound_key_has_the_layer_of_the_permanent_one(self) -> None:
+        temp = temp_key(2, NOW + 60)
+        for stored in (StoredKey(PERM, [], 152), StoredKey(temp, [], 214)):
+            await self.store.add(stored)
+        self.assertEqual((await self.store.load(temp.auth_key_id)).layer, 214)
+        await self.store.bind(temp.auth_key_id, PERM.auth_key_id)
+        self.assertEqual((await self.store.load(temp.auth_key_id)).layer, 152)
+        await self.store.save_layer(PERM.auth_key_id, 0)
+        self.assertEqual((await self.store.load(temp.auth_key_id)).layer, 0)
+
+    async def test_bound_to_a_key_that_is_not_here(self) -> None:
+        temp = temp_key(2, NOW + 60, PERM.auth_key_id)
+        await self.store.add(StoredKey(temp, [], 214))
+        self.assertEqual((await self.store.load(temp.auth_key_id)).layer, 214)
+
     async def test_changing_a_missing_key_makes_none(self) -> None:
         await self.store.bind(5, 6)
+        await self.store.save_layer(5, 152)
         await self.store.save_salts(5, SALTS)
         await self.assertFailure(self.store.load(5), KeyUnknown)
 
@@ -153,12 +189,14 @@ class SQLiteStoreTests(MemoryStoreTests):
         raise self.failureException("opened")
 
     async def test_keys_survive_a_restart(self) -> None:
-        await self.store.add(StoredKey(PERM, SALTS))
+        await self.store.add(StoredKey(PERM, SALTS, 152))
         await self.store.close()
         self.store = self.open_path(self.path)
         await self.store.open()
         loaded = await self.store.load(PERM.auth_key_id)
-        self.assertEqual((fields(loaded.key), loaded.salts), (fields(PERM), SALTS))
+        self.assertEqual(
+            (fields(loaded.key), loaded.salts, loaded.layer), (fields(PERM), SALTS, 152)
+        )
 
     async def test_closing_waits_for_what_was_handed_over(self) -> None:
         added = self.store.add(StoredKey(PERM, SALTS))
@@ -186,6 +224,38 @@ class SQLiteStoreTests(MemoryStoreTests):
             [(mode,)] = connection.execute("PRAGMA journal_mode")
             [(version,)] = connection.execute("SELECT version FROM schema_version")
         self.assertEqual((mode, version), ("wal", SCHEMA_VERSION))
+
+    async def test_tables_of_version_1_are_taken_over(self) -> None:
+        """Keys that were made before there were layers stay, and get theirs."""
+        path = self.mktemp()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.executescript(VERSION_1)
+            row = (PERM.auth_key_id, PERM.secret, 0, PERM.auth_key_id, 0, b"")
+            connection.execute("INSERT INTO auth_keys VALUES (?, ?, ?, ?, ?, ?)", row)
+        check_file(path)
+        for layer in (0, 152):
+            store = self.open_path(path)
+            await store.open()
+            loaded = await store.load(PERM.auth_key_id)
+            self.assertEqual((fields(loaded.key), loaded.layer), (fields(PERM), layer))
+            await store.save_layer(PERM.auth_key_id, 152)
+            await store.add(StoredKey(some_key(2), SALTS))
+            await store.close()
+        with closing(sqlite3.connect(path)) as connection:
+            versions = connection.execute("SELECT version FROM schema_version").fetchall()
+        self.assertEqual(versions, [(SCHEMA_VERSION,)])
+
+    async def test_a_migration_is_done_whole_or_not_at_all(self) -> None:
+        path = self.mktemp()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.executescript(VERSION_1)
+        before = dict(sqlite_store._MIGRATIONS)
+        self.patch(sqlite_store, "_MIGRATIONS", before | {SCHEMA_VERSION: "no SQL"})
+        await self.refusal(path)
+        self.patch(sqlite_store, "_MIGRATIONS", before)
+        store = self.open_path(path)
+        await store.open()
+        await store.close()
 
     async def test_tables_of_another_version_are_refused(self) -> None:
         await self.store.close()

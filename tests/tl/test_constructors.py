@@ -73,6 +73,7 @@ jsonString value:string = JSONValue
 jsonArray value:Vector JSONValue = JSONValue
 jsonObject value:Vector JSONObjectValue = JSONValue
 jsonObjectValue key:string value:JSONValue = JSONObjectValue
+auth.dropTempAuthKeys except_auth_keys:Vector long = Bool
 help.getConfig = Config
 help.getNearestDc = NearestDc
 """  # noqa: E501
