@@ -114,6 +114,26 @@ def endpoint(node: Node, reading: Reading) -> str:
     return match[0]
 
 
+def host_and_port(text: str) -> tuple[str, int | None]:
+    """Split an address that clients are told: a host, maybe with a port.
+
+    The host comes out empty if it or the port is none.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        return public_host(text), None
+    port = int(match["port"])
+    host = _host(match["host"]) if match["v6"] is None else _ipv6(match["v6"])
+    return (host, port) if 0 < port <= 65535 else ("", None)
+
+
+def public_host(text: str) -> str:
+    """Return a host in its shortest form, without brackets, or an empty text if it is none."""
+    if ":" not in text:
+        return _host(text)
+    return _ipv6(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+
+
 def _host(text: str) -> str:
     """Return the host in the form to compare and bind, or an empty text if it is none."""
     if _ONLY_DIGITS.fullmatch(text):

@@ -153,8 +153,10 @@ def _check_together(file: _File, line: int, reading: Reading) -> None:
         reading.unused.append("Gnetway.Multicore")
     if not file.session.is_remote:
         _check_single(file, reading)
+        _check_dc(file, reading)
         reading.unused.extend(_set_for_remote(file))
         return
+    reading.unused.extend(_public_addresses(file))
     faults = reading.faults
     if file.listen_on is None:
         faults.add(line, "ListenOn", "nothing", "host:port, where session services reach this one")
@@ -174,6 +176,25 @@ def _check_single(file: _File, reading: Reading) -> None:
         found = f"{file.workers} beside Session.Embedded, which lives in one process"
         allowed = f"1 or {AUTO}; several with Session.Etcd or Session.Endpoints"
         reading.faults.add(reading.lines["Workers"], "Workers", found, allowed)
+
+
+def _check_dc(file: _File, reading: Reading) -> None:
+    """Refuse to tell clients of a data centre whose clients are turned away."""
+    embedded, strict_dc = file.session.embedded, file.gnetway.strict_dc
+    this_dc = None if embedded is None else embedded.this_dc
+    if strict_dc and this_dc not in (None, strict_dc):
+        path = "Session.Embedded.ThisDC"
+        found = f"{this_dc} beside Gnetway.StrictDC: {strict_dc}"
+        reading.faults.add(reading.lines[path], path, found, f"{strict_dc}, or leave it out")
+
+
+def _public_addresses(file: _File) -> list[str]:
+    """Return the paths of the keys that only the embedded backend gives a meaning."""
+    return [
+        f"Gnetway.Server[{index}].PublicAddress"
+        for index, server in enumerate(file.gnetway.servers)
+        if server.speaks_tcp and server.public_addresses
+    ]
 
 
 def _workers(file: _File, reading: Reading) -> int | None:

@@ -9,6 +9,7 @@ from gnetway.config.faults import shown
 from gnetway.config.origins import ANY_ORIGIN, origin
 from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
 from gnetway.config.proxy import ProxyProtocolConfig
+from gnetway.config.public_address import PublicAddressConfig, public_addresses
 from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
 from gnetway.config.unix_mode import DEFAULT_MODE, unix_mode
@@ -103,6 +104,16 @@ class ServerConfig:
         ),
     )
 
+    public_addresses: tuple[PublicAddressConfig, ...] = field(
+        default=(),
+        metadata=key("PublicAddress", public_addresses, "", "the listener's own addresses"),
+    )
+
+    @property
+    def speaks_tcp(self) -> bool:
+        """Whether native clients, which take addresses from a config, can use it."""
+        return self.proto in (Proto.TCP, Proto.AUTO)
+
     @property
     def proxy(self) -> ProxyProtocolConfig | None:
         """What PPV1 and ProxyProtocol ask for together; None for no PROXY protocol."""
@@ -116,10 +127,16 @@ def server(node: Node, reading: Reading) -> ServerConfig:
         path = join(node.path, "PPV1")
         found, allowed = "true beside ProxyProtocol", "one of the two"
         reading.reject(Node(True, reading.lines[path], path), found, allowed)
+    if all(isinstance(address, UnixAddress) for address in read.addresses):
+        for public in read.public_addresses:
+            if public.port is None:
+                found = "no port beside a socket in the file system, which has none"
+                reading.reject(Node(None, reading.lines[public.path], public.path), found, "a port")
     for name, has_effect in (
         ("AllowedOrigins", read.proto is not Proto.TCP),
         ("WebSocket", read.proto in {Proto.WEBSOCKET, Proto.AUTO}),
         ("UnixMode", any(isinstance(address, UnixAddress) for address in read.addresses)),
+        ("PublicAddress", read.speaks_tcp),
     ):
         path = join(node.path, name)
         if path in reading.lines and not has_effect:

@@ -31,12 +31,23 @@ class EmbeddedConfig:
     """Session.Embedded: the session backend in this process.
 
     ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
-    that answers RPC calls; None for the stock one.
+    that answers RPC calls; None for the stock one. ``this_dc`` is the number of the data centre
+    that clients are told; None for that of Gnetway.StrictDC, or 2.
     """
 
     store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
     handler: str | None = field(
         default=None, metadata=key("Handler", class_name, "", "the stock one needs no code")
+    )
+
+    this_dc: int | None = field(
+        default=None,
+        metadata=key(
+            "ThisDC",
+            whole(1, 999),
+            "",
+            "2, with which stock clients begin, or what Gnetway.StrictDC says",
+        ),
     )
 
     @property

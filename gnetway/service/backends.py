@@ -11,12 +11,14 @@ from gnetway.config.session import EmbeddedConfig
 from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory, load_handler
 from gnetway.embedded.memory_store import MemoryStore
-from gnetway.embedded.server_config import ServerConfig
+from gnetway.embedded.server_config import DEFAULT_DC, ServerConfig
 from gnetway.embedded.sqlite_store import SQLiteStore, check_file
 from gnetway.embedded.store import StoreUnusable
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.cluster import ClusterSide
+from gnetway.service.dc_options import Resolved, dc_addresses, resolve_public
+from gnetway.service.listeners import Listener
 from gnetway.turns import TurnEnd
 
 
@@ -29,8 +31,8 @@ class BackendSide(Protocol):
         :raises ConfigError: with a line for each fault.
         """
 
-    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
-        """Build the backend; ``addresses`` are those at which clients reach the gateway."""
+    def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
+        """Build the backend; ``listeners`` are those that clients come to."""
 
     def serve(self, target: IPushTarget) -> Deferred[None]:
         """Start the backend; messages for clients go to ``target`` from now on."""
@@ -65,11 +67,13 @@ class EmbeddedSide:
         self._handler = handler
         self._random_bytes = random_bytes
         self._backend: ISessionBackend | None = None
+        self._public: Resolved = {}
 
     def prepare(self) -> None:
         """See BackendSide."""
         self._find_handler()
         self._check_store()
+        self._public = resolve_public(self._config)
 
     def _find_handler(self) -> None:
         """Find the class that Session.Embedded.Handler names, unless code has given another."""
@@ -99,16 +103,16 @@ class EmbeddedSide:
             )
             raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
 
-    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+    def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
         """See BackendSide."""
+        this_dc = self._embedded.this_dc or self._config.gnetway.strict_dc or DEFAULT_DC
+        told = ServerConfig(dc_addresses(listeners, self._public), this_dc)
         store = (
             MemoryStore()
             if self._embedded.in_memory
             else SQLiteStore(self._reactor, self._embedded.store)
         )
-        backend = EmbeddedBackend(
-            self._reactor, store, ServerConfig(addresses), self._handler, self._random_bytes
-        )
+        backend = EmbeddedBackend(self._reactor, store, told, self._handler, self._random_bytes)
         self._backend = backend
         return succeed(backend)
 

@@ -24,6 +24,7 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessio
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
+from gnetway.service.listeners import Listener
 from gnetway.service.packages import for_remote, missing
 from gnetway.service.private_address import NoAddress, published_host
 from gnetway.service.waiting import outcome_of
@@ -112,7 +113,7 @@ class ClusterSide:
         if faults:
             raise ConfigError(faults)
 
-    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+    def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
         """See BackendSide."""
         return Deferred.fromCoroutine(self._begin())
 

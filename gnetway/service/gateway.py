@@ -163,7 +163,7 @@ class GatewayService(PreparedService):
         if self._place is None:
             write_public_keys(self._config.rsa_keys)
         self._threads.start()
-        backend = await self._side.begin(self.addresses)
+        backend = await self._side.begin(self._listeners)
         links = make_link_services(
             self._config,
             self._reactor,

@@ -1,3 +1,4 @@
+import socket
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -7,6 +8,7 @@ from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
+from gnetway.service import backends
 from gnetway.service.backends import BackendSide, EmbeddedSide, make_side
 from gnetway.service.cluster import ClusterSide
 from gnetway.turns import TurnEnd
@@ -35,7 +37,9 @@ class MakeSideTests(ServiceCase):
 
 class EmbeddedSideTests(ServiceCase):
     def side(self, handler: HandlerFactory | None = None, **keys: object) -> EmbeddedSide:
-        config = self.embedded(**keys)
+        return self.side_of(self.embedded(**keys), handler)
+
+    def side_of(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> EmbeddedSide:
         assert config.session.embedded is not None
         reactor = cast(IGatewayReactor, Clock())
         return EmbeddedSide(config, config.session.embedded, reactor, handler, SeededBytes(1))
@@ -43,12 +47,40 @@ class EmbeddedSideTests(ServiceCase):
     def test_life(self) -> None:
         side = self.side()
         side.prepare()
-        backend = self.successResultOf(side.begin([("127.0.0.1", 1)]))
+        backend = self.successResultOf(side.begin([]))
         self.assertIsInstance(backend, EmbeddedBackend)
         self.successResultOf(side.serve(FakeTarget()))
         side.publish()
         self.successResultOf(side.withdraw())
         self.successResultOf(side.stop())
+
+    def test_number_of_the_data_centre(self) -> None:
+        """What the key says, else the one whose clients are let in, else the usual one."""
+        server = {"Server": [{"Addresses": ["127.0.0.1:0"]}]}
+        for keys, strict_dc, expected in (({"ThisDC": 1}, 0, 1), ({}, 4, 4), ({}, 0, 2)):
+            config = self.config(
+                {"Embedded": {"Store": "memory", **keys}},
+                Gnetway=server | {"StrictDC": strict_dc},
+            )
+            told: list[int] = []
+            self.patch(backends, "ServerConfig", lambda _, this_dc: told.append(this_dc))  # noqa: B023
+            self.successResultOf(self.side_of(config).begin([]))
+            self.assertEqual(told, [expected])
+
+    def test_public_address_that_leads_nowhere(self) -> None:
+        server = {"Addresses": ["127.0.0.1:0"], "PublicAddress": "gw.invalid:443"}
+        config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server]})
+        self.patch(socket, "getaddrinfo", self.cannot_resolve)
+        error = self.assertRaises(ConfigError, self.side_of(config).prepare)
+        [fault] = error.faults
+        self.assertEqual(
+            fault,
+            "app: Gnetway.Server[0].PublicAddress: found gw.invalid, which cannot be resolved:"
+            " Name or service not known; allowed: an IP address, or a name that has one",
+        )
+
+    def cannot_resolve(self, *_: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def test_stop_before_anything(self) -> None:
         side = self.side()

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.gateway import GatewayService, make_gateway
-from gnetway.service.listeners import close_all
+from gnetway.service.listeners import Listener, close_all
 from tests.fakes import FakeBackend
 from tests.service.sides import ServiceCase
 
@@ -34,7 +34,7 @@ class LifeSide:
         if self.faults:
             raise ConfigError(self.faults)
 
-    def begin(self, addresses: list[tuple[str, int]]) -> Deferred[ISessionBackend]:
+    def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
         self.life.append("begin")
         return succeed(FakeBackend())
 
