@@ -95,10 +95,9 @@ class SessionRunner:
         live.holds += 1
         events, session.calls.events = session.calls.events, []
         if poll is not None and live.polls is not None:
-            for event in events:
-                if isinstance(event, BindWanted | KeyDestroyWanted):
-                    # All of them before the first, which may be decided at once.
-                    live.polls.hold(poll)
+            # For all of them before the first, which may be decided at once.
+            for _ in range(sum(isinstance(one, BindWanted | KeyDestroyWanted) for one in events)):
+                live.polls.hold(poll)
         for event in events:
             if isinstance(event, CallWanted):
                 self._call(live, session, event)

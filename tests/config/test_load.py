@@ -28,6 +28,7 @@ from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig
 from gnetway.config.proxy import ProxyProtocolConfig
+from gnetway.config.public_address import PublicAddressConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.section import keys_of
 from gnetway.config.servers import Proto, ServerConfig, TlsConfig, TlsVersion
@@ -246,7 +247,7 @@ class FileFaultTests(ConfigCase):
     def test_misspelt_key(self) -> None:
         self.assert_faults(
             GOOD.replace("Store: memory", "Store: memory\n    Handlr: x"),
-            "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler, Store;"
+            "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler, Store, ThisDC;"
             " did you mean 'Handler'?",
         )
 
@@ -338,15 +339,18 @@ class ShippedFileTests(ConfigCase):
                 (str(server.proto), [str(address) for address in server.addresses])
                 for server in config.gnetway.servers
             ],
-            [("auto", ["0.0.0.0:10443", "0.0.0.0:5222"])],
+            [
+                ("auto", ["0.0.0.0:10443", "0.0.0.0:5222"]),
+                ("websocket", ["0.0.0.0:11443"]),
+            ],
         )
         self.assertEqual(embedded(config).store, str(self.directory / "gnetway.sqlite"))
 
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
-        # AuthKeyCacheM, StrictDC and UnixMode beside them.
-        self.assertEqual(count, 3 + len(keys_of(LimitsConfig)))
+        # AuthKeyCacheM, StrictDC, UnixMode and ThisDC beside them.
+        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,
@@ -354,16 +358,24 @@ class ShippedFileTests(ConfigCase):
 
     def test_shows_every_key_of_a_listener(self) -> None:
         """With the marks away they are as the defaults, or as the file explains them."""
-        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:|WebSocket:))$"
+        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:|PublicAddress:|WebSocket:))$"
         for name, content in zip(("fullchain.pem", "privkey.pem"), pair(), strict=False):
             self.write(name, content)
         text = re.sub(r"(?m)^ +# PPV1: false\n", "", self.text)
         shown = re.sub(pattern, r"\1\2", text)
-        for cls in (ServerConfig, ProxyProtocolConfig, TlsConfig, WebSocketConfig):
+        for cls in (
+            ServerConfig,
+            ProxyProtocolConfig,
+            TlsConfig,
+            PublicAddressConfig,
+            WebSocketConfig,
+        ):
             for _, key in keys_of(cls):
                 self.assertRegex(shown if key.name != "PPV1" else self.text, rf"\b{key.name}:")
         server = load_file(self.write("shown.yaml", shown)).gnetway.servers[0]
         assert server.proxy_protocol is not None and server.tls is not None
+        [public] = server.public_addresses
+        self.assertEqual((public.media_only, public.ipv6), (False, False))
         plain = ServerConfig(addresses=server.addresses)
         proxy = ProxyProtocolConfig()
         self.assertEqual(

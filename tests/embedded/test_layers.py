@@ -8,8 +8,8 @@ from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.store import copy_key
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
+from tests.binds import make_bind
 from tests.embedded.backend_case import PERM, BackendCase, OneClient
-from tests.embedded.binds import make_bind
 from tests.embedded.talk import UNKNOWN_CALL, constructor_of, errors, results, temp_key
 
 GET_CONFIG = pack_uint32(Constructor.HELP_GET_CONFIG)

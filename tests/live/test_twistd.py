@@ -160,10 +160,11 @@ class CommandLineTests(TestCase):
         gateway = Gateway()
         self.addCleanup(gateway.remove)
         text = (ROOT / "etc" / "gnetway.yaml").read_text()
-        for port in ("0.0.0.0:10443", "0.0.0.0:5222"):
+        for port in ("0.0.0.0:10443", "0.0.0.0:5222", "0.0.0.0:11443"):
             self.assertIn(port, text)
             text = text.replace(port, "127.0.0.1:0")
         gateway.config_file.write_text(text)
         (gateway.folder / "server_pkcs1.key").write_bytes(gateway.key_file.read_bytes())
         gateway.start()
-        self.assertEqual(gateway.log.count("listening on 127.0.0.1:"), 2)
+        self.assertEqual(gateway.log.count("listening on 127.0.0.1:"), 3)
+        self.assertEqual(gateway.log.count("(websocket)"), 1)
