@@ -95,6 +95,9 @@ class UnboundMessage(NamedTuple):
     msg_id: int
     seq_no: int
 
+    def __repr__(self) -> str:
+        return f"<UnboundMessage {self.msg_id} of {self.key!r}, session {self.session_id}>"
+
 
 def look_into(msg_id: int, payload: bytes, limits: UnwrapLimits) -> Peek:
     """Return what a message asks for; ``payload`` is msg_id, seq_no, length, body, padding.

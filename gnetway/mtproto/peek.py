@@ -41,7 +41,7 @@ _SERVICES: Final = frozenset(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Peek:
     """What a message asks for.
 
@@ -56,6 +56,10 @@ class Peek:
     services: list[tuple[int, int, bytes]] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
     first_msg_id: int = 0
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.pings)} pings, {len(self.services)} services, {len(self.calls)} calls"
+        return f"<Peek at {counts}, {self.bind!r}>"
 
 
 def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:

@@ -4,19 +4,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.connection.events import ExchangeWanted
-from gnetway.connection.unbound import judge_unbound
+from gnetway.connection.unbound import UnboundMessage, answer_unbound, look_into, refuse_bind
 from gnetway.errors import ProtocolError
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.service_messages import Ping
+from gnetway.tl.service_messages import BindTempAuthKey, GetFutureSalts, Ping
 from gnetway.tl.unwrap import UnwrapLimits
 from tests.connection.link import NOW, Link, Secrets, make_pending
-from tests.connection.wrappers import bind_body, temp_key
+from tests.connection.wrappers import bind_body, contained, temp_key
 from tests.fakes import some_key
 from tests.handshake.server import full_text, make_client, told
 from tests.peer import ClientExchange, plain_packet
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)
+MSG_ID = int(NOW) << 32
 
 
 class EventTests(SynchronousTestCase):
@@ -79,14 +80,23 @@ class ErrorTests(SynchronousTestCase):
                 self.assertEqual(told(text, secrets), [])
 
 
-class VerdictTests(SynchronousTestCase):
-    def test_a_verdict_tells_no_payload(self) -> None:
-        ping_id = 0x1234_5678_9ABC_DEF0
-        payload = pack_message(0, 0, 400, 1, Ping(ping_id).pack())[16:] + bytes(12)
-        judged = judge_unbound(400, payload, UnwrapLimits())
-        secret = ping_id.to_bytes(8, "little")
-        self.assertEqual(told(repr(judged), [secret]), [])
-        self.assertEqual(told(repr(judged.answers), [secret]), [])
+class AnswerTests(SynchronousTestCase):
+    def test_what_is_said_to_an_unbound_key_tells_no_payload(self) -> None:
+        key, salt, ping_id, proof = temp_key(), 0x1234_5678_9ABC_DEF0, 0x7EDC_BA98_7654_3210, b"p"
+        key.first_salt = salt
+        bind = BindTempAuthKey(5, ping_id + 1, 1_900_000_000, proof * 104)
+        body = contained(Ping(ping_id).pack(), GetFutureSalts(2).pack(), bind.pack())
+        payload = pack_message(0, 0, MSG_ID, 1, body)[16:] + bytes(12)
+        peek = look_into(MSG_ID, payload, UnwrapLimits())
+        message = UnboundMessage(key, salt, 70, MSG_ID, 1)
+        answers = answer_unbound(message, peek, NOW, SeededBytes(1))
+        self.assertEqual(len(answers), 3)
+        secrets = [key.secret, proof * 8]
+        secrets += [number.to_bytes(8, "little") for number in (salt, ping_id, ping_id + 1)]
+        for thing in (answers, refuse_bind(peek, key, NOW), peek, peek.bind, message):
+            with self.subTest(thing=type(thing).__name__):
+                self.assertEqual(told(repr(thing), secrets), [])
+        self.assertEqual(told(repr(answers[0]), secrets), [])
 
 
 def run_secrets(client: ClientExchange, secrets: Secrets) -> list[bytes]:
