@@ -4,16 +4,19 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.binding import seal_bind
 from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
 from tests.embedded.talk import NOW, SESSION_ID
+from tests.peer import ClientSession
 from tests.strategies import SeededBytes
 
 NONCE = -12345
 EXPIRES_AT = NOW + 86_400
 
 
-def good_inner(temp_key: AuthKey, perm_key: AuthKey) -> BindAuthKeyInner:
-    """What a client proves that binds ``temp_key`` in the session of the tests."""
+def good_inner(
+    temp_key: AuthKey, perm_key: AuthKey, session_id: int = SESSION_ID
+) -> BindAuthKeyInner:
+    """What a client proves that binds ``temp_key`` in a session."""
     return BindAuthKeyInner(
-        NONCE, temp_key.auth_key_id, perm_key.auth_key_id, SESSION_ID, EXPIRES_AT
+        NONCE, temp_key.auth_key_id, perm_key.auth_key_id, session_id, EXPIRES_AT
     )
 
 
@@ -24,3 +27,45 @@ def make_bind(
     proof = inner or good_inner(temp_key, perm_key)
     sealed = seal_bind(perm_key, msg_id, proof, SeededBytes(4)(24))
     return BindTempAuthKey(perm_key.auth_key_id, NONCE, EXPIRES_AT, sealed)
+
+
+def bind_in(session: ClientSession, perm_key: AuthKey, msg_id: int) -> BindTempAuthKey:
+    """Return a good request that goes out in ``session`` as message ``msg_id``."""
+    inner = good_inner(session.key, perm_key, session.session_id)
+    return make_bind(session.key, perm_key, msg_id, inner)
+
+
+def next_bind(session: ClientSession, perm_key: AuthKey, now: float) -> BindTempAuthKey:
+    """Return a good request that is the next thing said in ``session``; ``now`` is when."""
+    return bind_in(session, perm_key, session.coming_msg_id(now))
+
+
+def forged_binds(
+    session: ClientSession, perm_key: AuthKey, other_key: AuthKey, msg_id: int
+) -> dict[str, BindTempAuthKey]:
+    """Return binds to ``perm_key`` that are not proved, by what is wrong with them.
+
+    ``other_key`` is a permanent key that the forger has.
+    """
+    good = bind_in(session, perm_key, msg_id)
+    inner = good_inner(session.key, perm_key, session.session_id)
+    own = make_bind(session.key, other_key, msg_id, inner).encrypted_message
+    sealed = good.encrypted_message
+    forged = {
+        "random proof": SeededBytes(8)(104),
+        "random proof that names the key": perm_key.id_bytes + SeededBytes(8)(96),
+        "proof by another key": own,
+        "proof by another key that names this one": perm_key.id_bytes + own[8:],
+        "no proof": b"",
+        "proof of one block": sealed[: 24 + 16],
+        "proof cut short": sealed[:-16],
+        "proof with a bit changed": sealed[:-1] + bytes([sealed[-1] ^ 1]),
+    }
+    binds = {name: good._replace(encrypted_message=proof) for name, proof in forged.items()}
+    for field in inner._fields:
+        bent = inner._replace(**{field: getattr(inner, field) + 4})
+        binds[f"proof of another {field}"] = make_bind(session.key, perm_key, msg_id, bent)
+    binds["proof of another message"] = bind_in(session, perm_key, msg_id + 4)
+    binds["call with another nonce"] = good._replace(nonce=good.nonce + 1)
+    binds["call with another expires_at"] = good._replace(expires_at=good.expires_at + 1)
+    return binds

@@ -290,9 +290,13 @@ class ClientSession:
         self._random_bytes = random_bytes
         self._contents = 0
 
+    def coming_msg_id(self, now: float) -> int:
+        """Return what the next msg_id will be: a multiple of 4, higher than the last."""
+        return max(int(now * 2**32) & ~3, self.msg_id + 4)
+
     def next_msg_id(self, now: float) -> int:
-        """Return the next msg_id: a multiple of 4, higher than the last."""
-        self.msg_id = max(int(now * 2**32) & ~3, self.msg_id + 4)
+        """Return the next msg_id."""
+        self.msg_id = self.coming_msg_id(now)
         return self.msg_id
 
     def next_seq_no(self, content_related: bool) -> int:

@@ -11,6 +11,9 @@ from tests.peer import (
 )
 from tests.strategies import SeededBytes
 
+#: The salt of a client's messages.
+SALT = 99
+
 
 class Talk:
     """A subclass brings the bytes over: ``feed``, and puts what comes back into ``got``."""
@@ -26,7 +29,7 @@ class Talk:
         raise NotImplementedError
 
     def session(self, key: AuthKey, session_id: int = 0) -> ClientSession:
-        return ClientSession(key, 99, self.chance, session_id)
+        return ClientSession(key, SALT, self.chance, session_id)
 
     def send(self, packet: bytes, quick_ack: bool = False) -> None:
         self.feed(self.client.packet(packet, quick_ack))

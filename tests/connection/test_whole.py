@@ -4,13 +4,21 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.whole import WholeCodec
 from gnetway.connection.connection import Connection
-from gnetway.connection.events import KeyWanted, MessageReceived
-from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.connection.events import BindReceived, KeyWanted, MessageReceived
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import FramingError, MessageError, PacketTooLarge
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import MsgsAck, Ping, Pong, parse_container
+from gnetway.tl.service_messages import (
+    MsgsAck,
+    Ping,
+    Pong,
+    RpcErrorObject,
+    RpcResult,
+    parse_container,
+)
 from tests.connection.link import NOW, make_connection_setup
-from tests.connection.wrappers import CALL, contained
+from tests.connection.talk import SALT
+from tests.connection.wrappers import CALL, bind_body, contained, temp_key
 from tests.fakes import some_key
 from tests.handshake.server import make_client
 from tests.peer import ClientSession, ServerMessage, open_plain_packet, plain_packet
@@ -18,7 +26,6 @@ from tests.strategies import SeededBytes
 
 PERM = some_key(1)
 PERM.perm_auth_key_id = PERM.auth_key_id
-TEMP = some_key(2, KeyKind.TEMP, int(NOW) + 100)
 
 
 class Request:
@@ -30,8 +37,8 @@ class Request:
         self.key = key
         self.packet = packet
 
-    def feed(self, size: int) -> MessageReceived | None:
-        """Bring so many bytes more; return the message that they completed."""
+    def feed(self, size: int) -> MessageReceived | BindReceived | None:
+        """Bring so many bytes more; return the message or the bind that they completed."""
         part, self.packet = self.packet[:size], self.packet[size:]
         self.codec.receive(part)
         if not self.packet:
@@ -41,17 +48,17 @@ class Request:
                 assert event.auth_key_id == self.key.auth_key_id
                 self.connection.provide_key(self.key)
             else:
-                assert isinstance(event, MessageReceived)
+                assert isinstance(event, MessageReceived | BindReceived)
                 return event
         return None
 
-    def send(self) -> MessageReceived | None:
+    def send(self) -> MessageReceived | BindReceived | None:
         return self.feed(len(self.packet))
 
 
 class WholeTests(SynchronousTestCase):
     def session(self, key: AuthKey) -> ClientSession:
-        return ClientSession(key, 99, SeededBytes(5))
+        return ClientSession(key, SALT, SeededBytes(5))
 
     def answered(self, session: ClientSession, body: bytes) -> ServerMessage:
         request = Request(session.encrypt(body, NOW), session.key)
@@ -65,7 +72,7 @@ class WholeTests(SynchronousTestCase):
         session = self.session(PERM)
         request = Request(session.encrypt(CALL, NOW), PERM)
         message = request.send()
-        assert message is not None
+        assert isinstance(message, MessageReceived)
         self.assertEqual(message.payload[16 : 16 + len(CALL)], CALL)
         self.assertEqual(message.quick_ack_token, 0)
 
@@ -95,18 +102,42 @@ class WholeTests(SynchronousTestCase):
                 self.assertRaises((MessageError, FramingError), request.send)
 
     def test_unbound_key_gets_all_answers_in_one_packet(self) -> None:
-        session = self.session(TEMP)
-        alone = self.answered(session, Ping(7).pack())
-        self.assertEqual(alone.body, Pong(session.msg_id, 7).pack())
-        several = self.answered(session, contained(Ping(1).pack(), CALL, Ping(2).pack()))
-        messages = parse_container(several.body, 10)
+        session = self.session(temp_key())
+        first = self.answered(session, contained(Ping(1).pack(), CALL, Ping(2).pack()))
+        messages = parse_container(first.body, 10)
         self.assertEqual(
             [int.from_bytes(one.body[:4], "little") for one in messages],
-            [Constructor.PONG, Constructor.PONG, Constructor.RPC_RESULT],
+            [
+                Constructor.NEW_SESSION_CREATED,
+                Constructor.PONG,
+                Constructor.PONG,
+                Constructor.RPC_RESULT,
+            ],
         )
-        ids = [one.msg_id for one in messages] + [several.msg_id]
+        self.assertEqual([one.msg_id % 4 for one in messages], [3, 1, 1, 1])
+        self.assertEqual([one.seq_no for one in messages], [1, 2, 2, 3])
+        self.assertEqual((first.seq_no, first.msg_id % 4, first.salt), (4, 3, session.salt))
+        ids = [one.msg_id for one in messages] + [first.msg_id]
         self.assertEqual(ids, sorted(set(ids)))
+        alone = self.answered(session, Ping(7).pack())
+        self.assertEqual(alone.body, Pong(session.msg_id, 7).pack())
+        self.assertEqual((alone.seq_no, alone.msg_id % 4), (0, 1))
 
     def test_unbound_key_that_only_acknowledges_gets_an_empty_container(self) -> None:
-        heard = self.answered(self.session(TEMP), MsgsAck([1]).pack())
+        session = self.session(temp_key())
+        session.key.greeted_session_id = session.session_id
+        heard = self.answered(session, MsgsAck([1]).pack())
         self.assertEqual(parse_container(heard.body, 10), [])
+
+    def test_refused_bind_and_what_stands_beside_it_are_one_packet(self) -> None:
+        session = self.session(temp_key())
+        body = contained(Ping(1).pack(), bind_body())
+        request = Request(session.encrypt(body, NOW), session.key)
+        bind = request.send()
+        assert isinstance(bind, BindReceived)
+        request.connection.bind_refused(bind, NOW)
+        heard = session.decrypt(request.connection.data_to_send())
+        told = [one.body for one in parse_container(heard.body, 10)]
+        error = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
+        self.assertEqual(told, [RpcResult(404, error).pack(), Pong(400, 1).pack()])
+        self.assertEqual(heard.salt, session.salt)

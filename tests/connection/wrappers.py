@@ -7,6 +7,7 @@ from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey, ContainedMessage, pack_container
+from tests.connection.talk import SALT
 from tests.fakes import some_key
 
 PERM = some_key(50)
@@ -16,11 +17,14 @@ CALL = pack_uint32(Constructor.HELP_GET_CONFIG)
 
 
 def temp_key(number: int = 51, expires_at: int = 0) -> AuthKey:
-    return some_key(number, KeyKind.TEMP, expires_at)
+    """An unbound temporary key whose exchange made the salt of the clients in Talk."""
+    key = some_key(number, KeyKind.TEMP, expires_at)
+    key.first_salt = SALT
+    return key
 
 
 def bind_body(perm: AuthKey = PERM) -> bytes:
-    """auth.bindTempAuthKey; only the backend can judge what is encrypted in it."""
+    """auth.bindTempAuthKey whose proof is none."""
     return BindTempAuthKey(perm.auth_key_id, 77, 1_900_000_000, bytes(104)).pack()
 
 

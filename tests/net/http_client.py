@@ -10,6 +10,7 @@ from gnetway.mtproto.message import pack_message
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.http_site import GatewayHttpFactory
+from tests.connection.talk import SALT
 from tests.fakes import Sent
 from tests.net.gateway import Gateway
 from tests.net.transport import MemoryTransport
@@ -176,7 +177,7 @@ class HttpLink:
         return open_plain_packet(answer.body)
 
     def session(self, key: AuthKey, session_id: int = 0) -> ClientSession:
-        return ClientSession(key, 99, self.chance, session_id)
+        return ClientSession(key, SALT, self.chance, session_id)
 
     def say(self, session: ClientSession, body: bytes, content_related: bool = True) -> None:
         now = self.gateway.clock.seconds()
