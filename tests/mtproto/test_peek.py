@@ -16,10 +16,17 @@ from gnetway.tl.primitives import pack_int32, pack_int64, pack_string, pack_uint
 from gnetway.tl.service_messages import (
     BindTempAuthKey,
     ContainedMessage,
+    DestroySession,
     GetFutureSalts,
+    HttpWait,
+    MsgResendReq,
     MsgsAck,
+    MsgsAllInfo,
+    MsgsStateInfo,
+    MsgsStateReq,
     Ping,
     PingDelayDisconnect,
+    RpcDropAnswer,
     pack_container,
 )
 from gnetway.tl.unwrap import UnwrapLimits
@@ -89,11 +96,40 @@ class PeekTests(SynchronousTestCase):
         )
         self.assertIsNone(found.bind)
         self.assertEqual(found.pings, [(100, 1), (104, 2)])
-        self.assertTrue(found.services)
+        salts = GetFutureSalts(64).pack()
+        self.assertEqual(found.services, [(108, Constructor.GET_FUTURE_SALTS, salts)])
         self.assertEqual(found.calls, [112])
 
-    def test_acks_alone_ask_for_nothing(self) -> None:
-        self.assertEqual(peek(MsgsAck([4]).pack()), Peek())
+    def test_every_service_that_wants_an_answer(self) -> None:
+        for constructor, body in {
+            Constructor.GET_FUTURE_SALTS: GetFutureSalts(1).pack(),
+            Constructor.MSGS_STATE_REQ: MsgsStateReq([4]).pack(),
+            Constructor.MSG_RESEND_REQ: MsgResendReq([4]).pack(),
+            Constructor.DESTROY_SESSION: DestroySession(5).pack(),
+            Constructor.DESTROY_AUTH_KEY: pack_uint32(Constructor.DESTROY_AUTH_KEY),
+            Constructor.RPC_DROP_ANSWER: RpcDropAnswer(4).pack(),
+        }.items():
+            with self.subTest(service=constructor.name):
+                expected = Peek(services=[(8, constructor, body)], first_msg_id=8)
+                self.assertEqual(peek(body), expected)
+                self.assertEqual(peek(packed(body)), expected)
+
+    def test_what_wants_no_answer_asks_for_nothing(self) -> None:
+        for body in (
+            MsgsAck([4]).pack(),
+            HttpWait(1, 2, 3).pack(),
+            MsgsStateInfo(4, b"x").pack(),
+            MsgsAllInfo([4], b"x").pack(),
+            contained(),
+        ):
+            with self.subTest(body=body.hex()):
+                self.assertEqual(peek(body), Peek(first_msg_id=8))
+
+    def test_the_lowest_msg_id_comes_first(self) -> None:
+        messages = [ContainedMessage(msg_id, 1, CALL) for msg_id in (12, 6, 7)]
+        self.assertEqual(peek(pack_container(messages)).first_msg_id, 6)
+        self.assertEqual(peek(contained(CALL)).first_msg_id, 8)
+        self.assertEqual(peek(CALL).first_msg_id, 8)
 
     @given(binary(max_size=200))
     def test_noise_raises_nothing_but_protocol_errors(self, body: bytes) -> None:
