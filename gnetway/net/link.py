@@ -229,8 +229,17 @@ class ClientLink(LinkOutput):
             return
         found = self._services.keys.lookup(bind.perm_auth_key_id)
         found.addCallbacks(
-            self._prove_bind, self._perm_key_not_found, callbackArgs=(bind,), errbackArgs=(bind,)
+            self._perm_key_found,
+            self._perm_key_not_found,
+            callbackArgs=(bind,),
+            errbackArgs=(bind,),
         )
+
+    def _perm_key_found(self, perm_key: AuthKey, bind: BindReceived) -> None:
+        self._prove_bind(perm_key, bind)
+        if self._state is OPEN and not self._pumping:
+            # The quick ack: the pump that would write it goes on after the decision only.
+            self._flush()
 
     def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
         if self._state is not OPEN:
