@@ -240,7 +240,12 @@ class HttpCall:
         if not self._connection.prove_bind(bind, perm_key):
             self._refuse_bind(bind)
             return
-        session = self._begin(bind.message)
+        try:
+            session = self._begin(bind.message)
+        except ProtocolError as error:
+            # Nobody else hears of it where the permanent key had to be asked for.
+            self._fail(error)
+            return
         # No poll yet: nothing else may answer this request before the backend has decided.
         session.send(bind.message, self._responder).addCallbacks(
             self._bind_accepted,
