@@ -15,11 +15,9 @@ from gnetway.tl.service_messages import (
     MsgsAck,
     Ping,
     Pong,
-    RpcErrorObject,
-    RpcResult,
     parse_container,
 )
-from tests.connection.wrappers import CALL, bind_body
+from tests.connection.wrappers import CALL
 from tests.fakes import some_key
 from tests.handshake.server import NOW
 from tests.net.http_client import HttpGateway, HttpLink, post, said
@@ -265,74 +263,6 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(self.link.answers(), [])
         self.assertEqual(len(self.gateway.http.sessions), most)
         self.assertEqual(len(self.gateway.backend.closed), 1)
-
-
-class UnboundKeyTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.gateway = HttpGateway()
-        self.key = some_key(3, KeyKind.TEMP, int(NOW) + 1000)
-        self.gateway.knows(self.key)
-        self.link = self.gateway.browse()
-        self.session = self.link.session(self.key)
-        self.gateway.held = True
-
-    def bind(self) -> int:
-        """Send a bind; return its msg_id."""
-        self.link.say(self.session, bind_body())
-        return self.session.msg_id
-
-    def test_a_ping_is_answered_here(self) -> None:
-        self.link.say(self.session, PING)
-        (heard,) = self.link.heard(self.session)
-        self.assertEqual(heard.body, Pong(self.session.msg_id, 1).pack())
-        self.assertEqual(self.gateway.backend.sent, [])
-        self.assertEqual(len(self.gateway.registry), 0)
-
-    def test_a_bind_that_the_backend_accepts(self) -> None:
-        msg_id = self.bind()
-        true = RpcResult(msg_id, bytes.fromhex("b5757299")).pack()
-        self.assertEqual(self.link.answers(), [])
-        self.assertEqual(self.key.perm_auth_key_id, 0)
-        self.gateway.asked[0].callback(said(self.session, true))
-        self.assertEqual([one.body for one in self.link.heard(self.session)], [true])
-        self.assertNotEqual(self.key.perm_auth_key_id, 0)
-
-    def test_an_acceptance_counts_for_all_even_if_the_client_is_gone(self) -> None:
-        msg_id = self.bind()
-        self.link.leave()
-        true = RpcResult(msg_id, bytes.fromhex("b5757299")).pack()
-        self.gateway.asked[0].callback(said(self.session, true))
-        self.assertNotEqual(self.key.perm_auth_key_id, 0)
-        link = self.gateway.browse()
-        link.say(self.session, MsgsAck([1]).pack())
-        self.gateway.asked[1].callback(b"")
-        self.assertEqual([one.body for one in link.heard(self.session)], [true])
-
-    def test_a_push_waits_for_the_decision(self) -> None:
-        self.bind()
-        self.assertTrue(self.gateway.push(self.session, PING))
-        self.assertEqual(self.link.answers(), [])
-        self.gateway.asked[0].callback(said(self.session, PONG, 5))
-        (heard,) = self.link.heard(self.session)
-        self.assertEqual([one.body for one in parse_container(heard.body, 2)], [PONG, PING])
-
-    def test_a_bind_that_the_backend_refuses(self) -> None:
-        for error in (BackendRefused(400, "NO"), KeyUnknown("no")):
-            with self.subTest(error=error):
-                msg_id = self.bind()
-                self.gateway.asked[-1].errback(error)
-                refused = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
-                self.assertEqual(
-                    [one.body for one in self.link.heard(self.session)],
-                    [RpcResult(msg_id, refused).pack()],
-                )
-                self.assertEqual(self.key.perm_auth_key_id, 0)
-
-    def test_a_bind_that_nobody_decides(self) -> None:
-        self.bind()
-        self.gateway.asked[0].errback(BackendUnavailable("gone"))
-        self.assertEqual(self.link.answer().status, 503)
-        self.assertEqual(self.key.perm_auth_key_id, 0)
 
 
 class LeaveTests(SynchronousTestCase):
