@@ -126,11 +126,13 @@ class SessionRunner:
     def decided(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
         """Release the request that has waited for a decision, then send what there is to say.
 
-        The last decision answers it: its result belongs to it, not to a request before it.
+        The last decision answers it: all results belong to it, not to a request before it.
         """
         if poll is not None and live.polls is not None:
-            if poll.holds == 1:
-                self._answer_poll(live.polls, session, poll)
+            if poll.holds > 1:
+                live.polls.release(poll)
+                return
+            self._answer_poll(live.polls, session, poll)
             live.polls.release(poll)
         self._send(live, session)
 
