@@ -50,6 +50,9 @@ _KEY_STAYS: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_FAIL)
 #: What a client hears of a fault that is ours.
 _INTERNAL: Final = BackendRefused(500, "INTERNAL")
 
+#: What the gateway hears where a permanent key is gone that has proved a bind before.
+_UNPROVED: Final = BackendRefused(BIND_REFUSED.code, BIND_REFUSED.text)
+
 
 def is_whole(body: bytes) -> bool:
     """Whether ``body`` can be a TL object: all are whole words of 4 bytes, at least one."""
@@ -241,7 +244,8 @@ class SessionRunner:
             # A key that was bound before: its client comes back and asks again.
             live.client.end_links("backend_unavailable")
         elif error is not None and done is not None:
-            done(error)
+            # Never KeyUnknown: HTTP would tell it of the key that asks.
+            done(_UNPROVED if isinstance(error, KeyUnknown) else error)
         self.run(live, session)
         self.decided(live, session, poll)
         if error is None and done is not None:
