@@ -26,12 +26,16 @@ PERM = some_key(1)
 
 @implementer(IKeyStore)
 class SlowStore(MemoryStore):
-    """A store whose ``load`` and ``remove`` wait for ``answer_all`` once ``slow`` is set."""
+    """A store whose ``load`` and ``remove`` wait for ``answer_all`` once ``slow`` is set.
+
+    ``binding``, where set, is what ``bind`` returns instead of what it does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.slow = False
         self.broken: BackendError | None = None
+        self.binding: Deferred[None] | None = None
         self._waiting: list[Deferred[None]] = []
 
     def answer_all(self) -> None:
@@ -40,11 +44,22 @@ class SlowStore(MemoryStore):
         for gate in waiting:
             gate.callback(None)
 
+    def fail_all(self) -> None:
+        """Let everything that waits fail with ``broken``."""
+        waiting, self._waiting = self._waiting, []
+        for gate in waiting:
+            gate.errback(self.broken)
+
     def load(self, auth_key_id: int) -> Deferred[StoredKey]:
         return self._gate().addCallback(lambda _: super(SlowStore, self).load(auth_key_id))
 
     def remove(self, auth_key_id: int) -> Deferred[list[int]]:
         return self._gate().addCallback(lambda _: super(SlowStore, self).remove(auth_key_id))
+
+    def bind(self, temp_auth_key_id: int, perm_auth_key_id: int) -> Deferred[None]:
+        if self.binding is not None:
+            return self.binding
+        return super().bind(temp_auth_key_id, perm_auth_key_id)
 
     def _gate(self) -> Deferred[None]:
         gate: Deferred[None] = Deferred()
@@ -57,6 +72,19 @@ class SlowStore(MemoryStore):
         return gate
 
 
+class WatchedClient(SessionClient):
+    """``ended`` is why its links were to end."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
+        super().__init__(key, session_id, client_ip)
+        self.ended: list[str] = []
+
+    def end_links(self, cause: str) -> None:
+        self.ended.append(cause)
+
+
 class OneClient:
     """The gateway's half of one session: opened at once; ``done`` keeps what was accepted."""
 
@@ -67,7 +95,7 @@ class OneClient:
         self.key = key
         self.talker = Talker()
         self.done: list[BackendError | None] = []
-        self.client = SessionClient(key, session_id, "198.51.100.4", "203.0.113.9")
+        self.client = WatchedClient(key, session_id, "198.51.100.4", "203.0.113.9")
         backend.open_session(self.client)
 
     def send(self, payload: bytes, salt: int = SALT) -> None:
@@ -87,7 +115,7 @@ class OneClient:
     def come_back(self) -> None:
         """Lose the link and open the session again, on a new SessionClient."""
         self.backend.close_session(self.client)
-        self.client = SessionClient(self.key, self.client.session_id, "198.51.100.5")
+        self.client = WatchedClient(self.key, self.client.session_id, "198.51.100.5")
         self.backend.open_session(self.client)
 
 

@@ -1,6 +1,6 @@
 from gnetway.embedded.calls import MAX_HELD_CALLS, MAX_RUNNING_CALLS
 from gnetway.embedded.events import BindWanted, CallDropped, CallWanted
-from gnetway.mtproto.binding import BindRefused
+from gnetway.mtproto.binding import BIND_REFUSED
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey, MsgsAck, RpcAnswerDropped, RpcDropAnswer
@@ -116,7 +116,7 @@ class BindTests(SessionCase):
     def test_calls_that_waited_are_refused_with_the_bind(self) -> None:
         wanted = self.send_bind()
         self.send(self.talker.payload(UNKNOWN_CALL))
-        self.session.calls.bind_refused(wanted.msg_id, BindRefused("for the test"), NOW)
+        self.session.calls.bind_refused(wanted.msg_id, BIND_REFUSED, NOW)
         self.assertEqual(
             errors(self.heard()),
             {
@@ -136,7 +136,33 @@ class BindTests(SessionCase):
             self.send(self.talker.payload(UNKNOWN_CALL))
         self.assertEqual(errors(self.heard()), {})
         refused = errors(self.ask(UNKNOWN_CALL))
-        self.assertEqual(refused, {self.talker.msg_id: (401, "AUTH_KEY_PERM_EMPTY")})
+        self.assertEqual(refused, {self.talker.msg_id: (500, "WORKER_BUSY_TOO_LONG_RETRY")})
+        self.assertEqual(self.events(), [])
+
+    def test_calls_that_need_no_login(self) -> None:
+        """IOS asks for them before it binds."""
+        for constructor in (Constructor.HELP_GET_CONFIG, Constructor.HELP_GET_NEAREST_DC):
+            with self.subTest(call=constructor.name):
+                self.send(self.talker.payload(pack_uint32(constructor)))
+                self.assertEqual(self.only_call().constructor, constructor)
+
+    def test_calls_wait_while_a_bound_key_is_bound_again(self) -> None:
+        """The store has the last word, whoever the gateway takes the client for."""
+        self.key.perm_auth_key_id = PERM.auth_key_id
+        wanted = self.send_bind()
+        self.send(self.talker.payload(UNKNOWN_CALL))
+        self.send(self.talker.payload(pack_uint32(Constructor.HELP_GET_CONFIG)))
+        self.assertEqual(self.events(), [])
+        self.session.calls.bind_refused(wanted.msg_id, BIND_REFUSED, NOW)
+        self.assertEqual(len(self.events()), 2)
+
+    def test_calls_wait_for_every_bind(self) -> None:
+        wanted = [self.send_bind(), self.send_bind()]
+        self.send(self.talker.payload(UNKNOWN_CALL))
+        self.session.calls.bind_refused(wanted[0].msg_id, None, NOW)
+        self.assertEqual(self.events(), [])
+        self.session.calls.bind_accepted(wanted[1].msg_id, PERM.auth_key_id, NOW)
+        self.assertEqual(len(self.events()), 1)
 
     def test_key_that_the_gateway_knows_as_bound(self) -> None:
         self.key.perm_auth_key_id = PERM.auth_key_id

@@ -3,13 +3,12 @@
 from twisted.internet.defer import Deferred
 
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, LONGEST_WAIT_MS, MAX_POLLS
-from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping
-from tests.binds import make_bind
 from tests.embedded.backend_case import PERM, BackendCase
-from tests.embedded.talk import SESSION_ID, UNKNOWN_CALL, kinds, results, temp_key
+from tests.embedded.talk import SESSION_ID, UNKNOWN_CALL, kinds, results
 from tests.fakes import some_key
 from tests.peer import ServerMessage
 
@@ -136,36 +135,6 @@ class WaitTests(HttpCase):
         asked = self.wait()
         self.backend._directory.drop(PERM.auth_key_id, SESSION_ID)
         self.assertEqual(self.answer(asked), [])
-
-
-class BindTests(HttpCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.key = temp_key(2)
-        self.add_key(self.key)
-        self.client = self.open(self.key)
-
-    def ask_bind(self, ahead: int = 4) -> Deferred[bytes]:
-        self.client.talker.number()
-        bind = make_bind(self.key, PERM, self.client.talker.msg_id + ahead)
-        return self.client.ask_http(bind.pack())
-
-    def test_good_bind(self) -> None:
-        asked = self.ask_bind()
-        self.assertEqual(results(self.answer(asked)), {self.client.talker.msg_id: TRUE})
-
-    def test_refused_bind_fails_the_request(self) -> None:
-        self.failureResultOf(self.ask_bind(ahead=8), BackendRefused)
-
-    def test_decision_is_waited_for(self) -> None:
-        """The new session is worth telling too, but not before the bind is decided."""
-        self.store.slow = True
-        asked = self.ask_bind(ahead=8)
-        self.assertNoResult(asked)
-        self.store.answer_all()
-        self.failureResultOf(asked, BackendRefused)
-        told = kinds(self.answer(self.wait()))
-        self.assertEqual(told, [Constructor.NEW_SESSION_CREATED])
 
 
 class PollTests(HttpCase):

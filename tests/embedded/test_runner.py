@@ -1,6 +1,6 @@
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gnetway.errors import BackendRefused, BackendUnavailable, RpcError
+from gnetway.errors import BackendUnavailable, RpcError
 from gnetway.interfaces import RpcCall
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
@@ -12,10 +12,8 @@ from gnetway.tl.service_messages import (
     Ping,
     RpcDropAnswer,
 )
-from tests.binds import make_bind
-from tests.embedded.backend_case import PERM, BackendCase, OneClient
+from tests.embedded.backend_case import PERM, BackendCase
 from tests.embedded.talk import (
-    SALT,
     SESSION_ID,
     UNKNOWN_CALL,
     errors,
@@ -127,104 +125,6 @@ class CallTests(BackendCase):
 
 def errors_of(case: BackendCase, msg_id: int) -> tuple[int, str]:
     return errors(case.heard())[msg_id]
-
-
-class BindTests(BackendCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.key = temp_key(2)
-        self.add_key(self.key)
-        self.client = self.open(self.key)
-
-    def bind(self, client: OneClient | None = None, number_ahead: int = 4) -> int:
-        client = client or self.client
-        client.talker.msg_id = max(client.talker.msg_id, int(client.talker.now) << 32)
-        msg_id = client.talker.msg_id + number_ahead
-        return client.say(make_bind(self.key, PERM, msg_id).pack())
-
-    def stored_perm_id(self) -> int:
-        loaded = self.successResultOf(self.store.load(self.key.auth_key_id))
-        return loaded.key.perm_auth_key_id
-
-    def test_good_bind(self) -> None:
-        msg_id = self.bind()
-        self.assertEqual(self.client.done, [None])
-        self.assertEqual(results(self.heard()), {msg_id: TRUE})
-        self.assertEqual(self.stored_perm_id(), PERM.auth_key_id)
-
-    def test_accepted_before_it_is_answered(self) -> None:
-        """The gateway learns the permanent key before anything that it has to encrypt."""
-        heard_at: list[int] = []
-        client = self.client
-        payload = client.talker.payload(
-            make_bind(self.key, PERM, int(client.talker.now) << 32).pack()
-        )
-        self.target.pushed.clear()
-
-        def done(error: object) -> None:
-            heard_at.append(len([1 for *_, text in self.target.pushed if TRUE in text]))
-
-        self.backend.send_data(client.client, SALT, payload, False, done)
-        self.assertEqual(heard_at, [0])
-        self.assertEqual(list(results(self.heard()).values()), [TRUE])
-
-    def test_calls_after_it_know_the_permanent_key(self) -> None:
-        self.bind()
-        self.heard()
-        self.client.say(UNKNOWN_CALL)
-        [call] = self.handler.calls
-        self.assertEqual(call.auth_key_id, self.key.auth_key_id)
-        self.assertEqual(call.perm_auth_key_id, PERM.auth_key_id)
-
-    def test_call_that_came_while_it_was_decided(self) -> None:
-        self.store.slow = True
-        bind = self.bind()
-        call = self.client.say(UNKNOWN_CALL)
-        self.assertEqual((self.client.done, self.handler.calls), ([None], []))
-        self.store.answer_all()
-        self.assertEqual(self.client.done, [None, None])
-        self.assertEqual(results(self.heard()), {bind: TRUE, call: b"done"})
-
-    def test_refusal_is_told_by_whoever_listens(self) -> None:
-        msg_id = self.bind(number_ahead=8)
-        [error] = self.client.done
-        assert isinstance(error, BackendRefused)
-        self.assertEqual((error.code, error.text), (400, "ENCRYPTED_MESSAGE_INVALID"))
-        self.assertNotIn(msg_id, results(self.heard()))
-        self.assertEqual(self.stored_perm_id(), 0)
-
-    def test_refusal_that_nobody_listens_to_is_told_from_here(self) -> None:
-        msg_id, seq_no = self.client.talker.number()
-        del seq_no
-        bad = make_bind(self.key, PERM, msg_id).pack()
-        payload = self.client.talker.payload(bad)
-        self.backend.send_data(self.client.client, SALT, payload, False, None)
-        expected = {self.client.talker.msg_id: (400, "ENCRYPTED_MESSAGE_INVALID")}
-        self.assertEqual(errors(self.heard()), expected)
-
-    def test_unknown_permanent_key(self) -> None:
-        self.successResultOf(self.store.remove(PERM.auth_key_id))
-        self.bind()
-        [error] = self.client.done
-        self.assertIsInstance(error, BackendRefused)
-
-    def test_failing_store_is_no_refusal(self) -> None:
-        """ENCRYPTED_MESSAGE_INVALID would make the client throw its key away."""
-        self.store.broken = BackendUnavailable("for the test")
-        self.bind()
-        self.assertEqual([type(error) for error in self.client.done], [BackendUnavailable])
-        payload = self.client.talker.payload(
-            make_bind(self.key, PERM, self.client.talker.msg_id + 4).pack()
-        )
-        self.backend.send_data(self.client.client, SALT, payload, False, None)
-        expected = {self.client.talker.msg_id: (500, "INTERNAL")}
-        self.assertEqual(errors(self.heard()), expected)
-
-    def test_bind_survives_a_restart(self) -> None:
-        self.bind()
-        self.backend = self.make_backend()
-        found = self.successResultOf(self.backend.query_auth_key(self.key.auth_key_id))
-        self.assertEqual(found.perm_auth_key_id, PERM.auth_key_id)
 
 
 class DestroyKeyTests(BackendCase):
