@@ -208,6 +208,28 @@ class BindTests(DecisionCase):
         self.assertEqual(results(self.answer(asked)), {msg_id: TRUE})
 
 
+class BoundKeyTests(DecisionCase):
+    """A key that was bound before: the gateway takes its bind for any message."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.key.perm_auth_key_id = PERM.auth_key_id
+
+    def test_good_bind(self) -> None:
+        msg_id, asked = self.ask_bind(UNKNOWN_CALL, WAIT)
+        self.assertEqual(results(self.answer(asked)), {msg_id: TRUE, msg_id + 4: b"done"})
+
+    def test_forged_bind(self) -> None:
+        msg_id, asked = self.ask_bind(WAIT, off=4)
+        self.assertEqual(errors(self.answer(asked)), {msg_id: REFUSED})
+
+    def test_fault_of_the_store(self) -> None:
+        self.store.broken = BackendUnavailable("for the test")
+        _, asked = self.ask_bind(WAIT)
+        self.failureResultOf(asked, BackendUnavailable)
+        self.assertEqual(self.client.client.ended, [])
+
+
 class FailingStoreTests(DecisionCase):
     """A fault is no refusal, and no success either."""
 

@@ -9,12 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.load import load_mapping
 from gnetway.crypto.rsa import generate_pem
+from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import Reply, WorkWanted
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
 from gnetway.service.links import make_link_services
+from gnetway.session.backend import RemoteBackend
 from gnetway.turns import TurnEnd
 from tests.fakes import FakeBackend
 from tests.handshake.server import NOW
@@ -28,8 +30,8 @@ def no_thread(work: Callable[[], T]) -> Deferred[T]:
     raise AssertionError("nothing here has work for a thread")
 
 
-class StrictDcTests(SynchronousTestCase):
-    def services(self, **gnetway: int) -> LinkServices:
+class LinkServicesCase(SynchronousTestCase):
+    def services(self, backend: FakeBackend | None = None, **gnetway: int) -> LinkServices:
         path = self.mktemp()
         with open(path, "wb") as file:
             file.write(generate_pem())
@@ -44,13 +46,15 @@ class StrictDcTests(SynchronousTestCase):
         return make_link_services(
             self.config,
             reactor,
-            FakeBackend(),
+            backend or FakeBackend(),
             no_thread,
             Causes(),
             SeededBytes(1),
             TurnEnd(reactor),
         )
 
+
+class StrictDcTests(LinkServicesCase):
     def open_inner_data(self, services: LinkServices, dc: int) -> None:
         """Let a client that names ``dc`` come as far as its inner data."""
         client = ClientExchange([self.config.rsa_keys[0].key], SeededBytes(2), Wish(dc=dc))
@@ -75,3 +79,16 @@ class StrictDcTests(SynchronousTestCase):
 
     def test_any_is_taken_otherwise(self) -> None:
         self.open_inner_data(self.services(), 3)
+
+
+class UnboundTests(LinkServicesCase):
+    def test_the_backend_says_whether_it_takes_unbound_keys(self) -> None:
+        for takes_unbound in (False, True):
+            services = self.services(FakeBackend(takes_unbound=takes_unbound))
+            self.assertEqual(services.setup.backend_takes_unbound, takes_unbound)
+
+    def test_a_session_service_does_not(self) -> None:
+        """It would keep all that have no permanent key in one place."""
+        self.assertEqual(
+            (RemoteBackend.takes_unbound, EmbeddedBackend.takes_unbound), (False, True)
+        )
