@@ -149,8 +149,9 @@ class CheckBindTests(SynchronousTestCase):
                 self.check(bind._replace(expires_at=expires_at))
 
     def test_from_a_permanent_key(self) -> None:
-        bind = make_bind(some_key(5), PERM, MSG_ID)
-        self.assert_refused(bind, "temporary", some_key(5))
+        for key in (some_key(5), PERM):
+            bind = make_bind(key, PERM, MSG_ID)
+            self.assert_refused(bind, "not sent with a temporary key", key)
 
     def test_to_a_temporary_key(self) -> None:
         for kind in (KeyKind.TEMP, KeyKind.MEDIA_TEMP):
