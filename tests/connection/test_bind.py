@@ -25,7 +25,8 @@ from tests.connection.link import NOW, Link, make_connection_setup
 from tests.connection.test_connection import body_of
 from tests.connection.wrappers import CALL, PERM, bind_body, contained, temp_key, with_layer
 from tests.fakes import some_key
-from tests.peer import ClientSession
+from tests.handshake.server import make_client
+from tests.peer import ClientSession, Wish
 
 OTHER = some_key(60)
 REFUSED = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
@@ -70,6 +71,13 @@ class UnboundLinkTests(SynchronousTestCase):
         self.assertEqual(
             [one.body for one in again.said(session)], [Pong(session.msg_id, 2).pack()]
         )
+
+    def test_the_salt_of_the_exchange_is_good(self) -> None:
+        link, client = Link(), make_client(wish=Wish(expires_in=3600))
+        key = link.make_key(client)
+        session = ClientSession(key, client.salt, link.chance)
+        link.send(session.encrypt(Ping(1).pack(), NOW))
+        self.assertEqual(link.said(session)[1].body, Pong(session.msg_id, 1).pack())
 
     def test_a_wrong_salt_is_put_right(self) -> None:
         """As iOS does it: a lone ping with salt 0 and an even seq_no, then again with another."""

@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.net.bind_refusals import MAX_REFUSALS
 from gnetway.net.http_settings import HttpSettings
 from gnetway.tl.service_messages import (
     BadServerSalt,
@@ -324,6 +325,10 @@ class PaceTests(UnboundCase):
         link.leave()
         self.gateway.wait(1)
         self.assertEqual((link.transport.client_takes(), self.key.refused_binds), (b"", 2))
+        self.key.refused_binds = MAX_REFUSALS
+        self.forge().leave()
+        self.gateway.wait(3)
+        self.assertEqual(self.gateway.ended(), {})
 
     def test_beside_tcp(self) -> None:
         self.forge()
