@@ -140,9 +140,10 @@ class SessionRunner:
         self._send(live, session)
 
     def answer(self, live: LiveSession, session: ClientSession, poll: Poll) -> None:
-        """Answer a request by what its own message has brought, if nothing is to be decided."""
-        if live.polls is not None and not poll.holds:
-            self._answer_poll(live.polls, session, poll)
+        """Answer a request by what its own message has brought, unless a decision is to come."""
+        if live.polls is None or poll.holds:
+            return
+        self._answer_poll(live.polls, session, poll)
         self.deliver(live, session)
 
     def _answer_poll(self, polls: HttpPolls, session: ClientSession, poll: Poll) -> None:

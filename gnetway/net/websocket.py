@@ -70,7 +70,8 @@ _CLOSE_CODES: Final = {
     "not_acknowledged": _TRY_AGAIN_LATER,
     "stopped": _TRY_AGAIN_LATER,
     "handshake_work_failed": _INTERNAL_ERROR,
-    # The client's, with a code of its own.
+    # The client's.
+    "bind_refused": _PROTOCOL_ERROR,
     "packet_too_large": _TOO_BIG,
     "websocket_text": _UNSUPPORTED_DATA,
 }

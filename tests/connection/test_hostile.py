@@ -38,6 +38,7 @@ class ShortPacketTests(SynchronousTestCase):
                         link.client.pads = False
                         with self.assertRaises(ProtocolError):
                             link.send((start + bytes(64))[:size])
+                            self.tell_plain(link)
                         self.assertEqual(link.packets(), [])
 
     def test_no_packet_is_empty(self) -> None:
@@ -49,6 +50,7 @@ class ShortPacketTests(SynchronousTestCase):
                 link = Link(style, [KEY])
                 with self.assertRaises(FramingError):
                     link.feed(link.client.raw(head))
+                    self.tell_plain(link)
 
     def test_an_announced_length_of_2_gib(self) -> None:
         for style in STYLES:
@@ -59,6 +61,13 @@ class ShortPacketTests(SynchronousTestCase):
                 link = Link(style, [KEY])
                 with self.assertRaises(FramingError):
                     link.feed(link.client.raw(head))
+                    self.tell_plain(link)
+
+    @staticmethod
+    def tell_plain(link: Link) -> None:
+        """Send so much that plain abridged is no obfuscated header that begins with ef."""
+        if link.client.style == ABRIDGED:
+            link.feed(bytes(64))
 
     def test_zeros_alone(self) -> None:
         connection = Connection(make_connection_setup())

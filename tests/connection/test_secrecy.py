@@ -74,7 +74,10 @@ class ErrorTests(SynchronousTestCase):
         ):
             with self.subTest(packet=len(packet)):
                 with self.assertRaises(ProtocolError) as caught:
-                    Link(keys=[KEY]).send(packet)
+                    link = Link(keys=[KEY])
+                    link.send(packet)
+                    # So much that it is told from an obfuscated header.
+                    link.feed(bytes(64))
                 text = full_text(caught.exception)
                 secrets = [KEY.secret, body, body[:16], client.nonce, packet[8:24]]
                 self.assertEqual(told(text, secrets), [])

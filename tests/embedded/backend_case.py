@@ -77,8 +77,8 @@ class WatchedClient(SessionClient):
 
     __slots__ = ("ended",)
 
-    def __init__(self, key: AuthKey, session_id: int, client_ip: str) -> None:
-        super().__init__(key, session_id, client_ip)
+    def __init__(self, key: AuthKey, session_id: int, client_ip: str, local_ip: str) -> None:
+        super().__init__(key, session_id, client_ip, local_ip)
         self.ended: list[str] = []
 
     def end_links(self, cause: str) -> None:
@@ -115,7 +115,7 @@ class OneClient:
     def come_back(self) -> None:
         """Lose the link and open the session again, on a new SessionClient."""
         self.backend.close_session(self.client)
-        self.client = WatchedClient(self.key, self.client.session_id, "198.51.100.5")
+        self.client = WatchedClient(self.key, self.client.session_id, "198.51.100.5", "203.0.113.9")
         self.backend.open_session(self.client)
 
 

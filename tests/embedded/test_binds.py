@@ -9,6 +9,7 @@ from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from tests.binds import make_bind
+from tests.connection.wrappers import with_layer
 from tests.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.embedded.talk import SALT, UNKNOWN_CALL, errors, results, temp_key
 from tests.peer import ServerMessage
@@ -176,7 +177,7 @@ class BindTests(BackendCase):
 
     def test_calls_that_need_no_login(self) -> None:
         for constructor in (Constructor.HELP_GET_CONFIG, Constructor.HELP_GET_NEAREST_DC):
-            msg_id = self.client.say(pack_uint32(constructor))
+            msg_id = self.client.say(with_layer(pack_uint32(constructor)))
             messages = self.heard()
             self.assertEqual((list(results(messages)), errors(messages)), ([msg_id], {}))
         call = self.client.say(UNKNOWN_CALL)

@@ -307,6 +307,9 @@ class DestroyKeyTests(DecisionCase):
                         self.assertEqual(self.target.forgotten, [])
                         self.store.answer_all()
                     self.assertIn(Constructor.DESTROY_AUTH_KEY_OK, kinds(self.answer(asked)))
+                    # The gateway has a turn to encrypt that.
+                    self.assertEqual(self.target.forgotten, [])
+                    self.clock.advance(0)
                     self.assertEqual(self.target.forgotten, [self.key.auth_key_id])
                     self.store.slow = False
 

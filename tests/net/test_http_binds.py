@@ -328,7 +328,7 @@ class PaceTests(UnboundCase):
         self.key.refused_binds = MAX_REFUSALS
         self.forge().leave()
         self.gateway.wait(3)
-        self.assertEqual(self.gateway.ended(), {})
+        self.assertEqual(self.gateway.ended(), {"client_closed": 2})
 
     def test_beside_tcp(self) -> None:
         self.forge()

@@ -87,7 +87,7 @@ class LogTests(SynchronousTestCase):
     def test_a_clients_mistake_is_counted_and_not_logged(self) -> None:
         gateway = Gateway()
         gateway.knows(KEY)
-        for junk in (b"GET / HTTP/1.1\r\n", b"\xef\x01" + bytes(4), b"\xef\x7f" + b"\xff" * 3):
+        for junk in (b"GET / HTTP/1.1\r\n", b"\xef\x01" + bytes(64), b"\xef\x7f" + b"\xff" * 63):
             gateway.connect().feed(junk)
         link = gateway.connect()
         link.say(link.session(some_key(9)), Ping(1).pack())
