@@ -313,6 +313,10 @@ class DestroyKeyTests(DecisionCase):
                     self.assertEqual(self.target.forgotten, [self.key.auth_key_id])
                     self.store.slow = False
 
+    def test_twice_in_one_message(self) -> None:
+        asked = self.ask_together(DESTROY, DESTROY)
+        self.assertIn(Constructor.DESTROY_AUTH_KEY_OK, kinds(self.answer(asked)))
+
     def test_alone(self) -> None:
         asked = self.client.ask_http(DESTROY)
         self.assertIn(Constructor.DESTROY_AUTH_KEY_OK, kinds(self.answer(asked)))
