@@ -73,7 +73,7 @@ class EmbeddedBackend:
         #: The sessions as a handler sees them.
         self.sessions = RpcSessions(clock, self._directory, self._runner)
         other = None if handler_factory is None else handler_factory(self.sessions)
-        self._runner.handler = StockHandler(clock, config, other)
+        self._runner.calls.handler = StockHandler(clock, config, other)
 
     # -- life ----------------------------------------------------------------------------------
 

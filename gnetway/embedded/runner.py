@@ -1,6 +1,6 @@
 """Does what a session wants done, and delivers what it says.
 
-CallWanted           → handler → rpc_result
+CallWanted           → CallRunner → rpc_result
 LayerNamed           → store
 BindWanted           → permanent key from the store → check → store → true
 KeyDestroyWanted     → store, then the gateway forgets the key
@@ -9,12 +9,12 @@ SessionDestroyWanted → directory
 
 from typing import Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway.embedded.call_runner import CallRunner
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.events import (
@@ -35,9 +35,8 @@ from gnetway.errors import (
     BackendRefused,
     BackendUnavailable,
     KeyUnknown,
-    RpcError,
 )
-from gnetway.interfaces import IPushTarget, IRpcHandler, RpcCall
+from gnetway.interfaces import IPushTarget
 from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
@@ -54,20 +53,14 @@ _INTERNAL: Final = BackendRefused(500, "INTERNAL")
 _UNPROVED: Final = BackendRefused(BIND_REFUSED.code, BIND_REFUSED.text)
 
 
-def is_whole(body: bytes) -> bool:
-    """Whether ``body`` can be a TL object: all are whole words of 4 bytes, at least one."""
-    return len(body) >= 4 and len(body) % 4 == 0
-
-
 class SessionRunner:
-    """The shell around every ClientSession of a backend.
+    """The shell around every ClientSession of a backend; ``calls`` is the part with the handler.
 
-    ``handler`` and ``target`` are set before the first message comes.
+    ``target`` is set before the first message comes.
     """
 
     _log = Logger()
 
-    handler: IRpcHandler
     target: IPushTarget
 
     def __init__(
@@ -83,6 +76,7 @@ class SessionRunner:
         self._book = book
         self._directory = directory
         self._pending = pending
+        self.calls = CallRunner(clock, self.deliver)
 
     def run(
         self,
@@ -103,7 +97,7 @@ class SessionRunner:
                 live.polls.hold(poll)
         for event in events:
             if isinstance(event, CallWanted):
-                self._call(live, session, event)
+                self.calls.begin(live, session, event)
             elif isinstance(event, LayerNamed):
                 self._pending.add(self._book.save_layer(session.calls.layer))
             elif isinstance(event, BindWanted):
@@ -163,63 +157,6 @@ class SessionRunner:
             elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
                 session.out.put_back()
                 return
-
-    # -- calls ---------------------------------------------------------------------------------
-
-    def _call(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
-        call = RpcCall(
-            body=wanted.body,
-            constructor=wanted.constructor,
-            auth_key_id=live.auth_key_id,
-            perm_auth_key_id=session.calls.perm_auth_key_id,
-            session_id=live.session_id,
-            msg_id=wanted.msg_id,
-            layer=wanted.layer or session.calls.layer.number,
-            client_ip=live.client.client_ip,
-            local_ip=live.client.local_ip,
-        )
-        try:
-            result: object = self.handler.handle(call)
-        except Exception:  # noqa: BLE001 (whatever someone's handler does, its client is told)
-            result = Failure()
-        if isinstance(result, Deferred):
-            live.calls[wanted.msg_id] = result
-            result.addBoth(self._call_ended, live, session, wanted)
-        else:
-            self._tell_result(session, wanted, result)
-
-    def _call_ended(
-        self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
-    ) -> None:
-        if live.calls.pop(wanted.msg_id, None) is None:
-            return  # cancelled from here: nobody wants the answer
-        self._tell_result(session, wanted, result)
-        if live.session is session:
-            self.deliver(live, session)
-
-    def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
-        now = self._clock.seconds()
-        calls, msg_id = session.calls, wanted.msg_id
-        if isinstance(result, bytes) and is_whole(result):
-            calls.answered(msg_id, result, now)
-        elif isinstance(result, Failure) and isinstance(result.value, RpcError):
-            calls.failed(msg_id, result.value.code, result.value.text, now)
-        elif msg_id in calls.running:
-            self._log_fault(wanted, result)
-            calls.failed(msg_id, _INTERNAL.code, _INTERNAL.text, now)
-
-    def _log_fault(self, wanted: CallWanted, result: object) -> None:
-        constructor = f"{wanted.constructor:#010x}"
-        if isinstance(result, Failure):
-            self._log.failure(
-                "The handler failed at {constructor}", result, constructor=constructor
-            )
-        else:
-            self._log.error(
-                "The handler answered {constructor} with {kind}, which is no TL object",
-                constructor=constructor,
-                kind=f"{len(result)} bytes" if isinstance(result, bytes) else type(result).__name__,
-            )
 
     # -- keys and sessions ---------------------------------------------------------------------
 

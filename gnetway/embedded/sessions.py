@@ -3,8 +3,9 @@
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from gnetway.embedded.call_runner import is_whole
 from gnetway.embedded.directory import SessionDirectory
-from gnetway.embedded.runner import SessionRunner, is_whole
+from gnetway.embedded.runner import SessionRunner
 from gnetway.interfaces import IRpcSessions
 
 
