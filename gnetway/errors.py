@@ -6,7 +6,11 @@ failed to answer.
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+#: Most bytes of an RpcError's text, in UTF-8: room for a sentence, where the longest names that
+#: clients know have about 50.
+MAX_RPC_ERROR_TEXT_BYTES: Final = 1024
 
 
 class TransportErrorCode(IntEnum):
@@ -119,12 +123,42 @@ class RpcError(GatewayError):
     """An RPC failed; the client gets it as rpc_error.
 
     ``code`` is an HTTP-like number, ``text`` the upper-case name, e.g. 401 AUTH_KEY_UNREGISTERED.
+
+    :raises TypeError: ``code`` is no int, or ``text`` no str.
+    :raises ValueError: ``code`` is 0 or needs more than 32 bits with its sign; ``text`` is empty,
+        above 1024 bytes, or no UTF-8.
     """
 
     def __init__(self, code: int, text: str) -> None:
+        code, text = _rpc_error_code(code), _rpc_error_text(text)
         super().__init__(f"{code} {text}")
         self.code = code
         self.text = text
+
+
+def _rpc_error_code(code: object) -> int:
+    # True is an int to Python, and a mistake here.
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"code of an RpcError is an int such as 400, not {type(code).__name__}")
+    # The plain number of whatever enum it is a member of.
+    number = int.__int__(code)
+    if not number or not -(2**31) <= number < 2**31:
+        raise ValueError("code of an RpcError is a number of 32 bits with its sign, and not 0")
+    return number
+
+
+def _rpc_error_text(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text of an RpcError is a str, not {type(text).__name__}")
+    plain = str.__str__(text)
+    try:
+        size = len(plain.encode())
+    except UnicodeEncodeError:
+        raise ValueError("text of an RpcError cannot be encoded as UTF-8") from None
+    if not 1 <= size <= MAX_RPC_ERROR_TEXT_BYTES:
+        allowed = f"1 to {MAX_RPC_ERROR_TEXT_BYTES}"
+        raise ValueError(f"text of an RpcError has {size} bytes, allowed are {allowed}")
+    return plain
 
 
 class ConfigError(GatewayError):
