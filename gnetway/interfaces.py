@@ -3,9 +3,9 @@
 Nothing here knows a provider. A test runs ``verifyObject`` on each, fakes included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -190,20 +190,29 @@ class IRpcSessions(Interface):
         """Send a TL object, e.g. an updates object, to one session.
 
         Returns False where the session has no connection now.
+
+        :raises TypeError, ValueError: ``body`` is no bytes, or no TL object of up to 16 MiB - 256
+            bytes.
         """
 
     def session_ids() -> list[tuple[int, int]]:
         """Return (auth_key_id, session_id) of every open session."""
 
 
+#: The answer to a call: a TL object, or what gives one later. ``handle`` may be ``async def``.
+RpcAnswer = bytes | Deferred[bytes] | Coroutine[Any, Any, bytes]
+
+
 class IRpcHandler(Interface):
     """Answers RPC calls; its class is called with an IRpcSessions provider."""
 
-    def handle(call: RpcCall) -> bytes | Deferred[bytes]:
-        """Return the TL object to put into rpc_result.
+    def handle(call: RpcCall) -> RpcAnswer:
+        """Return the TL object to put into rpc_result, at most 16 MiB - 256 bytes.
 
-        :raises RpcError: the client gets it as rpc_error. Any other error is logged and becomes
-            500 INTERNAL.
+        A Deferred, or what a coroutine awaits, is cancelled when nobody wants the answer any more.
+
+        :raises RpcError: the client gets it as rpc_error. Any other error, and an answer that is
+            no TL object, is logged and becomes 500 INTERNAL.
         """
 
 

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.directory import SessionDirectory
-from gnetway.embedded.handler import HandlerFactory, StockHandler
+from gnetway.embedded.handler import HandlerFactory, StockHandler, check_handler
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, Poll
 from gnetway.embedded.key_book import KeyBook, KnownKey
 from gnetway.embedded.live_session import (
@@ -46,6 +46,8 @@ class EmbeddedBackend:
 
     ``handler_factory``, where given, makes the handler of the calls that the backend does not
     know; ``config`` is what clients are told of this gateway.
+
+    :raises ConfigError: what ``handler_factory`` makes is no handler.
     """
 
     _log = Logger()
@@ -72,7 +74,7 @@ class EmbeddedBackend:
         self._purging.clock = clock
         #: The sessions as a handler sees them.
         self.sessions = RpcSessions(clock, self._directory, self._runner)
-        other = None if handler_factory is None else handler_factory(self.sessions)
+        other = None if handler_factory is None else check_handler(handler_factory(self.sessions))
         self._runner.calls.handler = StockHandler(clock, config, other)
 
     # -- life ----------------------------------------------------------------------------------
@@ -86,10 +88,12 @@ class EmbeddedBackend:
         """Stop handlers, answer waiting HTTP requests with nothing, close the store."""
         if self._purging.running:
             self._purging.stop()
-        for live in self._directory.all_open():
+        # The closed ones as well: when a gateway stops, its clients have gone before.
+        for live in self._directory.all_known():
             live.cancel_calls()
             if live.polls is not None:
                 live.polls.end_all()
+        self._runner.calls.stop()
         return self._pending.finished().addCallback(lambda _: self._store.close())
 
     def _opened(self, _: None) -> None:

@@ -1,29 +1,32 @@
 """Runs the calls of sessions in the handler, and tells each session what comes of its own.
 
 begin → handler.handle → answer at once, or a Deferred that is kept until it fires or is cancelled
+
+The handler is someone else's, and runs where a client's bytes are read: whatever leaves it here
+would end the connection of that client, which would come again with the same call. So everything
+that it raises is caught, what would end a process included: SystemExit, KeyboardInterrupt (a real
+Ctrl-C comes as a signal, which Twisted takes) and asyncio's CancelledError are no Exceptions, and
+the reactor, the only one above, would only close the connection for them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.events import CallWanted
+from gnetway.embedded.fault_log import FaultLog
 from gnetway.embedded.live_session import LiveSession
+from gnetway.embedded.running_call import RunningCall
+from gnetway.embedded.tl_object import tl_object
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")
-
-
-def is_whole(body: bytes) -> bool:
-    """Whether ``body`` can be a TL object: all are whole words of 4 bytes, at least one."""
-    return len(body) >= 4 and len(body) % 4 == 0
 
 
 class CallRunner:
@@ -32,8 +35,6 @@ class CallRunner:
     ``handler`` is set before the first call. ``deliver`` sends what a session has to say.
     """
 
-    _log = Logger()
-
     handler: IRpcHandler
 
     def __init__(
@@ -41,9 +42,14 @@ class CallRunner:
     ) -> None:
         self._clock = clock
         self._deliver = deliver
+        self._faults = FaultLog(clock)
+        self._stopped = False
 
     def begin(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
-        """Hand a call to the handler."""
+        """Hand a call to the handler; nothing that it does is raised."""
+        if self._stopped:
+            self._tell_error(session, wanted, _INTERNAL)
+            return
         call = RpcCall(
             body=wanted.body,
             constructor=wanted.constructor,
@@ -57,13 +63,21 @@ class CallRunner:
         )
         try:
             result: object = self.handler.handle(call)
-        except Exception:  # noqa: BLE001 (whatever someone's handler does, its client is told)
+            if type(result) is not bytes and isinstance(result, Coroutine):
+                result = Deferred.fromCoroutine(result)
+            if isinstance(result, Deferred):
+                live.calls[wanted.msg_id] = RunningCall(result, _place(wanted), self._faults)
+                result.addBoth(self._ended, live, session, wanted)
+                return
+        except BaseException:  # noqa: BLE001 (see the head of this file)
+            live.calls.pop(wanted.msg_id, None)
             result = Failure()
-        if isinstance(result, Deferred):
-            live.calls[wanted.msg_id] = result
-            result.addBoth(self._ended, live, session, wanted)
-        else:
-            self._tell_result(session, wanted, result)
+        self._tell_result(session, wanted, result)
+
+    def stop(self) -> None:
+        """Run nothing more; the calls that run are cancelled by their sessions."""
+        self._stopped = True
+        self._faults.stop()
 
     def _ended(
         self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
@@ -75,25 +89,36 @@ class CallRunner:
             self._deliver(live, session)
 
     def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
-        now = self._clock.seconds()
-        calls, msg_id = session.calls, wanted.msg_id
-        if isinstance(result, bytes) and is_whole(result):
-            calls.answered(msg_id, result, now)
-        elif isinstance(result, Failure) and isinstance(result.value, RpcError):
-            calls.failed(msg_id, result.value.code, result.value.text, now)
-        elif msg_id in calls.running:
-            self._log_fault(wanted, result)
-            calls.failed(msg_id, _INTERNAL.code, _INTERNAL.text, now)
-
-    def _log_fault(self, wanted: CallWanted, result: object) -> None:
-        constructor = f"{wanted.constructor:#010x}"
-        if isinstance(result, Failure):
-            self._log.failure(
-                "The handler failed at {constructor}", result, constructor=constructor
-            )
+        if wanted.msg_id not in session.calls.running:
+            return  # dropped by the client inside of this very call
+        place = _place(wanted)
+        try:
+            told = self._judge(place, result)
+        except BaseException:  # noqa: BLE001 (attributes of errors can be properties, too)
+            self._faults.failed(place, Failure())
+            told = _INTERNAL
+        if isinstance(told, RpcError):
+            self._tell_error(session, wanted, told)
         else:
-            self._log.error(
-                "The handler answered {constructor} with {kind}, which is no TL object",
-                constructor=constructor,
-                kind=f"{len(result)} bytes" if isinstance(result, bytes) else type(result).__name__,
-            )
+            session.calls.answered(wanted.msg_id, told, self._clock.seconds())
+
+    def _tell_error(self, session: ClientSession, wanted: CallWanted, error: RpcError) -> None:
+        session.calls.failed(wanted.msg_id, error.code, error.text, self._clock.seconds())
+
+    def _judge(self, place: str, result: object) -> bytes | RpcError:
+        """Return what the client gets, and log what is the handler's fault."""
+        try:
+            if not isinstance(result, Failure):
+                return tl_object(result)
+            if isinstance(result.value, RpcError):
+                # Made anew: its attributes may have changed, and its class may not have set them.
+                return RpcError(result.value.code, result.value.text)
+        except (TypeError, ValueError) as error:
+            self._faults.answered(place, error)
+        else:
+            self._faults.failed(place, result)
+        return _INTERNAL
+
+
+def _place(wanted: CallWanted) -> str:
+    return f"{wanted.constructor:#010x}"

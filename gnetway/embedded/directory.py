@@ -56,9 +56,9 @@ class SessionDirectory:
         """Return (auth_key_id, session_id) of every open session."""
         return list(self._open)
 
-    def all_open(self) -> list[LiveSession]:
-        """Return every open session."""
-        return list(self._open.values())
+    def all_known(self) -> list[LiveSession]:
+        """Return every session: the open ones and the closed ones that are kept."""
+        return [*self._open.values(), *(live for live, _ in self._closed.values())]
 
     def drop(self, auth_key_id: int, session_id: int) -> bool:
         """Forget the state of a session, open or kept; returns whether there was any."""

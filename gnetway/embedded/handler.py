@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import getattr_static, signature
+from types import FunctionType
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gnetway.embedded.not_served import not_served
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.errors import ConfigError, RpcError
-from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcCall
+from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 
@@ -32,7 +33,7 @@ class StockHandler:
         self._config = config
         self._other = other
 
-    def handle(self, call: RpcCall) -> bytes | Deferred[bytes]:
+    def handle(self, call: RpcCall) -> RpcAnswer:
         """Return the answer.
 
         :raises RpcError: 400 CONNECTION_NOT_INITED for a config of an unknown layer; without
@@ -60,7 +61,8 @@ HandlerFactory = Callable[[IRpcSessions], IRpcHandler]
 def load_handler(path: str) -> HandlerFactory:
     """Return the class at ``path``, e.g. ``package.module.Class``.
 
-    :raises ConfigError: there is no such class, its module fails, or it is no IRpcHandler.
+    :raises ConfigError: there is no such class, its module fails, it is no IRpcHandler, or its
+        ``handle`` takes no call.
     """
     module_name, _, class_name = path.rpartition(".")
     if not module_name or not class_name:
@@ -72,7 +74,37 @@ def load_handler(path: str) -> HandlerFactory:
         raise _fault(path, "is no class")
     if not IRpcHandler.implementedBy(found):
         raise _fault(path, "does not implement gnetway.interfaces.IRpcHandler")
+    handle = getattr_static(found, "handle", None)
+    if isinstance(handle, FunctionType):
+        _check_signature(path, handle, "self", "call")
     return cast(HandlerFactory, found)
+
+
+def check_handler(handler: object) -> IRpcHandler:
+    """Return a handler that was just made.
+
+    :raises ConfigError: it does not provide IRpcHandler, or its ``handle`` takes no call.
+    """
+    name = f"{type(handler).__module__}.{type(handler).__qualname__}"
+    if not IRpcHandler.providedBy(handler):
+        raise _fault(name, "does not provide gnetway.interfaces.IRpcHandler")
+    handle = getattr(handler, "handle", None)
+    if not callable(handle):
+        raise _fault(name, "has no method handle")
+    _check_signature(name, handle, "call")
+    return handler
+
+
+def _check_signature(path: str, handle: Callable[..., object], *arguments: str) -> None:
+    try:
+        takes = signature(handle)
+    except (TypeError, ValueError):
+        return  # compiled, and does not say what it takes
+    try:
+        takes.bind(*arguments)
+    except TypeError as error:
+        found = f"handle{takes} cannot be called with one argument, the call: {error}"
+        raise _fault(path, found) from error
 
 
 def _load_module(path: str, module_name: str) -> object:
@@ -80,7 +112,7 @@ def _load_module(path: str, module_name: str) -> object:
         return import_module(module_name)
     except ModuleNotFoundError as error:
         raise _fault(path, f"no module named {error.name}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Anything may go wrong in someone else's module; it is told, not shown as a traceback.
         raise _fault(
             path, f"importing {module_name} failed: {type(error).__name__}: {error}"

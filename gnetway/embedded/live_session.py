@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from twisted.internet.defer import Deferred
-
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.http_polls import HttpPolls, Poll
+from gnetway.embedded.running_call import RunningCall
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
 
@@ -29,8 +28,8 @@ class LiveSession:
     """One session of the backend, also for a while after its client has gone.
 
     ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
-    are the handler's Deferreds by msg_id. While ``holds`` is above 0 nothing is delivered, so
-    that all answers of one turn go together.
+    are those that the handler answers later, by msg_id. While ``holds`` is above 0 nothing is
+    delivered, so that all answers of one turn go together.
     """
 
     __slots__ = (
@@ -53,7 +52,7 @@ class LiveSession:
         self.loading = False
         self.holds = 0
         self.polls: HttpPolls | None = None
-        self.calls: dict[int, Deferred[bytes]] = {}
+        self.calls: dict[int, RunningCall] = {}
         self.waiting: list[WaitingMessage] = []
 
     def cancel_calls(self) -> None:

@@ -96,7 +96,9 @@ def destroy_session(session: ClientSession, msg_id: int, body: bytes, now: float
 def destroy_key(session: ClientSession, msg_id: int, body: bytes, now: float) -> None:
     """Ask for the key to be forgotten."""
     session.out.acks.pop(msg_id, None)
-    session.calls.events.append(KeyDestroyWanted())
+    events = session.calls.events
+    if not any(isinstance(event, KeyDestroyWanted) for event in events):
+        events.append(KeyDestroyWanted())
 
 
 def _tell_states(session: ClientSession, msg_id: int, msg_ids: list[int], now: float) -> None:

@@ -3,9 +3,9 @@
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from gnetway.embedded.call_runner import is_whole
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.runner import SessionRunner
+from gnetway.embedded.tl_object import tl_object
 from gnetway.interfaces import IRpcSessions
 
 
@@ -25,10 +25,10 @@ class RpcSessions:
 
         Returns False where the session has no connection now, or has not spoken yet.
 
-        :raises ValueError: ``body`` cannot be a TL object.
+        :raises TypeError: ``body`` is no bytes.
+        :raises ValueError: ``body`` cannot be a TL object, or is too large for a packet.
         """
-        if not is_whole(body):
-            raise ValueError(f"no TL object has {len(body)} bytes")
+        body = tl_object(body)
         live = self._directory.find(auth_key_id, session_id)
         if live is None or live.session is None:
             return False

@@ -27,4 +27,62 @@ class NoHandler:
     """Does not say that it is a handler."""
 
 
+class _Silent:
+    """What the handlers below have in common: they take the sessions, and forget them."""
+
+    def __init__(self, sessions: IRpcSessions | None = None) -> None:
+        del sessions
+
+
+@implementer(IRpcHandler)
+class NoHandle(_Silent):  # type: ignore[misc]
+    """Says that it is a handler, and has no handle."""
+
+
+@implementer(IRpcHandler)
+class TakesNothing(_Silent):
+    def handle(self) -> bytes:  # type: ignore[override]
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class TakesTwo(_Silent):
+    def handle(self, call: RpcCall, more: object) -> bytes:  # type: ignore[override]
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class TakesByName(_Silent):
+    def handle(self, *, call: RpcCall) -> bytes:  # type: ignore[override]
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class TakesMore(_Silent):
+    def handle(self, the_call: RpcCall, more: object = None, *rest: object) -> bytes:
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class AsyncHandler(_Silent):
+    async def handle(self, call: RpcCall) -> bytes:
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class StaticHandler(_Silent):
+    @staticmethod
+    def handle(call: RpcCall) -> bytes:
+        return b"done"
+
+
+@implementer(IRpcHandler)
+class LateHandler(_Silent):
+    """Has its handle only once it was made."""
+
+    def __init__(self, sessions: IRpcSessions) -> None:
+        super().__init__(sessions)
+        self.handle: Callable[[RpcCall], bytes] = lambda call: b"done"
+
+
 NOT_A_CLASS = 5

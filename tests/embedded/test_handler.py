@@ -2,12 +2,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.embedded.handler import StockHandler, load_handler
+from gnetway.embedded import handler
+from gnetway.embedded.handler import StockHandler, check_handler, load_handler
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
+from tests.embedded import handlers
 from tests.embedded.fake_sessions import FakeSessions
 from tests.embedded.handlers import Recorder
 from tests.embedded.talk import NOW
@@ -94,3 +96,47 @@ class LoadHandlerTests(SynchronousTestCase):
 
     def test_no_handler(self) -> None:
         self.assert_fault("tests.embedded.handlers.NoHandler", "IRpcHandler")
+
+    def test_module_that_leaves(self) -> None:
+        self.patch(handler, "import_module", self.leave)
+        self.assert_fault("tests.embedded.handlers.Recorder", "SystemExit: 3")
+
+    def leave(self, name: str) -> object:
+        raise SystemExit(3)
+
+    def test_handle_that_takes_no_call(self) -> None:
+        for name in ("TakesNothing", "TakesTwo", "TakesByName"):
+            self.assert_fault(f"tests.embedded.handlers.{name}", "one argument, the call")
+
+    def test_handle_of_any_other_form(self) -> None:
+        for name in ("TakesMore", "AsyncHandler", "StaticHandler", "LateHandler"):
+            made = load_handler(f"tests.embedded.handlers.{name}")(FakeSessions())
+            self.assertIs(check_handler(made), made)
+
+
+class CheckHandlerTests(SynchronousTestCase):
+    def assert_fault(self, made: object, said: str) -> None:
+        error = self.assertRaises(ConfigError, check_handler, made)
+        [fault] = error.faults
+        self.assertTrue(fault.startswith(f"{type(made).__module__}.{type(made).__name__}: "), fault)
+        self.assertIn(said, fault)
+
+    def test_what_is_no_handler(self) -> None:
+        for made in (None, 5, handlers.NoHandler()):
+            self.assert_fault(made, "does not provide gnetway.interfaces.IRpcHandler")
+
+    def test_no_handle(self) -> None:
+        self.assert_fault(handlers.NoHandle(), "has no method handle")
+        late = handlers.LateHandler(FakeSessions())
+        late.handle = None  # type: ignore[assignment]
+        self.assert_fault(late, "has no method handle")
+
+    def test_handle_that_takes_no_call(self) -> None:
+        late = handlers.LateHandler(FakeSessions())
+        late.handle = lambda: b"done"  # type: ignore[assignment, misc]
+        self.assert_fault(late, "handle() cannot be called with one argument, the call")
+
+    def test_handle_that_does_not_say_what_it_takes(self) -> None:
+        late = handlers.LateHandler(FakeSessions())
+        late.handle = min  # type: ignore[assignment]
+        self.assertIs(check_handler(late), late)

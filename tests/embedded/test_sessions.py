@@ -50,6 +50,8 @@ class RpcSessionsTests(BackendCase):
         self.open()
         for body in (b"", b"new", b"newss"):
             self.assertRaises(ValueError, self.backend.sessions.push, KEY_ID, SESSION_ID, body)
+        for nonsense in (None, "news", bytearray(b"news")):
+            self.assertRaises(TypeError, self.backend.sessions.push, KEY_ID, SESSION_ID, nonsense)
         self.assertEqual(self.target.pushed, [])
 
     def test_push_before_the_salts_are_there(self) -> None:
