@@ -82,11 +82,13 @@ class EmbeddedBackend:
     def start(self, target: IPushTarget) -> Deferred[None]:
         """Open the store; fails with StoreUnusable."""
         self._runner.target = target
-        return self._store.open().addCallback(self._opened)
+        opened = self._store.open()
+        return opened.addCallback(lambda _: self._store.take_newest()).addCallback(self._opened)
 
     def stop(self) -> Deferred[None]:
         """Stop handlers, answer waiting HTTP requests with nothing, close the store."""
-        if self._purging.running:
+        opened = self._purging.running
+        if opened:
             self._purging.stop()
         # The closed ones as well: when a gateway stops, its clients have gone before.
         for live in self._directory.all_known():
@@ -94,10 +96,19 @@ class EmbeddedBackend:
             if live.polls is not None:
                 live.polls.end_all()
         self._runner.calls.stop()
-        return self._pending.finished().addCallback(lambda _: self._store.close())
+        finished = self._pending.finished()
+        if opened:
+            finished.addCallback(self._keep_newest)
+        return finished.addCallback(lambda _: self._store.close())
 
-    def _opened(self, _: None) -> None:
+    def _opened(self, newest: int | None) -> None:
+        self._directory.start(self._clock.seconds(), newest)
         self._purging.start(PURGE_SECONDS)
+
+    def _keep_newest(self, _: None) -> Deferred[None]:
+        kept = self._store.keep_newest(self._directory.newest())
+        # The next start then supposes the worst.
+        return kept.addErrback(lambda failure: self._log.failure("The store failed", failure))
 
     def _purge(self) -> None:
         now = self._clock.seconds()
@@ -120,7 +131,7 @@ class EmbeddedBackend:
 
         def added(new: bool) -> bool:
             if new:
-                self._book.note(stored)
+                self._book.note(stored, new_key=True)
             return new
 
         return self._store.add(stored).addCallback(added)
@@ -233,8 +244,14 @@ class EmbeddedBackend:
     def _equip(self, live: LiveSession, known: KnownKey) -> None:
         client = live.client
         live.loading = False
+        replays = self._directory.replay_bound(known.salts.generation)
         live.session = ClientSession(
-            client.key, client.session_id, known.salts, self._random_bytes, known.layer
+            client.key,
+            client.session_id,
+            known.salts,
+            self._random_bytes,
+            known.layer,
+            replays,
         )
         waiting, live.waiting = live.waiting, []
         for message in waiting:

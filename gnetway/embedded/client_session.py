@@ -16,7 +16,13 @@ from gnetway.embedded.calls import SessionCalls
 from gnetway.embedded.events import CallWanted
 from gnetway.embedded.key_layer import KeyLayer, is_layer
 from gnetway.embedded.outbox import Outbox
-from gnetway.embedded.received import BadMessage, MessageState, ReceivedMessages
+from gnetway.embedded.received import (
+    NO_REPLAYS,
+    BadMessage,
+    MessageState,
+    ReceivedMessages,
+    ReplayBound,
+)
 from gnetway.embedded.salts import SaltSchedule
 from gnetway.embedded.services import SERVICES
 from gnetway.errors import TLError
@@ -46,12 +52,15 @@ _CONSTRUCTOR_BYTES: Final = 4
 class ClientSession:
     """The state of one session; ``now`` is in Unix seconds everywhere.
 
-    ``max_wait_ms`` is what the last http_wait said.
+    ``max_wait_ms`` is what the last http_wait said. ``replays`` says which messages may be
+    recorded ones of a session that was forgotten.
     """
 
     __slots__ = (
         "_greeted",
         "_random_bytes",
+        "_replays",
+        "_replays_end",
         "calls",
         "max_wait_ms",
         "out",
@@ -67,6 +76,7 @@ class ClientSession:
         salts: SaltSchedule,
         random_bytes: Callable[[int], bytes],
         layer: KeyLayer | None = None,
+        replays: ReplayBound = NO_REPLAYS,
     ) -> None:
         self.session_id = session_id
         self.salts = salts
@@ -75,6 +85,8 @@ class ClientSession:
         self.out = Outbox(session_id, salts)
         self.calls = SessionCalls(key, self.out, layer or KeyLayer(key.auth_key_id))
         self._random_bytes = random_bytes
+        self._replays = replays
+        self._replays_end = replays.msg_id
         self._greeted = False
 
     def receive(self, salt: int, payload: bytes, now: float) -> None:
@@ -86,10 +98,11 @@ class ClientSession:
         fault = judge_message_id(msg_id, now)
         if fault:
             self._refuse(msg_id, seq_no, fault, now)
-        elif not self.salts.accepts(salt, now):
-            right = self.salts.current(now)
-            wrong = BadServerSalt(msg_id, seq_no, BadMessage.WRONG_SALT, right)
-            self.out.say(wrong.pack(), now, response=True)
+        elif not self.salts.accepts(salt, now) or (
+            msg_id <= self._replays_end
+            and not self.salts.is_younger(salt, self._replays.proof(msg_id))
+        ):
+            self._refuse_salt(msg_id, seq_no, now)
         else:
             body = payload[_BODY_OFFSET : _BODY_OFFSET + length]
             if length < _CONSTRUCTOR_BYTES:
@@ -225,6 +238,15 @@ class ClientSession:
         unique_id = int.from_bytes(self._random_bytes(8), "little", signed=True)
         created = NewSessionCreated(first_msg_id, unique_id, self.salts.current(now))
         self.out.say_content(created.pack(), now)
+
+    def _refuse_salt(self, msg_id: int, seq_no: int, now: float) -> None:
+        if msg_id <= self._replays_end:
+            # The client's next message is newer, but may be up to the same bound.
+            right = self.salts.younger_than(self._replays.proof(msg_id), now)
+        else:
+            right = self.salts.current(now)
+        wrong = BadServerSalt(msg_id, seq_no, BadMessage.WRONG_SALT, right)
+        self.out.say(wrong.pack(), now, response=True)
 
     def _refuse(self, msg_id: int, seq_no: int, fault: int, now: float) -> None:
         self.out.acks.pop(msg_id, None)

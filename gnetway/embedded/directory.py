@@ -1,13 +1,16 @@
 """The sessions by (auth_key_id, session_id): the open ones, and for a while the closed ones.
 
 A closed session is kept because its client comes back to it after a lost link, and because a
-session that knows no msg_ids would take a recorded message a second time.
+session that knows no msg_ids would take a recorded message a second time. Of the sessions that had
+to leave earlier, and of those of the process before, the highest msg_id that they can have taken is
+kept: one number for all, since a new session pays no more for it than a round trip.
 """
 
 from collections import OrderedDict
 from typing import Final
 
 from gnetway.embedded.live_session import LiveSession
+from gnetway.embedded.received import ReplayBound
 from gnetway.interfaces import SessionClient
 from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 
@@ -22,8 +25,32 @@ class SessionDirectory:
     """Finds sessions."""
 
     def __init__(self) -> None:
+        #: What processes before this one may have taken, and what forgotten sessions of it have.
+        self._before_start = 0
+        self._forgotten = 0
         self._open: dict[tuple[int, int], LiveSession] = {}
         self._closed: OrderedDict[tuple[int, int], tuple[LiveSession, float]] = OrderedDict()
+
+    def start(self, now: float, newest: int | None) -> None:
+        """Begin; ``newest`` is what ``newest`` said when the process before ended.
+
+        None where that is not known, as after a crash: it may have taken whatever could come.
+        """
+        if newest is None:
+            # A message is good while the seconds of its msg_id are at most so far ahead.
+            newest = ((int(now) + MAX_FUTURE_SECONDS + 1) << 32) - 1
+        self._before_start = newest
+
+    def newest(self) -> int:
+        """Return the highest msg_id that this process and those before it can have taken."""
+        taken = [
+            live.session.received.newest for live in self.all_known() if live.session is not None
+        ]
+        return max(self._before_start, self._forgotten, *taken)
+
+    def replay_bound(self, generation: int) -> ReplayBound:
+        """Return what a new session must not take for new; ``generation`` is its key's now."""
+        return ReplayBound(self._before_start, self._forgotten, generation)
 
     def open(self, client: SessionClient) -> LiveSession:
         """Return the session of a client, the kept one if there is one."""
@@ -70,6 +97,7 @@ class SessionDirectory:
         live.cancel_calls()
         if live.polls is not None:
             live.polls.end_all()
+        self._forget(live)
         live.session = None
         return True
 
@@ -83,7 +111,14 @@ class SessionDirectory:
         """Forget the closed sessions that were kept long enough."""
         while self._closed:
             live, closed_at = next(iter(self._closed.values()))
-            if closed_at + KEPT_SECONDS > now and len(self._closed) <= MAX_KEPT_SESSIONS:
-                return
+            if closed_at + KEPT_SECONDS > now:
+                if len(self._closed) <= MAX_KEPT_SESSIONS:
+                    return
+                self._forget(live)
             self._closed.popitem(last=False)
             live.cancel_calls()
+
+    def _forget(self, live: LiveSession) -> None:
+        """Note what a session has taken that leaves before its messages are too old."""
+        if live.session is not None:
+            self._forgotten = max(self._forgotten, live.session.received.newest)

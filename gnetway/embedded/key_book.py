@@ -50,12 +50,13 @@ class KeyBook:
         """Fire with what the store has of a key, or fail as its ``load`` does."""
         return self._store.load(auth_key_id).addCallback(self.note)
 
-    def note(self, stored: StoredKey) -> KnownKey:
-        """Keep the salts and the layer of a key at hand for a while."""
+    def note(self, stored: StoredKey, new_key: bool = False) -> KnownKey:
+        """Keep the salts and the layer of a key at hand; ``new_key`` is one just made."""
         auth_key_id, owner = stored.key.auth_key_id, _layer_owner(stored.key)
         salts, layer = self._salts.get(auth_key_id), self._layers.get(owner)
         if salts is None:
-            self._salts[auth_key_id] = salts = SaltSchedule(stored.salts, self._random_bytes)
+            salts = SaltSchedule(stored.salts, self._random_bytes, new_key)
+            self._salts[auth_key_id] = salts
         if layer is None:
             self._layers[owner] = layer = KeyLayer(owner, stored.layer)
         known = self._recent[auth_key_id] = KnownKey(salts, layer)

@@ -16,6 +16,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.description = "keys in memory"
         self._keys: dict[int, StoredKey] = {}
+        self._newest: int | None = 0
 
     def open(self) -> Deferred[None]:
         """Begin."""
@@ -73,6 +74,16 @@ class MemoryStore:
         for found in removed:
             del self._keys[found]
         return succeed(removed)
+
+    def keep_newest(self, msg_id: int) -> Deferred[None]:
+        """Note the highest msg_id that was taken."""
+        self._newest = msg_id
+        return succeed(None)
+
+    def take_newest(self) -> Deferred[int | None]:
+        """Fire with what ``keep_newest`` noted, and forget it."""
+        newest, self._newest = self._newest, None
+        return succeed(newest)
 
     def purge(self, now: float) -> Deferred[int]:
         """Drop temporary keys that expired before ``now``."""

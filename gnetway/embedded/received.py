@@ -6,7 +6,7 @@ Source: core.telegram.org/mtproto/service_messages_about_messages
 from array import array
 from bisect import bisect_left
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 #: How many msg_ids are remembered at least; memory is 12 bytes for each, up to three times this.
 REMEMBERED_MESSAGES: Final = 512
@@ -47,6 +47,33 @@ class MessageState(IntEnum):
     ANSWERED = 64
 
 
+class ReplayBound(NamedTuple):
+    """Which messages of a new session may have been taken before, by one that is forgotten.
+
+    Up to ``before_start``, a msg_id, by a process before this one; up to ``forgotten`` by a
+    session of this process that had to leave, when the salts of its key were of ``generation``
+    (see SaltSchedule) or older.
+    """
+
+    before_start: int
+    forgotten: int
+    generation: int
+
+    @property
+    def msg_id(self) -> int:
+        """No message after this one can have been taken before."""
+        return max(self.before_start, self.forgotten)
+
+    def proof(self, msg_id: int) -> int:
+        """Return the generation that the salt of such a message must be younger than."""
+        # Every salt of this process is younger than the process before.
+        return self.generation if msg_id <= self.forgotten else 0
+
+
+#: For a session before which there was none.
+NO_REPLAYS: Final = ReplayBound(0, 0, 0)
+
+
 class ReceivedMessages:
     """The newest msg_ids of one session with their seq_nos, both growing."""
 
@@ -82,6 +109,11 @@ class ReceivedMessages:
         if len(msg_ids) > _PRUNE_ABOVE:
             self._prune()
         return 0
+
+    @property
+    def newest(self) -> int:
+        """The highest msg_id so far, 0 before the first."""
+        return self._msg_ids[-1] if self._msg_ids else 0
 
     def state(self, msg_id: int) -> MessageState:
         """Say whether a message was received."""

@@ -42,6 +42,8 @@ _SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS auth_keys_by_perm ON auth_keys (perm_auth_key_id)",
     """CREATE INDEX IF NOT EXISTS auth_keys_by_expiry ON auth_keys (expires_at)
         WHERE expires_at > 0""",
+    # One row, and none while a process has the store open or if it ended without a word.
+    "CREATE TABLE IF NOT EXISTS newest_message (msg_id INTEGER NOT NULL)",
 )
 
 #: Version of a file -> what makes the next version of it.
@@ -143,6 +145,7 @@ def _create_schema(transaction: Transaction) -> int:
     row = transaction.fetchone()
     if row is None:
         transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
+        transaction.execute("INSERT INTO newest_message VALUES (0)")
         return SCHEMA_VERSION
     version = int(row[0])
     while version in _MIGRATIONS:
@@ -261,6 +264,30 @@ class SQLiteStore:
 
         return self._run(delete)
 
+    def keep_newest(self, msg_id: int) -> Deferred[None]:
+        """Note the highest msg_id that was taken."""
+
+        def replace(transaction: Transaction) -> None:
+            transaction.execute("DELETE FROM newest_message")
+            transaction.execute("INSERT INTO newest_message VALUES (?)", (msg_id,))
+
+        return self._run(replace)
+
+    def take_newest(self) -> Deferred[int | None]:
+        """Fire with what ``keep_newest`` noted, and forget it."""
+
+        def take(transaction: Transaction) -> int | None:
+            transaction.execute("SELECT msg_id FROM newest_message")
+            row = transaction.fetchone()
+            transaction.execute("DELETE FROM newest_message")
+            return None if row is None else int(row[0])
+
+        taken = self._run(take)
+        # To the disk at once: a power cut must not bring it back.
+        return taken.addCallback(
+            lambda newest: self._run(_checkpoint).addCallback(lambda _: newest)
+        )
+
     def purge(self, now: float) -> Deferred[int]:
         """Drop temporary keys that expired before ``now``."""
         return self._change(
@@ -300,6 +327,10 @@ class SQLiteStore:
 
 def _nothing(transaction: Transaction) -> None:
     """Run after everything before it."""
+
+
+def _checkpoint(transaction: Transaction) -> None:
+    transaction.execute("PRAGMA wal_checkpoint")
 
 
 def _drop_result(_: int) -> None:

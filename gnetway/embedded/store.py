@@ -67,6 +67,16 @@ class IKeyStore(Interface):
     def remove(auth_key_id: int) -> Deferred[list[int]]:
         """Drop a key and the temporary keys bound to it; fires with the ids of what was there."""
 
+    def keep_newest(msg_id: int) -> Deferred[None]:
+        """Note the highest msg_id of a client that was taken, last of all before ``close``."""
+
+    def take_newest() -> Deferred[int | None]:
+        """Fire with what ``keep_newest`` noted, and forget it; with 0 where the store is new.
+
+        With None where nothing was noted since it was asked last, as after a crash. What is
+        forgotten here must stay forgotten.
+        """
+
     def purge(now: float) -> Deferred[int]:
         """Drop temporary keys that expired before ``now``; fires with their number."""
 

@@ -14,11 +14,15 @@ from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.store import IKeyStore, StoredKey
 from gnetway.errors import BackendError
 from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
+from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
 from tests.embedded.handlers import Recorder
 from tests.embedded.talk import NOW, SALT, SESSION_ID, Talker, open_plaintext
 from tests.fakes import FakeTarget, some_key
 from tests.peer import ServerMessage
 from tests.strategies import SeededBytes
+
+#: So many seconds after a crash nothing that comes can have come before it.
+SURE_SECONDS = MAX_FUTURE_SECONDS + 2
 
 CONFIG = ServerConfig([("192.0.2.7", 443)])
 PERM = some_key(1)
@@ -93,7 +97,7 @@ class OneClient:
     ) -> None:
         self.backend = backend
         self.key = key
-        self.talker = Talker()
+        self.talker = Talker(backend._clock.seconds())
         self.done: list[BackendError | None] = []
         self.client = WatchedClient(key, session_id, "198.51.100.4", "203.0.113.9")
         backend.open_session(self.client)
@@ -127,14 +131,26 @@ class BackendCase(SynchronousTestCase):
         self.clock.advance(NOW)
         self.store = SlowStore()
         self.target = FakeTarget()
+        self.seed = 5
         self.backend = self.make_backend()
         self.add_key(PERM)
 
     def make_backend(self) -> EmbeddedBackend:
         """Return a started backend over the store; ``self.handler`` is its handler's."""
-        backend = EmbeddedBackend(self.clock, self.store, CONFIG, self.make_handler, SeededBytes(6))
+        self.seed += 1
+        random_bytes = SeededBytes(self.seed)
+        backend = EmbeddedBackend(self.clock, self.store, CONFIG, self.make_handler, random_bytes)
         self.successResultOf(backend.start(self.target))
         return backend
+
+    def restart(self) -> None:
+        """Begin with another backend over the store, as another process does."""
+        self.successResultOf(self.backend.stop())
+        self.backend = self.make_backend()
+
+    def crash(self) -> None:
+        """Begin with another backend, as another process does after this one was killed."""
+        self.backend = self.make_backend()
 
     def make_handler(self, sessions: IRpcSessions) -> Recorder:
         """Be the handler's class."""

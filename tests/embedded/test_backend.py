@@ -132,6 +132,7 @@ class TalkTests(BackendCase):
 
     def test_without_a_handler(self) -> None:
         """What needs a login ends the client's; what does not, or is unknown, ends nothing."""
+        self.successResultOf(self.backend.stop())
         self.backend = EmbeddedBackend(self.clock, self.store, CONFIG)
         self.backend.start(self.target)
         client = self.open()
@@ -195,11 +196,9 @@ class ComeBackTests(BackendCase):
         client = self.open()
         client.say(GetFutureSalts(10).pack())
         told = FutureSalts.parse(find(self.heard(), Constructor.FUTURE_SALTS)).salts
-        self.successResultOf(self.backend.stop())
         self.clock.advance(4 * ROTATION_SECONDS)
-        self.backend = self.make_backend()
+        self.restart()
         client = self.open()
-        client.talker.now = self.clock.seconds()
         client.send(client.talker.payload(PING), salt=told[4][2])
         kinds_heard = kinds(self.heard())
         self.assertEqual(kinds_heard, [Constructor.NEW_SESSION_CREATED, Constructor.PONG])
@@ -230,7 +229,7 @@ class LoadingTests(BackendCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.backend = self.make_backend()
+        self.restart()
         self.store.slow = True
 
     def test_messages_wait_in_order(self) -> None:

@@ -68,7 +68,7 @@ class AnswerTests(HttpCase):
         self.failureResultOf(self.client.ask_http(PING), KeyUnknown)
 
     def test_request_that_waits_for_the_store(self) -> None:
-        self.backend = self.make_backend()
+        self.restart()
         self.store.slow = True
         self.client = self.open()
         asked = self.client.ask_http(PING)

@@ -195,7 +195,8 @@ class BindTests(DecisionCase):
         self.assertEqual(self.stored_perm_id(), PERM.auth_key_id)
 
     def test_bind_that_waits_for_the_salts(self) -> None:
-        self.backend = self.make_backend()
+        self.restart()
+        self.clock.advance(1)
         self.store.slow = True
         self.client = self.open(self.key)
         self.client.talker.number()

@@ -42,8 +42,9 @@ class LayerCase(BackendCase):
         return {"error": error} if error else constructor_of(results(messages)[msg_id])
 
     def restart(self) -> None:
-        self.successResultOf(self.backend.stop())
-        self.backend = self.make_backend()
+        super().restart()
+        # What comes is newer than all that came before.
+        self.clock.advance(1)
         self.target.pushed.clear()
 
     def saves(self) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from gnetway.embedded.received import (
     BadMessage,
     MessageState,
     ReceivedMessages,
+    ReplayBound,
 )
 
 
@@ -123,3 +124,18 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(received.state(12), MessageState.NOT_RECEIVED)
         self.assertEqual(received.state(16), MessageState.RECEIVED)
         self.assertEqual(received.state(20), MessageState.NOT_YET)
+
+
+class ReplayBoundTests(SynchronousTestCase):
+    def test_newest_is_the_highest(self) -> None:
+        received = ReceivedMessages()
+        self.assertEqual(received.newest, 0)
+        for msg_id, seq_no in ((8, 3), (4, 1), (12, 5), (12, 5)):
+            received.add(msg_id, seq_no)
+        self.assertEqual(received.newest, 12)
+
+    def test_proof_that_a_message_is_new(self) -> None:
+        bound = ReplayBound(before_start=100, forgotten=40, generation=7)
+        self.assertEqual(bound.msg_id, 100)
+        self.assertEqual([bound.proof(msg_id) for msg_id in (4, 40, 44, 100)], [7, 7, 0, 0])
+        self.assertEqual(ReplayBound(40, 100, 7).msg_id, 100)

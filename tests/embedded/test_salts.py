@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.embedded.salts import (
     EARLY_SECONDS,
     GRACE_SECONDS,
+    MAX_YOUNG_SALTS,
     ROTATION_SECONDS,
     SaltSchedule,
     make_salt,
@@ -113,3 +114,72 @@ class UpcomingTests(SynchronousTestCase):
             self.assertEqual(entry.salt, current)
             self.assertTrue(entry.valid_since <= now < entry.valid_until)
             self.assertLessEqual(len(salts.salts), 130)
+
+
+class YoungSaltTests(SynchronousTestCase):
+    """Salts made out of turn, for messages that must be new."""
+
+    def test_salts_of_a_stored_key_are_not_young(self) -> None:
+        salts = a_schedule()
+        self.assertFalse(salts.is_younger(SALT, 0))
+        self.assertEqual(salts.generation, 0)
+
+    def test_salts_of_a_new_key_are(self) -> None:
+        salts = SaltSchedule([make_salt(SALT, NOW)], SeededBytes(1), new_key=True)
+        self.assertTrue(salts.is_younger(SALT, 0))
+        self.assertEqual(salts.younger_than(0, NOW), SALT)
+        self.assertFalse(salts.is_younger(SALT, salts.generation))
+
+    def test_young_salt_is_the_current_one(self) -> None:
+        salts = a_schedule()
+        young = salts.younger_than(0, NOW + 60)
+        self.assertNotEqual(young, SALT)
+        self.assertTrue(salts.is_younger(young, 0))
+        self.assertEqual(salts.current(NOW + 60), young)
+        self.assertEqual(salts.upcoming(2, NOW + 60)[0].salt, young)
+
+    def test_it_is_made_once(self) -> None:
+        salts = a_schedule()
+        young = salts.younger_than(0, NOW)
+        self.assertEqual(salts.younger_than(0, NOW + 5), young)
+        again = salts.younger_than(salts.generation, NOW + 5)
+        self.assertNotEqual(again, young)
+        self.assertEqual(salts.younger_than(0, NOW + 5), again)
+
+    def test_those_before_it_are_still_taken(self) -> None:
+        salts = a_schedule()
+        young = salts.younger_than(0, NOW)
+        salts.younger_than(salts.generation, NOW)
+        for salt in (SALT, young):
+            self.assertTrue(salts.accepts(salt, NOW))
+
+    def test_next_salt_takes_its_turn_all_the_same(self) -> None:
+        salts = a_schedule()
+        following = salts.upcoming(2, NOW)[1]
+        young = salts.younger_than(0, NOW + 1000)
+        turn = following.valid_since
+        self.assertEqual(salts.current(turn - 1), young)
+        self.assertEqual(salts.current(turn), following.salt)
+        self.assertTrue(salts.accepts(young, turn + GRACE_SECONDS - 1))
+
+    def test_first_after_a_long_absence(self) -> None:
+        later = NOW + 100 * ROTATION_SECONDS
+        salts = a_schedule()
+        young = salts.younger_than(0, later)
+        self.assertTrue(salts.accepts(young, later))
+        self.assertEqual(salts.current(later), young)
+
+    def test_nothing_is_to_be_stored_for_it(self) -> None:
+        salts = a_schedule()
+        salts.younger_than(0, NOW)
+        self.assertFalse(salts.unsaved)
+
+    def test_number_is_bounded(self) -> None:
+        salts = a_schedule()
+        made = [salts.younger_than(salts.generation, NOW) for _ in range(100)]
+        self.assertEqual(len(set(made)), 100)
+        self.assertLessEqual(len(salts.salts), MAX_YOUNG_SALTS + 1)
+        self.assertTrue(salts.accepts(SALT, NOW))
+        for number, salt in enumerate(reversed(made)):
+            self.assertEqual(salts.accepts(salt, NOW), number < MAX_YOUNG_SALTS)
+            self.assertEqual(salts.is_younger(salt, 0), number < MAX_YOUNG_SALTS)

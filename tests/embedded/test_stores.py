@@ -83,6 +83,15 @@ class MemoryStoreTests(TestCase):
         self.assertFalse(await self.store.add(StoredKey(PERM, [])))
         self.assertEqual((await self.store.load(PERM.auth_key_id)).salts, SALTS)
 
+    async def test_newest_message_is_taken_once(self) -> None:
+        self.assertEqual(await self.store.take_newest(), 0)
+        self.assertIsNone(await self.store.take_newest())
+        for msg_id in (NOW << 32, 2**63 - 1):
+            await self.store.keep_newest(4)
+            await self.store.keep_newest(msg_id)
+            self.assertEqual(await self.store.take_newest(), msg_id)
+            self.assertIsNone(await self.store.take_newest())
+
     async def test_bind_is_kept(self) -> None:
         temp = temp_key(2, NOW + 60)
         await self.store.add(StoredKey(temp, []))
