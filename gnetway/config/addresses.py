@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Final, NoReturn
 
 from gnetway.config.document import Node
 from gnetway.config.faults import shown
@@ -19,6 +19,9 @@ _ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any fr
 _ALLOWED_ENDPOINT: Final = "host:port or [IPv6]:port, the port from 1 to 65535"
 
 _UNIX: Final = "unix:"
+
+#: Where the addresses of listeners stand, as a pattern.
+LISTENERS: Final = "Gnetway.Server.Addresses"
 
 _ALLOWED_UNIX: Final = "unix: and the path of a socket, at most 107 bytes with its directory"
 
@@ -65,38 +68,66 @@ class UnixAddress:
 
 def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     """Read an address at which clients are served, which may be a socket in the file system."""
+    read: Address | UnixAddress
     if isinstance(node.value, str) and node.value.startswith(_UNIX):
-        return _unix_address(node.value.removeprefix(_UNIX), node, reading)
-    return address(node, reading)
+        read = _unix_address(node.value.removeprefix(_UNIX), node, reading)
+    else:
+        read = _address(node, reading)
+    first = _claim(read, node, reading)
+    # Two listeners may have one; what becomes of them is for ``shared`` to say.
+    if first and (node.pattern != LISTENERS or item_of(first) in ("", item_of(node.path))):
+        reject_second(read, first, node, reading)
+    return read
+
+
+def item_of(path: str) -> str:
+    """Return the path of the listener to which the address at ``path`` belongs, or nothing."""
+    item, _, _ = path.rpartition(".")
+    return item if path.startswith(f"{item}.Addresses[") else ""
 
 
 def _unix_address(name: str, node: Node, reading: Reading) -> UnixAddress:
     file = output_path(name, reading.directory)
     if not name or not file.isprintable() or len(os.fsencode(file)) > _MAX_UNIX_BYTES:
         reading.reject(node, shown(node.value), _ALLOWED_UNIX)
-    read = UnixAddress(file, node.path)
-    _claim(read, node, reading)
-    return read
+    return UnixAddress(file, node.path)
 
 
-def _claim(read: Address | UnixAddress, node: Node, reading: Reading) -> None:
+def _claim(read: Address | UnixAddress, node: Node, reading: Reading) -> str:
+    """Return where the same address stands already, or nothing."""
+    if isinstance(read, Address) and not read.port:
+        return ""
     first = reading.claims.setdefault(read, node.path)
-    if first != node.path:
-        reading.reject(node, f"{read} a second time, after {first}", "each address once")
+    return "" if first == node.path else first
+
+
+def reject_second(
+    read: Address | UnixAddress, first: str, node: Node, reading: Reading
+) -> NoReturn:
+    """Refuse an address that stands at the path ``first`` already.
+
+    :raises Rejected: always.
+    """
+    reading.reject(node, f"{read} a second time, after {first}", "each address once")
 
 
 def address(node: Node, reading: Reading) -> Address:
     """Read one address; the same one a second time is a fault."""
+    read = _address(node, reading)
+    first = _claim(read, node, reading)
+    if first:
+        reject_second(read, first, node, reading)
+    return read
+
+
+def _address(node: Node, reading: Reading) -> Address:
     match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
     if match is None or int(match["port"]) > 65535:
         reading.reject(node, shown(node.value), _ALLOWED)
     host = _host(match["host"] or _EVERY_HOST) if match["v6"] is None else _ipv6(match["v6"])
     if not host:
         reading.reject(node, shown(node.value), _ALLOWED)
-    read = Address(host, int(match["port"]), node.path)
-    if read.port:
-        _claim(read, node, reading)
-    return read
+    return Address(host, int(match["port"]), node.path)
 
 
 def endpoint(node: Node, reading: Reading) -> str:

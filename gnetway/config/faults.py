@@ -11,6 +11,12 @@ from typing import Final
 #: Characters of a found text that a fault shows: enough to know it again, short enough to read.
 _SHOWN_CHARACTERS: Final = 60
 
+#: How like a word must be for a hint: difflib's own measure.
+LIKE: Final = 0.6
+
+#: The same where any other word is taken: one wrong letter in five.
+ALMOST: Final = 0.8
+
 #: Bits above which a number is only measured: nobody reads it, and Python may refuse to print it.
 _SHOWN_BITS: Final = 128
 
@@ -73,11 +79,14 @@ def shown(value: object) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def closest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that ``word`` was probably meant to be, quoted, or an empty text."""
+def closest(word: str, known: Iterable[str], likeness: float = LIKE) -> str:
+    """Return the known word that ``word`` was probably meant to be, quoted, or an empty text.
+
+    ``likeness`` is from 0 to 1, which is the same word.
+    """
     spelt = {name.casefold(): name for name in known}
     # The comparison is quadratic, and no known word is that long.
-    near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].casefold(), spelt, n=1)
+    near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].casefold(), spelt, 1, likeness)
     return f"'{spelt[near[0]]}'" if near else ""
 
 

@@ -12,10 +12,12 @@ from gnetway.config.etcd import EtcdConfig, gateway_etcd
 from gnetway.config.faults import Faults, Rejected
 from gnetway.config.files import Unreadable, read_bounded
 from gnetway.config.model import GatewayConfig, GnetwayConfig
+from gnetway.config.older import OLDER_NOTE, OlderServerConfig, older_server
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.section import Reading, key, keys_of
+from gnetway.config.servers import ServerConfig
 from gnetway.config.session import SessionConfig, session
 from gnetway.config.values import flag, list_of, optional, text
 from gnetway.config.workers import AUTO, workers
@@ -34,6 +36,8 @@ _MESSAGE_OVERHEAD_BYTES: Final = 4096
 _REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
 _REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "Hold"})
 
+_LISTENERS: Final = "a section with Server: listeners"
+
 _NO_KEY: Final = "RSAKey, a list with KeyFile: the path of an RSA key in PEM"
 
 
@@ -45,8 +49,11 @@ def _elsewhere(_node: Node, _reading: Reading) -> None:
 class _File:
     """The sections and keys at the head of the file."""
 
-    gnetway: GnetwayConfig = field(
-        metadata=key("Gnetway", section(GnetwayConfig), "", "a section with Server: listeners")
+    gnetway: GnetwayConfig | None = field(
+        default=None, metadata=key("Gnetway", section(GnetwayConfig), "", _LISTENERS)
+    )
+    older: OlderServerConfig | None = field(
+        default=None, metadata=key("Server", older_server, "", "Gnetway has it")
     )
     session: SessionConfig = field(
         metadata=key("Session", session, "", "a section with Embedded, Etcd or Endpoints")
@@ -119,20 +126,22 @@ def load_mapping(data: Mapping[str, object], source: str = "<dict>") -> GatewayC
 
 def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
     faults = reading.faults
-    file = None
+    file = gnetway = None
     single: tuple[RsaKeyConfig, ...] = ()
     # Each part for itself: a fault in one must not hide those of the other.
     with suppress(Rejected):
         root = parse()
+        _check_listeners(root, reading)
         with suppress(Rejected):
             file = section(_File)(root, reading)
+            gnetway = _gnetway(file)
         single = _single_key(root, reading)
-        if file is not None:
-            _check_together(file, root.line, reading)
-    if file is None or faults.lines():
+        if file is not None and gnetway is not None:
+            _check_together(file, gnetway, root.line, reading)
+    if file is None or gnetway is None or faults.lines():
         raise ConfigError(faults.lines())
     return GatewayConfig(
-        gnetway=file.gnetway,
+        gnetway=gnetway,
         session=file.session,
         rsa_keys=without_doubles(file.rsa_keys + single),
         name=file.name,
@@ -140,30 +149,52 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         etcd=file.etcd,
         use_stream_session=file.use_stream_session,
         rpc=file.rpc,
-        workers=_workers(file, reading),
+        workers=_workers(file, gnetway, reading),
+        notes=() if file.older is None else (OLDER_NOTE,),
         unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),
         source=faults.source,
         lines=reading.lines,
     )
 
 
-def _check_together(file: _File, line: int, reading: Reading) -> None:
+def _check_listeners(root: Node, reading: Reading) -> None:
+    """Want Gnetway, or the layout before it, but not both."""
+    if not isinstance(root.value, dict | None):
+        return
+    spelt = {name.casefold(): node for name, node in (root.value or {}).items()}
+    if "gnetway" not in spelt and "server" not in spelt:
+        reading.faults.add(root.line, "Gnetway", "nothing", _LISTENERS)
+    elif "gnetway" in spelt and "server" in spelt:
+        line, found = spelt["server"].line, "it beside Gnetway"
+        reading.faults.add(line, "Server", found, "one of the two", "'Gnetway.Server'")
+
+
+def _gnetway(file: _File) -> GnetwayConfig | None:
+    """Return what faces the clients, also from the layout before Gnetway."""
+    if file.older is None:
+        return file.gnetway
+    listener = ServerConfig(addresses=file.older.addresses)
+    return GnetwayConfig(servers=(listener,), multicore=file.older.multicore)
+
+
+def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Reading) -> None:
     """Check what no section can know for itself."""
-    if file.gnetway.multicore and "Workers" in reading.lines:
-        reading.unused.append("Gnetway.Multicore")
+    if gnetway.multicore and "Workers" in reading.lines:
+        older = "Server.Multicore"
+        reading.unused.append(older if older in reading.lines else "Gnetway.Multicore")
     if not file.session.is_remote:
         _check_single(file, reading)
-        _check_dc(file, reading)
+        _check_dc(file, gnetway, reading)
         reading.unused.extend(_set_for_remote(file))
         return
-    reading.unused.extend(_public_addresses(file))
+    reading.unused.extend(_public_addresses(gnetway))
     faults = reading.faults
     if file.listen_on is None:
         faults.add(line, "ListenOn", "nothing", "host:port, where session services reach this one")
     if file.session.etcd is not None and file.etcd is None:
         allowed = "a section with Hosts, by which session services find this gateway"
         faults.add(line, "Etcd", "nothing", allowed)
-    least = file.gnetway.limits.max_packet_bytes + _MESSAGE_OVERHEAD_BYTES
+    least = gnetway.limits.max_packet_bytes + _MESSAGE_OVERHEAD_BYTES
     if file.rpc.max_message_bytes < least:
         path = "Rpc.MaxMessageBytes"
         allowed = f"at least {least}, for a packet of Gnetway.Limits.MaxPacketBytes"
@@ -178,9 +209,9 @@ def _check_single(file: _File, reading: Reading) -> None:
         reading.faults.add(reading.lines["Workers"], "Workers", found, allowed)
 
 
-def _check_dc(file: _File, reading: Reading) -> None:
+def _check_dc(file: _File, gnetway: GnetwayConfig, reading: Reading) -> None:
     """Refuse to tell clients of a data centre whose clients are turned away."""
-    embedded, strict_dc = file.session.embedded, file.gnetway.strict_dc
+    embedded, strict_dc = file.session.embedded, gnetway.strict_dc
     this_dc = None if embedded is None else embedded.this_dc
     if strict_dc and this_dc not in (None, strict_dc):
         path = "Session.Embedded.ThisDC"
@@ -188,20 +219,20 @@ def _check_dc(file: _File, reading: Reading) -> None:
         reading.faults.add(reading.lines[path], path, found, f"{strict_dc}, or leave it out")
 
 
-def _public_addresses(file: _File) -> list[str]:
+def _public_addresses(gnetway: GnetwayConfig) -> list[str]:
     """Return the paths of the keys that only the embedded backend gives a meaning."""
     return [
         f"Gnetway.Server[{index}].PublicAddress"
-        for index, server in enumerate(file.gnetway.servers)
+        for index, server in enumerate(gnetway.servers)
         if server.speaks_tcp and server.public_addresses
     ]
 
 
-def _workers(file: _File, reading: Reading) -> int | None:
+def _workers(file: _File, gnetway: GnetwayConfig, reading: Reading) -> int | None:
     """Return what Workers says or, without it, Multicore: None for one a processor."""
     if "Workers" in reading.lines:
         return file.workers
-    return None if file.gnetway.multicore else 1
+    return None if gnetway.multicore else 1
 
 
 def _set_for_remote(file: _File) -> list[str]:

@@ -15,9 +15,10 @@ from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.section import key
-from gnetway.config.servers import ServerConfig, server
+from gnetway.config.servers import ServerConfig
 from gnetway.config.session import SessionConfig
-from gnetway.config.values import flag, list_of, whole
+from gnetway.config.shared import servers
+from gnetway.config.values import flag, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
@@ -28,7 +29,7 @@ class GnetwayConfig:
     """Gnetway: what faces the clients."""
 
     servers: tuple[ServerConfig, ...] = field(
-        metadata=key("Server", list_of(server), "", "a list of listeners")
+        metadata=key("Server", servers, "", "a list of listeners")
     )
     auth_key_cache_mib: int = field(
         default=_DEFAULT_CACHE_MIB,
@@ -72,7 +73,8 @@ class GatewayConfig:
     is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
     None for nowhere. ``workers`` is in how many processes it serves, None for one a processor;
     ``worker_count`` says what comes of it. ``unused`` has the paths of the keys that
-    were read and have no effect, in the order of the file. ``source`` names the file, ``lines``
+    were read and have no effect, in the order of the file; ``notes`` are lines for the log about
+    what was taken in another way than it is written. ``source`` names the file, ``lines``
     has the line of each key by its path.
     """
 
@@ -86,6 +88,7 @@ class GatewayConfig:
     rpc: RpcConfig = field(default_factory=RpcConfig)
     workers: int | None = 1
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

@@ -1,12 +1,12 @@
 """Filling sections from a tree: each key to its parser, every fault recorded before the end."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gnetway.config.document import Node, join
-from gnetway.config.faults import Rejected, closest, shown
+from gnetway.config.faults import ALMOST, Rejected, closest, shown
 from gnetway.config.section import Parser, Reading, is_needed, keys_of
-from gnetway.config.teamgram import IGNORED, MOVED, NOT_YET, names_in
+from gnetway.config.teamgram import GO_ZERO, IGNORED, NOT_YET, names_in
 
 T = TypeVar("T")
 
@@ -63,7 +63,8 @@ class _SectionReader(Generic[T]):
         # The Go gateway reads keys in any case, so a file may rely on it.
         name = next((name for name in self._known if name.casefold() == spelt.casefold()), "")
         if not name:
-            self._reject_unknown(spelt, child)
+            self._unknown(spelt, child)
+            return
         child.path = join(self._node.path, name)
         child.pattern = join(self._node.pattern, name)
         self._reading.lines[child.path] = child.line
@@ -75,11 +76,15 @@ class _SectionReader(Generic[T]):
         elif child.value is not None:
             _ignore(child, self._reading)
 
-    def _reject_unknown(self, spelt: str, child: Node) -> NoReturn:
+    def _unknown(self, spelt: str, child: Node) -> None:
+        """Refuse a key that nobody knows, or pass over it where go-zero does."""
+        if self._node.pattern in GO_ZERO and not closest(spelt, self._keys, ALMOST):
+            child.path = join(self._node.path, spelt)
+            self._reading.lines[child.path] = child.line
+            self._reading.unused.append(child.path)
+            return
         allowed = ", ".join(sorted(self._known)) or "no keys"
-        moved = MOVED.get(join(self._node.pattern, spelt), "")
-        hint = f"'{moved}'" if moved else closest(spelt, self._known)
-        self._reading.reject(child, "an unknown key", allowed, hint)
+        self._reading.reject(child, "an unknown key", allowed, closest(spelt, self._known))
 
     def _refuse_not_yet(self, child: Node) -> None:
         refusal = NOT_YET.get(child.pattern)

@@ -65,10 +65,7 @@ def _tls(node: Node, reading: Reading) -> TlsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """An item of Gnetway.Server: addresses that speak the same.
-
-    ``path`` names the item in faults that show later, e.g. ``Gnetway.Server[1]``.
-    """
+    """An item of Gnetway.Server: addresses that speak the same."""
 
     proto: Proto = field(
         default=Proto.TCP, metadata=key("Proto", choice(Proto), "", "Teamgram's default")
@@ -113,6 +110,20 @@ class ServerConfig:
     def speaks_tcp(self) -> bool:
         """Whether native clients, which take addresses from a config, can use it."""
         return self.proto in (Proto.TCP, Proto.AUTO)
+
+    @property
+    def path(self) -> str:
+        """Name the item in faults that show later, e.g. ``Gnetway.Server[1]``."""
+        return self.addresses[0].path.rpartition(".")[0]
+
+    @property
+    def protos(self) -> tuple[Proto, ...]:
+        """What is spoken here, as the file names it."""
+        return (self.proto,)
+
+    def serves(self, proto: Proto) -> bool:
+        """Tell whether ``proto`` is taken here, alone or among others."""
+        return not {proto, Proto.AUTO}.isdisjoint(self.protos)
 
     @property
     def proxy(self) -> ProxyProtocolConfig | None:

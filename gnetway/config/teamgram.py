@@ -114,6 +114,12 @@ IGNORED: Final[dict[str, Ignored]] = {
     "Log.Rotation": _TEXT,
     "Log.FileTimeFormat": _TEXT,
     "Log.FieldKeys": _SECTION,
+    "Server.SendBuf": _WHOLE,
+    "Server.ReceiveBuf": _WHOLE,
+    "Server.SendChanSize": _WHOLE,
+    "Server.ServerName": _TEXT,
+    "Server.ProtoName": _TEXT,
+    "Server.Keepalive": _FLAG,
     "Gnetway.SendBuf": _WHOLE,
     "Gnetway.ReceiveBuf": _WHOLE,
     "Session.NonBlock": _FLAG,
@@ -123,8 +129,9 @@ IGNORED: Final[dict[str, Ignored]] = {
 }
 
 
-#: Sections of older Teamgram releases, and where their keys stand now.
-MOVED: Final[dict[str, str]] = {"Server": "Gnetway.Server"}
+#: Sections of go-zero's own, which passes over keys that it does not know; so do they, and are
+#: listed as without effect. A key that looks like one with an effect is a fault all the same.
+GO_ZERO: Final = frozenset({"Log", "Etcd", "Session", "Session.Etcd"})
 
 
 def names_in(pattern: str) -> list[str]:

@@ -53,6 +53,8 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
         )
     _log.info("powers of secrets by {library}", library=in_use())
     _log.info("session backend: {backend}", backend=backend)
+    for note in config.notes:
+        _log.info("{note}", note=note)
     if config.unused:
         _log.info("without effect here: {keys}", keys=", ".join(config.unused))
     for listener in filter(_takes_telethon, listeners):
@@ -81,7 +83,7 @@ def tell_counts(counts: GatewayCounts) -> None:
 def _spoken(listener: Listener) -> str:
     """Return what a listener speaks, and what may or must come before it."""
     server = listener.server
-    words = [str(server.proto)]
+    words = [" and ".join(server.protos)]
     if server.tls is not None:
         words.append("TLS")
     if server.proxy is not None:
@@ -95,7 +97,7 @@ def _takes_telethon(listener: Listener) -> bool:
     if listener.file is not None:
         return False
     plain = server.tls is None and server.proxy is None
-    return server.proto is Proto.AUTO or (server.proto is Proto.TCP and plain)
+    return Proto.AUTO in server.protos or (server.serves(Proto.TCP) and plain)
 
 
 def _local(listener: Listener) -> str:

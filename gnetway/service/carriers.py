@@ -1,8 +1,9 @@
 """What serves the connections of a listener: one factory upon another, as it is configured.
 
-    PROXY header → TLS → tcp | websocket | http | auto
+    PROXY header → TLS → tcp | websocket | http | several of them | auto
 
-On a listener of its own each of them is a must. Under ``auto`` they are what may come.
+On a listener of its own each of them is a must. Under ``auto`` they are what may come. Where
+several listeners have one address, what they speak is told apart, and nothing else is taken.
 """
 
 from collections.abc import Mapping
@@ -51,7 +52,7 @@ class Carriers:
         """Return what serves the connections of a listener."""
         if server.proto is Proto.AUTO:
             return self._auto(server)
-        following = self._of_proto(server.proto, server)
+        following = self._of_protos(server)
         following = self._tls(server, following) or following
         return self._proxy(server, following) or following
 
@@ -69,6 +70,22 @@ class Carriers:
         routes = routes._replace(tls=self._tls(server, inside_tls))
         behind_balancer = AutoFactory(self._links, routes)
         routes = routes._replace(proxy=self._proxy(server, behind_balancer))
+        return AutoFactory(self._links, routes)
+
+    def _of_protos(self, server: ServerConfig) -> ServerFactory:
+        spoken = {proto: self._of_proto(proto, server) for proto in server.protos}
+        if len(spoken) == 1:
+            return spoken[server.proto]
+
+        def first(*protos: Proto) -> ServerFactory:
+            return next(spoken[proto] for proto in protos if proto in spoken)
+
+        # Of two at least, one stands in each of these; it refuses what the other would take.
+        routes = Routes(
+            tcp=first(Proto.TCP, Proto.HTTP),
+            websocket=first(Proto.WEBSOCKET, Proto.HTTP),
+            http=first(Proto.HTTP, Proto.TCP),
+        )
         return AutoFactory(self._links, routes)
 
     def _of_proto(self, proto: Proto, server: ServerConfig) -> ServerFactory:

@@ -28,9 +28,9 @@ class Certificates:
         :raises ConfigError: with a line for each that TLS cannot use.
         """
         faults = []
-        for index, server in enumerate(self._config.gnetway.servers):
+        for server in self._config.gnetway.servers:
             if server.tls is not None:
-                faults += self._load(server, f"Gnetway.Server[{index}].TLS.CertFile")
+                faults += self._load(server, f"{server.path}.TLS.CertFile")
         if faults:
             raise ConfigError(faults)
 

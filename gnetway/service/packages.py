@@ -42,20 +42,20 @@ def check_web_packages(config: GatewayConfig) -> None:
     :raises ConfigError: with a line for each listener whose packages are not there.
     """
     faults = []
-    for index, server in enumerate(config.gnetway.servers):
+    for server in config.gnetway.servers:
         for name, needed in _needed(server):
             packages = missing(needed)
             if packages:
                 found = f"it, but without the packages that it needs: {', '.join(packages)}"
                 allowed = "it after `pip install 'gnetway[web]'`"
-                faults.append(config.fault(f"Gnetway.Server[{index}].{name}", found, allowed))
+                faults.append(config.fault(f"{server.path}.{name}", found, allowed))
     if faults:
         raise ConfigError(faults)
 
 
 def _needed(server: ServerConfig) -> list[tuple[str, Mapping[str, str]]]:
     needed: list[tuple[str, Mapping[str, str]]] = []
-    if server.proto in (Proto.WEBSOCKET, Proto.AUTO):
+    if server.serves(Proto.WEBSOCKET):
         needed.append(("Proto", _FOR_WEBSOCKET))
     if server.tls is not None:
         needed.append(("TLS", _FOR_TLS))

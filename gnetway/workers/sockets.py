@@ -58,7 +58,7 @@ class WorkerSockets:
         Later than the others: twistd has changed the user by then.
         """
         for index, server in enumerate(self._config.gnetway.servers):
-            if server.proto in (Proto.HTTP, Proto.AUTO):
+            if server.serves(Proto.HTTP):
                 # Where there is none, nobody would remove it after a parent that was killed.
                 self._folder = self._folder or mkdtemp(prefix="gnetway-")
                 path = os.path.join(self._folder, f"http-{index}")

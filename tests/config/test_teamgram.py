@@ -6,7 +6,7 @@ from gnetway.config.load import load_file
 from gnetway.config.servers import Proto
 from gnetway.config.teamgram import IGNORED, NOT_YET, names_in
 from tests import vectors
-from tests.config.cases import GOOD, ConfigCase
+from tests.config.cases import GOOD, REMOTE, ConfigCase
 
 REAL = (Path(vectors.__file__).parent / "teamgram_gnetway.yaml").read_text()
 REAL_GATEWAY = "interface.gateway"
@@ -157,14 +157,64 @@ class IgnoredTests(ConfigCase):
         ):
             self.assert_faults(in_section(section, line), fault)
 
-    def test_misspelt(self) -> None:
-        faults = self.faults(in_section("", "Log: {Levle: debug}"))
-        self.assertTrue(faults[0].startswith("10: Log.Levle: found an unknown key; allowed: "))
-        self.assertTrue(faults[0].endswith("; did you mean 'Level'?"))
-
-    def test_older_form(self) -> None:
+    def test_older_form_beside_the_newer(self) -> None:
         faults = self.faults(in_section("", "Server: {Addrs: [0.0.0.0:1]}"))
+        self.assertEqual(len(faults), 1)
         self.assertTrue(faults[0].endswith("; did you mean 'Gnetway.Server'?"))
+
+    def test_listeners_at_the_head_of_the_file(self) -> None:
+        text = GOOD.replace("Gnetway:\n  Server:\n", "Server:\n")
+        faults = self.faults(text)
+        self.assertEqual(len(faults), 1)
+        self.assertTrue(faults[0].endswith("; did you mean 'Gnetway.Server'?"))
+
+
+class GoZeroTests(ConfigCase):
+    """Sections of go-zero's own: what it does not know it passes over."""
+
+    def unused(self, section: str, line: str) -> tuple[str, ...]:
+        return load_file(self.write("gnetway.yaml", in_section(section, line))).unused
+
+    def test_unknown_keys_are_without_effect(self) -> None:
+        for section, line, unused in (
+            ("", "Log: {DisableStat: true}", ("Log.DisableStat",)),
+            ("", "Log: {Levle: debug, Level: x}", ("Log.Levle", "Log.Level")),
+            ("", "Log: {Sinks: [{Kind: x}]}", ("Log.Sinks",)),
+            ("", "Log: {DisableStat:}", ("Log.DisableStat",)),
+            ("", "Telemetry: {Disabled: true}", ("Telemetry",)),
+            ("", "Prometheus: {Buckets: [1]}", ("Prometheus",)),
+            ("Session", "DestService: x", ("Session.DestService",)),
+            ("Session", "DialTimeout: 5", ("Session.DialTimeout",)),
+        ):
+            self.assertEqual(self.unused(section, line), unused)
+
+    def test_in_both_etcd_sections(self) -> None:
+        etcd = "Etcd: {Hosts: [a:1], Timeout: 60}"
+        text = REMOTE.replace("Endpoints: [10.0.0.7:20120]", etcd) + etcd + "\n"
+        unused = load_file(self.write("gnetway.yaml", text)).unused
+        self.assertEqual(unused, ("Session.Etcd.Timeout", "Etcd.Timeout"))
+
+    def test_misspelt_key_with_an_effect(self) -> None:
+        for section, line, name in (
+            ("", "Etcd: {Hosts: [a:1], Users: x}", "User"),
+            ("", "Etcd: {Host: [a:1]}", "Hosts"),
+            ("Session", "Endpoint: [a:1]", "Endpoints"),
+            ("Session", "Anounce: call", "Announce"),
+        ):
+            faults = self.faults(in_section(section, line))
+            self.assertTrue(any(f"; did you mean '{name}'?" in fault for fault in faults), faults)
+
+    def test_elsewhere_they_are_faults(self) -> None:
+        for section, line in (
+            ("", "DisableStat: true"),
+            ("", "Rpc: {DisableStat: true}"),
+            ("Gnetway", "DisableStat: true"),
+            ("Gnetway", "Limits: {DisableStat: 1}"),
+            ("Gnetway.Server", "DisableStat: true"),
+        ):
+            self.assertIn(
+                "DisableStat: found an unknown key", self.faults(in_section(section, line))[0]
+            )
 
 
 class TableTests(SynchronousTestCase):

@@ -1,5 +1,7 @@
 from twisted.logger import capturedLogs, formatEvent
 
+from gnetway.config.load import load_mapping
+from gnetway.config.older import OLDER_NOTE
 from gnetway.crypto import libcrypto
 from gnetway.service.announce import announce
 from gnetway.service.listeners import bind_all, close_all
@@ -33,6 +35,8 @@ class AnnounceTests(ServiceCase):
             {"Addresses": ["127.0.0.1:0", f"unix:{self.directory}/a.sock"]},
             {"Proto": "websocket", "Addresses": ["[::1]:0"], "TLS": tls},
             {"Proto": "auto", "Addresses": ["127.0.0.1:0"], "TLS": tls, "PPV1": True},
+            {"Proto": "websocket", "Addresses": [f"unix:{self.directory}/b.sock"]},
+            {"Proto": "http", "Addresses": [f"unix:{self.directory}/b.sock"]},
         )
         told = [line for line in lines if line.startswith("listening on ")]
         for line, form in zip(
@@ -42,6 +46,7 @@ class AnnounceTests(ServiceCase):
                 rf"listening on unix:{self.directory}/a\.sock \(tcp\)",
                 r"listening on \[::1\]:\d+ \(websocket, TLS\)",
                 r"listening on 127\.0\.0\.1:\d+ \(auto, TLS, PROXY protocol\)",
+                rf"listening on unix:{self.directory}/b\.sock \(websocket and http\)",
             ),
             strict=True,
         ):
@@ -58,6 +63,18 @@ class AnnounceTests(ServiceCase):
         self.assertEqual(host, "[::1]")
         (address,) = self.tried({"Proto": "auto", "Addresses": ["0.0.0.0:0"], "PPV1": True})
         self.assertTrue(address.startswith("127.0.0.1:"))
+
+    def test_the_layout_before_gnetway(self) -> None:
+        config = load_mapping(
+            {
+                "RSAKey": [{"KeyFile": str(self.directory / "key.pem")}],
+                "Server": {"Addrs": ["127.0.0.1:0"]},
+                "Session": {"Embedded": {"Store": "memory"}},
+            }
+        )
+        with capturedLogs() as logs:
+            announce(config, [], "a fake")
+        self.assertIn(OLDER_NOTE, [str(formatEvent(log)) for log in logs])
 
     def test_what_takes_powers(self) -> None:
         for library, told in ((machine_libcrypto(), "OpenSSL 3."), (None, "gmpy2, ")):

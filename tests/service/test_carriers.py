@@ -90,6 +90,34 @@ class ProtoTests(CarriersCase):
         self.assertTrue(self.answer(auto, WEBSOCKET).startswith(b"HTTP/1.1 101"))
         self.assertEqual(self.answer(auto, v1() + GET), b"")
 
+    def shared(self, *protos: str) -> IProtocolFactory:
+        """Return what serves the one address of so many listeners."""
+        place: dict[str, object] = {"Addresses": [f"unix:{self.directory}/a.sock"]}
+        (made,) = self.factories(*({"Proto": proto, **place} for proto in protos))
+        return made
+
+    def test_websocket_and_http_at_one_address(self) -> None:
+        for protos in (("websocket", "http"), ("http", "websocket")):
+            web = self.shared(*protos)
+            self.assertTrue(self.answer(web, GET).startswith(b"HTTP/1.1 405"))
+            self.assertTrue(self.answer(web, WEBSOCKET).startswith(b"HTTP/1.1 101"))
+            # MTProto over TCP was not asked for.
+            self.assertTrue(self.answer(web, v1() + GET).startswith(b"HTTP/1.1 400"))
+
+    def test_others_at_one_address(self) -> None:
+        plain = self.shared("tcp", "http")
+        self.assertEqual(self.client_ip(plain), BALANCER)
+        self.assertTrue(self.answer(plain, GET).startswith(b"HTTP/1.1 405"))
+        self.assertFalse(self.answer(plain, WEBSOCKET).startswith(b"HTTP/1.1 101"))
+        socket = self.shared("websocket", "tcp")
+        self.assertEqual(self.client_ip(socket), BALANCER)
+        self.assertEqual(self.answer(socket, GET), b"")
+        self.assertTrue(self.answer(socket, WEBSOCKET).startswith(b"HTTP/1.1 101"))
+        everything = self.shared("websocket", "tcp", "http")
+        self.assertEqual(self.client_ip(everything), BALANCER)
+        self.assertTrue(self.answer(everything, GET).startswith(b"HTTP/1.1 405"))
+        self.assertTrue(self.answer(everything, WEBSOCKET).startswith(b"HTTP/1.1 101"))
+
     def test_origins(self) -> None:
         for proto in ("http", "auto"):
             some = self.factory(Proto=proto, AllowedOrigins=["https://b.org"])

@@ -108,6 +108,17 @@ class FileTests(SocketsCase):
         sockets.close()
         self.assertFalse(os.path.exists(os.path.dirname(path)))
 
+    def test_http_at_an_address_that_is_shared(self) -> None:
+        place = f"unix:{self.directory}/gateway.sock"
+        items = [{"Proto": proto, "Addresses": [place]} for proto in ("websocket", "http")]
+        config = self.config(
+            {"Endpoints": ["10.0.0.7:20120"]}, ListenOn="127.0.0.1:0", Gnetway={"Server": items}
+        )
+        sockets = self.bound(config)
+        sockets.bind_relays()
+        self.assertEqual(list(sockets.relayed(0)), [0])
+        self.assertEqual(list(sockets.http_elsewhere(1)), [0])
+
     def test_no_folder_without_http(self) -> None:
         """Nobody would remove it after a parent that was killed."""
         self.patch(tempfile, "tempdir", str(self.directory))
