@@ -23,7 +23,8 @@ from math import gcd
 from struct import pack, unpack_from
 from typing import NamedTuple, TypeVar
 
-from gmpy2 import is_prime, powmod
+from cryptg import factorize_pq_pair
+from gmpy2 import is_prime, is_square, powmod
 
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
@@ -232,6 +233,10 @@ class ClientExchange:
 @cache
 def factor(pq: int) -> tuple[int, int]:
     """Return the two factors of ``pq``, the smaller first (Pollard's rho)."""
+    if pq % 2 and pq >> 40 and not is_prime(pq) and not is_square(pq):
+        # The same in C, for the numbers that it ends with: a sixth of the time.
+        p, q = factorize_pq_pair(pq)
+        return min(p, q), max(p, q)
     for constant in range(1, 50):
         slow = fast = 2
         divisor = 1
