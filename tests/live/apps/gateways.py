@@ -118,6 +118,7 @@ class AppCase(TestCase):
     """
 
     backend: ClassVar[Backend] = EMBEDDED
+    maxDiff = None  # noqa: N815 - unittest reads it
 
     def setUp(self) -> None:
         self.gateway = gateway_for(self.backend)

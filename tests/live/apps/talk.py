@@ -1,5 +1,6 @@
 """One session on one line: saying things, and hearing what was said to them."""
 
+import time
 from collections.abc import Callable
 
 from gnetway.tl.constructors import Constructor
@@ -9,6 +10,7 @@ from tests.live.apps.wire import (
     HttpLine,
     Line,
     Message,
+    Silence,
     contained,
     flat,
     is_content,
@@ -23,10 +25,13 @@ SHORT_WAIT = HttpWait(0, 0, 2_000)
 
 
 class Talk:
-    """``heard`` has all messages that came, in their order."""
+    """``heard`` has all messages that came, in their order; ``patience`` is in seconds."""
 
-    def __init__(self, line: Line, session: ClientSession) -> None:
+    def __init__(
+        self, line: Line, session: ClientSession, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.line = line
+        self.patience = patience
         self.session = session
         self.heard: list[Message] = []
 
@@ -51,9 +56,9 @@ class Talk:
         self.line.send(pack_contained(self.session, messages))
         return messages[0].msg_id
 
-    def hear(self, seconds: float = PATIENCE_SECONDS) -> list[Message]:
+    def hear(self) -> list[Message]:
         """Return the messages of the next packet."""
-        said = self.session.decrypt(self.line.packet(seconds))
+        said = self.session.decrypt(self.line.packet(self.patience))
         messages = list(flat(said.msg_id, said.seq_no, said.body))
         self.heard += messages
         for message in messages:
@@ -62,13 +67,18 @@ class Talk:
         return messages
 
     def hear_until(self, wanted: Callable[[Message], bool]) -> Message:
-        """Hear until a message is the one; over HTTP by polling for it."""
-        while True:
+        """Hear until a message is the one; over HTTP by polling for it.
+
+        :raises Silence: it has not come in time, whatever else has.
+        """
+        until = time.monotonic() + self.patience
+        while time.monotonic() < until:
             if isinstance(self.line, HttpLine) and not self.line.waiting:
                 self.say(SHORT_WAIT.pack())
             for message in self.hear():
                 if wanted(message):
                     return message
+        raise Silence
 
     def result(self, msg_id: int) -> Message:
         """Wait for the rpc_result of a call."""
