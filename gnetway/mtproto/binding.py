@@ -19,7 +19,7 @@ from hmac import compare_digest
 from struct import Struct
 from typing import Final
 
-from gnetway.crypto.aes import BLOCK_BYTES, ige_decrypt, ige_encrypt
+from gnetway.crypto.aes import ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import GatewayError, MessageError, TLError
 from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey, RpcErrorObject
@@ -33,10 +33,9 @@ INNER_BYTES: Final = 40
 
 _HEADER: Final = Struct("<16sqii")
 
-#: The plaintext with its padding: clients fill the last block of 16 bytes. More padding is taken,
-#: as it is not part of msg_key, within a bound.
+#: The plaintext with its padding, which by MTProto 1.0 fills the last block of 16 and no more. It
+#: is not part of msg_key, so a longer one would be somebody else's addition.
 _PADDED_BYTES: Final = 80
-_MAX_PADDED_BYTES: Final = 1024
 
 _KEY_ID_AND_MSG_KEY: Final = Struct("<q16s")
 
@@ -77,7 +76,7 @@ def open_bind(perm_key: AuthKey, encrypted: bytes) -> tuple[int, BindAuthKeyInne
     :raises TLError: there is no bind_auth_key_inner in it.
     """
     size = len(encrypted) - _KEY_ID_AND_MSG_KEY.size
-    if not _PADDED_BYTES <= size <= _MAX_PADDED_BYTES or size % BLOCK_BYTES:
+    if size != _PADDED_BYTES:
         raise MessageError(f"a bind cannot have {len(encrypted)} encrypted bytes")
     auth_key_id, msg_key = _KEY_ID_AND_MSG_KEY.unpack_from(encrypted)
     if auth_key_id != perm_key.auth_key_id:

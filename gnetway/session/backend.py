@@ -211,7 +211,7 @@ class RemoteBackend:
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
         """Call for an HTTP client; fires with the plaintext that answers, maybe empty."""
-        head = client_head(self._settings.server_id, client)
+        head = client_head(self._settings.server_id, client, client.key.perm_auth_key_id)
         request = http_request(head, salt, payload)
         operation = Operation(Method.SEND_HTTP_DATA, client.key.auth_key_id, request)
         return ask(self._lanes, operation, patient=True).addCallback(read_http_payload)

@@ -60,14 +60,14 @@ _FIRST: Final = _number(4, FIRST_MESSAGE)
 _QUICK_ACK: Final = _number(10, 1)
 
 
-def client_head(server_id: str, client: SessionClient) -> bytes:
+def client_head(server_id: str, client: SessionClient, perm_auth_key_id: int) -> bytes:
     """Serialise what all messages of a session have in common, for ``data_lead``."""
     head: bytes = session_pb2.SessionClientData(
         constructor=session_pb2.SESSION_CLIENT_DATA,
         server_id=server_id,
         auth_key_id=client.key.auth_key_id,
         key_type=client.key.kind.value,
-        perm_auth_key_id=client.key.perm_auth_key_id,
+        perm_auth_key_id=perm_auth_key_id,
         session_id=client.session_id,
         client_ip=client.client_ip,
     ).SerializeToString()

@@ -281,10 +281,11 @@ class RemoteSession:
 
     def _lead_of(self, operation: DataOperation) -> bytes:
         client = self._client
-        key, address, salt = client.key.perm_auth_key_id, client.client_ip, operation.salt
+        # By the key that it was handed over under: a bind that is refused meanwhile takes it away.
+        key, address, salt = operation.ring_key, client.client_ip, operation.salt
         if (key, address, salt) != (self._lead_key, self._lead_ip, self._lead_salt) or (
             not self._lead
         ):
             self._lead_key, self._lead_ip, self._lead_salt = key, address, salt
-            self._lead = data_lead(client_head(self._server_id, client), salt)
+            self._lead = data_lead(client_head(self._server_id, client, key), salt)
         return self._lead

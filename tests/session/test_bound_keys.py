@@ -77,6 +77,16 @@ class NameTests(NameCase):
             node = self.nodes.node(A)
             self.assertEqual((node.live, node.closed_unknown), (set(), []))
 
+    def test_what_waited_goes_out_under_the_name_it_was_said_in(self) -> None:
+        """Another connection's bind may be refused while messages wait for the node."""
+        self.begin()
+        perm = self.key.perm_auth_key_id
+        self.nodes.say(self.session, b"1")
+        self.nodes.say(self.session, b"2")
+        self.key.perm_auth_key_id = 0
+        self.nodes.settle()
+        self.assertEqual({(address, name) for address, _, name in self.names}, {(A, perm)})
+
     def test_a_client_that_comes_back_under_another_name(self) -> None:
         self.begin()
         first = self.key.perm_auth_key_id

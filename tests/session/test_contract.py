@@ -74,7 +74,7 @@ class DataTests(SynchronousTestCase):
         payload: bytes,
     ) -> None:
         client = client_of(number, session_id, "2001:db8::1", kind, perm)
-        head = client_head(SERVER, client)
+        head = client_head(SERVER, client, client.key.perm_auth_key_id)
         made = data_request(data_lead(head, salt), first, quick_ack, payload)
         expected = session_pb2.TL_session_sendDataToSession(
             constructor=session_pb2.SEND_DATA_TO_SESSION,
@@ -91,7 +91,7 @@ class DataTests(SynchronousTestCase):
     def test_large(self) -> None:
         client = client_of(1, -1, "192.0.2.1", KeyKind.PERM, 0)
         payload = bytes(range(256)) * (16 << 12)
-        made = data_request(data_lead(client_head(SERVER, client), 0), True, False, payload)
+        made = data_request(data_lead(client_head(SERVER, client, client.key.perm_auth_key_id), 0), True, False, payload)
         data = session_pb2.TL_session_sendDataToSession.FromString(made).data
         self.assertEqual(data, expected_data(client, 1, False, 0, payload))
 
