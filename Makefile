@@ -2,14 +2,15 @@
 # make test   every test, live ones included
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
-# make clean  remove everything that the others have made
+# make clean  remove everything that the others have made, the key and the store of make run included
 #
 # The core is compiled where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run
 # goes without.
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
-# registries the first time; for the tests also Go, and Node.js 20.10 or later for those of web
-# clients.
+# registries the first time. Some tests need more: etcd, haproxy, curl and Chromium, which Debian's
+# packages bring where that is allowed, Go as new as loadgen/go.mod says, Node.js 20.10 or later.
+# What is missing is named with the tests that are skipped for it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +32,7 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
   live/test_loadgen.py live/test_rpc_cross.py live/test_rpc_interop.py \
   live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py live/apps)
 
-.PHONY: run test bench lint clean compiled compiler etcd haproxy chromium curl
+.PHONY: run test bench lint clean compiled compiler etcd haproxy go chromium curl
 
 ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
@@ -41,7 +42,7 @@ run: compiled etc/server_pkcs1.key
 	PYTHONPATH=$(COMPILED) exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 endif
 
-test: $(STAMP) etcd haproxy chromium curl compiler $(WEB)/node_modules/.package-lock.json
+test: $(STAMP) etcd haproxy go chromium curl compiler $(WEB)/node_modules/.package-lock.json
 	$(BIN)/pytest
 	$(MAKE) --no-print-directory compiled
 	@if [ -e $(CORE_STAMP) ]; then \
@@ -53,7 +54,7 @@ test: $(STAMP) etcd haproxy chromium curl compiler $(WEB)/node_modules/.package-
 # ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
 # CORE=compiled, and CHECKOUT for the folder of another gateway.
 bench: $(STAMP) etcd $(if $(filter compiled,$(CORE)),compiled)
-	@command -v go >/dev/null || { echo "make bench builds ../shared/loadgen with Go"; exit 1; }
+	@command -v go >/dev/null || { echo "make bench builds loadgen with Go"; exit 1; }
 	@$(BIN)/python -m benchmarks $(ROWS) $(if $(RUNS),--runs=$(RUNS)) \
 	  $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(CARRIER),--carrier=$(CARRIER)) \
 	  $(if $(WORKERS),--workers=$(WORKERS)) $(if $(CORE),--core=$(CORE)) \
@@ -64,6 +65,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v go >/dev/null; then \
+	  set -ex; cd loadgen; test -z "$$(gofmt -l .)"; exec go vet ./...; \
+	else \
+	  echo "no go here: loadgen is not looked at"; \
+	fi
 
 # The lock file has hashes, so nothing but what was locked can be installed. The .pth file puts the
 # checkout on the path, where twistd finds its plugin.
@@ -110,6 +116,10 @@ etcd:
 haproxy:
 	@$(call debian,haproxy,haproxy)
 
+# Debian's may be too old, so it is not installed.
+go:
+	@command -v go >/dev/null || echo "no go here: the tests that need it will be skipped"
+
 chromium:
 	@$(call debian,chromium,chromium)
 
@@ -123,5 +133,6 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf .import_linter_cache _trial_temp* .coverage $(WEB)/node_modules
+	rm -rf .import_linter_cache _trial_temp* tests.*/ .coverage $(WEB)/node_modules loadgen/loadgen
+	rm -f etc/server_pkcs1.key etc/server_pkcs1.key.pub etc/gnetway.sqlite* twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@
 
 Each figure is the median of some runs, with the lowest and the highest; each run has a gateway of
 its own, started by twistd on a free port of 127.0.0.1, and its clients in this process. Where
-loadgen can be built from ../shared/loadgen, two rows have its clients instead.
+loadgen can be built, two rows have its clients instead.
 """
 
 import argparse

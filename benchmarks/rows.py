@@ -1,6 +1,6 @@
 """The rows of the table: what each measures, Teamgram's own gateway beside it, and its goal.
 
-The figures of the Go gateway are those of ../shared/baseline.md, whose machine has the factor 1.
+The figures of the Go gateway are those of go-gateway.md, whose machine has the factor 1.
 """
 
 from collections.abc import Iterable

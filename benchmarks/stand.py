@@ -1,6 +1,6 @@
 """The stand of a measurement: a gateway with a real etcd and a session service behind it.
 
-Clients and session service are loadgen's, built from ../shared/loadgen; etcd is the one installed.
+Clients and session service are loadgen's; etcd is the one installed.
 Everything is on free ports of 127.0.0.1.
 """
 

@@ -5,6 +5,7 @@
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if not core_build().startswith(wanted):
         raise pytest.UsageError(f"core: {core_build()}, where the {wanted} one is to be tested")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what could not be tested, by the reasons."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.getreports("skipped"):
+        # Where it was skipped, on which line, and why.
+        reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+    for reason, number in sorted(reasons.items()):
+        terminalreporter.write_line(f"{number} skipped: {reason}")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -7,17 +7,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from twisted.trial.unittest import SkipTest
-
+from tests.needs import need_program
 from tests.ports import free_port
 
 
 def require_etcd() -> None:
     """Skip where etcd is not installed; in CI it must be."""
-    if shutil.which("etcd") is None or shutil.which("etcdctl") is None:
-        if "CI" in os.environ:
-            raise AssertionError("CI must have etcd and etcdctl (Debian: etcd-server, etcd-client)")
-        raise SkipTest("etcd and etcdctl are not installed (Debian: etcd-server, etcd-client)")
+    need_program("etcd")
+    need_program("etcdctl")
 
 
 class EtcdServer:

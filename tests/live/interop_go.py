@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
-from twisted.trial.unittest import SkipTest
 
 from gnetway.rpc.calls import IRpcClient
 from gnetway.rpc.status import RpcStatus
 from tests.live.interop_service import SERVICE
+from tests.needs import last_line, missing, need_program
 from tests.ports import free_port
 from tests.rpc.conformance import CarrierCase, reactor
 
@@ -28,16 +28,19 @@ _MODULE = "google.golang.org/grpc/interop/{}@v1.85.0"
 @cache
 def program(name: str) -> str:
     """Build one of grpc-go's interop programs and return its path; skip where that cannot be."""
+    need_program("go")
     folder = tempfile.mkdtemp(prefix="gnetway-interop-")
     atexit.register(shutil.rmtree, folder)
     environment = {**os.environ, "GOBIN": folder}
     command = ["go", "install", _MODULE.format(name)]
     try:
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=500)
-    except (OSError, subprocess.SubprocessError) as error:
-        if "CI" in os.environ:
-            raise
-        raise SkipTest("grpc-go's interop programs cannot be built here") from error
+        subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True, timeout=500
+        )
+    except subprocess.CalledProcessError as error:
+        missing(f"Go cannot build grpc-go's interop programs: {last_line(error.stderr)}")
+    except subprocess.TimeoutExpired:
+        missing("Go cannot build grpc-go's interop programs within 500 seconds")
     return f"{folder}/{name}"
 
 

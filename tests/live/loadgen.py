@@ -1,12 +1,10 @@
 """A load generator written in Go and knowing only the wire: clients, probes, a session service.
 
-It is not part of this repository: it is taken from ``../shared/loadgen`` beside the checkout and
-built once for each test run.
+Its sources are in ``loadgen/``; it is built once for each test run.
 """
 
 import atexit
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,13 +12,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from twisted.trial.unittest import SkipTest
-
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from tests.live.gateway import PATIENCE_SECONDS, ROOT, until
+from tests.live.gateway import PATIENCE_SECONDS, ROOT, run, until
+from tests.needs import last_line, missing, need_program
 from tests.ports import free_port
 
-SOURCE = ROOT.parent / "shared" / "loadgen"
+SOURCE = ROOT / "loadgen"
 
 Counters = dict[str, int]
 Figures = dict[str, float]
@@ -39,23 +36,28 @@ NEVER = (
 
 
 @cache
+def need_module() -> None:
+    """Skip where Go, its version or the packages of ``go.mod`` cannot be had; in CI, fail."""
+    done = go("mod", "download")
+    if done.returncode:
+        missing(f"Go cannot prepare {SOURCE}: {last_line(done.stderr)}")
+
+
+@cache
 def loadgen() -> str:
-    """Build it, and return its path; skip where that cannot be. In CI it must be."""
-    missing = [
-        what
-        for what, there in (("Go", shutil.which("go")), (f"{SOURCE}", SOURCE.is_dir()))
-        if not there
-    ]
-    if missing:
-        reason = f"no load generator without {' and '.join(missing)}"
-        if "CI" in os.environ:
-            raise AssertionError(reason)
-        raise SkipTest(reason)
+    """Build it, and return its path; skip where that cannot be."""
+    need_module()
     folder = tempfile.mkdtemp(prefix="gnetway-loadgen-")
     atexit.register(shutil.rmtree, folder)
     built = f"{folder}/loadgen"
-    subprocess.run(["go", "build", "-o", built, "."], cwd=SOURCE, check=True, timeout=300)
+    done = go("build", "-o", built, ".")
+    assert done.returncode == 0, done.stderr
     return built
+
+
+def go(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Go in the module's folder; skip where there is none."""
+    return run(need_program("go"), *arguments, cwd=SOURCE, seconds=300)
 
 
 class KnownKeys:

@@ -10,7 +10,7 @@ from unittest import TestCase
 
 from tests.live.client import LiveClient
 from tests.live.gateway import Gateway, run
-from tests.live.loadgen import loadgen, probe
+from tests.live.loadgen import go, loadgen, need_module, probe
 
 TRANSPORTS = (
     "abridged",
@@ -82,3 +82,11 @@ class LoadgenTests(TestCase):
         )
         self.assertEqual(verdicts, dict.fromkeys(self.PROBES, ""))
         self.assertTrue(self.gateway.running)
+
+
+class OwnTests(TestCase):
+    def test_they_pass(self) -> None:
+        """The ruler is held against known answers itself."""
+        need_module()
+        done = go("test", ".")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -20,6 +20,7 @@ from tests.live.web.listeners import (
     tls_over,
 )
 from tests.live.web.who import who_am_i
+from tests.needs import need_program
 
 UNIX = ("auto", "tcp", "websocket", "http")
 
@@ -97,10 +98,11 @@ class AutoTests(TestCase):
             connection.close()
 
     def test_keys_by_an_independent_client(self) -> None:
+        program = loadgen()
         for transport in ("obf-padded", "full", "ws", "http"):
             for address in (f"127.0.0.1:{self.port}", f"[::1]:{self.port}"):
                 with self.subTest(transport=transport, address=address):
-                    command = [loadgen(), "client", "-mode=handshake", f"-addr={address}"]
+                    command = [program, "client", "-mode=handshake", f"-addr={address}"]
                     command += [f"-transport={transport}", "-conns=8", "-duration=1s"]
                     command += [f"-rsa={self.gateway.public_key_file}", "-warmup=0s"]
                     done = run(*command)
@@ -131,7 +133,11 @@ class UnixTests(TestCase):
         for stream in [*streams, WebSocketStream(dial_unix(websocket))]:
             with LiveClient(self.gateway, over=stream) as client:
                 self.assertEqual(who_am_i(client, client.make_key()), "unix")
-        done = run("curl", "-sS", "--unix-socket", str(self.files[3]), "http://gateway/api", "-i")
+
+    def test_http(self) -> None:
+        curl = need_program("curl")
+        self.gateway.start()
+        done = run(curl, "-sS", "--unix-socket", str(self.files[3]), "http://gateway/api", "-i")
         self.assertIn("HTTP/1.1 405 ", done.stdout, done.stderr)
 
     def test_mode_and_removal(self) -> None:

@@ -7,6 +7,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.live.gateway import run
 from tests.live.web.listeners import ListenerGateway
+from tests.needs import need_program
 
 #: A gateway's largest body is 16 MiB by default.
 TOO_LARGE = 17 * 1024 * 1024
@@ -14,6 +15,7 @@ TOO_LARGE = 17 * 1024 * 1024
 
 class CurlTests(TestCase):
     def setUp(self) -> None:
+        need_program("curl")
         self.gateway = ListenerGateway(
             {"http": {"Proto": "http"}, "few": {"Proto": "http", "AllowedOrigins": ["https://a.b"]}}
         )

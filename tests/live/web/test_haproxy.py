@@ -1,12 +1,8 @@
 """Debian's haproxy in front, as docs/web.md sets it up: clients are known by their addresses."""
 
-import os
-import shutil
 import subprocess
 import time
 from unittest import TestCase
-
-from twisted.trial.unittest import SkipTest
 
 from tests.live.client import LiveClient, Stream
 from tests.live.gateway import until
@@ -19,6 +15,7 @@ from tests.live.web.listeners import (
     tls_over,
 )
 from tests.live.web.who import who_am_i
+from tests.needs import need_program
 from tests.ports import free_port
 
 CLIENT = "127.0.0.9"
@@ -47,14 +44,6 @@ listen {name}-{send}
 """
 
 
-def require_haproxy() -> None:
-    """Skip where haproxy is not installed; in CI it must be."""
-    if shutil.which("haproxy") is None:
-        if "CI" in os.environ:
-            raise AssertionError("CI must have haproxy")
-        raise SkipTest("haproxy is not installed (Debian: haproxy)")
-
-
 class HaproxyTests(TestCase):
     gateway: ListenerGateway
     ports: dict[tuple[str, str], int]
@@ -62,7 +51,7 @@ class HaproxyTests(TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        require_haproxy()
+        need_program("haproxy")
         cls.gateway = ListenerGateway(
             {name: {**listener, "ProxyProtocol": PROXY} for name, listener in LISTENERS.items()}
             | {"unix": {"ProxyProtocol": PROXY, "Addresses": ["unix:gateway.sock"]}}

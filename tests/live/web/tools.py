@@ -2,17 +2,14 @@
 
 import base64
 import json
-import os
-import shutil
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_pem_x509_certificate
-from twisted.trial.unittest import SkipTest
 
 from tests.live.gateway import run
+from tests.needs import missing, need_program
 
 #: Node's modules and the clients.
 FOLDER = Path(__file__).parent
@@ -20,33 +17,22 @@ FOLDER = Path(__file__).parent
 #: Far more than any client here takes on a busy machine.
 CLIENT_SECONDS = 60.0
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
 
 def require_node() -> None:
     """Skip where Node or its packages are missing; in CI they must be there."""
-    if shutil.which("node") is None:
-        _missing("Node.js 20.10 or newer is not installed")
+    need_program("node")
     version = run("node", "--version").stdout.strip()
     if tuple(map(int, version.removeprefix("v").split(".")[:2])) < (20, 10):
-        _missing(f"Node.js 20.10 or newer is needed, but this is {version}")
+        missing(f"Node.js 20.10 or newer is needed, but this is {version}")
     # npm writes it when it has installed everything.
     if not (FOLDER / "node_modules" / ".package-lock.json").exists():
-        _missing(f"`npm ci` was not run in {FOLDER}")
+        missing(f"`npm ci` was not run in {FOLDER}")
 
 
 def require_browser() -> str:
     """Return Chromium's path, or skip like :func:`require_node`."""
     require_node()
-    if CHROMIUM is None:
-        _missing("Chromium is not installed (Debian: chromium)")
-    return cast(str, CHROMIUM)
-
-
-def _missing(what: str) -> None:
-    if "CI" in os.environ:
-        raise AssertionError(f"CI must have it: {what}")
-    raise SkipTest(what)
+    return need_program("chromium", "chromium-browser")
 
 
 def run_client(
