@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
+from gnetway.embedded.store_lock import StoreLock
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt
 
@@ -106,6 +107,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
+def files_of(path: str) -> list[str]:
+    """Return those of a store's files that are there: its own, and SQLite's logs beside it."""
+    return [file for end in ("", "-wal", "-shm") if os.path.exists(file := path + end)]
+
+
 def check_file(path: str) -> None:
     """See whether what lies at ``path`` can be a store; a file that is missing can be made.
 
@@ -160,29 +166,40 @@ class SQLiteStore:
     """Keeps keys in the file ``path``.
 
     ``reactor`` runs the thread; its threads must be running, so only a real one will do.
+    ``lock`` is the file's, where somebody has taken it before.
     """
 
-    def __init__(self, reactor: IReactorCore, path: str) -> None:
+    def __init__(self, reactor: IReactorCore, path: str, lock: StoreLock | None = None) -> None:
         self.description = f"keys in {path}"
         self._reactor = reactor
         self._path = path
+        self._lock = lock or StoreLock(path)
         self._pool: _Pool | None = None
 
     def open(self) -> Deferred[None]:
         """Make the file, if it is missing, and its tables; fails with StoreUnusable."""
         opened: Deferred[None] = Deferred()
         try:
-            # SQLite gives its log files the mode of the main one.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-            os.chmod(self._path, 0o600)
-        except OSError as error:
-            opened.errback(StoreUnusable(f"{self._path}: {error.strerror}"))
+            self._lock.take()
+            self._make_private()
+        except StoreUnusable as error:
+            self._lock.release()
+            opened.errback(error)
             return opened
         self._pool = pool = _make_pool(self._reactor, self._path)
         if not pool.running:
             pool.start()
         created = pool.runInteraction(_create_schema)
         return created.addCallbacks(self._check_version, self._cannot_open)
+
+    def _make_private(self) -> None:
+        try:
+            # SQLite gives its log files the mode of the main one when it makes them.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            for path in files_of(self._path):
+                os.chmod(path, 0o600)
+        except OSError as error:
+            raise StoreUnusable(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> Deferred[None]:
         """Fire when everything handed over is in the file."""
@@ -323,6 +340,8 @@ class SQLiteStore:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+        # Not before SQLite has closed its files.
+        self._lock.release()
 
 
 def _nothing(transaction: Transaction) -> None:

@@ -14,6 +14,7 @@ from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.server_config import DEFAULT_DC, ServerConfig
 from gnetway.embedded.sqlite_store import SQLiteStore, check_file
 from gnetway.embedded.store import StoreUnusable
+from gnetway.embedded.store_lock import StoreLock
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.cluster import ClusterSide
@@ -68,6 +69,7 @@ class EmbeddedSide:
         self._random_bytes = random_bytes
         self._backend: ISessionBackend | None = None
         self._public: Resolved = {}
+        self._lock = StoreLock(embedded.store)
 
     def prepare(self) -> None:
         """See BackendSide."""
@@ -94,12 +96,17 @@ class EmbeddedSide:
         """
         if self._embedded.in_memory:
             return
+        store = self._embedded.store
         try:
-            check_file(self._embedded.store)
+            # A missing one is made, and locked, at the start, by the user that it will belong to.
+            if os.path.exists(store):
+                self._lock.take()
+                check_file(store)
         except StoreUnusable as error:
+            self._lock.release()
             path, allowed = (
                 "Session.Embedded.Store",
-                "an SQLite file of this program, or none yet, or memory",
+                "an SQLite file of this program that no other process uses, or none yet, or memory",
             )
             raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
 
@@ -110,7 +117,7 @@ class EmbeddedSide:
         store = (
             MemoryStore()
             if self._embedded.in_memory
-            else SQLiteStore(self._reactor, self._embedded.store)
+            else SQLiteStore(self._reactor, self._embedded.store, self._lock)
         )
         backend = EmbeddedBackend(self._reactor, store, told, self._handler, self._random_bytes)
         self._backend = backend
@@ -130,7 +137,10 @@ class EmbeddedSide:
 
     def stop(self) -> Deferred[None]:
         """See BackendSide."""
-        return succeed(None) if self._backend is None else self._backend.stop()
+        if self._backend is None:
+            self._lock.release()
+            return succeed(None)
+        return self._backend.stop()
 
     def pushes(self) -> Mapping[str, int]:
         """See BackendSide; there are no session services."""

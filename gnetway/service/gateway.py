@@ -44,6 +44,7 @@ from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_
 from gnetway.service.malloc import keep_large_blocks
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
+from gnetway.service.secret_files import warn_of_open_files
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.turns import TurnEnd
 
@@ -109,6 +110,9 @@ class GatewayService(PreparedService):
             close_all(listeners)
             raise
         self._listeners = listeners
+        if self._place is None:
+            # The store mends its own files when it is opened; until then they are as they were.
+            warn_of_open_files(self._config)
 
     def startService(self) -> None:
         """Begin; ``when_ready`` tells when clients are served."""

@@ -29,6 +29,7 @@ from gnetway.service.backends import make_side
 from gnetway.service.certificates import Certificates
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
+from gnetway.service.secret_files import warn_of_open_files
 from gnetway.turns import TurnEnd
 from gnetway.workers.keeper import WorkerKeeper
 from gnetway.workers.messages import Command
@@ -82,6 +83,7 @@ class WorkersService(PreparedService):
             self._sockets.close()
             # What all of them lack is told once.
             raise ConfigError(list(dict.fromkeys(faults)))
+        warn_of_open_files(self._config)
 
     def _faults(self, share: GatewayConfig) -> list[str]:
         try:

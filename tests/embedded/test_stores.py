@@ -228,6 +228,30 @@ class SQLiteStoreTests(MemoryStoreTests):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         await store.close()
 
+    async def test_so_are_logs_that_a_crash_has_left(self) -> None:
+        path = self.a_file(b"", 0o644)
+        os.close(os.open(f"{path}-wal", os.O_CREAT, 0o644))
+        store = self.open_path(path)
+        await store.open()
+        self.assertEqual(os.stat(f"{path}-wal").st_mode & 0o777, 0o600)
+        await store.close()
+
+    async def test_one_at_a_time(self) -> None:
+        refusal = await self.refusal(self.path)
+        self.assertEqual(refusal, f"{self.path}: another gateway uses it")
+        # What was refused has not touched the locks of the one that is open.
+        await self.store.add(StoredKey(PERM, SALTS))
+        await self.store.close()
+        second = self.open_path(self.path)
+        await second.open()
+        await second.load(PERM.auth_key_id)
+        await second.close()
+
+    async def test_what_cannot_be_opened_is_not_kept_from_others(self) -> None:
+        path = self.a_file(b"this is no database" * 100)
+        for _ in range(2):
+            self.assertIn("not a database", await self.refusal(path))
+
     async def test_write_ahead_log_and_version(self) -> None:
         with closing(sqlite3.connect(self.path)) as connection:
             [(mode,)] = connection.execute("PRAGMA journal_mode")

@@ -64,6 +64,7 @@ class Gateway:
         self.rsa = RsaKey.from_pem(rsa_pem())
         self.key_file = self.folder / "server.key"
         self.key_file.write_bytes(rsa_pem())
+        self.key_file.chmod(0o600)
         self.public_key_file = self.folder / "server.key.pub"
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "gnetway.yaml"

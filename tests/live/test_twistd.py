@@ -9,6 +9,8 @@ from unittest import TestCase
 
 from gnetway import __version__
 from gnetway._core_build import core_build
+from gnetway.embedded.store import StoreUnusable
+from gnetway.embedded.store_lock import StoreLock
 from tests.live.client import LiveClient
 from tests.live.gateway import ROOT, TWISTD, Gateway, run, until
 
@@ -83,6 +85,30 @@ class FailedStartTests(TestCase):
         self.assertTrue(done.stdout.rstrip().endswith("Server Shut Down."), done.stdout)
 
 
+class SharedStoreTests(TestCase):
+    def test_the_second_process_is_refused(self) -> None:
+        """As one whose port is taken is, and the first goes on."""
+        first = Gateway()
+        self.addCleanup(first.remove)
+        first.key_file.chmod(0o644)
+        first.start()
+        self.assertIn(f"{first.key_file} is open to others than its owner (mode 0644)", first.log)
+        second = first.folder / "second.yaml"
+        second.write_text(first.config_file.read_text().replace(first.address, "127.0.0.1:0"))
+        command = (TWISTD, "-n", "--pidfile=", "gnetway", "-c", str(second))
+        done = run(*command)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Session.Embedded.Store: found", done.stderr)
+        self.assertIn(f"{first.folder}/keys.sqlite: another gateway uses it", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        with LiveClient(first) as client:
+            client.ping(client.make_key())
+        # A crash leaves nothing behind that keeps the next one out.
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        first.start()
+
+
 class DaemonTests(TestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()
@@ -105,9 +131,13 @@ class DaemonTests(TestCase):
             os.kill(self.pid, signal.SIGKILL)
 
     def test_a_daemon_serves_and_stops(self) -> None:
+        (self.gateway.folder / "keys.sqlite").touch(0o600)
         self.start()
         with LiveClient(self.gateway) as client:
             client.ping(client.make_key())
+        # The store is the daemon's, though what took it has forked since.
+        store = f"{self.gateway.folder}/keys.sqlite"
+        self.assertRaises(StoreUnusable, StoreLock(store).take)
         os.kill(self.pid, signal.SIGTERM)
         until(lambda: not alive(self.pid), "the end of the daemon")
         self.assertFalse(self.pid_file.exists())

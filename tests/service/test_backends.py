@@ -96,6 +96,23 @@ class EmbeddedSideTests(ServiceCase):
     def test_handler_in_code_comes_first(self) -> None:
         self.side(LiveHandler, Handler="tests.no.Such").prepare()
 
+    def test_store_of_another_gateway(self) -> None:
+        path = self.directory / "x.sqlite"
+        path.touch()
+        first, second = self.side(Store=str(path)), self.side(Store=str(path))
+        first.prepare()
+        error = self.assertRaises(ConfigError, second.prepare)
+        self.assertIn(f"app: Session.Embedded.Store: found {path}: another g", error.faults[0])
+        self.successResultOf(first.stop())
+        second.prepare()
+        self.successResultOf(second.stop())
+
+    def test_missing_store_is_not_made_yet(self) -> None:
+        """A daemon makes it as the user that it changes to."""
+        before = sorted(self.directory.iterdir())
+        self.side(Store=str(self.directory / "x.sqlite")).prepare()
+        self.assertEqual(sorted(self.directory.iterdir()), before)
+
     def test_store_that_is_none(self) -> None:
         path = self.directory / "x.sqlite"
         path.write_bytes(b"no database at all, by far" * 100)
