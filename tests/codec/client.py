@@ -1,29 +1,31 @@
-"""The client's half of the framings, written from their description and not from the codecs."""
+"""Whole streams of a client in every framing, and what the codecs make of them."""
 
 from collections.abc import Callable, Iterable
-from enum import Enum
-from zlib import crc32
 
 from gnetway.codec.abridged import AbridgedCodec
 from gnetway.codec.full import FullCodec
 from gnetway.codec.intermediate import IntermediateCodec, PaddedIntermediateCodec
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
+from gnetway.testing.framings import OBFUSCATED, Framing, abridged, full, intermediate
+
+__all__ = [
+    "OBFUSCATED",
+    "Framing",
+    "abridged",
+    "drain",
+    "expected",
+    "feed",
+    "full",
+    "intermediate",
+    "make_codec",
+    "obfuscated_stream",
+    "packets",
+    "plain_stream",
+]
 
 Requests = list[tuple[bytes, bool]]
 RandomBytes = Callable[[int], bytes]
-
-
-class Framing(Enum):
-    """The framings; the value is the protocol tag, empty where there is none."""
-
-    ABRIDGED = b"\xef\xef\xef\xef"
-    INTERMEDIATE = b"\xee\xee\xee\xee"
-    PADDED = b"\xdd\xdd\xdd\xdd"
-    FULL = b""
-
-
-OBFUSCATED = [framing for framing in Framing if framing is not Framing.FULL]
 
 
 def make_codec(framing: Framing, max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES) -> Codec:
@@ -34,29 +36,6 @@ def make_codec(framing: Framing, max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTE
     if framing is Framing.PADDED:
         return PaddedIntermediateCodec(bytes, max_packet_bytes)
     return FullCodec(max_packet_bytes)
-
-
-def abridged(payload: bytes, quick_ack: bool = False) -> bytes:
-    words = len(payload) // 4
-    flag = 0x80 if quick_ack else 0
-    if words < 0x7F:
-        return bytes([words | flag]) + payload
-    return bytes([0x7F | flag]) + words.to_bytes(3, "little") + payload
-
-
-def intermediate(payload: bytes, quick_ack: bool = False) -> bytes:
-    return (len(payload) | quick_ack << 31).to_bytes(4, "little") + payload
-
-
-def full(payload: bytes, seq: int) -> bytes:
-    covered = b"".join(
-        (
-            (len(payload) + 12).to_bytes(4, "little"),
-            seq.to_bytes(4, "little"),
-            payload,
-        )
-    )
-    return covered + crc32(covered).to_bytes(4, "little")
 
 
 def packets(framing: Framing, sent: Requests) -> bytes:

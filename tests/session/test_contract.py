@@ -91,7 +91,12 @@ class DataTests(SynchronousTestCase):
     def test_large(self) -> None:
         client = client_of(1, -1, "192.0.2.1", KeyKind.PERM, 0)
         payload = bytes(range(256)) * (16 << 12)
-        made = data_request(data_lead(client_head(SERVER, client, client.key.perm_auth_key_id), 0), True, False, payload)
+        made = data_request(
+            data_lead(client_head(SERVER, client, client.key.perm_auth_key_id), 0),
+            True,
+            False,
+            payload,
+        )
         data = session_pb2.TL_session_sendDataToSession.FromString(made).data
         self.assertEqual(data, expected_data(client, 1, False, 0, payload))
 

@@ -10,6 +10,14 @@ from gnetway.crypto.aes import ige_encrypt
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DH_PRIME, DH_PRIME_BYTES
 from gnetway.crypto.message_key import SERVER_X, decrypt, derive_aes, encrypt
+from gnetway.testing import (
+    ClientExchange,
+    ClientSession,
+    PeerError,
+    factor,
+    open_plain_packet,
+    plain_packet,
+)
 from gnetway.tl.key_exchange import (
     DHGenFail,
     DHGenOk,
@@ -26,14 +34,6 @@ from tests.handshake.server import (
     run,
     until_client_dh,
     until_dh_params,
-)
-from tests.peer import (
-    ClientExchange,
-    ClientSession,
-    PeerError,
-    factor,
-    open_plain_packet,
-    plain_packet,
 )
 from tests.strategies import SeededBytes
 from tests.vectors import load
