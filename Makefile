@@ -71,14 +71,19 @@ lint: $(STAMP)
 	  echo "no go here: loadgen is not looked at"; \
 	fi
 
+# $(call dotted,COMMAND): runs what is long and silent, and prints a dot every two seconds meanwhile.
+dotted = { while sleep 2; do printf .; done & dots=$$!; trap "kill $$dots" EXIT; \
+  trap 'exit 130' INT TERM; $(1); status=$$?; echo; (exit $$status); }
+
 # The lock file has hashes, so nothing but what was locked can be installed. The .pth file puts the
 # checkout on the path, where twistd finds its plugin.
 $(STAMP): requirements.lock
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | \
+	@echo "installing packages into $(VENV): a minute or two the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(call dotted,$(BIN)/pip install --quiet --require-hashes -r requirements.lock)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | \
 	  { read -r site; pwd > "$$site/gnetway-checkout.pth"; }
-	touch $@
+	@touch $@
 
 # A tree of its own, so that what is compiled hides nothing in the checkout; only what asks for it
 # has it on its path. The core is compiled anew when a source of it has changed, all else is copied
@@ -86,13 +91,15 @@ $(STAMP): requirements.lock
 # cannot be compiled the tree is pure Python, and the next call tries again.
 compiled: $(CORE_STAMP)
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)
-	@cp -Rp gnetway $(COMPILED)/
+	@cp -RLp gnetway $(COMPILED)/
 	@[ ! -e $(CORE_STAMP) ] || cp -Rp build/core/. $(COMPILED)/
 
 $(CORE_STAMP): $(CORE_SOURCES) setup.py setup.cfg $(STAMP)
 	@rm -rf build/core && mkdir -p build && touch build/.begun
-	GNETWAY_COMPILED=try $(BIN)/python setup.py --quiet build_ext --build-lib build/core \
-	  --build-temp build/temp || { rm -rf build/core; echo "the core could not be compiled"; }
+	@echo "compiling the core: some minutes the first time (GNETWAY_COMPILED=0 make run goes without)"
+	@$(call dotted,GNETWAY_COMPILED=try $(BIN)/python setup.py --quiet build_ext \
+	  --build-lib build/core --build-temp build/temp) || \
+	  { rm -rf build/core; echo "the core could not be compiled"; }
 	@if [ -d build/core ]; then mv build/.begun $@; fi
 
 etc/server_pkcs1.key: | $(STAMP)

@@ -46,7 +46,7 @@ def import_etcd3() -> ModuleType:
 def _put_built_modules() -> None:
     spec = importlib.util.find_spec("etcd3")
     if spec is None or spec.origin is None:
-        raise EtcdPackageUnusable("the etcd3 package is not installed (gnetway[etcd])")
+        raise EtcdPackageUnusable("the etcd3 package is not installed (`pip install etcd3`)")
     folder = Path(spec.origin).parent / "etcdrpc"
     built = [_build(name, folder / f"{name}.py") for name in MODULES]
     sys.modules.update({module.__name__: module for module in built})

@@ -1,6 +1,7 @@
 """What a gateway says of itself at start, in a few lines that a person can read."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 
@@ -57,13 +58,8 @@ def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> 
         _log.info("{note}", note=note)
     if config.unused:
         _log.info("without effect here: {keys}", keys=", ".join(config.unused))
-    for listener in filter(_takes_telethon, listeners):
-        _log.info(
-            "try it: {python} examples/telethon_ping.py --address {address} --key {path}",
-            python=sys.executable,
-            address=_local(listener),
-            path=config.rsa_keys[0].public_path,
-        )
+    for listener in filter(_takes_pings, listeners):
+        _log.info("try it: {command}", command=_ping_command(listener, config.rsa_keys[0]))
         break
 
 
@@ -91,13 +87,23 @@ def _spoken(listener: Listener) -> str:
     return ", ".join(words)
 
 
-def _takes_telethon(listener: Listener) -> bool:
+def _takes_pings(listener: Listener) -> bool:
     """Tell whether a plain client on this machine can connect."""
     server = listener.server
     if listener.file is not None:
         return False
     plain = server.tls is None and server.proxy is None
-    return Proto.AUTO in server.protos or (server.serves(Proto.TCP) and plain)
+    if Proto.AUTO in server.protos:
+        return True
+    return plain and (server.serves(Proto.TCP) or server.serves(Proto.WEBSOCKET))
+
+
+def _ping_command(listener: Listener, key: RsaKeyConfig) -> str:
+    """Return the command that tries a listener, for any shell and any folder."""
+    command = [sys.executable, "-m", "gnetway", "ping", _local(listener), "--key", key.public_path]
+    if not listener.server.serves(Proto.TCP):
+        command += ["--transport", "ws"]
+    return shlex.join(command)
 
 
 def _local(listener: Listener) -> str:

@@ -25,7 +25,7 @@ from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from gnetway.service.listeners import Listener
-from gnetway.service.packages import for_remote, missing
+from gnetway.service.packages import for_remote, missing, remedy
 from gnetway.service.private_address import NoAddress, published_host
 from gnetway.service.waiting import outcome_of
 from gnetway.turns import TurnEnd
@@ -194,7 +194,7 @@ class ClusterSide:
             return []
         path = "Session.Etcd" if self._config.session.etcd else "Session.Endpoints"
         found = f"it, but without the packages that it needs: {', '.join(packages)}"
-        allowed = "it after `pip install 'gnetway[etcd]'`, or Session.Embedded"
+        allowed = f"it after {remedy(packages)}, or Session.Embedded"
         return [self._config.fault(path, found, allowed)]
 
 

@@ -23,6 +23,11 @@ def missing(needed: Mapping[str, str]) -> list[str]:
     return [package for module, package in needed.items() if not _is_there(module)]
 
 
+def remedy(packages: list[str]) -> str:
+    """Return the command that brings packages, wherever gnetway itself has come from."""
+    return f"`pip install {' '.join(packages)}`"
+
+
 def for_remote(config: GatewayConfig) -> Mapping[str, str]:
     """Return what a remote session backend needs: module → package."""
     rpc = config.rpc
@@ -47,7 +52,7 @@ def check_web_packages(config: GatewayConfig) -> None:
             packages = missing(needed)
             if packages:
                 found = f"it, but without the packages that it needs: {', '.join(packages)}"
-                allowed = "it after `pip install 'gnetway[web]'`"
+                allowed = f"it after {remedy(packages)}"
                 faults.append(config.fault(f"{server.path}.{name}", found, allowed))
     if faults:
         raise ConfigError(faults)

@@ -1,6 +1,7 @@
 """twistd's own ways with the gateway: foreground, daemon, help, version, signals."""
 
 import os
+import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -40,14 +41,24 @@ class ForegroundTests(TestCase):
             f"RSA key {fingerprint} ({gateway.rsa.fingerprint_hex})",
             f"public half in {gateway.public_key_file}",
             f"session backend: embedded, keys in {gateway.folder}/keys.sqlite",
-            f"python3 examples/telethon_ping.py --address {gateway.address}",
+            f"-m gnetway ping {gateway.address} --key {gateway.public_key_file}",
         ):
             self.assertIn(line, log)
         self.assertEqual(gateway.public_key_file.read_bytes(), gateway.rsa.public_pem)
 
     def test_the_command_that_it_names_works(self) -> None:
         (line,) = (line for line in self.gateway.log.splitlines() if "try it: " in line)
-        done = run(*line.partition("try it: ")[2].split(" "))
+        # Wherever it is called: a checkout is on the path of its own Python.
+        command = shlex.split(line.partition("try it: ")[2])
+        done = run(*command, cwd=self.gateway.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("auth key made over obf-intermediate", done.stdout)
+        self.assertEqual(done.stdout.count(": pong "), 3)
+
+    def test_telethon_gets_the_config(self) -> None:
+        gateway = self.gateway
+        command = (sys.executable, "examples/telethon_ping.py", f"--key={gateway.public_key_file}")
+        done = run(*command, f"--address={gateway.address}")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("was answered", done.stdout)
         self.assertIn("Config(", done.stdout)
@@ -184,6 +195,20 @@ class CommandLineTests(TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
         self.assertEqual(file.read_bytes(), before)
+
+    def test_make_config(self) -> None:
+        gateway = Gateway()
+        self.addCleanup(gateway.remove)
+        file = gateway.folder / "made.yaml"
+        command = (sys.executable, "-m", "gnetway", "make-config", str(file))
+        self.assertEqual(run(*command).returncode, 0)
+        self.assertEqual(file.read_bytes(), (ROOT / "etc" / "gnetway.yaml").read_bytes())
+        # It never overwrites one.
+        file.write_text("Name: mine")
+        done = run(*command)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("File exists", done.stderr)
+        self.assertEqual(file.read_text(), "Name: mine")
 
     def test_the_shipped_configuration(self) -> None:
         """It is whole but for the key, which `make run` makes."""

@@ -12,7 +12,16 @@ from gnetway import __version__
 from tests.live.gateway import ROOT, TWISTD, run
 
 #: What a source archive of the project has in it; a build must not litter the checkout.
-SOURCES = ("gnetway", "twisted", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "gnetway",
+    "twisted",
+    "etc",
+    "setup.cfg",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 
 #: Nothing is asked of the network.
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
@@ -89,6 +98,11 @@ class WheelTests(TestCase):
         )
         key = self.folder / "made.key"
         self.assertIn("fingerprint", self.run_installed(command, "make-key", str(key)))
+        for options, name in (((), "gnetway.yaml"), (("--cluster",), "gnetway-cluster.yaml")):
+            made = self.folder / f"made-{name}"
+            self.run_installed(command, "make-config", *options, str(made))
+            self.assertEqual(made.read_bytes(), (ROOT / "etc" / name).read_bytes())
+        self.assertIn("HOST:PORT", self.run_installed(command, "ping", "--help"))
 
     def test_twistd_finds_the_plugin(self) -> None:
         said = self.run_installed(self.python, TWISTD, "gnetway", "--version")

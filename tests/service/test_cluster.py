@@ -126,7 +126,7 @@ class PrepareTests(ClusterCase):
                 (
                     "app: Session.Etcd: found it, but without the packages that it needs:"
                     " protobuf, mmh3, hpack, grpcio, etcd3; allowed: it after `pip install"
-                    " 'gnetway[etcd]'`, or Session.Embedded"
+                    " protobuf mmh3 hpack grpcio etcd3`, or Session.Embedded"
                 )
             ],
         )

@@ -11,7 +11,7 @@ from tests.service.sides import ServiceCase
 def fault(key: str, missing: str) -> str:
     return (
         f"app: Gnetway.Server[0].{key}: found it, but without the packages that it needs:"
-        f" {missing}; allowed: it after `pip install 'gnetway[web]'`"
+        f" {missing}; allowed: it after `pip install {missing.replace(',', '')}`"
     )
 
 

@@ -1,0 +1,151 @@
+"""A client that waits for each answer: over a blocking socket, or whatever stands for one."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from struct import unpack_from
+from typing import Final, Protocol
+
+from gnetway.testing.checks import PeerError
+from gnetway.testing.exchange import (
+    ClientExchange,
+    PublicKey,
+    Wish,
+    open_plain_packet,
+    plain_packet,
+)
+from gnetway.testing.link import ClientLink, QuickAck
+from gnetway.testing.session import ClientSession
+from gnetway.testing.websocket import WebSocketEnd
+from gnetway.tl.acks import BadMsgNotification
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.containers import parse_container
+from gnetway.tl.salts import BadServerSalt
+from gnetway.tl.sessions import Ping, Pong
+
+RandomBytes = Callable[[int], bytes]
+
+_RECEIVE_BYTES: Final = 1 << 16
+
+#: Messages that are taken from one container.
+_MAX_MESSAGES: Final = 1024
+
+
+class Stream(Protocol):
+    """What is used of a socket."""
+
+    def sendall(self, data: bytes, /) -> object:
+        """Send all of it."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what has come, up to ``size`` bytes; nothing at the end."""
+
+
+class LinkEnded(Exception):
+    """The server has closed the connection instead of answering."""
+
+
+class TransportErrorReceived(Exception):
+    """The server has answered by a transport error; ``code`` is the negative number."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"transport error {code}")
+        self.code = code
+
+
+class ClientTalk:
+    """One connection over ``stream``, where ``websocket`` is given as a WebSocket.
+
+    ``now`` returns Unix seconds. What ``stream`` raises, such as TimeoutError, comes out of every
+    method, and so do LinkEnded, TransportErrorReceived, and PeerError for what a server must not
+    send.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        link: ClientLink,
+        random_bytes: RandomBytes,
+        now: Callable[[], float],
+        websocket: WebSocketEnd | None = None,
+    ) -> None:
+        self._stream = stream
+        self._link = link
+        self._random_bytes = random_bytes
+        self._now = now
+        self._websocket = websocket
+        self._got: deque[bytes | QuickAck] = deque()
+        #: Seconds by which the server's clock is before ours.
+        self._ahead = 0.0
+
+    def open(self, host: str) -> None:
+        """Begin the WebSocket, if it is one; ``host`` is for its Host field."""
+        if self._websocket is not None:
+            self._stream.sendall(self._websocket.opening(host))
+
+    def make_key(self, keys: Iterable[PublicKey], wish: Wish | None = None) -> ClientSession:
+        """Make an auth key with a server that has one of ``keys``, and return a session with it."""
+        exchange = ClientExchange(keys, self._random_bytes, wish)
+        query: bytes | None = exchange.begin()
+        while query is not None:
+            self._send(plain_packet(query, self._now()))
+            query = exchange.receive(open_plain_packet(self._packet()))
+        assert exchange.key is not None, "the exchange is over"
+        self._ahead = exchange.server_time - self._now()
+        return ClientSession(exchange.key, exchange.salt, self._random_bytes)
+
+    def ping(self, session: ClientSession, ping_id: int) -> None:
+        """Send a ping and wait for its pong; a bad_server_salt is obeyed once."""
+        self._send_ping(session, ping_id)
+        salted = False
+        for body in self._bodies(session):
+            kind = unpack_from("<I", body)[0]
+            if kind == Constructor.PONG and Pong.parse(body).ping_id == ping_id:
+                return
+            if kind == Constructor.BAD_SERVER_SALT and not salted:
+                session.salt, salted = BadServerSalt.parse(body).new_server_salt, True
+                self._send_ping(session, ping_id)
+            elif kind == Constructor.BAD_MSG_NOTIFICATION:
+                code = BadMsgNotification.parse(body).error_code
+                raise PeerError(f"bad_msg_notification {code} for a sound ping")
+
+    def _send_ping(self, session: ClientSession, ping_id: int) -> None:
+        # No server counts a ping as content, but clients do.
+        self._send(session.encrypt(Ping(ping_id).pack(), self._now() + self._ahead))
+
+    def _send(self, packet: bytes) -> None:
+        wire = self._link.packet(packet)
+        self._stream.sendall(wire if self._websocket is None else self._websocket.frame(wire))
+
+    def _bodies(self, session: ClientSession) -> Iterator[bytes]:
+        """Yield what the server says, containers taken apart."""
+        while True:
+            body = session.decrypt(self._packet()).body
+            if unpack_from("<I", body)[0] == Constructor.MSG_CONTAINER:
+                yield from (message.body for message in parse_container(body, _MAX_MESSAGES))
+            else:
+                yield body
+
+    def _packet(self) -> bytes:
+        """Return the next packet that is no transport error; quick acks are passed over."""
+        while True:
+            while not self._got:
+                self._got.extend(self._link.receive(self._receive()))
+            packet = self._got.popleft()
+            if isinstance(packet, bytes):
+                break
+        # Padded framing may have up to 15 bytes behind it.
+        if 4 <= len(packet) < 20:
+            raise TransportErrorReceived(unpack_from("<i", packet)[0])
+        return packet
+
+    def _receive(self) -> bytes:
+        data = self._stream.recv(_RECEIVE_BYTES)
+        if not data:
+            raise LinkEnded
+        if self._websocket is None:
+            return data
+        carried = self._websocket.receive(data)
+        if self._websocket.answers:
+            self._stream.sendall(self._websocket.answers)
+            self._websocket.answers = b""
+        return carried
