@@ -14,7 +14,7 @@ MAX_RPC_ERROR_TEXT_BYTES: Final = 1024
 
 
 class TransportErrorCode(IntEnum):
-    """Codes sent to a client as a 4-byte little-endian signed payload (HTTP: as the status).
+    """Codes sent to a client as a 4-byte little-endian signed payload (HTTP: as the status too).
 
     Source: core.telegram.org/mtproto/mtproto-transports#transport-errors
     """

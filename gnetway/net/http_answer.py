@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Final
 
+from gnetway.errors import TransportErrorCode
+
 #: Reasons that HTTP's own list lacks.
 _REASONS: Final = {444: "Wrong DC"}
 
@@ -27,13 +29,7 @@ def pack_answer(body: bytes, fields: bytes, last: bool) -> bytes:
 
     ``fields`` are further header fields, each with its CRLF. ``last``: the connection closes.
     """
-    return b"%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
-        _HEADS[200],
-        len(body),
-        fields,
-        _CLOSE if last else b"",
-        body,
-    )
+    return _pack(_HEADS[200], body, fields, last)
 
 
 def pack_status(status: int, fields: bytes, last: bool) -> bytes:
@@ -41,3 +37,24 @@ def pack_status(status: int, fields: bytes, last: bool) -> bytes:
     # Source: RFC 9110 section 8.6: 204 has no Content-Length.
     length = b"" if status == HTTPStatus.NO_CONTENT else b"Content-Length: 0\r\n"
     return b"%b%b%b%b\r\n" % (_HEADS[status], length, fields, _CLOSE if last else b"")
+
+
+def pack_transport_error(code: TransportErrorCode, fields: bytes, last: bool) -> bytes:
+    """Return an answer that tells a transport error; see ``pack_answer``.
+
+    The status is the code without its sign. The body is what TCP has as a packet, 4 bytes: TDLib
+    goes by the status, but an answer without a body is no error to it, and it asks again for ever.
+
+    Source: core.telegram.org/mtproto/mtproto-transports#transport-errors
+    """
+    return _pack(_HEADS[-code], code.to_bytes(4, "little", signed=True), fields, last)
+
+
+def _pack(head: bytes, body: bytes, fields: bytes, last: bool) -> bytes:
+    return b"%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+        head,
+        len(body),
+        fields,
+        _CLOSE if last else b"",
+        body,
+    )

@@ -43,14 +43,6 @@ BAD_REQUEST: Final = 400
 TOO_LARGE: Final = 413
 UNAVAILABLE: Final = 503
 
-#: Over HTTP a transport error is the status, never a body.
-#: Source: core.telegram.org/mtproto/mtproto-transports#transport-errors
-_STATUSES: Final = {
-    TransportErrorCode.KEY_UNKNOWN: 404,
-    TransportErrorCode.FLOOD: 429,
-    TransportErrorCode.WRONG_DC: 444,
-}
-
 
 class Responder(Protocol):
     """The HTTP request whose body it is."""
@@ -63,6 +55,9 @@ class Responder(Protocol):
 
     def refuse(self, status: int) -> None:
         """Answer with a status alone."""
+
+    def refuse_with(self, code: TransportErrorCode) -> None:
+        """Answer with a transport error."""
 
     def pause_reading(self) -> None:
         """Bring no more of the body until ``resume_reading``."""
@@ -326,7 +321,8 @@ class HttpCall:
             return
         code = error.transport_error
         if code is not None:
-            self._refuse(_STATUSES[code])
+            if self._finish():
+                self._responder.refuse_with(code)
         else:
             self._refuse(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
 
@@ -336,10 +332,16 @@ class HttpCall:
             self._responder.answer(body)
 
     def _refuse(self, status: int) -> None:
-        if not self._over:
-            self._over = True
-            self._leave()
+        if self._finish():
             self._responder.refuse(status)
+
+    def _finish(self) -> bool:
+        """Wait for nothing more; returns whether there is somebody to be told."""
+        if self._over:
+            return False
+        self._over = True
+        self._leave()
+        return True
 
     def _leave(self) -> None:
         if self._poll is not None and self._session is not None:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple, Protocol
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from gnetway.net.http_answer import pack_answer, pack_status
+from gnetway.errors import TransportErrorCode
+from gnetway.net.http_answer import pack_answer, pack_status, pack_transport_error
 from gnetway.net.http_call import BAD_REQUEST, TOO_LARGE, HttpCall
 from gnetway.net.http_services import HttpServices
 
@@ -139,17 +140,15 @@ class HttpRequest(Request):
     def answer(self, body: bytes) -> None:
         """Answer 200 with this body."""
         if not self._answered:
-            self._send(pack_answer(body, self._fields, not self.channel.persistent))
+            self._send(pack_answer(body, self._fields, self._is_last))
 
     def refuse(self, status: int) -> None:
         """Answer with a status alone."""
-        if self._answered:
-            return
-        if self._whole:
-            self._send(pack_status(status, self._fields, not self.channel.persistent))
-        else:
-            self._close()
-            self.channel.finish_with(pack_status(status, self._fields, last=True))
+        self._refuse(pack_status(status, self._fields, self._is_last))
+
+    def refuse_with(self, code: TransportErrorCode) -> None:
+        """Answer with a transport error."""
+        self._refuse(pack_transport_error(code, self._fields, self._is_last))
 
     def pause_reading(self) -> None:
         """Bring no more of the body."""
@@ -191,6 +190,20 @@ class HttpRequest(Request):
     def _field(self, name: bytes) -> bytes | None:
         values = self.requestHeaders.getRawHeaders(name)
         return values[0] if values else None
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return not (self._whole and self.channel.persistent)
+
+    def _refuse(self, answer: bytes) -> None:
+        if self._answered:
+            return
+        if self._whole:
+            self._send(answer)
+        else:
+            self._close()
+            self.channel.finish_with(answer)
 
     def _close(self) -> None:
         self._answered = True

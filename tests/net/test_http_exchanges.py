@@ -46,7 +46,7 @@ class ExchangeTests(SynchronousTestCase):
         assert query is not None
         link = gateway.browse()
         answer = link.ask(post(plain_packet(query, link.now)))
-        self.assertEqual((answer.status, answer.body), (404, b""))
+        self.assertEqual((answer.status, answer.body), (404, b"\x6c\xfe\xff\xff"))
         self.assertEqual(gateway.ended(), {"handshake_unknown": 1})
         self.assertTrue(link.is_open)
 

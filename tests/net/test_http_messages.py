@@ -129,7 +129,7 @@ class MessageTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    """A transport error is a status without a body; the connection stays."""
+    """A transport error is a status with its code as the body; the connection stays."""
 
     def setUp(self) -> None:
         self.gateway = HttpGateway()
@@ -139,7 +139,8 @@ class StatusTests(SynchronousTestCase):
 
     def assert_refused(self, packet: bytes, status: int, cause: str) -> None:
         answer = self.link.ask(post(packet))
-        self.assertEqual((answer.status, answer.body), (status, b""))
+        body = (-404).to_bytes(4, "little", signed=True) if status == 404 else b""
+        self.assertEqual((answer.status, answer.body), (status, body))
         self.assertEqual(self.gateway.ended(), {cause: 1})
         self.assertTrue(self.link.is_open)
 
@@ -175,6 +176,7 @@ class StatusTests(SynchronousTestCase):
         body = some_key(9).id_bytes + bytes(1 << 20)
         answer = self.link.ask(post(body)[: 1 << 14])
         self.assertEqual((answer.status, answer.fields["connection"]), (404, "close"))
+        self.assertEqual(answer.body, b"\x6c\xfe\xff\xff")
         self.assertFalse(self.link.is_open)
         self.link.feed(bytes(1 << 20))
         self.assertEqual(self.link.answers(), [])
