@@ -20,8 +20,9 @@ from gnetway.errors import BackendError, BackendUnavailable
 DEFAULT_MAX_WAIT_MS: Final = 25_000
 LONGEST_WAIT_MS: Final = 50_000
 
-#: Requests of one session that may wait at a time; clients use two or three connections.
-MAX_POLLS: Final = 8
+#: Requests of one session that may wait at a time. Browsers and Qt have six connections for a host:
+#: with all of them waiting, the next call would stay inside the client until one comes back.
+MAX_POLLS: Final = 4
 
 
 class Poll:

@@ -32,7 +32,8 @@ class HttpSettings:
     ``request_seconds``: for a request to be here whole. ``answer_seconds``: for it to be answered,
     longer than any wait that a client may ask for.
     ``default_wait_seconds`` is for a request without http_wait, ``longest_wait_seconds`` the most
-    that one may ask for. ``max_polls``: requests of one session that may wait at a time.
+    that one may ask for. ``max_polls``: requests of one session that may wait at a time; browsers
+    and Qt have six connections for a host, and two of them are left for what is new.
     ``max_queued_messages`` and ``max_queued_bytes``: what may wait for the next request of a
     session, ``max_all_queued_bytes`` of all sessions together.
     """
@@ -45,7 +46,7 @@ class HttpSettings:
     answer_seconds: float = 90
     default_wait_seconds: float = 25
     longest_wait_seconds: float = 50
-    max_polls: int = 8
+    max_polls: int = 4
     max_queued_messages: int = 256
     max_queued_bytes: int = 2 * 1024 * 1024
     max_all_queued_bytes: int = 64 * 1024 * 1024

@@ -123,6 +123,10 @@ class WaitTests(HttpCase):
         for waiting in asked[1:]:
             self.assertNoResult(waiting)
 
+    def test_two_of_six_connections_are_always_free(self) -> None:
+        asked = [self.wait() for _ in range(6)]
+        self.assertEqual([one.called for one in asked], [True] * 2 + [False] * 4)
+
     def test_request_given_up_gets_nothing_more(self) -> None:
         gone, still = self.wait(), self.wait()
         gone.addErrback(lambda failure: None)

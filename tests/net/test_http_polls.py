@@ -121,6 +121,12 @@ class WaitTests(PollCase):
         for link in links[1:]:
             self.assertIsNone(self.heard(link))
 
+    def test_two_of_six_connections_are_always_free(self) -> None:
+        """Browsers and Qt have six for a host, and a call must find one."""
+        links = [self.say(contained(CALL, wait())) for _ in range(6)]
+        waiting = [self.heard(link) is None for link in links]
+        self.assertEqual(waiting, [False, False, True, True, True, True])
+
     def test_a_client_that_is_gone_waits_no_more(self) -> None:
         gone, link = self.say(wait()), self.say(wait())
         gone.leave()
