@@ -30,6 +30,7 @@ from gnetway.mtproto.message_id import judge_message_id
 from gnetway.mtproto.peek import Peek, peek_message
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
@@ -158,12 +159,16 @@ def pack_answers(
 def join_answers(
     answers: Answers, salt: int, session_id: int, next_msg_id: Callable[[bool], int]
 ) -> bytes:
-    """Return one plaintext that says it all: a container, unless it is one answer."""
+    """Return one plaintext that says it all: a container, unless it is one answer.
+
+    Errors are its last: some clients leave a container at its first error. Nothing is kept for
+    the next request, so several of them stand in one, a refused bind before refused calls.
+    """
     if len(answers) == 1:
         return pack_answers(answers, salt, session_id, next_msg_id)[0]
     contained = [
         ContainedMessage(next_msg_id(response), seq_no, body)
-        for body, seq_no, response in _numbered(answers)
+        for body, seq_no, response in _numbered(sorted(answers, key=_is_error))
     ]
     count = sum(answer.content for answer in answers)
     msg_id = next_msg_id(False)
@@ -221,6 +226,10 @@ def _future_salts(msg_id: int, key: AuthKey, now: int) -> FutureSalts:
 
 def _nothing_known(msg_id: int, msg_ids: list[int]) -> MsgsStateInfo:
     return MsgsStateInfo(msg_id, _FORGOTTEN * len(msg_ids))
+
+
+def _is_error(answer: Answer) -> bool:
+    return is_error_result(answer.body)
 
 
 def _error(msg_id: int, error: RpcErrorObject) -> Answer:

@@ -1,7 +1,8 @@
 """The server's side of a session: numbering, containers, acknowledgements, sending again.
 
 ``say`` and ``say_content`` collect what one turn has to tell; ``take`` makes one plaintext of
-it, a container where it is more than one message.
+it, a container where it is more than one message. An rpc_error is the last of its container: some
+clients leave one at its first error. What follows it goes into the next, so all keep their order.
 
 Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
 """
@@ -12,6 +13,7 @@ from gnetway.embedded.salts import SaltSchedule
 from gnetway.embedded.sent import SentMessage, SentMessages
 from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
 
 #: Most messages in one container; some clients refuse 1024 and more.
@@ -35,8 +37,8 @@ class Outbox:
 
     __slots__ = (
         "_content_count",
+        "_highest",
         "_msg_ids",
-        "_newest",
         "_out",
         "_salts",
         "_session_id",
@@ -50,8 +52,8 @@ class Outbox:
         self._salts = salts
         self._msg_ids = MessageIdSource()
         self._content_count = 0
-        #: The msg_id said last, 0 once it was taken.
-        self._newest = 0
+        #: The highest msg_id of what was taken; a lower one goes only inside of a container.
+        self._highest = 0
         self._out: list[ContainedMessage] = []
         self._taken: list[ContainedMessage] = []
         self.acks: dict[int, None] = {}
@@ -62,7 +64,7 @@ class Outbox:
 
         ``response`` tells whether it answers a message of the client.
         """
-        msg_id = self._newest = self._msg_ids.next_id(now, response)
+        msg_id = self._msg_ids.next_id(now, response)
         self._out.append(ContainedMessage(msg_id, 2 * self._content_count, body))
 
     def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> None:
@@ -70,7 +72,7 @@ class Outbox:
 
         ``request_msg_id`` is what it answers, which thereby is acknowledged.
         """
-        msg_id = self._newest = self._msg_ids.next_id(now, request_msg_id != 0)
+        msg_id = self._msg_ids.next_id(now, request_msg_id != 0)
         seq_no = 2 * self._content_count + 1
         self._content_count += 1
         self._out.append(ContainedMessage(msg_id, seq_no, body))
@@ -90,14 +92,14 @@ class Outbox:
         if not out:
             return b""
         salt = self._salts.current(now)
-        if len(out) == 1 and out[0].msg_id == self._newest:
-            self._taken, self._out, self._newest = out, [], 0
-            msg_id, seq_no, body = out[0]
+        taken = self._taken = self._split_off()
+        if len(taken) == 1 and taken[0].msg_id > self._highest:
+            msg_id, seq_no, body = taken[0]
+            self._highest = msg_id
             return pack_message(salt, self._session_id, msg_id, seq_no, body)
-        self._taken = self._split_off()
-        container = pack_container(self._taken)
         # A message said again has an old msg_id, which a client takes only inside of a container.
-        msg_id = self._msg_ids.next_id(now, response=False)
+        container = pack_container(taken)
+        msg_id = self._highest = self._msg_ids.next_id(now, response=False)
         return pack_message(salt, self._session_id, msg_id, 2 * self._content_count, container)
 
     def take_empty(self, now: float) -> bytes:
@@ -123,12 +125,17 @@ class Outbox:
 
     def _split_off(self) -> list[ContainedMessage]:
         out = self._out
+        if len(out) == 1:
+            self._out = []
+            return out
         size = count = 0
         for message in out:
             size += len(message.body)
             if count and (count == MAX_CONTAINER_MESSAGES or size > MAX_CONTAINER_BYTES):
                 break
             count += 1
+            if is_error_result(message.body):
+                break
         self._out = out[count:]
         return out[:count]
 

@@ -1,7 +1,8 @@
 """Several messages of a session backend in one, as an HTTP answer carries only one.
 
 The plaintexts come numbered; the container around them gets a msg_id of its own, higher than all
-that it holds, and a seq_no that says that it needs no acknowledgement.
+that it holds, and a seq_no that says that it needs no acknowledgement. An rpc_error is the last of
+its container: some clients leave one at its first error.
 
 Source: core.telegram.org/mtproto/service_messages#simple-container
 """
@@ -15,6 +16,7 @@ from gnetway.mtproto.message import HEADER_BYTES, pack_message
 from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import ContainedMessage, pack_container, parse_container
 
 #: Most messages in one container; some clients refuse 1024 and more.
@@ -62,10 +64,24 @@ class MessageJoiner:
         self._highest = max(self._highest, msg_id)
         self._seq_no = max(self._seq_no, seq_no)
 
+    def cut(self, plaintext: bytes, now: float) -> list[bytes]:
+        """Return what to send in the place of a plaintext that was noted: nearly always itself.
+
+        A container in which something stands behind an error is cut behind each error. ``now`` is
+        in Unix seconds.
+        """
+        if not plaintext.startswith(_CONTAINER, HEADER_BYTES):
+            return [plaintext]
+        cuts = _cut_behind_errors(_messages(plaintext))
+        if len(cuts) < 2:
+            return [plaintext]
+        return [self._pack(pack_container(cut), now) for cut in cuts]
+
     def join(self, plaintexts: Iterable[bytes], now: float) -> tuple[bytes, int]:
         """Return one plaintext for the first so many that have room in it, and how many.
 
-        Of none it is an empty container, of one that one. ``now`` is in Unix seconds.
+        The first error ends it. Of none it is an empty container, of one that one. ``now`` is in
+        Unix seconds.
         """
         parts: list[ContainedMessage] = []
         first = b""
@@ -79,6 +95,8 @@ class MessageJoiner:
             first = first or plaintext
             parts += messages
             taken += 1
+            if messages and is_error_result(messages[-1].body):
+                break
         if taken == 1:
             return first, 1
         return self._pack(pack_container(parts), now), taken
@@ -103,3 +121,14 @@ def _messages(plaintext: bytes) -> list[ContainedMessage]:
             # Not ours to mend: it goes as it came, and the client judges it.
             pass
     return [ContainedMessage(msg_id, seq_no, body)]
+
+
+def _cut_behind_errors(messages: list[ContainedMessage]) -> list[list[ContainedMessage]]:
+    cuts: list[list[ContainedMessage]] = []
+    behind_error = True
+    for message in messages:
+        if behind_error:
+            cuts.append([])
+        cuts[-1].append(message)
+        behind_error = is_error_result(message.body)
+    return cuts

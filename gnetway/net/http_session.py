@@ -139,15 +139,18 @@ class HttpSession:
         ``poll`` may have got another answer meanwhile; it is None where its client is gone.
         """
         blank = is_blank(plaintext)
-        if not blank and not self._note(plaintext):
-            blank, plaintext = True, b""
+        told: list[bytes] = []
+        if not blank:
+            told = self._note(plaintext)
+            if not told:
+                blank, plaintext = True, b""
         if poll is None or poll not in self._polls:
             if not blank:
-                self._tell_some_request(plaintext)
+                self._tell_some_request(told)
         elif not blank:
             # Before what has waited longer: this request is what its client waits for it with.
-            self._queue.appendleft(plaintext)
-            self._count(len(plaintext))
+            self._queue.extendleft(reversed(told))
+            self._count(sum(map(len, told)))
             self._answer(poll)
         elif self._queue or plaintext or poll.wants.only_acks:
             self._answer(poll)
@@ -167,7 +170,8 @@ class HttpSession:
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Answer a waiting request, or queue; False where there is no room for more."""
-        return self._note(plaintext) and self._tell_some_request(plaintext)
+        told = self._note(plaintext)
+        return bool(told) and self._tell_some_request(told)
 
     def end(self, cause: str) -> None:
         """End the session; ``cause`` is what it is counted under."""
@@ -194,22 +198,24 @@ class HttpSession:
 
     # -- small parts ---------------------------------------------------------------------------
 
-    def _note(self, plaintext: bytes) -> bool:
+    def _note(self, plaintext: bytes) -> list[bytes]:
+        """Return what is to be told in the place of a plaintext: nothing if it is no message."""
         try:
             self._joiner.note(plaintext)
         except MessageError:
             self._services.causes.count("http_bad_backend_message")
-            return False
-        return True
+            return []
+        return self._joiner.cut(plaintext, self._services.clock.seconds())
 
-    def _tell_some_request(self, plaintext: bytes) -> bool:
+    def _tell_some_request(self, told: list[bytes]) -> bool:
         waiting = self._polls
-        if self._joined is None or not (waiting or self._has_room(len(plaintext))):
+        size = sum(map(len, told))
+        if self._joined is None or not (waiting or self._has_room(size)):
             return False
-        self._queue.append(plaintext)
-        self._count(len(plaintext))
+        self._queue.extend(told)
+        self._count(size)
         if waiting:
-            self._hold_back(next((poll for poll in waiting if poll.is_long), waiting[0]))
+            self._hold_back(self._long_poll() or waiting[0])
         return True
 
     def _hold_back(self, poll: HttpPoll) -> None:
@@ -230,6 +236,14 @@ class HttpSession:
             self._count(-len(self._queue.popleft()))
         self._touch()
         poll.asker.tell(plaintext)
+        long_poll = self._long_poll()
+        if self._queue and long_poll is not None:
+            # What did not fit, or stands behind an error.
+            self._answer(long_poll)
+
+    def _long_poll(self) -> HttpPoll | None:
+        """Return the oldest request that is there to wait."""
+        return next((poll for poll in self._polls if poll.is_long), None)
 
     def _has_room(self, size: int) -> bool:
         settings = self._settings

@@ -7,11 +7,22 @@ constructor ids.
 Source: core.telegram.org/mtproto/service_messages#response-to-an-rpc-query
 """
 
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import open_boxed, pack_int32, pack_int64, pack_string, pack_uint32
+from gnetway.tl.unwrap import first_bytes
+
+_RPC_RESULT: Final = pack_uint32(Constructor.RPC_RESULT)
+_RPC_ERROR: Final = pack_uint32(Constructor.RPC_ERROR)
+_GZIP_PACKED: Final = pack_uint32(Constructor.GZIP_PACKED)
+
+#: Constructor and req_msg_id stand before the result.
+_RESULT_OFFSET: Final = 12
+
+#: Enough to see what begins a result, through two layers of compression.
+_LOOKED_AT_BYTES: Final = 1024
 
 
 class RpcResult(NamedTuple):
@@ -61,6 +72,19 @@ class RpcErrorObject(NamedTuple):
         except UnicodeDecodeError:
             pass  # it has the whole text: what is raised below must not carry it
         raise TLError("the text of an rpc_error is no UTF-8")
+
+
+def is_error_result(body: bytes) -> bool:
+    """Whether a message is the rpc_error of a call; it, or what it holds, may be compressed.
+
+    Web A leaves a container at its first error: what stands behind one is lost to it.
+    """
+    kind = body[:4]
+    if kind != _RPC_RESULT and kind != _GZIP_PACKED:
+        return False
+    head = first_bytes(body, _LOOKED_AT_BYTES)
+    result = head[_RESULT_OFFSET:]
+    return head[:4] == _RPC_RESULT and first_bytes(result, 4) == _RPC_ERROR
 
 
 class RpcDropAnswer(NamedTuple):

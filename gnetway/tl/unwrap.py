@@ -11,11 +11,16 @@ from typing import Final, NamedTuple
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.init_connection import skip_init_connection
-from gnetway.tl.primitives import NestedTooDeep, Reader
+from gnetway.tl.primitives import NestedTooDeep, Reader, pack_uint32
 
 #: Added to the window size it makes zlib take a gzip header as well as its own: some clients send
 #: a zlib stream (78 9c) in gzip_packed.
 _EITHER_HEADER: Final = 32
+
+_GZIP_PACKED: Final = pack_uint32(Constructor.GZIP_PACKED)
+
+#: Compressed bytes that tell the first of an object: the tables of a block take 300 at most.
+_LOOKED_AT_BYTES: Final = 1024
 
 
 class UnpackedTooLarge(TLError):
@@ -87,6 +92,23 @@ def gunzip(packed: bytes, budget: UnwrapBudget) -> bytes:
     if not stream.eof or stream.unused_data:
         raise TLError("gzip_packed holds more or less than one whole stream")
     return data
+
+
+def first_bytes(body: bytes, size: int) -> bytes:
+    """Return the first ``size`` bytes of a boxed object, unpacked if it is gzip_packed.
+
+    Fewer where there are no more, or where nothing can be read. For a look at what is sent, so
+    it costs little whatever the object is: of a compressed one no more than 1 KiB is touched.
+    """
+    if body[:4] != _GZIP_PACKED:
+        return body[:size]
+    # A string of 254 bytes and more has its length in three bytes after a mark.
+    start = 8 if body[4:5] == b"\xfe" else 5
+    stream = zlib.decompressobj(zlib.MAX_WBITS | _EITHER_HEADER)
+    try:
+        return stream.decompress(body[start : start + _LOOKED_AT_BYTES], size)
+    except zlib.error:
+        return b""
 
 
 def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:

@@ -3,7 +3,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.embedded.outbox import MAX_CONTAINER_MESSAGES, Outbox
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.service_messages import MsgsAck, Pong, RpcResult
+from gnetway.tl.service_messages import MsgsAck, Pong, RpcErrorObject, RpcResult
 from tests.embedded.talk import (
     NOW,
     SALT,
@@ -17,6 +17,7 @@ from tests.embedded.talk import (
 
 PONG = Pong(4, 1).pack()
 RESULT = RpcResult(8, pack_uint32(Constructor.BOOL_TRUE)).pack()
+ERROR = RpcResult(8, RpcErrorObject(400, "OOPS").pack()).pack()
 
 
 class OutboxCase(SynchronousTestCase):
@@ -76,6 +77,44 @@ class NumberingTests(OutboxCase):
         taken = [self.out.take(NOW) for _ in range(3)]
         self.assertEqual([len(open_plaintext(plaintext)) for plaintext in taken], [1, 1, 1])
         self.assertEqual(self.out.take(NOW), b"")
+
+
+class ErrorTests(OutboxCase):
+    """Some clients leave a container at its first error."""
+
+    def taken(self) -> list[list[bytes]]:
+        """Return what each plaintext holds, in order, all numbers rising."""
+        found, outer, inner = [], [0], [0]
+        while plaintext := self.out.take(NOW):
+            outer.append(int.from_bytes(plaintext[16:24], "little"))
+            messages = open_plaintext(plaintext)
+            inner += [message.msg_id for message in messages]
+            found.append([message.body for message in messages])
+        self.assertEqual(outer, sorted(set(outer)))
+        self.assertEqual(inner, sorted(set(inner)))
+        return found
+
+    def test_an_error_is_the_last_of_its_container(self) -> None:
+        for body in (RESULT, ERROR, RESULT, PONG, ERROR, ERROR, PONG):
+            self.out.say_content(body, NOW)
+        self.assertEqual(self.taken(), [[RESULT, ERROR], [RESULT, PONG, ERROR], [ERROR], [PONG]])
+
+    def test_acknowledgements_come_behind_it(self) -> None:
+        self.out.say_content(ERROR, NOW, request_msg_id=8)
+        self.out.acks[12] = None
+        self.assertEqual(self.taken(), [[ERROR], [MsgsAck([12]).pack()]])
+
+    def test_one_that_is_said_again(self) -> None:
+        self.out.say_content(ERROR, NOW, request_msg_id=8)
+        self.out.take(NOW)
+        kept = self.out.sent.answer_to(8)
+        assert kept is not None
+        self.out.repeat(kept)
+        self.out.say(PONG, NOW, response=True)
+        plaintext = self.out.take(NOW)
+        self.assertEqual(constructor_of(plaintext[32:]), Constructor.MSG_CONTAINER)
+        self.assertEqual([message.body for message in open_plaintext(plaintext)], [ERROR])
+        self.assertEqual(self.taken(), [[PONG]])
 
 
 class AcknowledgementTests(OutboxCase):

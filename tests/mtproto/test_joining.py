@@ -12,12 +12,20 @@ from gnetway.mtproto.joining import (
     is_blank,
 )
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.service_messages import ContainedMessage, Pong, pack_container, parse_container
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    Pong,
+    RpcErrorObject,
+    RpcResult,
+    pack_container,
+    parse_container,
+)
 from tests.peer import ServerMessage
 
 NOW = 1_800_000_000.0
 SESSION = 5
 PONG = Pong(1, 2).pack()
+ERROR = RpcResult(8, RpcErrorObject(400, "OOPS").pack()).pack()
 
 
 def message(msg_id: int, seq_no: int = 0, body: bytes = PONG, salt: int = 3) -> bytes:
@@ -28,6 +36,13 @@ def read(plaintext: bytes) -> ServerMessage:
     numbers = [int.from_bytes(plaintext[n : n + 8], "little", signed=True) for n in (0, 8, 16)]
     seq_no = int.from_bytes(plaintext[24:28], "little")
     return ServerMessage(numbers[0], numbers[1], numbers[2], seq_no, plaintext[32:])
+
+
+def inner_bodies(plaintext: bytes) -> list[bytes]:
+    body = read(plaintext).body
+    if not body.startswith(pack_container([])[:4]):
+        return [body]
+    return [contained.body for contained in parse_container(body, 1000)]
 
 
 class JoinTests(SynchronousTestCase):
@@ -106,6 +121,58 @@ class JoinTests(SynchronousTestCase):
         ):
             with self.subTest(plaintext=plaintext.hex()):
                 self.assertRaises(MessageError, self.joiner.note, plaintext)
+
+
+class ErrorTests(SynchronousTestCase):
+    """Some clients leave a container at its first error."""
+
+    def setUp(self) -> None:
+        self.joiner = MessageJoiner(SESSION, 99)
+
+    def cut(self, plaintext: bytes) -> list[bytes]:
+        self.joiner.note(plaintext)
+        return self.joiner.cut(plaintext, NOW)
+
+    def test_an_error_ends_a_container(self) -> None:
+        queue = [
+            part
+            for number, body in enumerate((PONG, ERROR, PONG, PONG, ERROR, ERROR, PONG))
+            for part in self.cut(message(4 * number + 1, 0, body))
+        ]
+        bodies = []
+        while queue:
+            joined, taken = self.joiner.join(queue, NOW)
+            bodies.append(inner_bodies(joined))
+            del queue[:taken]
+        self.assertEqual(bodies, [[PONG, ERROR], [PONG, PONG, ERROR], [ERROR], [PONG]])
+
+    def test_a_container_of_the_backend_is_cut_behind_each(self) -> None:
+        inner = [
+            ContainedMessage(4 * number + 1, 2 * number + 1, body)
+            for number, body in enumerate((PONG, ERROR, ERROR, PONG, PONG))
+        ]
+        parts = self.cut(message(101, 8, pack_container(inner)))
+        contained = [parse_container(read(part).body, 5) for part in parts]
+        self.assertEqual(contained, [inner[:2], inner[2:3], inner[3:]])
+        ids = [read(part).msg_id for part in parts]
+        self.assertEqual(ids, sorted({101, *ids} - {101}))
+        self.assertGreater(ids[0], 101)
+        self.assertEqual([(read(part).seq_no, read(part).salt) for part in parts], [(8, 3)] * 3)
+
+    def test_what_has_an_error_last_stays_as_it_is(self) -> None:
+        sound = [ContainedMessage(1, 1, PONG), ContainedMessage(5, 3, ERROR)]
+        broken = pack_container(sound[::-1])[:-4]
+        for plaintext in (
+            message(9, 1, ERROR),
+            message(9, 4, pack_container(sound)),
+            message(9, 0, broken),
+        ):
+            self.assertEqual(self.cut(plaintext), [plaintext])
+
+    def test_a_container_with_an_error_last_ends_the_one_around_it(self) -> None:
+        sound = pack_container([ContainedMessage(1, 1, PONG), ContainedMessage(5, 3, ERROR)])
+        joined, taken = self.joiner.join([message(9, 4, sound), message(13)], NOW)
+        self.assertEqual((inner_bodies(joined), taken), ([PONG, ERROR], 1))
 
 
 class BlankTests(SynchronousTestCase):

@@ -11,7 +11,15 @@ from gnetway.interfaces import FutureSalt
 from gnetway.mtproto.message import pack_message
 from gnetway.net.http_settings import HttpSettings
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping, Pong, parse_container
+from gnetway.tl.service_messages import (
+    HttpWait,
+    MsgsAck,
+    Ping,
+    Pong,
+    RpcErrorObject,
+    RpcResult,
+    parse_container,
+)
 from tests.connection.wrappers import CALL, contained
 from tests.embedded.talk import kinds
 from tests.fakes import Sent, some_key
@@ -277,6 +285,37 @@ class QueueTests(PollCase):
     def test_nothing_is_queued_for_a_session_that_has_ended(self) -> None:
         self.gateway.wait(75)
         self.assertFalse(self.push(1))
+
+
+class ErrorTests(PollCase):
+    """Some clients leave a container at its first error, so that is its last."""
+
+    error = RpcResult(8, RpcErrorObject(400, "OOPS").pack()).pack()
+
+    def test_what_stands_behind_an_error_goes_with_the_next_answer(self) -> None:
+        self.heard(self.say(ACK))
+        for number, body in enumerate((note(1), self.error, note(2))):
+            self.gateway.push(self.session, body, 4 * number + 1)
+        self.assertEqual(self.heard(self.say(wait())), [note(1), self.error])
+        self.assertEqual(self.heard(self.say(wait())), [note(2)])
+
+    def test_a_container_of_the_backend_is_cut_and_other_requests_get_the_rest(self) -> None:
+        waiting = [self.say(wait()) for _ in range(3)]
+        self.gateway.answers = [
+            said(self.session, contained(note(1), self.error, self.error, note(2), note(3)), 101)
+        ]
+        self.assertEqual(self.heard(self.say(CALL)), [note(1), self.error])
+        told = [self.heard(link) for link in waiting]
+        self.assertEqual(told, [[self.error], [note(2), note(3)], None])
+        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+
+    def test_another_call_still_waits_for_its_own_answer(self) -> None:
+        self.gateway.held = True
+        first, second = self.say(CALL), self.say(CALL)
+        plaintext = said(self.session, contained(self.error, note(2)), 101)
+        self.gateway.asked[0].callback(plaintext)
+        self.assertEqual(self.heard(first), [self.error])
+        self.assertIsNone(self.heard(second))
 
 
 class SlowBackendTests(PollCase):
