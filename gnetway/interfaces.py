@@ -189,7 +189,8 @@ class IRpcSessions(Interface):
     def push(auth_key_id: int, session_id: int, body: bytes) -> bool:
         """Send a TL object, e.g. an updates object, to one session.
 
-        Returns False where the session has no connection now.
+        Returns False where the session has no connection now, or has too much that waits for its
+        next HTTP request.
 
         :raises TypeError, ValueError: ``body`` is no bytes, or no TL object of up to 16 MiB - 256
             bytes.

@@ -35,6 +35,8 @@ from gnetway.embedded.sessions import RpcSessions
 from gnetway.embedded.store import IKeyStore, StoredKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
+from gnetway.mtproto.http_wants import read_http_wants
+from gnetway.tl.unwrap import UnwrapLimits
 
 #: How often expired temporary keys and long closed sessions are dropped, in seconds.
 PURGE_SECONDS: Final = 600
@@ -180,6 +182,11 @@ class EmbeddedBackend:
         polls = live.polls
         if polls.all_held:
             return fail(BackendUnavailable("too many requests of the session wait for decisions"))
+        session = live.session
+        too_many = session is not None and session.out.has_too_many
+        if too_many and read_http_wants(payload, UnwrapLimits()).asks:
+            # Calls refused by an rpc_error are answered too, each by a message.
+            return fail(BackendUnavailable("too many messages wait for the client"))
         poll = polls.add()
 
         def done(error: BackendError | None) -> None:

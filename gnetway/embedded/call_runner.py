@@ -28,6 +28,9 @@ from gnetway.interfaces import IRpcHandler, RpcCall
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")
 
+#: What a client hears that does not come for what waits for it.
+_BUSY: Final = RpcError(500, "WORKER_BUSY_TOO_LONG_RETRY")
+
 
 class CallRunner:
     """What stands between sessions and the handler.
@@ -49,6 +52,10 @@ class CallRunner:
         """Hand a call to the handler; nothing that it does is raised."""
         if self._stopped:
             self._tell_error(session, wanted, _INTERNAL)
+            return
+        if live.polls is not None and session.out.is_full:
+            # Before anything is done: clients repeat the call by themselves.
+            self._tell_error(session, wanted, _BUSY)
             return
         call = RpcCall(
             body=wanted.body,

@@ -73,6 +73,8 @@ class SessionDirectory:
             return
         del self._open[ids]
         self._closed[ids] = (live, now)
+        if live.session is not None:
+            live.session.out.trim()
         self.expire(now)
 
     def find(self, auth_key_id: int, session_id: int) -> LiveSession | None:

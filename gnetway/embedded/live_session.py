@@ -55,6 +55,11 @@ class LiveSession:
         self.calls: dict[int, RunningCall] = {}
         self.waiting: list[WaitingMessage] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its client is there."""
+        return self.client.backend_state is self
+
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""
         calls, self.calls = self.calls, {}

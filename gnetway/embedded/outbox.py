@@ -27,6 +27,12 @@ MAX_CONTAINER_BYTES: Final = 512 * 1024
 #: Source: core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt
 MAX_ACKS: Final = 8192
 
+#: What may wait for a client that is there but takes nothing, as over HTTP between two requests:
+#: the bytes of its bodies, and the number of messages. Whoever asks for more is refused before
+#: anything is done for it, so that nothing that was said has to be dropped.
+MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024
+MAX_UNSENT_MESSAGES: Final = 2048
+
 
 class Outbox:
     """What one session sends.
@@ -43,6 +49,7 @@ class Outbox:
         "_salts",
         "_session_id",
         "_taken",
+        "_unsent_bytes",
         "acks",
         "sent",
     )
@@ -56,8 +63,19 @@ class Outbox:
         self._highest = 0
         self._out: list[ContainedMessage] = []
         self._taken: list[ContainedMessage] = []
+        self._unsent_bytes = 0
         self.acks: dict[int, None] = {}
         self.sent = SentMessages()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits for the client as may; see ``MAX_UNSENT_BYTES``."""
+        return self._unsent_bytes >= MAX_UNSENT_BYTES or self.has_too_many
+
+    @property
+    def has_too_many(self) -> bool:
+        """Whether as many messages wait for the client as may."""
+        return len(self._out) >= MAX_UNSENT_MESSAGES
 
     def say(self, body: bytes, now: float, response: bool) -> None:
         """Add a service message, which the client need not acknowledge.
@@ -66,6 +84,7 @@ class Outbox:
         """
         msg_id = self._msg_ids.next_id(now, response)
         self._out.append(ContainedMessage(msg_id, 2 * self._content_count, body))
+        self._unsent_bytes += len(body)
 
     def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> None:
         """Add a message that is kept until the client acknowledges it.
@@ -76,6 +95,7 @@ class Outbox:
         seq_no = 2 * self._content_count + 1
         self._content_count += 1
         self._out.append(ContainedMessage(msg_id, seq_no, body))
+        self._unsent_bytes += len(body)
         self.sent.add(SentMessage(msg_id, seq_no, body, request_msg_id))
         if request_msg_id:
             self.acks.pop(request_msg_id, None)
@@ -83,6 +103,7 @@ class Outbox:
     def repeat(self, message: SentMessage) -> None:
         """Add a message that was said before, under its first msg_id and seq_no."""
         self._out.append(ContainedMessage(message.msg_id, message.seq_no, message.body))
+        self._unsent_bytes += len(message.body)
 
     def take(self, now: float) -> bytes:
         """Return the next plaintext to send, empty if there is nothing to tell."""
@@ -113,20 +134,32 @@ class Outbox:
             salt, self._session_id, msg_id, 2 * self._content_count, pack_container([])
         )
 
-    def put_back(self) -> None:
+    def put_back(self, is_open: bool = False) -> None:
         """Keep what ``take`` gave last for the next time: nobody was there to get it.
 
-        Service messages are dropped: they only made sense at that moment.
+        All of it goes before what is newer while the session ``is_open``: over HTTP its client
+        comes for it by another request. Else see ``trim``.
+        """
+        self._out = self._taken + self._out
+        self._unsent_bytes += _size(self._taken)
+        self._taken = []
+        if not is_open:
+            self.trim()
+
+    def trim(self) -> None:
+        """Drop what is not kept in ``sent``: the client has gone, and may never come back.
+
+        Service messages are among it: they only made sense at that moment.
         """
         sent = self.sent
-        again = [message for message in self._taken if sent.get(message.msg_id) is not None]
-        self._out = again + self._out
-        self._taken = []
+        self._out = [message for message in self._out if sent.get(message.msg_id) is not None]
+        self._unsent_bytes = _size(self._out)
 
     def _split_off(self) -> list[ContainedMessage]:
         out = self._out
         if len(out) == 1:
             self._out = []
+            self._unsent_bytes = 0
             return out
         size = count = 0
         for message in out:
@@ -137,6 +170,7 @@ class Outbox:
             if is_error_result(message.body):
                 break
         self._out = out[count:]
+        self._unsent_bytes -= _size(out[:count])
         return out[:count]
 
     def _say_acks(self, now: float) -> None:
@@ -144,3 +178,7 @@ class Outbox:
         self.acks.clear()
         for start in range(0, len(msg_ids), MAX_ACKS):
             self.say(MsgsAck(msg_ids[start : start + MAX_ACKS]).pack(), now, response=False)
+
+
+def _size(messages: list[ContainedMessage]) -> int:
+    return sum([len(message.body) for message in messages])

@@ -155,7 +155,7 @@ class SessionRunner:
             if live.polls:
                 live.polls.tell(plaintext)
             elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
-                session.out.put_back()
+                session.out.put_back(live.is_open)
                 return
 
     # -- keys and sessions ---------------------------------------------------------------------

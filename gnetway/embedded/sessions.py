@@ -23,14 +23,15 @@ class RpcSessions:
     def push(self, auth_key_id: int, session_id: int, body: bytes) -> bool:
         """Send a TL object to one session; it is kept until the client acknowledges it.
 
-        Returns False where the session has no connection now, or has not spoken yet.
+        Returns False where the session has no connection now, has not spoken yet, or has too much
+        that waits for its next HTTP request.
 
         :raises TypeError: ``body`` is no bytes.
         :raises ValueError: ``body`` cannot be a TL object, or is too large for a packet.
         """
         body = tl_object(body)
         live = self._directory.find(auth_key_id, session_id)
-        if live is None or live.session is None:
+        if live is None or live.session is None or live.session.out.is_full:
             return False
         live.session.push(body, self._clock.seconds())
         self._runner.deliver(live, live.session)

@@ -180,7 +180,12 @@ class HttpCall:
 
     def _message_received(self, message: MessageReceived) -> None:
         session = self._begin(message)
-        poll = self._wait(session, message)
+        wants = read_http_wants(message.payload, self._services.links.setup.unwrap_limits)
+        if not session.may_send(wants):
+            self._services.links.causes.count("http_session_full")
+            self._refuse(UNAVAILABLE)
+            return
+        self._poll = poll = session.wait(self, wants)
         session.send(message, self._responder).addCallbacks(
             lambda plaintext: session.answered(poll, plaintext), self._backend_failed
         )
@@ -191,11 +196,6 @@ class HttpCall:
         self._key = message.key
         self._session = self._services.sessions.of(message, self._responder)
         return self._session
-
-    def _wait(self, session: HttpSession, message: MessageReceived) -> HttpPoll:
-        limits = self._services.links.setup.unwrap_limits
-        self._poll = session.wait(self, read_http_wants(message.payload, limits))
-        return self._poll
 
     def tell(self, plaintext: bytes) -> None:
         """Hear what answers the message."""

@@ -6,11 +6,18 @@ A request is answered by the first of
     a message of the backend to the session, for the request that is there to wait, else the oldest
     the end of its wait, by an empty container
 
-and what is told when no request is there is queued for the next one.
+and what is told when no request is there is queued for the next one, in the order of its coming.
+
+A push that finds the queue full is refused. The answer to a request never is: the backend has done
+what the client asked for, and would not say it again. So the room is asked for before: while the
+queue is full a request takes from it at once what it can, one answer out for one in, and calls are
+refused (503, and official clients repeat them) where too many are with the backend already, or
+where the queues of all sessions are full. An rpc_error in the place of 503 would need a seq_no of
+the session service's own count.
 """
 
 from collections import deque
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 
@@ -23,6 +30,8 @@ from gnetway.net.http_poll import Asker, HttpPoll
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.links import LinkServices
 from gnetway.net.session import Session
+
+T = TypeVar("T")
 
 
 class SessionHome(Protocol):
@@ -48,6 +57,7 @@ class HttpSession:
     """
 
     __slots__ = (
+        "_asked",
         "_home",
         "_idle_seconds",
         "_joined",
@@ -83,6 +93,8 @@ class HttpSession:
         self._polls: list[HttpPoll] = []
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
+        #: How many requests the backend has yet to answer.
+        self._asked = 0
         self._idle_seconds = settings.idle_seconds + services.random_bytes(1)[0] % 10
         self.deadline = services.clock.seconds() + self._idle_seconds
         self.wheel_slot = -1
@@ -96,6 +108,15 @@ class HttpSession:
         """Whether a request waits."""
         return bool(self._polls)
 
+    def may_send(self, wants: HttpWants) -> bool:
+        """Whether a message may be sent to the backend, by the room for what answers it."""
+        settings = self._settings
+        if not wants.asks:
+            return True
+        if self._asked >= settings.max_asked:
+            return False
+        return bool(self._queue) or self._home.queued_bytes < settings.max_all_queued_bytes
+
     def send(self, message: MessageReceived, caller: Caller) -> Deferred[bytes]:
         """Hand a message of ``caller`` to the backend; fires with its answer, maybe nothing."""
         session = self._joined
@@ -104,9 +125,10 @@ class HttpSession:
         self.client_ip = session.client_ip = caller.client_ip
         self.local_ip = session.local_ip = caller.local_ip
         self._touch()
+        self._asked += 1
         return maybeDeferred(
             self._services.backend.send_http_data, session, message.salt, message.payload
-        )
+        ).addBoth(self._heard)
 
     def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
         """Let a request wait; with too many of them, the oldest is answered.
@@ -122,11 +144,12 @@ class HttpSession:
     def wait_on(self, poll: HttpPoll) -> None:
         """Set the end of a wait, unless the backend has answered at once.
 
-        A request that is there to wait is answered with what came before it.
+        A request that is there to wait is answered with what came before it, and so is any while
+        the queue is full.
         """
         if poll not in self._polls:
             return
-        if self._queue and poll.is_long:
+        if self._queue and (poll.is_long or not self._has_room(0)):
             self._answer(poll)
         else:
             clock = self._services.clock
@@ -138,20 +161,16 @@ class HttpSession:
 
         ``poll`` may have got another answer meanwhile; it is None where its client is gone.
         """
-        blank = is_blank(plaintext)
+        if self._joined is None:
+            return
         told: list[bytes] = []
-        if not blank:
+        if not is_blank(plaintext):
             told = self._note(plaintext)
-            if not told:
-                blank, plaintext = True, b""
+            plaintext = told[0] if told else b""
+            self._keep(told)
         if poll is None or poll not in self._polls:
-            if not blank:
-                self._tell_some_request(told)
-        elif not blank:
-            # Before what has waited longer: this request is what its client waits for it with.
-            self._queue.extendleft(reversed(told))
-            self._count(sum(map(len, told)))
-            self._answer(poll)
+            if told and self._polls:
+                self._hold_back(self._long_poll() or self._polls[0])
         elif self._queue or plaintext or poll.wants.only_acks:
             self._answer(poll)
         else:
@@ -171,7 +190,13 @@ class HttpSession:
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Answer a waiting request, or queue; False where there is no room for more."""
         told = self._note(plaintext)
-        return bool(told) and self._tell_some_request(told)
+        size = sum(map(len, told))
+        if not told or self._joined is None or not (self._polls or self._has_room(size)):
+            return False
+        self._keep(told)
+        if self._polls:
+            self._hold_back(self._long_poll() or self._polls[0])
+        return True
 
     def end(self, cause: str) -> None:
         """End the session; ``cause`` is what it is counted under."""
@@ -207,16 +232,13 @@ class HttpSession:
             return []
         return self._joiner.cut(plaintext, self._services.clock.seconds())
 
-    def _tell_some_request(self, told: list[bytes]) -> bool:
-        waiting = self._polls
-        size = sum(map(len, told))
-        if self._joined is None or not (waiting or self._has_room(size)):
-            return False
+    def _heard(self, result: T) -> T:
+        self._asked -= 1
+        return result
+
+    def _keep(self, told: list[bytes]) -> None:
         self._queue.extend(told)
-        self._count(size)
-        if waiting:
-            self._hold_back(self._long_poll() or waiting[0])
-        return True
+        self._count(sum(map(len, told)))
 
     def _hold_back(self, poll: HttpPoll) -> None:
         """Answer as soon as the client's wish to have several messages at once allows."""

@@ -34,6 +34,7 @@ class HttpSettings:
     ``default_wait_seconds`` is for a request without http_wait, ``longest_wait_seconds`` the most
     that one may ask for. ``max_polls``: requests of one session that may wait at a time; browsers
     and Qt have six connections for a host, and two of them are left for what is new.
+    ``max_asked``: requests of one session that may be with the backend, answered or not.
     ``max_queued_messages`` and ``max_queued_bytes``: what may wait for the next request of a
     session, ``max_all_queued_bytes`` of all sessions together.
     """
@@ -47,6 +48,7 @@ class HttpSettings:
     default_wait_seconds: float = 25
     longest_wait_seconds: float = 50
     max_polls: int = 4
+    max_asked: int = 64
     max_queued_messages: int = 256
     max_queued_bytes: int = 2 * 1024 * 1024
     max_all_queued_bytes: int = 64 * 1024 * 1024

@@ -1,14 +1,16 @@
 """HTTP: what a request is answered with, and when."""
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, LONGEST_WAIT_MS, MAX_POLLS
-from gnetway.errors import BackendUnavailable, KeyUnknown
+from gnetway.embedded.outbox import MAX_UNSENT_BYTES
+from gnetway.embedded.sent import MAX_KEPT_BYTES
+from gnetway.errors import BackendUnavailable, KeyUnknown, RpcError
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping
+from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping, RpcErrorObject
 from tests.embedded.backend_case import PERM, BackendCase
-from tests.embedded.talk import SESSION_ID, UNKNOWN_CALL, kinds, results
+from tests.embedded.talk import SALT, SESSION_ID, UNKNOWN_CALL, kinds, results
 from tests.fakes import some_key
 from tests.peer import ServerMessage
 
@@ -139,6 +141,97 @@ class WaitTests(HttpCase):
         asked = self.wait()
         self.backend._directory.drop(PERM.auth_key_id, SESSION_ID)
         self.assertEqual(self.answer(asked), [])
+
+
+class FullTests(HttpCase):
+    """What the client does not come for is kept; what would add to it is refused."""
+
+    answer_bytes = 64 * 1024
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.greet()
+        self.handler.answer = lambda call: call.body[4:8] + bytes(self.answer_bytes)
+
+    def ask_many(self, count: int) -> Deferred[bytes]:
+        """Send so many calls in one request."""
+        calls = [pack_uint32(0xDEADBEEF) + pack_uint32(number) for number in range(count)]
+        payload = self.client.talker.contain(*calls)
+        return self.backend.send_http_data(self.client.client, SALT, payload)
+
+    def collect(self, first: Deferred[bytes]) -> list[bytes]:
+        """Return the results that the request and those behind it bring, in their order."""
+        found: list[bytes] = []
+        messages = self.answer(first)
+        while messages:
+            found += results(messages).values()
+            asked = self.wait(0)
+            self.clock.advance(0)
+            messages = self.answer(asked)
+        return found
+
+    def test_all_answers_come_and_in_order(self) -> None:
+        told = self.collect(self.ask_many(46))
+        self.assertEqual([int.from_bytes(one[:4], "little") for one in told], list(range(46)))
+
+    def test_some_of_them_find_room_at_the_gateway(self) -> None:
+        for room in (1, 2, 5):
+            pushed: list[bytes] = []
+
+            def push(
+                key: int, session: int, plaintext: bytes, room: int = room, to: list[bytes] = pushed
+            ) -> bool:
+                if len(to) < room:
+                    to.append(plaintext)
+                    return True
+                return False
+
+            self.patch(self.target, "push", push)
+            asked = self.ask_many(46)
+            first = results(self.answer(asked))
+            told = [*first.values(), *results(self.heard(pushed)).values()]
+            told += self.collect(self.wait(0))
+            numbers = [int.from_bytes(one[:4], "little") for one in told]
+            self.assertEqual(numbers, list(range(46)))
+
+    def test_calls_are_refused_before_anything_is_done_for_them(self) -> None:
+        told = self.collect(self.ask_many(100))
+        busy = [one for one in told if len(one) < 100]
+        self.assertEqual(len(told) - len(busy), MAX_UNSENT_BYTES // self.answer_bytes)
+        self.assertEqual(len(self.handler.calls), len(told) - len(busy))
+        error = RpcErrorObject.parse(busy[0])
+        self.assertEqual(error, (500, "WORKER_BUSY_TOO_LONG_RETRY"))
+        self.assertEqual(len(self.collect(self.ask_many(3))), 3)
+
+    def test_over_tcp_nothing_is_refused(self) -> None:
+        self.target.reachable = True
+        self.client = self.open(session_id=77)
+        calls = [UNKNOWN_CALL] * 100
+        self.client.send(self.client.talker.contain(*calls))
+        self.assertEqual(len(results(self.heard())), 100)
+
+    def test_requests_that_add_messages_are_refused_before_there_are_too_many(self) -> None:
+        self.handler.answer = lambda call: fail(RpcError(400, "OOPS"))
+        for _ in range(3):
+            self.ask_many(1000)
+        failed = self.failureResultOf(self.ask_many(1000), BackendUnavailable)
+        self.assertEqual(str(failed.value), "too many messages wait for the client")
+        self.assertEqual(len(self.collect(self.wait(0))), 3000 - 3)
+
+    def test_pushes_are_refused(self) -> None:
+        sessions = self.backend.sessions
+        pushed = 0
+        while sessions.push(PERM.auth_key_id, SESSION_ID, bytes(self.answer_bytes)):
+            pushed += 1
+        self.assertEqual(pushed, MAX_UNSENT_BYTES // self.answer_bytes)
+        self.answer(self.wait())
+        self.assertTrue(sessions.push(PERM.auth_key_id, SESSION_ID, b"news"))
+
+    def test_of_a_session_that_is_gone_less_is_kept(self) -> None:
+        self.ask_many(60)
+        self.client.come_back()
+        kept = len(self.collect(self.wait(0)))
+        self.assertLessEqual(kept, MAX_KEPT_BYTES // self.answer_bytes)
 
 
 class PollTests(HttpCase):

@@ -144,6 +144,8 @@ class BindTests(DecisionCase):
                 self.assertEqual(results(messages), {msg_id: TRUE, msg_id + 4: expected})
                 self.assertEqual(self.handler.calls[0].perm_auth_key_id, PERM.auth_key_id)
             else:
+                # Each error ends a container; the second comes with the next request.
+                messages += self.answer(self.wait())
                 refused = {msg_id: REFUSED, msg_id + 4: (401, "AUTH_KEY_PERM_EMPTY")}
                 self.assertEqual((errors(messages), self.handler.calls), (refused, []))
 

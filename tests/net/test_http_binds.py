@@ -108,7 +108,8 @@ class ProofTests(UnboundCase):
             self.link.say(self.session, contained(beside, bind_body(), PING))
             (body,) = self.bodies()
             told = [one.body for one in parse_container(body, 5)]
-            self.assertEqual(told, [RpcResult(404, REFUSED).pack(), Pong(408, 1).pack()])
+            # Some clients leave a container at its first error.
+            self.assertEqual(told, [Pong(408, 1).pack(), RpcResult(404, REFUSED).pack()])
             self.link.say(self.session, CALL)
             (body,) = self.bodies()
             error = RpcErrorObject(401, "AUTH_KEY_PERM_EMPTY").pack()
@@ -238,7 +239,7 @@ class DecisionTests(UnboundCase):
         self.assertEqual(self.link.answers(), [])
         self.gateway.asked[0].callback(said(self.session, PONG, 5))
         (body,) = self.bodies()
-        self.assertEqual([one.body for one in parse_container(body, 2)], [PONG, PING])
+        self.assertEqual([one.body for one in parse_container(body, 2)], [PING, PONG])
 
     def test_a_bind_that_the_backend_refuses(self) -> None:
         for error in REFUSALS:

@@ -213,8 +213,8 @@ class QueueTests(PollCase):
 
     def test_it_goes_along_with_the_backends_own_answer(self) -> None:
         self.push(1)
-        self.gateway.answers = [said(self.session, note(9), 5)]
-        self.assertEqual(self.heard(self.say(CALL)), [note(9), note(1)])
+        self.gateway.answers = [said(self.session, note(9), 9)]
+        self.assertEqual(self.heard(self.say(CALL)), [note(1), note(9)])
 
     def test_a_request_that_is_there_to_wait_gets_it_before_the_backend_answers(self) -> None:
         self.gateway.held = True
@@ -229,8 +229,8 @@ class QueueTests(PollCase):
         self.push(1)
         link = self.say(CALL)
         self.assertIsNone(self.heard(link))
-        self.gateway.asked[0].callback(said(self.session, note(9), 5))
-        self.assertEqual(self.heard(link), [note(9), note(1)])
+        self.gateway.asked[0].callback(said(self.session, note(9), 9))
+        self.assertEqual(self.heard(link), [note(1), note(9)])
 
     def test_messages_are_bounded(self) -> None:
         self.assertEqual([self.push(number) for number in range(4)], [True, True, True, False])
@@ -285,6 +285,83 @@ class QueueTests(PollCase):
     def test_nothing_is_queued_for_a_session_that_has_ended(self) -> None:
         self.gateway.wait(75)
         self.assertFalse(self.push(1))
+
+
+class FullQueueTests(PollCase):
+    """The backend's answers are never dropped; what asks for them is refused before."""
+
+    settings = HttpSettings(
+        max_asked=6, max_queued_messages=3, max_queued_bytes=3000, max_all_queued_bytes=20_000
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.heard(self.say(ACK))
+        self.gateway.held = True
+
+    def large(self, number: int) -> bytes:
+        return note(number) + bytes(2000)
+
+    def answer_all(self) -> None:
+        asked, self.gateway.asked = self.gateway.asked, []
+        for number, one in enumerate(asked):
+            one.callback(said(self.session, self.large(number), 4 * number + 1))
+
+    def collect(self) -> list[bytes]:
+        """Ask for all there is."""
+        self.gateway.held = False
+        found: list[bytes] = []
+        while heard := self.heard(self.say(wait(0))):
+            found += heard
+        return found
+
+    def test_answers_come_all_and_in_order(self) -> None:
+        for _ in range(6):
+            self.say(CALL).leave()
+        self.answer_all()
+        self.assertFalse(self.push(9))
+        self.assertEqual(self.collect(), [self.large(number) for number in range(6)])
+        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertTrue(self.push(9))
+
+    def test_calls_with_the_backend_are_bounded(self) -> None:
+        for _ in range(6):
+            self.say(CALL).leave()
+        self.assertEqual(self.say(CALL).answer().status, 503)
+        self.assertEqual(len(self.gateway.asked), 6)
+        self.assertEqual(self.gateway.ended()["http_session_full"], 1)
+        self.gateway.asked.pop().callback(b"")
+        self.assertEqual(self.say(CALL).answers(), [])
+
+    def test_what_brings_nothing_is_taken_all_the_same(self) -> None:
+        for _ in range(6):
+            self.say(CALL).leave()
+        link = self.say(wait(1000))
+        self.assert_answered_after(link, 1)
+        self.assertEqual(self.heard(self.say(contained(ACK, wait(0)))), [])
+
+    def test_a_full_queue_is_told_to_a_call_at_once(self) -> None:
+        for number in range(3):
+            self.push(number)
+        link = self.say(CALL)
+        self.assertEqual(self.heard(link), [note(0), note(1), note(2)])
+        self.answer_all()
+        self.assertEqual(self.collect(), [self.large(0)])
+
+    def test_the_queues_of_all_sessions_together(self) -> None:
+        other = self.gateway.browse()
+        session = other.session(KEY)
+        for _ in range(5):
+            link = self.gateway.browse()
+            link.say(session, CALL)
+            link.leave()
+        for asked in self.gateway.asked:
+            asked.callback(said(session, bytes(5000)))
+        self.gateway.asked.clear()
+        self.assertEqual(self.say(CALL).answer().status, 503)
+        other.say(session, CALL)
+        self.assertEqual(len(other.heard(session)), 1)
+        self.assertEqual(len(self.gateway.asked), 1)
 
 
 class ErrorTests(PollCase):
