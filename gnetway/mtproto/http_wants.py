@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import HttpWait, parse_container
+from gnetway.tl.service_messages import ContainedMessage, HttpWait, parse_container
 from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
 
 #: msg_id, seq_no and length stand before the body in a payload.
@@ -20,11 +20,13 @@ class HttpWants(NamedTuple):
     """What a request says of its answer.
 
     ``wait`` is its http_wait, None where it has none. ``asks``: there is something besides
-    http_wait and acknowledgements, which the backend may answer.
+    http_wait and acknowledgements, which the backend may answer. ``odd_waits`` has the msg_id of
+    each http_wait that its client wants acknowledged, by an odd seq_no.
     """
 
     wait: HttpWait | None
     asks: bool
+    odd_waits: tuple[int, ...] = ()
 
     @property
     def only_acks(self) -> bool:
@@ -39,31 +41,38 @@ def read_http_wants(payload: bytes, limits: UnwrapLimits) -> HttpWants:
     among others, never inside a call. What cannot be read within ``limits`` says nothing; the
     session backend will judge it.
     """
+    msg_id = int.from_bytes(payload[:8], "little", signed=True)
+    seq_no = int.from_bytes(payload[8:12], "little")
     length = int.from_bytes(payload[12:_BODY_OFFSET], "little")
+    body = payload[_BODY_OFFSET : _BODY_OFFSET + length]
     try:
-        return _read(payload[_BODY_OFFSET : _BODY_OFFSET + length], limits)
+        return _read(ContainedMessage(msg_id, seq_no, body), limits)
     except TLError:
         return HttpWants(None, asks=True)
 
 
-def _read(body: bytes, limits: UnwrapLimits) -> HttpWants:
+def _read(message: ContainedMessage, limits: UnwrapLimits) -> HttpWants:
+    msg_id, seq_no, body = message
     if _constructor(body) == Constructor.GZIP_PACKED:
         body = unwrap(body, UnwrapBudget(limits)).body
     if _constructor(body) != Constructor.MSG_CONTAINER:
-        return _sum_up([body])
-    return _sum_up([one.body for one in parse_container(body, limits.max_messages)])
+        return _sum_up([ContainedMessage(msg_id, seq_no, body)])
+    return _sum_up(parse_container(body, limits.max_messages))
 
 
-def _sum_up(bodies: list[bytes]) -> HttpWants:
+def _sum_up(messages: list[ContainedMessage]) -> HttpWants:
     wait: HttpWait | None = None
     asks = False
-    for body in bodies:
+    odd_waits: list[int] = []
+    for msg_id, seq_no, body in messages:
         constructor = _constructor(body)
         if constructor == Constructor.HTTP_WAIT:
             wait = HttpWait.parse(body)
+            if seq_no & 1:
+                odd_waits.append(msg_id)
         elif constructor != Constructor.MSGS_ACK:
             asks = True
-    return HttpWants(wait, asks)
+    return HttpWants(wait, asks, tuple(odd_waits))
 
 
 def _constructor(body: bytes) -> int:

@@ -7,7 +7,7 @@ its container: some clients leave one at its first error.
 Source: core.telegram.org/mtproto/service_messages#simple-container
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Final
 
@@ -17,7 +17,7 @@ from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
 from gnetway.tl.rpc_results import is_error_result
-from gnetway.tl.service_messages import ContainedMessage, pack_container, parse_container
+from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container, parse_container
 
 #: Most messages in one container; some clients refuse 1024 and more.
 MAX_CONTAINER_MESSAGES: Final = 1000
@@ -80,8 +80,8 @@ class MessageJoiner:
     def join(self, plaintexts: Iterable[bytes], now: float) -> tuple[bytes, int]:
         """Return one plaintext for the first so many that have room in it, and how many.
 
-        The first error ends it. Of none it is an empty container, of one that one. ``now`` is in
-        Unix seconds.
+        The first error ends it. Of one it is that one, of none see ``nothing``. ``now`` is in Unix
+        seconds.
         """
         parts: list[ContainedMessage] = []
         first = b""
@@ -97,9 +97,20 @@ class MessageJoiner:
             taken += 1
             if messages and is_error_result(messages[-1].body):
                 break
+        if not taken:
+            return self.nothing((), now), 0
         if taken == 1:
             return first, 1
         return self._pack(pack_container(parts), now), taken
+
+    def nothing(self, odd_waits: Sequence[int], now: float) -> bytes:
+        """Return a plaintext that tells nothing: the end of a long poll.
+
+        That is an empty container, or where the client has numbered its http_wait as if it wanted
+        an acknowledgement, just that. Web A does so; it acknowledges whatever is no msgs_ack, an
+        empty container too, by a request with another http_wait, and so would never pause.
+        """
+        return self._pack(MsgsAck(list(odd_waits)).pack() if odd_waits else _EMPTY_CONTAINER, now)
 
     def _pack(self, body: bytes, now: float) -> bytes:
         msg_id = self._msg_ids.next_id(now, response=False)

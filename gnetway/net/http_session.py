@@ -4,7 +4,7 @@ A request is answered by the first of
 
     the backend's own answer to it, if it tells anything
     a message of the backend to the session, for the request that is there to wait, else the oldest
-    the end of its wait, by an empty container
+    the end of its wait, by an empty container or a msgs_ack of its http_wait
 
 and what is told when no request is there is queued for the next one, in the order of its coming.
 
@@ -250,12 +250,16 @@ class HttpSession:
             poll.timer.reset(seconds)
 
     def _answer(self, poll: HttpPoll) -> None:
-        """Answer with what is queued, or with an empty container."""
+        """Answer with what is queued, or with nothing."""
         self._polls.remove(poll)
         poll.stop_timer()
-        plaintext, taken = self._joiner.join(self._queue, self._services.clock.seconds())
-        for _ in range(taken):
-            self._count(-len(self._queue.popleft()))
+        now = self._services.clock.seconds()
+        if self._queue:
+            plaintext, taken = self._joiner.join(self._queue, now)
+            for _ in range(taken):
+                self._count(-len(self._queue.popleft()))
+        else:
+            plaintext = self._joiner.nothing(poll.wants.odd_waits, now)
         self._touch()
         poll.asker.tell(plaintext)
         long_poll = self._long_poll()

@@ -14,6 +14,7 @@ from gnetway.mtproto.joining import (
 from gnetway.mtproto.message import pack_message
 from gnetway.tl.service_messages import (
     ContainedMessage,
+    MsgsAck,
     Pong,
     RpcErrorObject,
     RpcResult,
@@ -62,6 +63,13 @@ class JoinTests(SynchronousTestCase):
         )
         self.assertEqual(parse_container(joined.body, 1), [])
         self.assertEqual((joined.msg_id >> 32, joined.msg_id & 3), (int(NOW), 3))
+
+    def test_nothing_but_acknowledgements(self) -> None:
+        self.joiner.note(message(int(NOW + 9) << 32, 5, salt=4))
+        nothing = read(self.joiner.nothing((400, 404), NOW))
+        self.assertEqual((nothing.body, nothing.seq_no), (MsgsAck([400, 404]).pack(), 6))
+        self.assertEqual((nothing.msg_id >> 32, nothing.msg_id & 3), (int(NOW + 9), 3))
+        self.assertEqual(parse_container(read(self.joiner.nothing((), NOW)).body, 1), [])
 
     def test_one_goes_as_it_is(self) -> None:
         plaintext = message(9)

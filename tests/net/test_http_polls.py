@@ -51,15 +51,23 @@ class PollCase(SynchronousTestCase):
         self.gateway.knows(KEY)
         self.link = self.gateway.browse()
         self.session = self.link.session(KEY)
+        self.acked: list[int] = []
 
     def heard(self, link: HttpLink | None = None) -> list[bytes] | None:
-        """Return what is told by the one answer that has come, None where none has."""
+        """Return what is told by the one answer that has come, None where none has.
+
+        The msg_ids of a lone msgs_ack, which says no more than an empty container, go to ``acked``.
+        """
         answers = (link or self.link).heard(self.session)
         if not answers:
             return None
         (answer,) = answers
         self.assertEqual(answer.seq_no % 2, 0)
         self.assertEqual(answer.session_id, self.session.session_id)
+        self.acked = []
+        if answer.body.startswith(ACK[:4]):
+            self.acked = MsgsAck.parse(answer.body).msg_ids
+            return []
         if int.from_bytes(answer.body[:4], "little") != Constructor.MSG_CONTAINER:
             return [answer.body]
         return [message.body for message in parse_container(answer.body, 1000)]
@@ -159,6 +167,45 @@ class WaitTests(PollCase):
         self.assertEqual(gateway.backend.closed, [])
         self.push(1)
         self.assertEqual(self.heard(link), [note(1)])
+
+
+class OddWaitTests(PollCase):
+    """Web A numbers http_wait as content, and acknowledges whatever answers it but a msgs_ack."""
+
+    def say_odd(self, body: bytes) -> tuple[HttpLink, int]:
+        link = self.gateway.browse()
+        link.say(self.session, body)
+        return link, self.session.msg_id
+
+    def test_a_wait_that_ends_is_acknowledged_and_nothing_else_said(self) -> None:
+        link, msg_id = self.say_odd(wait(3000))
+        self.assert_answered_after(link, 3)
+        self.assertEqual(self.acked, [msg_id])
+
+    def test_beside_acknowledgements(self) -> None:
+        """As often as Web A has acknowledged something."""
+        self.assertEqual(self.heard(self.say(contained(ACK, wait(0), first_msg_id=400))), [])
+        self.assertEqual(self.acked, [404])
+
+    def test_one_that_needs_none(self) -> None:
+        for body in (wait(0), ACK):
+            self.assertEqual((self.heard(self.say(body)), self.acked), ([], []))
+
+    def test_an_empty_container_of_the_backend_is_replaced(self) -> None:
+        self.gateway.answers = [said(self.session, contained(), 9)]
+        link, msg_id = self.say_odd(wait(3000))
+        self.assertEqual((self.heard(link), self.acked), ([], [msg_id]))
+
+    def test_what_there_is_to_tell_is_told_as_it_is(self) -> None:
+        link, _ = self.say_odd(wait(3000))
+        self.push(1)
+        self.assertEqual((self.heard(link), self.acked), ([note(1)], []))
+
+    def test_numbers(self) -> None:
+        self.push(1)
+        link, _ = self.say_odd(wait(0))
+        (answer,) = link.heard(self.session)
+        self.assertEqual((answer.salt, answer.seq_no, answer.msg_id & 3), (99, 0, 3))
 
 
 class SeveralTests(PollCase):
