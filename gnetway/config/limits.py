@@ -124,6 +124,17 @@ class LimitsConfig:
             " together; clients ping every 60",
         ),
     )
+    http_idle_seconds: int = field(
+        default=75,
+        metadata=key(
+            "HttpIdleSeconds",
+            whole(10, 86_400),
+            "seconds",
+            "between two requests of an HTTP connection, and of a session over HTTP, plus 0 to 9 at"
+            " random; above the 60 of balancers, so that they close first and no request meets a"
+            " connection that is just being closed",
+        ),
+    )
     key_lookup_seconds: int = field(
         default=10,
         metadata=key(

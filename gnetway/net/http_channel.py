@@ -2,7 +2,7 @@
 
 A connection is late
 
-    between two requests       60 to 69 s after the last byte (60 s before the first)   closed
+    between two requests       75 to 84 s after the last byte (75 s before the first)   closed
     while a request comes      likewise, or 120 s after its first byte                  408, closed
     while one is answered      90 s after it was here                                   503
     while it closes            3 s after the last answer was written                    cut

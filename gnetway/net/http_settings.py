@@ -29,6 +29,7 @@ class HttpSettings:
     ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any.
     ``idle_seconds``: until a connection's first request, then from one to the next, and from a
     session's last request to its end; to both later ones 0 to 9 seconds of their own are added.
+    Balancers keep connections for 60 s: with as much here, both ends would close at once.
     ``request_seconds``: for a request to be here whole. ``answer_seconds``: for it to be answered,
     longer than any wait that a client may ask for.
     ``default_wait_seconds`` is for a request without http_wait, ``longest_wait_seconds`` the most
@@ -42,7 +43,7 @@ class HttpSettings:
     paths: frozenset[bytes] = API_PATHS
     allowed_origins: tuple[str, ...] = (ANY_ORIGIN,)
     max_body_bytes: int = DEFAULT_MAX_PACKET_BYTES
-    idle_seconds: float = 60
+    idle_seconds: float = 75
     request_seconds: float = 120
     answer_seconds: float = 90
     default_wait_seconds: float = 25

@@ -45,8 +45,12 @@ class Carriers:
         self._links = links
         self._certificates = certificates
         self._http_elsewhere = http_elsewhere or {}
-        self._max_packet_bytes = config.gnetway.limits.max_packet_bytes
-        self._http = HttpServices(links, HttpSettings(max_body_bytes=self._max_packet_bytes))
+        limits = config.gnetway.limits
+        self._max_packet_bytes = limits.max_packet_bytes
+        http = HttpSettings(
+            max_body_bytes=limits.max_packet_bytes, idle_seconds=limits.http_idle_seconds
+        )
+        self._http = HttpServices(links, http)
 
     def factory(self, server: ServerConfig) -> ServerFactory:
         """Return what serves the connections of a listener."""

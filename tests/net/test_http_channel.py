@@ -247,7 +247,7 @@ class EndTests(ChannelCase):
         self.assertTrue(self.link.transport.lost)
 
     def test_connection_without_a_request(self) -> None:
-        self.gateway.wait(59)
+        self.gateway.wait(74)
         self.assertTrue(self.link.is_open)
         self.gateway.wait(3)
         self.assertTrue(self.link.transport.lost)
@@ -257,7 +257,7 @@ class EndTests(ChannelCase):
     def test_connection_between_two_requests(self) -> None:
         self.gateway.wait(50)
         self.assertEqual(self.link.status(post(self.packet())), 200)
-        self.gateway.wait(59)
+        self.gateway.wait(74)
         self.assertTrue(self.link.is_open)
         self.gateway.wait(13)
         self.assertTrue(self.link.transport.lost)
@@ -265,7 +265,7 @@ class EndTests(ChannelCase):
 
     def test_request_that_stops(self) -> None:
         self.link.feed(post(self.packet())[:-1])
-        self.gateway.wait(72)
+        self.gateway.wait(87)
         self.assertEqual(self.link.answer().status, 408)
         self.assertTrue(self.link.transport.half_closed)
         self.gateway.wait(5)
@@ -288,7 +288,7 @@ class EndTests(ChannelCase):
         self.gateway.answers = [said(session, bytes(100_000))]
         self.link.say(session, CALL)
         self.assertGreater(self.gateway.services.unsent.total_bytes, 100_000)
-        self.gateway.wait(72)
+        self.gateway.wait(87)
         self.assertTrue(self.link.transport.closing)
         self.gateway.wait(5)
         self.assertTrue(self.link.transport.aborted)

@@ -118,7 +118,7 @@ class MessageTests(SynchronousTestCase):
         self.gateway.wait(50)
         self.link.say(self.session, PING)
         self.link.leave()
-        self.gateway.wait(59)
+        self.gateway.wait(74)
         self.assertEqual(self.gateway.backend.closed, [])
         self.gateway.wait(13)
         self.assertEqual(len(self.gateway.backend.closed), 1)

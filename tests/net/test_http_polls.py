@@ -153,7 +153,7 @@ class WaitTests(PollCase):
         link = self.say(wait(50_000))
         self.gateway.wait(50)
         self.assertEqual(self.heard(link), [])
-        self.gateway.wait(59)
+        self.gateway.wait(74)
         self.assertEqual(self.gateway.backend.closed, [])
         self.gateway.wait(13)
         self.assertEqual(len(self.gateway.backend.closed), 1)
@@ -303,7 +303,7 @@ class QueueTests(PollCase):
         self.assertTrue(self.gateway.push(self.session, bytes(2000)))
         self.assertTrue(self.gateway.push(others[0], bytes(1800)))
         self.assertFalse(self.gateway.push(others[1], bytes(200)))
-        self.gateway.wait(75)
+        self.gateway.wait(90)
         self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
 
     def test_a_full_queue_is_told_before_its_delay_is_over(self) -> None:
@@ -330,7 +330,7 @@ class QueueTests(PollCase):
         )
 
     def test_nothing_is_queued_for_a_session_that_has_ended(self) -> None:
-        self.gateway.wait(75)
+        self.gateway.wait(90)
         self.assertFalse(self.push(1))
 
 
@@ -515,7 +515,7 @@ class SlowBackendTests(PollCase):
 
     def test_an_answer_after_the_end_of_the_session(self) -> None:
         self.say(wait(1000)).leave()
-        self.gateway.wait(80)
+        self.gateway.wait(95)
         self.assertEqual(len(self.gateway.backend.closed), 1)
         self.gateway.asked[0].callback(said(self.session, note(1)))
         self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
