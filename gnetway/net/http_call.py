@@ -121,6 +121,11 @@ class HttpCall:
         self._over = True
         self._leave()
 
+    def half_closed(self) -> None:
+        """Hear that the client sends nothing more: it may read on for its answer, or be gone."""
+        if self._poll is not None and self._session is not None:
+            self._session.half_closed(self._poll)
+
     def unavailable(self) -> None:
         """Give up: there is no answer in time."""
         self._refuse(UNAVAILABLE)

@@ -16,10 +16,11 @@ from enum import Enum
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
@@ -49,11 +50,13 @@ class ChannelState(Enum):
     LOST = "lost"
 
 
+@implementer(IHalfCloseableProtocol)
 class GatewayHttpChannel(HTTPChannel):
     """Reads requests one after another.
 
     The next one is looked at when the last is answered and its answer has left for the most part,
-    so that no more than one answer waits for a client that does not read.
+    so that no more than one answer waits for a client that does not read. What a client has asked
+    before it has closed its own side is answered before the connection ends.
     """
 
     transport: ILinkTransport
@@ -71,6 +74,8 @@ class GatewayHttpChannel(HTTPChannel):
         self._host: IAddress | None = None
         self._peer: IAddress | None = None
         self._served = self._counted = False
+        #: Whether the client sends nothing more.
+        self._half_closed = False
         self._whole_by = 0.0
         #: What waits for a client that does not read; None while it reads.
         self._backlog: Backlog | None = None
@@ -117,6 +122,17 @@ class GatewayHttpChannel(HTTPChannel):
         links.open_links.remove(self)
         super().connectionLost(reason)
 
+    def readConnectionLost(self) -> None:
+        """Hear that the client sends nothing more; it may have closed, or only its own side."""
+        self._half_closed = True
+        if self._state is ChannelState.ANSWERING:
+            self.requests[0].half_closed()
+        else:
+            self._close_if_half_closed()
+
+    def writeConnectionLost(self) -> None:
+        """Our own side was closed by ``finish_with``."""
+
     def pauseProducing(self) -> None:
         """Hear that the client does not read."""
         self._backlog = self._backlog or Backlog(self.services.links.unsent)
@@ -131,6 +147,7 @@ class GatewayHttpChannel(HTTPChannel):
         request, self._answered = self._answered, None
         if request is not None and not self._is_ending:
             super().requestDone(request)
+            self._close_if_half_closed()
 
     # -- what twisted.web calls ----------------------------------------------------------------
 
@@ -170,6 +187,7 @@ class GatewayHttpChannel(HTTPChannel):
             self._answered = request
         else:
             super().requestDone(request)
+            self._close_if_half_closed()
 
     def loseConnection(self) -> None:
         """Close after the last answer that HTTP allows on this connection."""
@@ -279,6 +297,15 @@ class GatewayHttpChannel(HTTPChannel):
     @property
     def _is_ending(self) -> bool:
         return self._state in (ChannelState.ENDING, ChannelState.LOST)
+
+    def _close_if_half_closed(self) -> None:
+        """Close unless a request is being answered: no other can come."""
+        if not self._half_closed or self._state is ChannelState.ANSWERING:
+            return
+        if not self._is_ending:
+            self._count("client_closed")
+            self._begin_to_end()
+        super().loseConnection()
 
     def _count(self, cause: str) -> None:
         """Count why the connection ends: for what was found first."""

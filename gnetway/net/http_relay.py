@@ -7,9 +7,15 @@ PROXY header, and bytes back. TLS ends here, before the relay.
 """
 
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IAddress, IConnector, IReactorUNIX
+from twisted.internet.interfaces import (
+    IAddress,
+    IConnector,
+    IHalfCloseableProtocol,
+    IReactorUNIX,
+)
 from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.interfaces import ILinkTransport
@@ -58,6 +64,7 @@ class _Dialling(ClientFactory):
         self._relay.refused()
 
 
+@implementer(IHalfCloseableProtocol)
 class HttpRelay(Protocol):
     """A client's connection; read only as fast as the other end takes it, and the reverse."""
 
@@ -98,6 +105,17 @@ class HttpRelay(Protocol):
         self._services.open_links.remove(self)
         if self._far_end is not None:
             self._far_end.transport.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """Carry on that the client sends nothing more; it may read on for its answer."""
+        if self._far_end is None:
+            self.transport.loseConnection()
+        else:
+            self._far_end.transport.unregisterProducer()
+            self._far_end.transport.loseWriteConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our own side is never closed alone."""
 
     def end(self, cause: str) -> None:
         """End the connection: the gateway stops."""

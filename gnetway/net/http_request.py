@@ -130,6 +130,11 @@ class HttpRequest(Request):
         if call is not None:
             call.lost()
 
+    def half_closed(self) -> None:
+        """Hear that the client sends nothing more, and may be gone."""
+        if self._call is not None:
+            self._call.half_closed()
+
     def unavailable(self) -> None:
         """Give up: there is no answer in time."""
         if self._call is not None:

@@ -169,8 +169,9 @@ class HttpSession:
             plaintext = told[0] if told else b""
             self._keep(told)
         if poll is None or poll not in self._polls:
-            if told and self._polls:
-                self._hold_back(self._long_poll() or self._polls[0])
+            waiting = self._next_poll()
+            if told and waiting is not None:
+                self._hold_back(waiting)
         elif self._queue or plaintext or poll.wants.only_acks:
             self._answer(poll)
         else:
@@ -185,17 +186,30 @@ class HttpSession:
             poll.stop_timer()
             self._touch()
 
+    def half_closed(self, poll: HttpPoll) -> None:
+        """Hear that a request's client sends nothing more: it may be gone, or still read on.
+
+        So the request gets the backend's own answer, if it asks for something, but is not sent
+        what can wait for another.
+        """
+        if poll not in self._polls:
+            return
+        poll.half_closed = True
+        if not poll.wants.asks:
+            self._end_wait(poll)
+
     # -- what the registry calls ---------------------------------------------------------------
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Answer a waiting request, or queue; False where there is no room for more."""
         told = self._note(plaintext)
         size = sum(map(len, told))
-        if not told or self._joined is None or not (self._polls or self._has_room(size)):
+        waiting = self._next_poll()
+        if not told or self._joined is None or (waiting is None and not self._has_room(size)):
             return False
         self._keep(told)
-        if self._polls:
-            self._hold_back(self._long_poll() or self._polls[0])
+        if waiting is not None:
+            self._hold_back(waiting)
         return True
 
     def end(self, cause: str) -> None:
@@ -251,15 +265,21 @@ class HttpSession:
 
     def _answer(self, poll: HttpPoll) -> None:
         """Answer with what is queued, or with nothing."""
+        if not self._queue:
+            self._end_wait(poll)
+            return
+        plaintext, taken = self._joiner.join(self._queue, self._services.clock.seconds())
+        for _ in range(taken):
+            self._count(-len(self._queue.popleft()))
+        self._tell(poll, plaintext)
+
+    def _end_wait(self, poll: HttpPoll) -> None:
+        now = self._services.clock.seconds()
+        self._tell(poll, self._joiner.nothing(poll.wants.odd_waits, now))
+
+    def _tell(self, poll: HttpPoll, plaintext: bytes) -> None:
         self._polls.remove(poll)
         poll.stop_timer()
-        now = self._services.clock.seconds()
-        if self._queue:
-            plaintext, taken = self._joiner.join(self._queue, now)
-            for _ in range(taken):
-                self._count(-len(self._queue.popleft()))
-        else:
-            plaintext = self._joiner.nothing(poll.wants.odd_waits, now)
         self._touch()
         poll.asker.tell(plaintext)
         long_poll = self._long_poll()
@@ -269,7 +289,13 @@ class HttpSession:
 
     def _long_poll(self) -> HttpPoll | None:
         """Return the oldest request that is there to wait."""
-        return next((poll for poll in self._polls if poll.is_long), None)
+        return next((poll for poll in self._polls if poll.is_long and not poll.half_closed), None)
+
+    def _next_poll(self) -> HttpPoll | None:
+        """Return the request that is there to wait, else the oldest; None where there is none."""
+        return self._long_poll() or next(
+            (poll for poll in self._polls if not poll.half_closed), None
+        )
 
     def _has_room(self, size: int) -> bool:
         settings = self._settings

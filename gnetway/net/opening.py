@@ -9,9 +9,10 @@ comes from then on. So the last one, which has the client link, sees nothing but
 """
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import Interface
 
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import LINGER_SECONDS
@@ -70,6 +71,12 @@ class Opening(Protocol):
             self._next.dataReceived(data)
         elif not self._ending:
             self.take(data)
+
+    def __conform__(self, interface: type[Interface]) -> object:
+        """Let the transport ask whoever serves the connection what becomes of a half-close."""
+        if interface is IHalfCloseableProtocol and self._next is not None:
+            return interface(self._next, None)
+        return None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End, or pass that on."""

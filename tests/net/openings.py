@@ -7,9 +7,10 @@ from typing import cast
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocolFactory
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gnetway.codec.proxy_protocol import V2_SIGNATURE
 from gnetway.interfaces import ILinkTransport
@@ -80,16 +81,28 @@ class Recorder(Protocol):
         self.lost.append(reason.type)
 
 
+@implementer(IHalfCloseableProtocol)
+class HalfRecorder(Recorder):
+    """Writes down that the client has closed its own side, too."""
+
+    def readConnectionLost(self) -> None:
+        self.data += b"<EOF>"
+
+    def writeConnectionLost(self) -> None:
+        """Our side is none of its business."""
+
+
 class Recorders(ServerFactory):
-    """Makes recorders, and keeps them."""
+    """Makes recorders, of a kind, and keeps them."""
 
     noisy = False
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Recorder] = Recorder) -> None:
         self.made: list[Recorder] = []
+        self._kind = kind
 
     def buildProtocol(self, addr: IAddress | None) -> Recorder:
-        self.made.append(Recorder())
+        self.made.append(self._kind())
         return self.made[-1]
 
 
@@ -102,9 +115,9 @@ class Wire:
         self.gateway = gateway
         if isinstance(peer, str):
             peer = peer_of(peer)
-        protocol = cast(Protocol, factory.buildProtocol(peer))
-        self.transport = PeerMemoryTransport(gateway, protocol, peer)
-        protocol.makeConnection(self.transport)
+        self.protocol = cast(Protocol, factory.buildProtocol(peer))
+        self.transport = PeerMemoryTransport(gateway, self.protocol, peer)
+        self.protocol.makeConnection(self.transport)
         gateway.settle()
 
     def send(self, *segments: bytes) -> None:

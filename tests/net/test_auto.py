@@ -4,6 +4,7 @@ from ipaddress import ip_network
 
 from hypothesis import given, settings
 from hypothesis.strategies import binary, sampled_from
+from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.auto import AutoFactory, Routes
@@ -12,7 +13,7 @@ from gnetway.net.proxy import ProxyFactory, ProxySettings
 from tests.connection.client_end import STYLES, Style
 from tests.fakes import some_key
 from tests.net.gateway import Gateway
-from tests.net.openings import BALANCER, Recorder, Recorders, Wire, WireTalk, v1, v2
+from tests.net.openings import BALANCER, HalfRecorder, Recorder, Recorders, Wire, WireTalk, v1, v2
 from tests.strategies import cut, cuts
 
 GET = b"GET /api HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -89,6 +90,25 @@ class KindTests(AutoCase):
         name, recorder = self.served()
         self.assertEqual((name, recorder.data == start), (expected, True))
         self.assertNotEqual(getattr(recorder.transport.getPeer(), "host", ""), BALANCER)
+
+    def test_a_half_close_is_for_whoever_takes_one(self) -> None:
+        for header in (b"", v1()):
+            for start, half_closeable in ((POST, True), (UPGRADE, False)):
+                self.begin(proxy=ProxySettings())
+                self.routes["http"]._kind = HalfRecorder
+                wire = Wire(self.gateway, self.factory)
+                wire.send(header + start)
+                wire.transport.client_half_closes()
+                _, recorder = self.served()
+                self.assertEqual(recorder.data.endswith(b"<EOF>"), half_closeable)
+                self.assertEqual(recorder.lost, [] if half_closeable else [ConnectionDone])
+
+    def test_a_half_close_before_anybody_serves_it(self) -> None:
+        wire = Wire(self.gateway, self.factory)
+        wire.send(b"P")
+        wire.transport.client_half_closes()
+        self.assertTrue(wire.ended)
+        self.assertEqual(self.gateway.ended(), {"client_closed": 1})
 
     def test_each_style_of_mtproto(self) -> None:
         key = some_key(1)

@@ -1,10 +1,11 @@
 from typing import cast
 
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IAddress, IConnector, IReactorUNIX
+from twisted.internet.interfaces import IAddress, IConnector, IHalfCloseableProtocol, IReactorUNIX
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from gnetway.net.http_relay import HttpRelay, RelayFactory
 from tests.net.gateway import Gateway
@@ -108,6 +109,18 @@ class EndTests(RelayCase):
         self.assertEqual(len(self.gateway.services.open_links), 0)
         # The other worker counts why.
         self.assertEqual(self.gateway.ended(), {})
+
+    def test_the_client_sends_nothing_more_and_reads_on(self) -> None:
+        verifyObject(IHalfCloseableProtocol, self.wire.protocol)
+        far = self.far_end()
+        self.wire.send(b"POST")
+        self.wire.transport.client_half_closes()
+        self.assertEqual((far.half_closed, far.closing), (True, False))
+        far.client_sends(b"HTTP/1.1 200")
+        far.client_leaves()
+        self.gateway.settle()
+        self.assertEqual(self.wire.take(), b"HTTP/1.1 200")
+        self.assertTrue(self.wire.ended)
 
     def test_the_worker_ends_it(self) -> None:
         far = self.far_end()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IProducer, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -59,6 +59,14 @@ class MemoryTransport:
 
     def client_leaves(self, clean: bool = True) -> None:
         self._lose(ConnectionDone() if clean else ConnectionLost())
+
+    def client_half_closes(self) -> None:
+        """Close the client's own side, as Twisted tells of it."""
+        half_closeable: object = IHalfCloseableProtocol(self._protocol, None)
+        if half_closeable is None:
+            self._lose(ConnectionDone())
+        else:
+            IHalfCloseableProtocol(half_closeable).readConnectionLost()
 
     @property
     def unsent_bytes(self) -> int:
