@@ -139,5 +139,6 @@ class WholeTests(SynchronousTestCase):
         heard = session.decrypt(request.connection.data_to_send())
         told = [one.body for one in parse_container(heard.body, 10)]
         error = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
-        self.assertEqual(told, [RpcResult(404, error).pack(), Pong(400, 1).pack()])
+        # Some clients leave a container at its first error.
+        self.assertEqual(told, [Pong(400, 1).pack(), RpcResult(404, error).pack()])
         self.assertEqual(heard.salt, session.salt)

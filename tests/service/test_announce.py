@@ -23,9 +23,10 @@ class AnnounceTests(ServiceCase):
         return [str(formatEvent(log)) for log in logs]
 
     def tried(self, *servers: Server) -> list[str]:
-        """Return the addresses that are there to be tried."""
+        """Return the addresses that are there to be tried, with their transport if it is told."""
         lines = [line for line in self.lines(*servers) if line.startswith("try it: ")]
-        return [line.partition("--address ")[2].partition(" ")[0] for line in lines]
+        tried = [line.partition(" ping ")[2].partition(" --key ") for line in lines]
+        return [address + options.partition(" --transport")[2] for address, _, options in tried]
 
     def test_what_is_spoken_where(self) -> None:
         files = Files(self.directory / "tls")
@@ -54,13 +55,12 @@ class AnnounceTests(ServiceCase):
 
     def test_the_first_that_a_plain_client_reaches_is_to_be_tried(self) -> None:
         unix: Server = {"Addresses": [f"unix:{self.directory}/a.sock"]}
-        websocket: Server = {"Proto": "websocket", "Addresses": ["127.0.0.1:0"]}
         balanced: Server = {"Addresses": ["127.0.0.1:0"], "PPV1": True}
-        ((host, _),) = (
-            address.rsplit(":", 1)
-            for address in self.tried(unix, websocket, balanced, {"Addresses": ["[::1]:0"]})
-        )
-        self.assertEqual(host, "[::1]")
+        (address,) = self.tried(unix, balanced, {"Addresses": ["[::1]:0"]})
+        self.assertRegex(address, r"^\[::1\]:\d+$")
+        websocket: Server = {"Proto": "websocket", "Addresses": ["127.0.0.1:0"]}
+        (address,) = self.tried(unix, balanced, websocket)
+        self.assertRegex(address, r"^127\.0\.0\.1:\d+ ws$")
         (address,) = self.tried({"Proto": "auto", "Addresses": ["0.0.0.0:0"], "PPV1": True})
         self.assertTrue(address.startswith("127.0.0.1:"))
 
