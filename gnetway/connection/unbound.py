@@ -6,7 +6,8 @@
         msg_id out of time      bad_msg_notification 16, 17 or 18: the client learns the time
         wrong salt              bad_server_salt: iOS throws the exchange's salt away, begins with
                                 salt 0 and learns a right one from nothing else
-        pings, services         their answers, new_session_created first
+        pings, services         their answers, then new_session_created once: whoever reads one
+                                packet for his ping finds the pong in it
         calls                   rpc_error 401 AUTH_KEY_PERM_EMPTY
 
 A backend that says so (``ISessionBackend.takes_unbound``) answers all but the bind by itself.
@@ -132,13 +133,13 @@ def answer_unbound(
     salt = known_salt(key)
     if message.salt != salt:
         return [Answer(BadServerSalt(msg_id, seq_no, _WRONG_SALT, salt).pack())]
-    answers: Answers = []
+    answers = _answer_each(peek, key, now)
     if key.greeted_session_id != message.session_id:
         key.greeted_session_id = message.session_id
         unique_id = int.from_bytes(random_bytes(8), "little", signed=True)
         created = NewSessionCreated(peek.first_msg_id, unique_id, salt)
         answers.append(Answer(created.pack(), content=True, response=False))
-    return answers + _answer_each(peek, key, now)
+    return answers
 
 
 def refuse_bind(peek: Peek, key: AuthKey, now: float) -> Answers:

@@ -209,6 +209,7 @@ class EmbeddedBackend:
             self._wait(live, WaitingMessage(salt, payload, done, poll))
             return
         session.max_wait_ms = DEFAULT_MAX_WAIT_MS
+        session.greets_apart = poll is None
         session.receive(salt, payload, self._clock.seconds())
         if session.salts.unsaved:
             self._pending.add(self._book.save(live.auth_key_id, session.salts))

@@ -53,15 +53,18 @@ class ClientSession:
     """The state of one session; ``now`` is in Unix seconds everywhere.
 
     ``max_wait_ms`` is what the last http_wait said. ``replays`` says which messages may be
-    recorded ones of a session that was forgotten.
+    recorded ones of a session that was forgotten. ``greets_apart`` is whether new_session_created
+    may have a packet of its own, which over HTTP would wait for another request.
     """
 
     __slots__ = (
         "_greeted",
+        "_greets_for",
         "_random_bytes",
         "_replays",
         "_replays_end",
         "calls",
+        "greets_apart",
         "max_wait_ms",
         "out",
         "received",
@@ -81,6 +84,7 @@ class ClientSession:
         self.session_id = session_id
         self.salts = salts
         self.max_wait_ms = 0
+        self.greets_apart = True
         self.received = ReceivedMessages()
         self.out = Outbox(session_id, salts)
         self.calls = SessionCalls(key, self.out, layer or KeyLayer(key.auth_key_id))
@@ -88,6 +92,8 @@ class ClientSession:
         self._replays = replays
         self._replays_end = replays.msg_id
         self._greeted = False
+        #: The first msg_id of a session of an unbound key that is to be told of its beginning.
+        self._greets_for = 0
 
     def receive(self, salt: int, payload: bytes, now: float) -> None:
         """Take one message: msg_id, seq_no, length, body, padding.
@@ -111,6 +117,11 @@ class ClientSession:
                 self._receive_container(msg_id, seq_no, body, now)
             else:
                 self._receive_message(msg_id, seq_no, constructor, body, now)
+            if self._greets_for:
+                if self.greets_apart:
+                    self.out.end_container()
+                self._say_created(self._greets_for, now)
+                self._greets_for = 0
 
     def state_of(self, msg_id: int) -> int:
         """Return the byte that msgs_state_info has for one message."""
@@ -235,6 +246,14 @@ class ClientSession:
 
     def _greet(self, first_msg_id: int, now: float) -> None:
         self._greeted = True
+        if self.calls.perm_auth_key_id:
+            self._say_created(first_msg_id, now)
+        else:
+            # Behind the answers, as the gateway does it for other backends: whoever reads one
+            # packet for his ping finds the pong in it.
+            self._greets_for = first_msg_id
+
+    def _say_created(self, first_msg_id: int, now: float) -> None:
         unique_id = int.from_bytes(self._random_bytes(8), "little", signed=True)
         created = NewSessionCreated(first_msg_id, unique_id, self.salts.current(now))
         self.out.say_content(created.pack(), now)

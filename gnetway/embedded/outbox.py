@@ -43,6 +43,7 @@ class Outbox:
 
     __slots__ = (
         "_content_count",
+        "_ends_at",
         "_highest",
         "_msg_ids",
         "_out",
@@ -63,6 +64,8 @@ class Outbox:
         self._highest = 0
         self._out: list[ContainedMessage] = []
         self._taken: list[ContainedMessage] = []
+        #: How many messages the next container ends behind, 0 for any number.
+        self._ends_at = 0
         self._unsent_bytes = 0
         self.acks: dict[int, None] = {}
         self.sent = SentMessages()
@@ -105,6 +108,10 @@ class Outbox:
         self._out.append(ContainedMessage(message.msg_id, message.seq_no, message.body))
         self._unsent_bytes += len(message.body)
 
+    def end_container(self) -> None:
+        """Keep what is said from now on out of the packet of what was said so far."""
+        self._ends_at = len(self._out)
+
     def take(self, now: float) -> bytes:
         """Return the next plaintext to send, empty if there is nothing to tell."""
         if self.acks:
@@ -140,6 +147,8 @@ class Outbox:
         All of it goes before what is newer while the session ``is_open``: over HTTP its client
         comes for it by another request. Else see ``trim``.
         """
+        if self._ends_at:
+            self._ends_at += len(self._taken)
         self._out = self._taken + self._out
         self._unsent_bytes += _size(self._taken)
         self._taken = []
@@ -153,23 +162,27 @@ class Outbox:
         """
         sent = self.sent
         self._out = [message for message in self._out if sent.get(message.msg_id) is not None]
+        self._ends_at = 0
         self._unsent_bytes = _size(self._out)
 
     def _split_off(self) -> list[ContainedMessage]:
         out = self._out
         if len(out) == 1:
             self._out = []
+            self._ends_at = 0
             self._unsent_bytes = 0
             return out
         size = count = 0
+        ends_at = min(self._ends_at or MAX_CONTAINER_MESSAGES, MAX_CONTAINER_MESSAGES)
         for message in out:
             size += len(message.body)
-            if count and (count == MAX_CONTAINER_MESSAGES or size > MAX_CONTAINER_BYTES):
+            if count and (count == ends_at or size > MAX_CONTAINER_BYTES):
                 break
             count += 1
             if is_error_result(message.body):
                 break
         self._out = out[count:]
+        self._ends_at = max(0, self._ends_at - count)
         self._unsent_bytes -= _size(out[:count])
         return out[:count]
 

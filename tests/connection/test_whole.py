@@ -108,14 +108,14 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(
             [int.from_bytes(one.body[:4], "little") for one in messages],
             [
+                Constructor.PONG,
+                Constructor.PONG,
                 Constructor.NEW_SESSION_CREATED,
-                Constructor.PONG,
-                Constructor.PONG,
                 Constructor.RPC_RESULT,
             ],
         )
-        self.assertEqual([one.msg_id % 4 for one in messages], [3, 1, 1, 1])
-        self.assertEqual([one.seq_no for one in messages], [1, 2, 2, 3])
+        self.assertEqual([one.msg_id % 4 for one in messages], [1, 1, 3, 1])
+        self.assertEqual([one.seq_no for one in messages], [0, 0, 1, 3])
         self.assertEqual((first.seq_no, first.msg_id % 4, first.salt), (4, 3, session.salt))
         ids = [one.msg_id for one in messages] + [first.msg_id]
         self.assertEqual(ids, sorted(set(ids)))

@@ -103,6 +103,29 @@ class TalkTests(BackendCase):
         self.assertEqual(Pong.parse(messages[1].body), (msg_id, 3))
         self.assertEqual(client.done, [None])
 
+    def test_first_ping_of_an_unbound_key(self) -> None:
+        """Whoever reads one packet for his ping finds the pong in it."""
+        key = temp_key(2)
+        self.add_key(key)
+        client = self.open(key)
+        for body, expected in (
+            (PING, [[Constructor.PONG], [Constructor.NEW_SESSION_CREATED]]),
+            (PING, [[Constructor.PONG]]),
+        ):
+            client.say(body)
+            packets, self.target.pushed = self.target.pushed, []
+            told = [kinds(self.heard([plaintext])) for _, _, plaintext in packets]
+            self.assertEqual(told, expected)
+
+    def test_first_request_of_an_unbound_key(self) -> None:
+        """Over HTTP another packet would wait for another request."""
+        self.target.reachable = False
+        key = temp_key(2)
+        self.add_key(key)
+        answered = self.successResultOf(self.open(key).ask_http(PING))
+        both = [Constructor.PONG, Constructor.NEW_SESSION_CREATED]
+        self.assertEqual(kinds(self.heard([answered])), both)
+
     def test_accepted_before_it_is_answered(self) -> None:
         """So a quick ack goes out before the answer, not after it."""
         client = self.open()

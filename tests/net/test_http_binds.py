@@ -69,7 +69,7 @@ class UnboundTests(UnboundCase):
         self.key.greeted_session_id = 0
         self.link.say(self.session, PING)
         (heard,) = self.link.heard(self.session)
-        created, pong = parse_container(heard.body, 2)
+        pong, created = parse_container(heard.body, 2)
         self.assertEqual(NewSessionCreated.parse(created.body).server_salt, self.session.salt)
         self.assertEqual(pong.body, Pong(self.session.msg_id, 1).pack())
         self.assert_nothing_went_out()

@@ -1,3 +1,5 @@
+import shlex
+
 from twisted.logger import capturedLogs, formatEvent
 
 from gnetway.config.load import load_mapping
@@ -25,8 +27,9 @@ class AnnounceTests(ServiceCase):
     def tried(self, *servers: Server) -> list[str]:
         """Return the addresses that are there to be tried, with their transport if it is told."""
         lines = [line for line in self.lines(*servers) if line.startswith("try it: ")]
-        tried = [line.partition(" ping ")[2].partition(" --key ") for line in lines]
-        return [address + options.partition(" --transport")[2] for address, _, options in tried]
+        commands = [shlex.split(line.removeprefix("try it: ")) for line in lines]
+        # python -m gnetway ping ADDRESS --key PEM [--transport NAME]
+        return [" ".join([command[4], *command[8:]]) for command in commands]
 
     def test_what_is_spoken_where(self) -> None:
         files = Files(self.directory / "tls")
