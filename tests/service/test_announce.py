@@ -62,7 +62,7 @@ class AnnounceTests(ServiceCase):
         (address,) = self.tried(unix, balanced, {"Addresses": ["[::1]:0"]})
         self.assertRegex(address, r"^\[::1\]:\d+$")
         websocket: Server = {"Proto": "websocket", "Addresses": ["127.0.0.1:0"]}
-        (address,) = self.tried(unix, balanced, websocket)
+        (address,) = self.tried(balanced, websocket)
         self.assertRegex(address, r"^127\.0\.0\.1:\d+ ws$")
         (address,) = self.tried({"Proto": "auto", "Addresses": ["0.0.0.0:0"], "PPV1": True})
         self.assertTrue(address.startswith("127.0.0.1:"))
