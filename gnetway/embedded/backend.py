@@ -165,6 +165,8 @@ class EmbeddedBackend:
         """Take one message; ``quick_ack`` changes nothing, the gateway sends those."""
         live = client.backend_state
         if isinstance(live, LiveSession):
+            if live.polls is not None and not live.polls:
+                live.polls = None
             self._take(live, salt, payload, done, None)
         elif done is not None:
             done(BackendUnavailable("the session is not open"))

@@ -29,7 +29,8 @@ class LiveSession:
 
     ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
     are those that the handler answers later, by msg_id. While ``holds`` is above 0 nothing is
-    delivered, so that all answers of one turn go together.
+    delivered, so that all answers of one turn go together. ``polls`` is None while
+    the client talks over a connection of its own.
     """
 
     __slots__ = (
@@ -54,11 +55,6 @@ class LiveSession:
         self.polls: HttpPolls | None = None
         self.calls: dict[int, RunningCall] = {}
         self.waiting: list[WaitingMessage] = []
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its client is there."""
-        return self.client.backend_state is self
 
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""

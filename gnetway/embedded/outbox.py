@@ -141,19 +141,11 @@ class Outbox:
             salt, self._session_id, msg_id, 2 * self._content_count, pack_container([])
         )
 
-    def put_back(self, is_open: bool = False) -> None:
-        """Keep what ``take`` gave last for the next time: nobody was there to get it.
-
-        All of it goes before what is newer while the session ``is_open``: over HTTP its client
-        comes for it by another request. Else see ``trim``.
-        """
-        if self._ends_at:
-            self._ends_at += len(self._taken)
+    def put_back(self) -> None:
+        """Keep what ``take`` gave last for the next time: nobody was there to get it."""
         self._out = self._taken + self._out
-        self._unsent_bytes += _size(self._taken)
         self._taken = []
-        if not is_open:
-            self.trim()
+        self.trim()
 
     def trim(self) -> None:
         """Drop what is not kept in ``sent``: the client has gone, and may never come back.

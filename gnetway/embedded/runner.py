@@ -148,14 +148,16 @@ class SessionRunner:
 
     def _send(self, live: LiveSession, session: ClientSession) -> None:
         now = self._clock.seconds()
-        while not live.polls or live.polls.has_free:
+        # Over HTTP what no request waits for stays here: the gateway would have it before the
+        # answer to the request that brought it about.
+        while live.polls is None or live.polls.has_free:
             plaintext = session.out.take(now)
             if not plaintext:
                 return
-            if live.polls:
+            if live.polls is not None:
                 live.polls.tell(plaintext)
             elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
-                session.out.put_back(live.is_open)
+                session.out.put_back()
                 return
 
     # -- keys and sessions ---------------------------------------------------------------------

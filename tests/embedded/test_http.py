@@ -174,25 +174,17 @@ class FullTests(HttpCase):
         told = self.collect(self.ask_many(46))
         self.assertEqual([int.from_bytes(one[:4], "little") for one in told], list(range(46)))
 
-    def test_some_of_them_find_room_at_the_gateway(self) -> None:
-        for room in (1, 2, 5):
-            pushed: list[bytes] = []
+    def test_nothing_goes_to_the_gateway_before_the_answer_to_the_request(self) -> None:
+        self.target.reachable = True
+        told = self.collect(self.ask_many(46))
+        self.assertEqual([int.from_bytes(one[:4], "little") for one in told], list(range(46)))
+        self.assertEqual(self.target.pushed, [])
 
-            def push(
-                key: int, session: int, plaintext: bytes, room: int = room, to: list[bytes] = pushed
-            ) -> bool:
-                if len(to) < room:
-                    to.append(plaintext)
-                    return True
-                return False
-
-            self.patch(self.target, "push", push)
-            asked = self.ask_many(46)
-            first = results(self.answer(asked))
-            told = [*first.values(), *results(self.heard(pushed)).values()]
-            told += self.collect(self.wait(0))
-            numbers = [int.from_bytes(one[:4], "little") for one in told]
-            self.assertEqual(numbers, list(range(46)))
+    def test_a_client_that_comes_by_tcp_gets_it_there(self) -> None:
+        self.target.reachable = True
+        first = self.answer(self.ask_many(46))
+        self.client.say(NOTHING, content_related=False)
+        self.assertEqual(len(results([*first, *self.heard()])), 46)
 
     def test_calls_are_refused_before_anything_is_done_for_them(self) -> None:
         told = self.collect(self.ask_many(100))
