@@ -14,14 +14,25 @@ from typing import Any, NamedTuple
 import grpc
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.pb import mtproto_pb2, session_pb2
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import Ping, Pong
+from gnetway.tl.primitives import Reader
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    Ping,
+    Pong,
+    RpcErrorObject,
+    RpcResult,
+    pack_container,
+    parse_container,
+)
 from tests.live.client import constructor_of, now
 from tests.live.cluster.credentials import of_server
 from tests.live.cluster.gateway_link import GatewayLink
+from tests.live.handler import PRODUCE, cdn_file, pattern
 from tests.ports import free_port
 
 
@@ -72,6 +83,8 @@ class SessionService:
         self._reply_by_stream = reply_by_stream
         self._lock = Lock()
         self._ids = MessageIdSource()
+        #: By session, how many content-related messages were said to it over HTTP.
+        self._contents: dict[tuple[int, int], int] = {}
 
     def know(self, key: AuthKey) -> None:
         """Keep a key as if it had been made before."""
@@ -103,6 +116,35 @@ class SessionService:
             answer = MsgsAck([told.msg_id]).pack()
         self.push(data.server_id, data.auth_key_id, data.session_id, data.salt, answer)
 
+    def answer_http(self, data: session_pb2.SessionClientData, told: Told) -> bytes:
+        """Return one plaintext with all answers, in the order of the calls; empty for none.
+
+        PRODUCE is answered as the test handler does it, any other call by an error.
+        """
+        bodies = []
+        for msg_id, call in _messages(told):
+            if constructor_of(call) == PRODUCE:
+                result = cdn_file(pattern(Reader(call, 4).uint32()))
+            elif constructor_of(call) in (Constructor.MSGS_ACK, Constructor.HTTP_WAIT):
+                continue
+            else:
+                result = RpcErrorObject(400, "OOPS").pack()
+            bodies.append(RpcResult(msg_id, result).pack())
+        if not bodies:
+            return b""
+        with self._lock:
+            first = self._contents.get(told.session, 0)
+            self._contents[told.session] = first + len(bodies)
+            answers = [
+                ContainedMessage(self._ids.next_id(now(), True), 2 * (first + number) + 1, body)
+                for number, body in enumerate(bodies)
+            ]
+            outer = ContainedMessage(
+                self._ids.next_id(now(), False), 2 * (first + len(bodies)), pack_container(answers)
+            )
+        said = outer if len(answers) > 1 else answers[0]
+        return pack_message(data.salt, told.session_id, *said)
+
     def push(self, gateway: str, auth_key_id: int, session_id: int, salt: int, body: bytes) -> None:
         with self._lock:
             msg_id = self._ids.next_id(now(), response=True)
@@ -131,6 +173,7 @@ class SessionNode:
             "session_setAuthKey": self._set,
             "session_createSession": self._create,
             "session_sendDataToSession": self._data,
+            "session_sendHttpDataToSession": self._http,
             "session_closeSession": self._close,
         }
 
@@ -224,10 +267,25 @@ class SessionNode:
 
     def _data(self, raw: bytes, by_stream: bool) -> bytes:
         data = session_pb2.TL_session_sendDataToSession.FromString(raw).data
+        told = self._note_data("data", by_stream, data)
+        self._service.answer(data, told)
+        return _true()
+
+    def _http(self, raw: bytes, by_stream: bool) -> bytes:
+        data = session_pb2.TL_session_sendHttpDataToSession.FromString(raw).client
+        told = self._note_data("http", by_stream, data)
+        answer = session_pb2.HttpSessionData(
+            constructor=session_pb2.HTTP_SESSION_DATA,
+            payload=self._service.answer_http(data, told),
+        )
+        packed: bytes = answer.SerializeToString()
+        return packed
+
+    def _note_data(self, method: str, by_stream: bool, data: session_pb2.SessionClientData) -> Told:
         msg_id, _, length = unpack_from("<qii", data.payload)
         told = Told(
             self.address,
-            "data",
+            method,
             by_stream,
             data.auth_key_id,
             data.session_id,
@@ -236,8 +294,7 @@ class SessionNode:
             data.payload[16 : 16 + length],
         )
         self._service.note(told)
-        self._service.answer(data, told)
-        return _true()
+        return told
 
     def _note(
         self,
@@ -249,6 +306,12 @@ class SessionNode:
     ) -> None:
         told = Told(self.address, method, by_stream, auth_key_id, session_id, conn_type)
         self._service.note(told)
+
+
+def _messages(told: Told) -> list[tuple[int, bytes]]:
+    if constructor_of(told.body) != Constructor.MSG_CONTAINER:
+        return [(told.msg_id, told.body)]
+    return [(message.msg_id, message.body) for message in parse_container(told.body, 1024)]
 
 
 def _true() -> bytes:
