@@ -163,6 +163,8 @@ def run(
         env=os.environ | dict(environment or {}),
         capture_output=True,
         text=True,
+        # An HTTP answer may have an MTProto packet in it.
+        errors="backslashreplace",
         timeout=seconds,
         check=False,
     )

@@ -45,6 +45,11 @@ class CurlTests(TestCase):
             with self.subTest(status=status, path=path, arguments=arguments):
                 self.assert_status(status, self.curl(*arguments, path=path))
 
+    def test_a_transport_error_has_a_body_and_other_statuses_have_none(self) -> None:
+        unknown_key = self.curl("--data-binary", "12345678" * 10, path="/api")
+        self.assertTrue(unknown_key.endswith("\n\nl\\xfe\\xff\\xff"), unknown_key)
+        self.assertTrue(self.curl(path="/").endswith("\n\n"))
+
     def test_405_names_what_is_allowed(self) -> None:
         self.assertIn("\nAllow: ", self.curl().replace("\r", ""))
 
