@@ -1,6 +1,7 @@
 """HTTP as the official clients use it, at the embedded backend."""
 
 import time
+from socket import SHUT_WR
 from unittest import TestCase
 
 from gnetway.errors import TransportErrorCode
@@ -16,7 +17,7 @@ from tests.live.http_players import (
     make_session,
     post,
 )
-from tests.live.web.listeners import ListenerGateway
+from tests.live.web.listeners import ListenerGateway, dial
 
 #: Answers of 64 KiB each, together more than waits for a session at a time.
 MANY = 46
@@ -120,3 +121,16 @@ class PlayerTests(TestCase):
             post(link, bytes(7) + b"\x01" + packet[8:])
         code = TransportErrorCode.KEY_UNKNOWN
         self.assertEqual(refused.exception.args, (404, code.to_bytes(4, "little", signed=True)))
+
+    def test_a_client_that_closes_its_own_side_reads_its_answers(self) -> None:
+        player = PlainPlayer(self.port, self.session)
+        self.addCleanup(player.close)
+        bodies = [player.packet((handler.echo(text), True))[0] for text in (b"one!", b"two!")]
+        with dial(self.port) as connected:
+            for body in bodies:
+                head = f"POST /apiw1 HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                connected.sendall(head.encode() + body)
+            connected.shutdown(SHUT_WR)
+            with connected.makefile("rb") as answers:
+                got = answers.read()
+        self.assertEqual(got.count(b"HTTP/1.1 200 OK\r\n"), 2)
