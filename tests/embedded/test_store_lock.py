@@ -55,13 +55,16 @@ class StoreLockTests(SynchronousTestCase):
         self.assertIn(link, self.refusal(link))
 
     def test_it_dies_with_its_process(self) -> None:
-        with subprocess.Popen(
-            [sys.executable, "-c", HOLDER, self.path], stdout=subprocess.PIPE
-        ) as holder:
-            assert holder.stdout is not None
-            self.assertEqual(holder.stdout.readline(), b"taken\n")
-            self.refusal(self.path)
-            holder.send_signal(signal.SIGKILL)
+        command = [sys.executable, "-c", HOLDER, self.path]
+        holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert holder.stdout is not None
+        self.addCleanup(holder.stdout.close)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+        self.assertEqual(holder.stdout.readline(), b"taken\n")
+        self.refusal(self.path)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
         self.lock.take()
 
     def test_only_the_owner_may_take_it(self) -> None:

@@ -191,10 +191,12 @@ class SQLiteStoreTests(MemoryStoreTests):
 
     async def refusal(self, path: str) -> str:
         """Return why a store of this file cannot be opened."""
+        store = self.open_path(path)
         try:
-            await self.open_path(path).open()
+            await store.open()
         except StoreUnusable as error:
             return str(error)
+        await store.close()
         raise self.failureException("opened")
 
     async def test_keys_survive_a_restart(self) -> None:
