@@ -29,8 +29,8 @@ class LiveSession:
 
     ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
     are those that the handler answers later, by msg_id. While ``holds`` is above 0 nothing is
-    delivered, so that all answers of one turn go together. ``polls`` is None while
-    the client talks over a connection of its own.
+    delivered, so that all answers of one turn go together. ``polls`` is None while the client
+    talks over a connection of its own.
     """
 
     __slots__ = (
