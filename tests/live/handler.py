@@ -4,6 +4,7 @@
     produce  PRODUCE count  → as many bytes, a pattern
     push     PUSH bytes     → nothing, and the bytes as a push to the caller's session
     tell     TELL bytes     → nothing, and the bytes, an object of their own, as a push
+    tell_session TELL_SESSION session_id bytes → the same to another session of the key
     fault    FAULT bytes    → a handler's own fault
 
 It logs at the lowest level, so that a test can tell that the whole log was written.
@@ -17,13 +18,14 @@ from zope.interface import implementer
 
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcCall
-from gnetway.tl.primitives import Reader, pack_string, pack_uint32
+from gnetway.tl.primitives import Reader, pack_int64, pack_string, pack_uint32
 
 ECHO: Final = 0xEC400001
 PRODUCE: Final = 0xEC400002
 PUSH: Final = 0xEC400003
 FAULT: Final = 0xEC400004
 TELL: Final = 0xEC400005
+TELL_SESSION: Final = 0xEC400006
 
 #: upload.cdnFile bytes:bytes, which every client library can read.
 CDN_FILE: Final = 0xA99FCA4F
@@ -45,6 +47,10 @@ def push(payload: bytes) -> bytes:
 
 def tell(update: bytes) -> bytes:
     return pack_uint32(TELL) + pack_string(update)
+
+
+def tell_session(session_id: int, update: bytes) -> bytes:
+    return pack_uint32(TELL_SESSION) + pack_int64(session_id) + pack_string(update)
 
 
 def fault(payload: bytes) -> bytes:
@@ -79,6 +85,9 @@ class LiveHandler:
             if call.constructor == PUSH:
                 body = cdn_file(body)
             self._sessions.push(call.auth_key_id, call.session_id, body)
+            return cdn_file(b"")
+        if call.constructor == TELL_SESSION:
+            self._sessions.push(call.auth_key_id, reader.int64(), reader.string())
             return cdn_file(b"")
         if call.constructor == FAULT:
             raise ValueError("a fault of the handler")

@@ -57,6 +57,11 @@ class WebGateway(ListenerGateway):
         return f"http://{self.at('http')}/apiw1"
 
     @property
+    def native(self) -> str:
+        """The host and port that clients are told: the only one where MTProto may come by TCP."""
+        return self.at("guarded")
+
+    @property
     def guarded(self) -> str:
         """The host and port where pages of other origins than example.org's are refused."""
         return self.at("guarded")

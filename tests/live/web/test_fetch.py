@@ -28,7 +28,7 @@ class FetchTests(BrowserCase):
         assert isinstance(got, list)
         for talked in got[:2]:
             self.assertNotIn("error", talked)
-            self.assertIn(f"dc 2 at {self.gateway.address}", talked["options"])
+            self.assertIn(f"dc 2 at {self.gateway.native}", talked["options"])
             self.assertEqual(talked["pushed"], NEWS.hex())
         for refused in got[2:]:
             self.assertIn("Failed to fetch", refused["error"])

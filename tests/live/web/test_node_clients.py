@@ -38,7 +38,7 @@ class NodeClientTests(TestCase):
         assert isinstance(got, dict)
         self.assertEqual(got["echoed"], payload.hex())
         self.assertEqual(got["pushed"], NEWS)
-        self.assertIn(self.gateway.address, got["options"])
+        self.assertIn(self.gateway.native, got["options"])
         return got
 
     def test_gramjs(self) -> None:

@@ -72,7 +72,7 @@ class PageTests(BrowserCase):
         self.assertEqual(shown.states, dict.fromkeys(STEPS, "done"), shown.texts)
         self.assertIn("binary", shown.texts["websocket"])
         self.assertIn(self.gateway.rsa.fingerprint_hex, shown.texts["req_pq"])
-        self.assertIn(self.gateway.address, shown.texts["config"])
+        self.assertIn(self.gateway.native, shown.texts["config"])
         answers = [handler.cdn_file(b"hello").hex(), handler.cdn_file(b"").hex()]
         self.assertEqual(shown.last_words("answer"), answers)
         self.assertEqual(shown.last_words("push"), [NEWS.hex()])
