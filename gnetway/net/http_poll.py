@@ -24,11 +24,21 @@ class HttpPoll:
     ``wished_at`` is when its client wants an answer in any case, ``ends_at`` when it gets one: a
     request that asks for something waits for the backend's word on it beyond that, as its answer
     would otherwise come one request late. A bind or the end of a key would come too late for its
-    client. ``half_closed`` is whether its client sends nothing more. ``first_at`` is when the first
-    message came that it is held back with, to be joined by others; 0 while there is none.
+    client. ``undecided`` is whether that word is still to come. ``half_closed`` is whether its
+    client sends nothing more. ``first_at`` is when the first message came that it is held back
+    with, to be joined by others; 0 while there is none.
     """
 
-    __slots__ = ("asker", "ends_at", "first_at", "half_closed", "timer", "wants", "wished_at")
+    __slots__ = (
+        "asker",
+        "ends_at",
+        "first_at",
+        "half_closed",
+        "timer",
+        "undecided",
+        "wants",
+        "wished_at",
+    )
 
     def __init__(self, asker: Asker, wants: HttpWants, now: float, settings: HttpSettings) -> None:
         self.asker = asker
@@ -38,6 +48,7 @@ class HttpPoll:
         if wants.asks:
             seconds = max(seconds, settings.default_wait_seconds)
         self.ends_at = now + seconds
+        self.undecided = wants.asks
         self.first_at = 0.0
         self.half_closed = False
         self.timer: IDelayedCall | None = None

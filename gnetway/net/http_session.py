@@ -136,7 +136,9 @@ class HttpSession:
         Once its message was sent, ``wait_on`` is to be called.
         """
         if len(self._polls) >= self._settings.max_polls:
-            self._answer(self._polls[0])
+            # Rather one that nothing is to be decided for: the end of a key is told in its own.
+            decided = (one for one in self._polls if not one.undecided)
+            self._answer(next(decided, self._polls[0]))
         poll = HttpPoll(asker, wants, self._services.clock.seconds(), self._settings)
         self._polls.append(poll)
         return poll
@@ -163,6 +165,8 @@ class HttpSession:
         """
         if self._joined is None:
             return
+        if poll is not None:
+            poll.undecided = False
         told: list[bytes] = []
         if not is_blank(plaintext):
             told = self._note(plaintext)

@@ -226,6 +226,15 @@ class SlowBackendTests(PollCase):
         link = self.say(contained(CALL, wait(0)))
         self.assert_answered_after(link, 25)
 
+    def test_with_too_many_one_that_asks_for_something_stays(self) -> None:
+        """What it asks for may be the end of its key, whose answer would come too late."""
+        asking = self.say(CALL)
+        waiting = [self.say(wait()) for _ in range(self.settings.max_polls)]
+        self.assertIsNone(self.heard(asking))
+        self.assertEqual(self.heard(waiting[0]), [])
+        self.gateway.asked[0].callback(said(self.session, note(1)))
+        self.assertEqual(self.heard(asking), [note(1)])
+
     def test_acknowledgements_do_not_wait_for_it(self) -> None:
         link = self.say(ACK)
         self.assert_answered_after(link, 1)
