@@ -30,7 +30,8 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
   session push embedded test_random_pool.py test_turns.py \
   live/test_telethon.py live/test_hostile.py live/test_twistd.py \
   live/test_loadgen.py live/test_rpc_cross.py live/test_rpc_interop.py \
-  live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py live/apps)
+  live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py \
+  $(addprefix live/apps/,test_android.py test_ios.py test_binds.py test_forged_binds.py))
 
 .PHONY: run test bench lint clean compiled compiler etcd haproxy go chromium curl
 
