@@ -63,12 +63,11 @@ class OpenBindTests(SynchronousTestCase):
         self.assertRaises(MessageError, open_bind, some_key(9), self.sealed)
 
     def test_another_object_inside(self) -> None:
-        class Bent:
-            def pack(self) -> bytes:
-                return pack_uint32(Constructor.PING) + bytes(36)
-
-        sealed = seal_bind(PERM, MSG_ID, Bent(), bytes(24))  # type: ignore[arg-type]
-        self.assertRaises(TLError, open_bind, PERM, sealed)
+        body = pack_uint32(Constructor.PING) + bytes(36)
+        plaintext = bytes(16) + pack_int64(MSG_ID) + pack_int32(0) + pack_int32(40) + body
+        msg_key = sha1(plaintext).digest()[4:20]
+        sealed = ige_encrypt(plaintext + bytes(8), *derive_aes_v1(PERM.secret, msg_key))
+        self.assertRaises(TLError, open_bind, PERM, PERM.id_bytes + msg_key + sealed)
 
     def test_another_length_inside(self) -> None:
         plaintext = bytes(16) + pack_int64(MSG_ID) + pack_int32(0) + pack_int32(36)
