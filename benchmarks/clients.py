@@ -11,6 +11,13 @@ import time
 from struct import unpack_from
 from typing import Self
 
+from gnetway.testing import (
+    ClientExchange,
+    ClientSession,
+    ServerMessage,
+    open_plain_packet,
+    plain_packet,
+)
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
 from gnetway.tl.key_exchange import parse_answer
@@ -18,13 +25,6 @@ from gnetway.tl.service_messages import BadServerSalt, Ping, Pong
 from tests.connection.client_end import QuickAck
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway
-from tests.peer import (
-    ClientExchange,
-    ClientSession,
-    ServerMessage,
-    open_plain_packet,
-    plain_packet,
-)
 
 
 def make_keys(gateway: Gateway, count: int) -> list[ClientSession]:

@@ -2,9 +2,9 @@
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.binding import seal_bind
+from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
 from tests.embedded.talk import NOW, SESSION_ID
-from tests.peer import ClientSession
 from tests.strategies import SeededBytes
 
 NONCE = -12345

@@ -1,14 +1,14 @@
 """What a client says and hears over a link, whatever carries the bytes."""
 
 from gnetway.crypto.auth_key import AuthKey
-from tests.connection.client_end import ClientEnd, QuickAck, Style
-from tests.peer import (
+from gnetway.testing import (
     ClientExchange,
     ClientSession,
     ServerMessage,
     open_plain_packet,
     plain_packet,
 )
+from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.strategies import SeededBytes
 
 #: The salt of a client's messages.

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.events import BindReceived
 from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.testing import ClientSession, Wish
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
@@ -26,7 +27,6 @@ from tests.connection.test_connection import body_of
 from tests.connection.wrappers import CALL, PERM, bind_body, contained, temp_key, with_layer
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import ClientSession, Wish
 
 OTHER = some_key(60)
 REFUSED = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()

@@ -11,13 +11,13 @@ from gnetway.codec.abridged import AbridgedCodec
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import SessionIdZero
 from gnetway.mtproto.message import message_body, pack_message
+from gnetway.testing import ClientSession, open_plain_packet, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
 from tests.codec.client import Framing
 from tests.connection.client_end import NAMES, STYLES, QuickAck, Style
 from tests.connection.link import NOW, Link
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import ClientSession, open_plain_packet, plain_packet
 from tests.strategies import cut, cuts, payloads
 
 KEY = some_key(1)

@@ -12,6 +12,7 @@ from gnetway.errors import HandshakeError
 from gnetway.handshake.checks import BadQuery, WorkFailed
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import UnknownExchange
+from gnetway.testing import Wish, open_plain_packet, plain_packet
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.service_messages import (
     ContainedMessage,
@@ -26,7 +27,6 @@ from tests.connection.client_end import STYLES, Style
 from tests.connection.link import NOW, Link
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import Wish, open_plain_packet, plain_packet
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)

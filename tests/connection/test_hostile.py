@@ -16,12 +16,12 @@ from gnetway.errors import (
     TransportErrorCode,
     UnknownTransport,
 )
+from gnetway.testing import plain_packet
 from gnetway.tl.service_messages import Ping
 from tests.codec.client import Framing
 from tests.connection.client_end import ABRIDGED, STYLES, Style
 from tests.connection.link import NOW, Link, make_connection_setup
 from tests.fakes import some_key
-from tests.peer import plain_packet
 from tests.strategies import cut, cuts
 
 KEY = some_key(1)

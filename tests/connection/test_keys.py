@@ -7,6 +7,7 @@ from gnetway.connection.connection import AuthKeyMissing, TooManyKeys
 from gnetway.connection.events import KeyWanted
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import MessageError, PacketTooLarge, TransportErrorCode
+from gnetway.testing import plain_packet
 from gnetway.tl.service_messages import Ping
 from tests.codec.client import Framing
 from tests.connection.client_end import STYLES, Style
@@ -14,7 +15,6 @@ from tests.connection.link import NOW, Link, make_connection_setup
 from tests.connection.test_connection import body_of
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import plain_packet
 from tests.strategies import cut
 
 KEY = some_key(1)

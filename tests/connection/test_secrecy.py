@@ -7,13 +7,13 @@ from gnetway.connection.events import ExchangeWanted
 from gnetway.connection.unbound import UnboundMessage, answer_unbound, look_into, refuse_bind
 from gnetway.errors import ProtocolError
 from gnetway.mtproto.message import pack_message
+from gnetway.testing import ClientExchange, plain_packet
 from gnetway.tl.service_messages import BindTempAuthKey, GetFutureSalts, Ping
 from gnetway.tl.unwrap import UnwrapLimits
 from tests.connection.link import NOW, Link, Secrets, make_pending
 from tests.connection.wrappers import bind_body, contained, temp_key
 from tests.fakes import some_key
 from tests.handshake.server import full_text, make_client, told
-from tests.peer import ClientExchange, plain_packet
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)

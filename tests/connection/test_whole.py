@@ -7,6 +7,7 @@ from gnetway.connection.connection import Connection
 from gnetway.connection.events import BindReceived, KeyWanted, MessageReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import FramingError, MessageError, PacketTooLarge
+from gnetway.testing import ClientSession, ServerMessage, open_plain_packet, plain_packet
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     MsgsAck,
@@ -21,7 +22,6 @@ from tests.connection.talk import SALT
 from tests.connection.wrappers import CALL, bind_body, contained, temp_key
 from tests.fakes import some_key
 from tests.handshake.server import make_client
-from tests.peer import ClientSession, ServerMessage, open_plain_packet, plain_packet
 from tests.strategies import SeededBytes
 
 PERM = some_key(1)

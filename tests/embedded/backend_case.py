@@ -15,10 +15,10 @@ from gnetway.embedded.store import IKeyStore, StoredKey
 from gnetway.errors import BackendError
 from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
 from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
+from gnetway.testing import ServerMessage
 from tests.embedded.handlers import Recorder
 from tests.embedded.talk import NOW, SALT, SESSION_ID, Talker, open_plaintext
 from tests.fakes import FakeTarget, some_key
-from tests.peer import ServerMessage
 from tests.strategies import SeededBytes
 
 #: So many seconds after a crash nothing that comes can have come before it.

@@ -5,9 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.events import CallWanted, SessionEvent
+from gnetway.testing import ServerMessage
 from tests.embedded.talk import NOW, SALT, SESSION_ID, Talker, a_schedule, open_plaintext
 from tests.fakes import some_key
-from tests.peer import ServerMessage
 from tests.strategies import SeededBytes
 
 

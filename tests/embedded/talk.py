@@ -4,6 +4,7 @@ from struct import Struct
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.embedded.salts import SaltSchedule, make_salt
+from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import (
@@ -15,7 +16,6 @@ from gnetway.tl.service_messages import (
     parse_container,
 )
 from tests.fakes import some_key
-from tests.peer import ServerMessage
 from tests.strategies import SeededBytes
 
 #: Unix seconds at which the tests begin.

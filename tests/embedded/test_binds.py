@@ -6,13 +6,13 @@ from twisted.internet.defer import Deferred
 
 from gnetway.embedded.live_session import Done
 from gnetway.errors import BackendRefused, BackendUnavailable
+from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from tests.binds import make_bind
 from tests.connection.wrappers import with_layer
 from tests.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.embedded.talk import SALT, UNKNOWN_CALL, errors, results, temp_key
-from tests.peer import ServerMessage
 
 TRUE = pack_uint32(Constructor.BOOL_TRUE)
 

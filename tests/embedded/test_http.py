@@ -6,13 +6,13 @@ from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, LONGEST_WAIT_MS, MA
 from gnetway.embedded.outbox import MAX_UNSENT_BYTES
 from gnetway.embedded.sent import MAX_KEPT_BYTES
 from gnetway.errors import BackendUnavailable, KeyUnknown, RpcError
+from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping, RpcErrorObject
 from tests.embedded.backend_case import PERM, BackendCase
 from tests.embedded.talk import SALT, SESSION_ID, UNKNOWN_CALL, kinds, results
 from tests.fakes import some_key
-from tests.peer import ServerMessage
 
 PING = Ping(3).pack()
 NOTHING = MsgsAck([]).pack()

@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred, fail
 
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, MAX_POLLS, HttpPolls
 from gnetway.errors import BackendRefused, BackendUnavailable
+from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import HttpWait, Ping, Pong
@@ -19,7 +20,6 @@ from tests.embedded.talk import (
     results,
     temp_key,
 )
-from tests.peer import ServerMessage
 
 PING = Ping(3).pack()
 TRUE = pack_uint32(Constructor.BOOL_TRUE)

@@ -13,8 +13,8 @@ from gnetway.handshake.exchange import (
     StoreWanted,
     WorkWanted,
 )
+from gnetway.testing import Bends, ClientExchange, Wish
 from tests.crypto.chance import rsa_key
-from tests.peer import Bends, ClientExchange, Wish
 from tests.strategies import SeededBytes
 
 #: The example of the documents.

@@ -9,6 +9,7 @@ from gnetway.crypto.rsa import RsaOpenError
 from gnetway.errors import HandshakeError, TransportErrorCode
 from gnetway.handshake import checks
 from gnetway.handshake.phases import Phase
+from gnetway.testing import Bends, Wish
 from gnetway.tl.key_exchange import ClientDHInnerData, PQInnerData, ReqDHParams, SetClientDHParams
 from tests.crypto.chance import rsa_key
 from tests.handshake.server import (
@@ -24,7 +25,6 @@ from tests.handshake.server import (
     until_client_dh,
     until_dh_params,
 )
-from tests.peer import Bends, Wish
 from tests.strategies import SeededBytes
 
 MARGIN = 1 << (2048 - 64)

@@ -19,6 +19,7 @@ from gnetway.errors import HandshakeError
 from gnetway.handshake import checks
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange, Reply, StoreWanted
 from gnetway.handshake.phases import Phase
+from gnetway.testing import ClientExchange, Wish
 from gnetway.tl.key_exchange import (
     DHGenOk,
     ReqPq,
@@ -37,7 +38,6 @@ from tests.handshake.server import (
     until_client_dh,
     until_dh_params,
 )
-from tests.peer import ClientExchange, Wish
 from tests.strategies import SeededBytes
 
 

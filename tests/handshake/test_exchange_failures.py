@@ -7,6 +7,7 @@ from gnetway.crypto.rsa import RsaFault, RsaOpenError
 from gnetway.errors import HandshakeError, ProtocolError
 from gnetway.handshake import checks
 from gnetway.handshake.phases import Phase
+from gnetway.testing import KeyGivenUp
 from gnetway.tl.key_exchange import (
     DHGenFail,
     DHGenRetry,
@@ -21,7 +22,6 @@ from tests.handshake.server import (
     until_client_dh,
     until_dh_params,
 )
-from tests.peer import KeyGivenUp
 
 
 class NoRoom(ProtocolError):

@@ -10,6 +10,7 @@ from gnetway.crypto.diffie_hellman import DHSecret
 from gnetway.errors import HandshakeError
 from gnetway.handshake import checks
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
+from gnetway.testing import ClientExchange, KeyGivenUp
 from tests.handshake.server import (
     NOW,
     Server,
@@ -20,7 +21,6 @@ from tests.handshake.server import (
     told,
     until_client_dh,
 )
-from tests.peer import ClientExchange, KeyGivenUp
 
 
 def held(client: ClientExchange, server: Server) -> list[str]:

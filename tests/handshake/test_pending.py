@@ -16,9 +16,9 @@ from gnetway.handshake.pending import (
     UnknownExchange,
 )
 from gnetway.handshake.phases import Phase
+from gnetway.testing import Wish
 from gnetway.tl.key_exchange import ReqPq, SetClientDHParams
 from tests.handshake.server import NOW, Server, make_client
-from tests.peer import Wish
 
 
 class Table:

@@ -10,6 +10,7 @@ from struct import unpack_from
 from typing import Protocol, Self
 
 from gnetway.errors import TransportErrorCode
+from gnetway.testing import ClientExchange, ClientSession, Wish, open_plain_packet, plain_packet
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
@@ -17,7 +18,6 @@ from gnetway.tl.service_messages import BadServerSalt, Ping, Pong, RpcResult
 from tests.codec.client import Framing
 from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
-from tests.peer import ClientExchange, ClientSession, Wish, open_plain_packet, plain_packet
 
 OBFUSCATED_INTERMEDIATE = Style(Framing.INTERMEDIATE, True)
 

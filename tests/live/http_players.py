@@ -15,6 +15,7 @@ from socket import SHUT_RDWR
 from threading import Condition, Lock, Thread, local
 
 from gnetway.crypto.rsa import RsaKey
+from gnetway.testing import ClientExchange, ClientSession, open_plain_packet, plain_packet
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     BadServerSalt,
@@ -29,7 +30,6 @@ from gnetway.tl.service_messages import (
 )
 from tests.live.client import constructor_of, now
 from tests.live.gateway import PATIENCE_SECONDS
-from tests.peer import ClientExchange, ClientSession, open_plain_packet, plain_packet
 
 #: What a browser and Qt open for a host.
 POOL_SIZE = 6

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from unittest import TestCase
 
+from gnetway.testing import plain_packet
 from gnetway.tl.key_exchange import ReqPq
 from tests.codec.client import Framing
 from tests.connection.client_end import STYLES, ClientEnd, Style
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway
-from tests.peer import plain_packet
 
 #: One second until the first message; the deadline may be met two later, and a told client gets
 #: three to read its code. The rest is room for a busy machine.

@@ -7,13 +7,20 @@ from unittest import TestCase
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gnetway.testing import (
+    Bends,
+    ClientExchange,
+    ClientSession,
+    Wish,
+    open_plain_packet,
+    plain_packet,
+)
 from gnetway.tl.key_exchange import ClientDHInnerData, SetClientDHParams
 from gnetway.tl.service_messages import Ping
 from tests.connection.client_end import STYLES
 from tests.live import handler
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway, rsa_pem
-from tests.peer import Bends, ClientExchange, ClientSession, Wish, open_plain_packet, plain_packet
 
 #: Characters of a spelling that are searched for: shorter ones could come up by chance.
 SHORTEST = 12

@@ -12,6 +12,7 @@ from gnetway.mtproto.joining import (
     is_blank,
 )
 from gnetway.mtproto.message import pack_message
+from gnetway.testing import ServerMessage
 from gnetway.tl.service_messages import (
     ContainedMessage,
     MsgsAck,
@@ -21,7 +22,6 @@ from gnetway.tl.service_messages import (
     pack_container,
     parse_container,
 )
-from tests.peer import ServerMessage
 
 NOW = 1_800_000_000.0
 SESSION = 5

@@ -10,17 +10,17 @@ from gnetway.mtproto.message import pack_message
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_settings import HttpSettings
 from gnetway.net.http_site import GatewayHttpFactory
-from tests.connection.talk import SALT
-from tests.fakes import Sent
-from tests.net.gateway import Gateway
-from tests.net.transport import MemoryTransport
-from tests.peer import (
+from gnetway.testing import (
     ClientExchange,
     ClientSession,
     ServerMessage,
     open_plain_packet,
     plain_packet,
 )
+from tests.connection.talk import SALT
+from tests.fakes import Sent
+from tests.net.gateway import Gateway
+from tests.net.transport import MemoryTransport
 from tests.strategies import SeededBytes
 
 PATH = "/apiw1"

@@ -4,6 +4,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import (
     FutureSalts,
     GetFutureSalts,
@@ -16,7 +17,6 @@ from tests.binds import forged_binds
 from tests.connection.wrappers import CALL, PERM, bind_body, contained, temp_key
 from tests.net.gateway import Gateway
 from tests.net.unbound import OTHER, REFUSED, connect, decide, say_bind
-from tests.peer import ClientSession
 
 
 class UnboundTests(SynchronousTestCase):

@@ -8,9 +8,9 @@ from gnetway.handshake.checks import WorkFailed
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.phases import Phase
 from gnetway.net.exchange_driver import ExchangeDriver
+from gnetway.testing import ClientExchange
 from tests.handshake.server import NOW, make_client
 from tests.net.gateway import Gateway
-from tests.peer import ClientExchange
 
 
 class Asker:

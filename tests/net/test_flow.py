@@ -4,11 +4,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
 from gnetway.net.links import LinkLimits
+from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.fakes import Sent, some_key
 from tests.net.gateway import Gateway, TcpLink
 from tests.net.transport import HIGH_WATER_BYTES
-from tests.peer import ClientSession
 
 KEY = some_key(1)
 PING = Ping(1).pack()

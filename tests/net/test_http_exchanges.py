@@ -5,10 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendUnavailable
 from gnetway.net.link import BUSY_SECONDS
+from gnetway.testing import ClientSession, Wish, plain_packet
 from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.handshake.server import make_client
 from tests.net.http_client import HttpGateway, make_key, post
-from tests.peer import ClientSession, Wish, plain_packet
 
 PING = Ping(1).pack()
 

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.net.http_settings import HttpSettings
+from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import (
     MsgsAck,
     Ping,
@@ -21,7 +22,6 @@ from tests.connection.wrappers import CALL
 from tests.fakes import some_key
 from tests.handshake.server import NOW
 from tests.net.http_client import HttpGateway, HttpLink, post, said
-from tests.peer import ClientSession
 
 KEY = some_key(1)
 KEY.perm_auth_key_id = KEY.auth_key_id

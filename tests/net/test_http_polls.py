@@ -9,6 +9,7 @@ from gnetway.embedded.server_config import ServerConfig
 from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import FutureSalt
 from gnetway.net.http_settings import HttpSettings
+from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     Ping,
@@ -21,7 +22,6 @@ from tests.fakes import Sent
 from tests.handshake.server import NOW
 from tests.net.http_client import HttpGateway, HttpLink, said
 from tests.net.http_polls import ACK, KEY, PollCase, note, wait
-from tests.peer import ServerMessage
 from tests.strategies import SeededBytes
 
 PONG = Pong(4, 1).pack()

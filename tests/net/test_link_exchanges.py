@@ -9,12 +9,12 @@ from gnetway.handshake.exchange import MAX_RETRIES
 from gnetway.net.key_maker import SWEEP_SECONDS
 from gnetway.net.link import BUSY_SECONDS
 from gnetway.net.links import LinkLimits
+from gnetway.testing import Bends, ClientExchange, KeyGivenUp, Wish, plain_packet
 from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.connection.link import LIFETIME_SECONDS
 from tests.fakes import some_key
 from tests.handshake.server import NOW, make_client, make_setup
 from tests.net.gateway import Gateway, TcpLink
-from tests.peer import Bends, ClientExchange, KeyGivenUp, Wish, plain_packet
 
 KEY = some_key(1)
 ACK = MsgsAck([4]).pack()

@@ -10,13 +10,13 @@ from zope.interface.verify import verifyObject
 
 from gnetway.connection.connection import Connection
 from gnetway.mtproto.message import pack_message
+from gnetway.testing import ClientSession, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
 from tests.codec.client import Framing
 from tests.connection.client_end import STYLES, QuickAck, Style
 from tests.fakes import Sent, some_key
 from tests.handshake.server import make_client
 from tests.net.gateway import Gateway
-from tests.peer import ClientSession, plain_packet
 from tests.strategies import cut, cuts
 
 KEY = some_key(1)

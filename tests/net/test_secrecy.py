@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.errors import BackendUnavailable, KeyUnknown
+from gnetway.testing import Bends, ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.connection.client_end import STYLES
 from tests.connection.test_secrecy import run_secrets
@@ -14,7 +15,6 @@ from tests.connection.wrappers import bind_body, temp_key
 from tests.fakes import FakeBackend, some_key
 from tests.handshake.server import make_client, told
 from tests.net.gateway import Gateway
-from tests.peer import Bends, ClientSession
 from tests.strategies import SeededBytes
 
 KEY = some_key(1)

@@ -3,12 +3,12 @@
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import SessionClient
+from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import RpcErrorObject
 from tests.binds import next_bind
 from tests.connection.wrappers import PERM, temp_key
 from tests.fakes import Sent, some_key
 from tests.net.gateway import Gateway, TcpLink
-from tests.peer import ClientSession
 
 REFUSED = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
 OTHER = some_key(60)

@@ -17,10 +17,10 @@ from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
 from gnetway.service.links import make_link_services
 from gnetway.session.backend import RemoteBackend
+from gnetway.testing import ClientExchange, Wish
 from gnetway.turns import TurnEnd
 from tests.fakes import FakeBackend
 from tests.handshake.server import NOW
-from tests.peer import ClientExchange, Wish
 from tests.strategies import SeededBytes
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaKey
+from gnetway.testing import ClientExchange, Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import ContainedMessage, pack_container
 from gnetway.tl.primitives import pack_uint32
@@ -28,7 +29,6 @@ from tests.live.apps.wire import (
     with_layer,
 )
 from tests.live.client import now
-from tests.peer import ClientExchange, Wish
 
 DC = 2
 

@@ -9,13 +9,13 @@ from unittest import TestCase
 
 from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.testing import Wish
 from tests.connection.client_end import Style
 from tests.live.apps.keys import make_key
 from tests.live.apps.proof import LIFETIME_SECONDS
 from tests.live.apps.session_service import SessionNode, SessionService, accept
 from tests.live.apps.wire import OBFUSCATED_ABRIDGED, TCP, AppSession, Line, connect
 from tests.live.gateway import Gateway, until
-from tests.peer import Wish
 from tests.ports import free_port
 
 NAME_HANDLER = "tests.live.apps.handler.NameHandler"

@@ -1,12 +1,12 @@
-"""Key exchanges of the players: the client's checks are :class:`tests.peer.ClientExchange`'s."""
+"""Key exchanges of the players; the checks are those of :class:`gnetway.testing.ClientExchange`."""
 
 import os
 from dataclasses import dataclass
 from struct import unpack_from
 
 from gnetway.crypto.rsa import RsaKey
+from gnetway.testing import ClientExchange, Wish, open_plain_packet
 from tests.live.apps.wire import AppSession, Line, MessageIds, plain
-from tests.peer import ClientExchange, Wish, open_plain_packet
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from gnetway.testing import ClientSession
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import BadServerSalt, HttpWait, Ping, Pong, RpcResult
 from tests.live.apps.wire import (
@@ -17,7 +18,6 @@ from tests.live.apps.wire import (
     pack_contained,
 )
 from tests.live.client import now
-from tests.peer import ClientSession
 
 #: A poll that is answered at once if there is nothing, and one that waits a little.
 NO_WAIT = HttpWait(0, 0, 0)

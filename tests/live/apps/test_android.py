@@ -4,6 +4,7 @@ import time
 
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import TransportErrorCode
+from gnetway.testing import Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import RpcResult
 from tests.live.apps.android import (
@@ -26,7 +27,6 @@ from tests.live.apps.handler import NAME_CALL, name_in
 from tests.live.apps.talk import Talk
 from tests.live.apps.wire import TransportError
 from tests.live.client import now
-from tests.peer import Wish
 
 
 class AndroidTests(AppCase):

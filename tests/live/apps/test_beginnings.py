@@ -2,6 +2,7 @@
 
 import os
 
+from gnetway.testing import ClientExchange, Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
 from tests.live.apps.android import DC, Phone, go_online, temporary_wish
@@ -17,7 +18,6 @@ from tests.live.apps.wire import (
     connect_stream,
     plain,
 )
-from tests.peer import ClientExchange, Wish
 
 #: Beginnings in a row that one link may make.
 MOST = 8

@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.crypto.aes import CtrStream
+from gnetway.testing import ClientSession
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
 from gnetway.tl.primitives import Reader, pack_string, pack_uint32
@@ -25,7 +26,6 @@ from tests.codec.client import Framing
 from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.live.client import Stream, now
 from tests.live.web.listeners import WebSocketStream
-from tests.peer import ClientSession
 
 #: A connection that says nothing for so long will not say anything.
 PATIENCE_SECONDS = 20.0

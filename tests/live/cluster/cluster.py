@@ -10,12 +10,12 @@ from unittest import TestCase
 
 from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
+from gnetway.testing import ClientSession
 from tests.live.cluster.session_service import SessionNode, SessionService, Told
 from tests.live.cluster.talker import Talker
 from tests.live.etcd_server import EtcdServer
 from tests.live.gateway import Gateway, until
 from tests.live.loadgen import KnownKeys, LoadgenSession
-from tests.peer import ClientSession
 from tests.ports import free_port
 
 #: Where session services and gateways stand in etcd.

@@ -2,11 +2,11 @@
 
 import time
 
+from gnetway.testing import KeyGivenUp
 from gnetway.tl.service_messages import Ping
 from tests.live.client import LinkEnded, LiveClient, now
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.gateway import until
-from tests.peer import KeyGivenUp
 
 
 class UnaryOutageTests(ClusterTestCase):

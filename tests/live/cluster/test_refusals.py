@@ -6,6 +6,7 @@ from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import TransportErrorCode
 from gnetway.mtproto.binding import seal_bind
+from gnetway.testing import ClientSession, Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     BindAuthKeyInner,
@@ -19,7 +20,6 @@ from tests.live.client import LiveClient, constructor_of, now
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.cluster.session_service import Refusal, Told
 from tests.live.gateway import until
-from tests.peer import ClientSession, Wish
 
 
 def bind_of(session: ClientSession, perm_key: AuthKey) -> bytes:

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from unittest import TestCase
 
+from gnetway.testing import ClientSession
 from tests.live.certificates import make_certificates
 from tests.live.client import LiveClient
 from tests.live.gateway import until
 from tests.live.web.listeners import TLS, ListenerGateway, WebSocketStream, dial, tls_over
-from tests.peer import ClientSession
 
 CONNECTIONS = 100
 

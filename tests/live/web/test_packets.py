@@ -5,6 +5,7 @@ import socket
 from collections import Counter
 from unittest import TestCase
 
+from gnetway.testing import ClientSession
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
@@ -16,7 +17,6 @@ from tests.live.web.gateway import WebGateway
 from tests.live.web.listeners import WebSocketStream, dial, tls_over
 from tests.live.web.player import STYLE, OnePacketClient
 from tests.live.web.tools import key_hash, run_client
-from tests.peer import ClientSession
 
 #: Calls, and whether a quick ack is asked for; each is answered, and some with a push besides.
 CALLS = [

@@ -5,10 +5,10 @@ from typing import Final
 from twisted.internet.defer import Deferred
 
 from gnetway.interfaces import RpcCall
+from gnetway.testing import ClientSession
 from gnetway.tl.primitives import Reader, pack_uint32
 from tests.live.client import LiveClient
 from tests.live.handler import LiveHandler, cdn_file
-from tests.peer import ClientSession
 
 #: → the caller's client_ip, by upload.cdnFile.
 WHO: Final = 0xEC400010

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from gnetway.config.rpc import Carrier
+from gnetway.testing import ClientSession
 from gnetway.workers.keeper import ANSWER_SECONDS, SILENT_SECONDS
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import GATEWAYS
 from tests.live.cluster.foreign import ForeignTestCase
 from tests.live.gateway import PATIENCE_SECONDS, Gateway, until
 from tests.live.loadgen import LoadgenSession
-from tests.peer import ClientSession
 
 
 def alive(pid: int) -> bool:
