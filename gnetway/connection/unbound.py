@@ -26,12 +26,13 @@ from typing import Final, NamedTuple
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import FIRST_SALT_SECONDS
 from gnetway.mtproto.binding import BIND_REFUSED
-from gnetway.mtproto.message import pack_message
+from gnetway.mtproto.message import pack_message, payload_body
 from gnetway.mtproto.message_id import judge_message_id
 from gnetway.mtproto.peek import Peek, peek_message
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.rpc_results import is_error_result
+from gnetway.tl.salts import WRONG_SALT
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
@@ -50,12 +51,7 @@ from gnetway.tl.service_messages import (
 )
 from gnetway.tl.unwrap import UnwrapLimits
 
-#: msg_id, seq_no and length stand before the body in a payload.
-_BODY_OFFSET: Final = 16
-
 PERM_KEY_WANTED: Final = RpcErrorObject(401, "AUTH_KEY_PERM_EMPTY")
-
-_WRONG_SALT: Final = 48
 
 #: What msgs_state_info says of a message of which nothing is known.
 _FORGOTTEN: Final = b"\x01"
@@ -106,8 +102,7 @@ def look_into(msg_id: int, payload: bytes, limits: UnwrapLimits) -> Peek:
 
     :raises ProtocolError: the message cannot be read within ``limits``.
     """
-    length = int.from_bytes(payload[12:_BODY_OFFSET], "little")
-    return peek_message(msg_id, payload[_BODY_OFFSET : _BODY_OFFSET + length], limits)
+    return peek_message(msg_id, payload_body(payload), limits)
 
 
 def known_salt(key: AuthKey) -> int:
@@ -132,7 +127,7 @@ def answer_unbound(
         return [Answer(BadMsgNotification(msg_id, seq_no, fault).pack())]
     salt = known_salt(key)
     if message.salt != salt:
-        return [Answer(BadServerSalt(msg_id, seq_no, _WRONG_SALT, salt).pack())]
+        return [Answer(BadServerSalt(msg_id, seq_no, WRONG_SALT, salt).pack())]
     answers = _answer_each(peek, key, now)
     if key.greeted_session_id != message.session_id:
         key.greeted_session_id = message.session_id

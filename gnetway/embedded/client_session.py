@@ -26,6 +26,7 @@ from gnetway.embedded.received import (
 from gnetway.embedded.salts import SaltSchedule
 from gnetway.embedded.services import SERVICES
 from gnetway.errors import TLError
+from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES
 from gnetway.mtproto.message_id import judge_message_id
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
@@ -45,7 +46,6 @@ _MSGS_ACK: Final = int(Constructor.MSGS_ACK)
 
 #: msg_id, seq_no, length, and the constructor of the body; with an empty body that is padding.
 _HEAD: Final = Struct("<qiiI")
-_BODY_OFFSET: Final = 16
 _CONSTRUCTOR_BYTES: Final = 4
 
 
@@ -110,7 +110,7 @@ class ClientSession:
         ):
             self._refuse_salt(msg_id, seq_no, now)
         else:
-            body = payload[_BODY_OFFSET : _BODY_OFFSET + length]
+            body = payload[PAYLOAD_HEADER_BYTES : PAYLOAD_HEADER_BYTES + length]
             if length < _CONSTRUCTOR_BYTES:
                 constructor = 0
             if constructor == _MSG_CONTAINER:

@@ -6,12 +6,10 @@ Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
 from typing import Final, NamedTuple
 
 from gnetway.errors import TLError
+from gnetway.mtproto.message import payload_body
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import ContainedMessage, HttpWait, parse_container
 from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
-
-#: msg_id, seq_no and length stand before the body in a payload.
-_BODY_OFFSET: Final = 16
 
 _CONSTRUCTOR_BYTES: Final = 4
 
@@ -43,10 +41,8 @@ def read_http_wants(payload: bytes, limits: UnwrapLimits) -> HttpWants:
     """
     msg_id = int.from_bytes(payload[:8], "little", signed=True)
     seq_no = int.from_bytes(payload[8:12], "little")
-    length = int.from_bytes(payload[12:_BODY_OFFSET], "little")
-    body = payload[_BODY_OFFSET : _BODY_OFFSET + length]
     try:
-        return _read(ContainedMessage(msg_id, seq_no, body), limits)
+        return _read(ContainedMessage(msg_id, seq_no, payload_body(payload)), limits)
     except TLError:
         return HttpWants(None, asks=True)
 

@@ -17,6 +17,9 @@ HEADER_BYTES: Final = 32
 #: Bytes of salt and session_id, which a session backend gets apart from the payload.
 ROUTING_BYTES: Final = 16
 
+#: Bytes of msg_id, seq_no and length, with which a payload begins.
+PAYLOAD_HEADER_BYTES: Final = HEADER_BYTES - ROUTING_BYTES
+
 MIN_PADDING_BYTES: Final = 12
 MAX_PADDING_BYTES: Final = 1024
 
@@ -47,10 +50,13 @@ def check_message(plaintext: bytes) -> tuple[int, int, int]:
     return salt, session_id, msg_id
 
 
-def message_body(plaintext: bytes) -> bytes:
-    """Return the body of a message that :func:`check_message` has passed."""
-    length = int.from_bytes(plaintext[28:32], "little")
-    return plaintext[HEADER_BYTES : HEADER_BYTES + length]
+def payload_body(payload: bytes) -> bytes:
+    """Return the body in a payload: the message behind its salt and session_id.
+
+    :func:`check_message` must have passed the message.
+    """
+    length = int.from_bytes(payload[12:PAYLOAD_HEADER_BYTES], "little")
+    return payload[PAYLOAD_HEADER_BYTES : PAYLOAD_HEADER_BYTES + length]
 
 
 def pack_message(salt: int, session_id: int, msg_id: int, seq_no: int, body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.codec.abridged import AbridgedCodec
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import SessionIdZero
-from gnetway.mtproto.message import message_body, pack_message
+from gnetway.mtproto.message import pack_message, payload_body
 from gnetway.testing import ClientSession, open_plain_packet, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
 from tests.codec.client import Framing
@@ -26,7 +26,7 @@ Receive = Callable[[bytes], bytes | None]
 
 
 def body_of(message: MessageReceived) -> bytes:
-    return message_body(bytes(16) + message.payload)
+    return payload_body(message.payload)
 
 
 class EveryStyleTests(SynchronousTestCase):

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import PERM_KEY_WANTED, Answer, join_answers
 from gnetway.mtproto.binding import BIND_REFUSED
-from gnetway.mtproto.message import message_body
+from gnetway.mtproto.message import payload_body
 from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.tl.service_messages import Pong, RpcErrorObject, RpcResult, parse_container
 
@@ -22,7 +22,7 @@ class JoinAnswersTests(SynchronousTestCase):
         plaintext = join_answers(
             [bind, pongs[0], call, pongs[1]], 1, 2, lambda response: ids.next_id(5, response)
         )
-        contained = parse_container(message_body(plaintext), 9)
+        contained = parse_container(payload_body(plaintext[16:]), 9)
         order = [*pongs, bind, call]
         self.assertEqual([one.body for one in contained], [answer.body for answer in order])
         self.assertEqual([one.seq_no for one in contained], [0, 0, 1, 3])
