@@ -57,6 +57,18 @@ class ReplayCase(BackendCase):
         self.heard()
         return payload
 
+    def record_two(self) -> list[bytes]:
+        """Record a client whose clock is right, and one that is as far ahead as it may be."""
+        return [self.record(self.open(), ahead) for ahead in (0, MAX_FUTURE_SECONDS)]
+
+    def assert_taken_then_not(self, payload: bytes) -> None:
+        """A session goes on with a newer message; what was recorded before is refused in it."""
+        client = self.open()
+        self.say(client, SALT)
+        self.assertEqual(self.calls(), 1)
+        client.send(payload)
+        self.assertEqual(self.calls(), 0)
+
     def say(self, client: OneClient, salt: int, body: bytes = UNKNOWN_CALL) -> int:
         """Say something now, with a salt."""
         client.talker.now = self.clock.seconds()
@@ -68,12 +80,12 @@ class RestartTests(ReplayCase):
     """After a stop in due form, what was taken is known."""
 
     def test_recorded_message_is_refused_for_as_long_as_it_is_good(self) -> None:
-        recorded = [self.record(self.open(), ahead) for ahead in (0, MAX_FUTURE_SECONDS)]
+        recorded = self.record_two()
         self.restart()
         self.assert_never_taken(recorded)
 
     def test_and_so_it_is_after_the_next_restart(self) -> None:
-        recorded = [self.record(self.open(), ahead) for ahead in (0, MAX_FUTURE_SECONDS)]
+        recorded = self.record_two()
         self.restart()
         self.open(some_key(1), 66).say(PING)
         self.restart()
@@ -90,11 +102,7 @@ class RestartTests(ReplayCase):
         payload = self.record(self.open())
         self.restart()
         self.clock.advance(1)
-        client = self.open()
-        self.say(client, SALT)
-        self.assertEqual(self.calls(), 1)
-        client.send(payload)
-        self.assertEqual(self.calls(), 0)
+        self.assert_taken_then_not(payload)
 
     def test_client_that_comes_back_is_answered_at_once(self) -> None:
         self.record(self.open())
@@ -126,12 +134,12 @@ class CrashTests(ReplayCase):
     """After a crash, all that can have been taken may have been."""
 
     def test_recorded_message_is_refused_for_as_long_as_it_is_good(self) -> None:
-        recorded = [self.record(self.open(), ahead) for ahead in (0, MAX_FUTURE_SECONDS)]
+        recorded = self.record_two()
         self.crash()
         self.assert_never_taken(recorded)
 
     def test_and_so_it_is_after_the_next_restart(self) -> None:
-        recorded = [self.record(self.open(), ahead) for ahead in (0, MAX_FUTURE_SECONDS)]
+        recorded = self.record_two()
         self.crash()
         self.restart()
         self.assert_never_taken(recorded)
@@ -140,11 +148,7 @@ class CrashTests(ReplayCase):
         payload = self.record(self.open(), MAX_FUTURE_SECONDS)
         self.crash()
         self.clock.advance(SURE_SECONDS)
-        client = self.open()
-        self.say(client, SALT)
-        self.assertEqual(self.calls(), 1)
-        client.send(payload)
-        self.assertEqual(self.calls(), 0)
+        self.assert_taken_then_not(payload)
 
     def test_client_that_comes_back_pays_one_round_trip(self) -> None:
         client = self.open()
