@@ -1,8 +1,11 @@
 """A quick ack leaves in front of the answer, also where the answer is there at once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from gnetway.tl.service_messages import Ping, Pong
 from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck
+from tests.connection.client_end import STYLES, QuickAck, Style
 from tests.live.apps.gateways import EMBEDDED, UNARY, AppCase
 from tests.live.apps.keys import make_key
 from tests.live.apps.talk import Talk
@@ -15,14 +18,17 @@ STREAMS += [(WEBSOCKET, style) for style in STYLES if style.obfuscated]
 class QuickAckTests(AppCase):
     backend = EMBEDDED
 
+    @contextmanager
+    def begin(self, way: str, style: Style) -> Iterator[tuple[Talk, StreamLine]]:
+        """Connect, make a key and be greeted."""
+        with connect_stream(self.gateway.port, way, style=style) as line:
+            talk = Talk(line, make_key(line, self.gateway.rsa))
+            talk.ping(0)
+            yield talk, line
+
     def test_in_front_of_the_answer(self) -> None:
         for way, style in STREAMS:
-            with (
-                self.subTest(way=way, style=style),
-                connect_stream(self.gateway.port, way, style=style) as line,
-            ):
-                talk = Talk(line, make_key(line, self.gateway.rsa))
-                talk.ping(0)
+            with self.subTest(way=way, style=style), self.begin(way, style) as (talk, line):
                 for ping_id in range(1, 4):
                     self.assert_in_front(talk, line, ping_id)
 
@@ -40,12 +46,7 @@ class QuickAckTests(AppCase):
     def test_many_in_one_segment(self) -> None:
         """Each of them stands in front of the answer to its own message."""
         for way, style in STREAMS:
-            with (
-                self.subTest(way=way, style=style),
-                connect_stream(self.gateway.port, way, style=style) as line,
-            ):
-                talk = Talk(line, make_key(line, self.gateway.rsa))
-                talk.ping(0)
+            with self.subTest(way=way, style=style), self.begin(way, style) as (talk, line):
                 packets, tokens, asked = [], [], []
                 for ping_id in range(1, 6):
                     packets.append(talk.pack(Ping(ping_id).pack()))

@@ -3,10 +3,9 @@
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from unittest import TestCase
 
 from tests.live.gateway import ROOT
-from tests.live.web.gateway import WebGateway
+from tests.live.web.gateway import WebCase
 from tests.live.web.tools import require_browser
 
 
@@ -15,11 +14,10 @@ class QuietHandler(SimpleHTTPRequestHandler):
         """Keep the output of the tests for the tests."""
 
 
-class BrowserCase(TestCase):
+class BrowserCase(WebCase):
     """``page`` is the page's address, ``chromium`` the browser's path."""
 
     chromium: str
-    gateway: WebGateway
     page: str
 
     @classmethod
@@ -31,6 +29,4 @@ class BrowserCase(TestCase):
         cls.addClassCleanup(server.shutdown)
         Thread(target=server.serve_forever, daemon=True).start()
         cls.page = f"http://localhost:{server.server_port}/"
-        cls.gateway = WebGateway()
-        cls.addClassCleanup(cls.gateway.remove)
-        cls.gateway.start()
+        super().setUpClass()

@@ -1,6 +1,7 @@
 """A gateway for web clients."""
 
 from pathlib import Path
+from unittest import TestCase
 
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
@@ -65,3 +66,15 @@ class WebGateway(ListenerGateway):
     def guarded(self) -> str:
         """The host and port where pages of other origins than example.org's are refused."""
         return self.at("guarded")
+
+
+class WebCase(TestCase):
+    """Tests of one gateway that runs for all of them."""
+
+    gateway: WebGateway
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.gateway = WebGateway()
+        cls.addClassCleanup(cls.gateway.remove)
+        cls.gateway.start()

@@ -1,23 +1,17 @@
 """GramJS and mtcute under Node, over WebSocket."""
 
-from unittest import TestCase
-
 from tests.live import handler
-from tests.live.web.gateway import WebGateway, notification
+from tests.live.web.gateway import WebCase, notification
 from tests.live.web.tools import require_node, run_client
 
 NEWS = "Lunch is ready"
 
 
-class NodeClientTests(TestCase):
-    gateway: WebGateway
-
+class NodeClientTests(WebCase):
     @classmethod
     def setUpClass(cls) -> None:
         require_node()
-        cls.gateway = WebGateway()
-        cls.addClassCleanup(cls.gateway.remove)
-        cls.gateway.start()
+        super().setUpClass()
 
     def talk(self, script: str, url: str, **wish: object) -> dict[str, object]:
         """Let a client connect and check what it got, whatever client it is."""

@@ -3,7 +3,6 @@
 import os
 import socket
 from collections import Counter
-from unittest import TestCase
 
 from gnetway.testing import ClientSession
 from gnetway.tl.constructors import Constructor
@@ -13,7 +12,7 @@ from tests.connection.client_end import ClientEnd, QuickAck
 from tests.live.client import LiveClient, Stream, constructor_of, now
 from tests.live.handler import CDN_FILE, cdn_file, echo, pattern, produce, push
 from tests.live.web.browser_case import BrowserCase
-from tests.live.web.gateway import WebGateway
+from tests.live.web.gateway import WebCase
 from tests.live.web.listeners import WebSocketStream, dial, tls_over
 from tests.live.web.player import STYLE, OnePacketClient
 from tests.live.web.tools import key_hash, run_client
@@ -66,15 +65,7 @@ class Heard:
         return len(self.answers) + len(self.pushes) + len(self.pongs) + len(self.acks)
 
 
-class PacketTests(TestCase):
-    gateway: WebGateway
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.gateway = WebGateway()
-        cls.addClassCleanup(cls.gateway.remove)
-        cls.gateway.start()
-
+class PacketTests(WebCase):
     def client(self, over: Stream) -> OnePacketClient:
         return OnePacketClient(self.gateway, WebSocketStream(over))
 

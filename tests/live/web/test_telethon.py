@@ -6,7 +6,6 @@ from asyncio import StreamReader
 from collections.abc import Awaitable, Callable
 from http.client import HTTPConnection
 from io import BytesIO
-from unittest import TestCase
 
 from telethon import TelegramClient, functions, types
 from telethon.network import ConnectionHttp
@@ -17,7 +16,7 @@ from telethon.tl.core import MessageContainer
 from tests.live import handler
 from tests.live.gateway import PATIENCE_SECONDS
 from tests.live.telethon_client import RawRequest, make_client_over, session_for
-from tests.live.web.gateway import WebGateway, notification
+from tests.live.web.gateway import WebCase, notification
 
 #: Below 1 MiB, Telethon's own bound.
 LARGE_BYTES = 1_000_000
@@ -44,15 +43,7 @@ class RepairedHttp(ConnectionHttp):  # type: ignore[misc]
     packet_codec = RepairedCodec
 
 
-class TelethonHttpTests(TestCase):
-    gateway: WebGateway
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.gateway = WebGateway()
-        cls.addClassCleanup(cls.gateway.remove)
-        cls.gateway.start()
-
+class TelethonHttpTests(WebCase):
     def connected(self, talk: Callable[[TelegramClient], Awaitable[None]]) -> None:
         async def run() -> None:
             session = session_for(self.gateway)
