@@ -87,7 +87,7 @@ class AppGateway(Gateway):
         super().remove()
         self.service.close()
         for node in self.nodes:
-            node.stop()
+            node.kill()
 
 
 #: Those that run.

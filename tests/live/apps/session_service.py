@@ -7,22 +7,21 @@ keeps a forged one out is the gateway's own work.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from struct import pack, unpack_from
 from threading import Lock, Timer
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grpc
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message_id import MessageIdSource
-from gnetway.pb import mtproto_pb2, session_pb2
+from gnetway.pb import session_pb2
 from gnetway.tl.containers import ContainedMessage, pack_container
 from tests.live.apps.answers import answer_to, messages_of
 from tests.live.client import now
 from tests.live.cluster.gateway_link import GatewayLink
-from tests.ports import free_port
+from tests.live.rpc_node import Fault, RpcNode, accepted, pack_key
 
 #: From a message to its answer: long enough for a crowd to push each other aside.
 ANSWER_SECONDS = 0.05
@@ -45,16 +44,6 @@ class Heard(NamedTuple):
     @property
     def name(self) -> Name:
         return self.auth_key_id, self.session_id
-
-
-class Fault(Exception):
-    """What a node answers instead: ``code`` is gRPC's, and a stream tells ``stream_code``."""
-
-    def __init__(self, code: int, text: str, stream_code: int = 500) -> None:
-        super().__init__(text)
-        self.code = code
-        self.stream_code = stream_code
-        self.text = text
 
 
 def accept(heard: Heard) -> None:
@@ -80,14 +69,7 @@ class SessionService:
 
     def know(self, key: AuthKey) -> AuthKey:
         """Keep a permanent or temporary key as if it had been made before."""
-        info = mtproto_pb2.AuthKeyInfo(
-            constructor=mtproto_pb2.AUTH_KEY_INFO,
-            auth_key_id=key.auth_key_id,
-            auth_key=key.secret,
-            auth_key_type=key.kind.value,
-            perm_auth_key_id=key.perm_auth_key_id,
-        )
-        self.keys[key.auth_key_id] = info.SerializeToString()
+        self.keys[key.auth_key_id] = pack_key(key)
         return key
 
     def by(self, *auth_key_ids: int) -> list[Heard]:
@@ -135,72 +117,20 @@ class SessionService:
             link.close()
 
 
-class SessionNode:
+class SessionNode(RpcNode):
     """One node of it, with places of its own."""
 
     def __init__(self, service: SessionService) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+        super().__init__()
         self._service = service
         self._lock = Lock()
         #: By perm_auth_key_id: who spoke last, and who was ever here.
         self._current: dict[int, Name] = {}
         self._known: set[tuple[int, Name]] = set()
-        self._server: Any = None
-
-    def start(self) -> None:
-        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-        methods = {
-            "session_queryAuthKey": self._query,
-            "session_setAuthKey": self._set,
-            "session_createSession": self._create,
-            "session_closeSession": self._close,
-            "session_sendDataToSession": self._data,
-            "session_sendHttpDataToSession": self._http,
-        }
-        unary = {
-            name: grpc.unary_unary_rpc_method_handler(_serve(method))
-            for name, method in methods.items()
-        }
-        stream = {"SessionDataStream": grpc.stream_stream_rpc_method_handler(self._stream)}
-        self._server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler("session.RPCSession", unary),
-                grpc.method_handlers_generic_handler("session.RPCSessionStream", stream),
-            )
-        )
-        self._server.add_insecure_port(self.address)
-        self._server.start()
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop(None).wait()
-            self._server = None
-
-    def _stream(self, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
-        by_field = {
-            "send_data": self._data,
-            "create_session": self._create,
-            "close_session": self._close,
-            "query_auth_key": self._query,
-            "set_auth_key": self._set,
-        }
-        for raw in requests:
-            request = session_pb2.SessionStreamRequest.FromString(raw)
-            response = session_pb2.SessionStreamResponse(request_id=request.request_id)
-            field = request.WhichOneof("payload")
-            try:
-                reply = by_field[field](getattr(request, field).SerializeToString())
-                if field == "query_auth_key":
-                    response.auth_key.ParseFromString(reply)
-                else:
-                    response.ack.success = True
-            except Fault as fault:
-                response.error.code, response.error.message = fault.stream_code, fault.text
-            yield response.SerializeToString()
 
     # -- keys ----------------------------------------------------------------------------------
 
-    def _query(self, raw: bytes) -> bytes:
+    def query(self, raw: bytes, _by_stream: bool) -> bytes:
         asked = session_pb2.TL_session_queryAuthKey.FromString(raw).auth_key_id
         self._service.note(Heard(self.address, "query", asked))
         key = self._service.keys.get(asked)
@@ -208,21 +138,21 @@ class SessionNode:
             raise Fault(grpc.StatusCode.UNKNOWN.value[0], "AUTH_KEY_UNREGISTERED")
         return key
 
-    def _set(self, raw: bytes) -> bytes:
+    def set(self, raw: bytes, _by_stream: bool) -> bytes:
         info = session_pb2.TL_session_setAuthKey.FromString(raw).auth_key
         heard = Heard(self.address, "set", info.auth_key_id, key_type=info.auth_key_type)
         self._service.note(heard)
         self._service.keys[info.auth_key_id] = info.SerializeToString()
-        return _true()
+        return accepted()
 
     # -- sessions ------------------------------------------------------------------------------
 
-    def _create(self, raw: bytes) -> bytes:
+    def create(self, raw: bytes, _by_stream: bool) -> bytes:
         client = session_pb2.TL_session_createSession.FromString(raw).client
         self._know(self._event("create", client))
-        return _true()
+        return accepted()
 
-    def _close(self, raw: bytes) -> bytes:
+    def close(self, raw: bytes, _by_stream: bool) -> bytes:
         heard = self._event("close", session_pb2.TL_session_closeSession.FromString(raw).client)
         with self._lock:
             place = (heard.perm_auth_key_id, heard.name)
@@ -233,7 +163,7 @@ class SessionNode:
         if not known:
             self._service.count("closes refused")
             raise Fault(grpc.StatusCode.UNKNOWN.value[0], "no such session")
-        return _true()
+        return accepted()
 
     def _event(self, method: str, client: session_pb2.SessionClientEvent) -> Heard:
         heard = Heard(
@@ -250,16 +180,16 @@ class SessionNode:
 
     # -- data ----------------------------------------------------------------------------------
 
-    def _data(self, raw: bytes) -> bytes:
+    def data(self, raw: bytes, _by_stream: bool) -> bytes:
         data = session_pb2.TL_session_sendDataToSession.FromString(raw).data
         bodies = self._take("data", data)
         if bodies:
             later = Timer(ANSWER_SECONDS, self._answer, (data, bodies))
             later.daemon = True
             later.start()
-        return _true()
+        return accepted()
 
-    def _http(self, raw: bytes) -> bytes:
+    def http(self, raw: bytes, _by_stream: bool) -> bytes:
         data = session_pb2.TL_session_sendHttpDataToSession.FromString(raw).client
         bodies = self._take("http", data)
         payload = self._service.plaintext(data, bodies) if bodies else b""
@@ -298,22 +228,3 @@ class SessionNode:
             self._service.push(data, self._service.plaintext(data, bodies))
         else:
             self._service.count("dropped")
-
-
-def _serve(method: Callable[[bytes], bytes]) -> Callable[[bytes, Any], bytes]:
-    by_number = {code.value[0]: code for code in grpc.StatusCode}
-
-    def serve(request: bytes, context: Any) -> bytes:
-        try:
-            return method(request)
-        except Fault as fault:
-            # A number beyond gRPC's own is UNKNOWN here, as grpcio shows it.
-            context.abort(by_number.get(fault.code, grpc.StatusCode.UNKNOWN), fault.text)
-            raise
-
-    return serve
-
-
-def _true() -> bytes:
-    done: bytes = mtproto_pb2.Bool(constructor=mtproto_pb2.BOOL_TRUE).SerializeToString()
-    return done

@@ -20,7 +20,7 @@ from tests.live.apps.gateways import (
     AppCase,
 )
 from tests.live.apps.proof import LIFETIME_SECONDS, REFUSED, Bind
-from tests.live.apps.session_service import Fault, Heard, accept
+from tests.live.apps.session_service import Heard, accept
 from tests.live.apps.talk import Talk
 from tests.live.apps.wire import (
     HTTP,
@@ -32,6 +32,7 @@ from tests.live.apps.wire import (
     TransportError,
 )
 from tests.live.client import now
+from tests.live.rpc_node import Fault
 
 WAYS = (TCP, WEBSOCKET, HTTP)
 

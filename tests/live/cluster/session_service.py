@@ -4,19 +4,18 @@
 the order of arrival over all nodes. ``SessionNode`` is one address of it, that can go and come.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from struct import pack, unpack_from
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grpc
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.message_id import MessageIdSource
-from gnetway.pb import mtproto_pb2, session_pb2
+from gnetway.pb import session_pb2
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import Reader
@@ -33,7 +32,7 @@ from tests.live.client import constructor_of, now
 from tests.live.cluster.credentials import of_server
 from tests.live.cluster.gateway_link import GatewayLink
 from tests.live.handler import PRODUCE, cdn_file, pattern
-from tests.ports import free_port
+from tests.live.rpc_node import Fault, RpcNode, accepted, pack_key
 
 
 class Told(NamedTuple):
@@ -53,13 +52,12 @@ class Told(NamedTuple):
         return self.auth_key_id, self.session_id
 
 
-class Refusal(Exception):
-    """What a node answers instead of doing its work."""
+class Refusal(Fault):
+    """What a node answers instead, with a status beyond gRPC's own 16."""
 
     def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
+        # As the real one: on a stream all but a redirect is a 500 with its text.
+        super().__init__(code, text, stream_code=code if code == 700 else 500)
 
 
 def accept(told: Told) -> None:
@@ -88,14 +86,7 @@ class SessionService:
 
     def know(self, key: AuthKey) -> None:
         """Keep a key as if it had been made before."""
-        info = mtproto_pb2.AuthKeyInfo(
-            constructor=mtproto_pb2.AUTH_KEY_INFO,
-            auth_key_id=key.auth_key_id,
-            auth_key=key.secret,
-            auth_key_type=key.kind.value,
-            perm_auth_key_id=key.perm_auth_key_id,
-        )
-        self.keys[key.auth_key_id] = info.SerializeToString()
+        self.keys[key.auth_key_id] = pack_key(key)
 
     def heard(self, method: str, node: str | None = None) -> list[Told]:
         """Return what was heard of one method, in order of arrival; by one node if named."""
@@ -161,87 +152,20 @@ class SessionService:
             link.close()
 
 
-class SessionNode:
-    """One node; ``start`` and ``kill`` may be called over and over."""
+class SessionNode(RpcNode):
+    """One node of it."""
 
     def __init__(self, service: SessionService) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+        super().__init__()
         self._service = service
-        self._server: Any = None
-        self._methods: dict[str, Callable[[bytes, bool], bytes]] = {
-            "session_queryAuthKey": self._query,
-            "session_setAuthKey": self._set,
-            "session_createSession": self._create,
-            "session_sendDataToSession": self._data,
-            "session_sendHttpDataToSession": self._http,
-            "session_closeSession": self._close,
-        }
 
-    def start(self) -> None:
-        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-        unary = {
-            name: grpc.unary_unary_rpc_method_handler(self._unary(method))
-            for name, method in self._methods.items()
-        }
-        stream = {"SessionDataStream": grpc.stream_stream_rpc_method_handler(self._stream)}
-        self._server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler("session.RPCSession", unary),
-                grpc.method_handlers_generic_handler("session.RPCSessionStream", stream),
-            )
-        )
-        if self._service.certificates is None:
-            self._server.add_insecure_port(self.address)
-        else:
-            self._server.add_secure_port(self.address, of_server(self._service.certificates))
-        self._server.start()
-
-    def kill(self) -> None:
-        """Go at once; calls and streams break."""
-        if self._server is not None:
-            self._server.stop(None).wait()
-            self._server = None
-
-    # -- two ways to ask -----------------------------------------------------------------------
-
-    def _unary(self, method: Callable[[bytes, bool], bytes]) -> Callable[[bytes, Any], bytes]:
-        def serve(request: bytes, context: Any) -> bytes:
-            try:
-                return method(request, False)
-            except Refusal as refusal:
-                # A status beyond gRPC's own 16, which is all that the peer's grpcio would show.
-                context.abort(grpc.StatusCode.UNKNOWN, refusal.text)
-                raise
-
-        return serve
-
-    def _stream(self, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
-        by_field = {
-            "send_data": self._data,
-            "create_session": self._create,
-            "close_session": self._close,
-            "query_auth_key": self._query,
-            "set_auth_key": self._set,
-        }
-        for raw in requests:
-            request = session_pb2.SessionStreamRequest.FromString(raw)
-            response = session_pb2.SessionStreamResponse(request_id=request.request_id)
-            field = request.WhichOneof("payload")
-            try:
-                reply = by_field[field](getattr(request, field).SerializeToString(), True)
-                if field == "query_auth_key":
-                    response.auth_key.ParseFromString(reply)
-                else:
-                    response.ack.success = True
-            except Refusal as refusal:
-                # As the real one: all but a redirect is a 500 with its text.
-                response.error.code = refusal.code if refusal.code == 700 else 500
-                response.error.message = refusal.text
-            yield response.SerializeToString()
+    def credentials(self) -> grpc.ServerCredentials | None:
+        certificates = self._service.certificates
+        return None if certificates is None else of_server(certificates)
 
     # -- the methods ---------------------------------------------------------------------------
 
-    def _query(self, raw: bytes, by_stream: bool) -> bytes:
+    def query(self, raw: bytes, by_stream: bool) -> bytes:
         request = session_pb2.TL_session_queryAuthKey.FromString(raw)
         self._note("query", by_stream, request.auth_key_id)
         key = self._service.keys.get(request.auth_key_id)
@@ -249,29 +173,29 @@ class SessionNode:
             raise Refusal(401, "AUTH_KEY_UNREGISTERED")
         return key
 
-    def _set(self, raw: bytes, by_stream: bool) -> bytes:
+    def set(self, raw: bytes, by_stream: bool) -> bytes:
         info = session_pb2.TL_session_setAuthKey.FromString(raw).auth_key
         self._note("set", by_stream, info.auth_key_id)
         self._service.keys[info.auth_key_id] = info.SerializeToString()
-        return _true()
+        return accepted()
 
-    def _create(self, raw: bytes, by_stream: bool) -> bytes:
+    def create(self, raw: bytes, by_stream: bool) -> bytes:
         client = session_pb2.TL_session_createSession.FromString(raw).client
         self._note("create", by_stream, client.auth_key_id, client.session_id, client.conn_type)
-        return _true()
+        return accepted()
 
-    def _close(self, raw: bytes, by_stream: bool) -> bytes:
+    def close(self, raw: bytes, by_stream: bool) -> bytes:
         client = session_pb2.TL_session_closeSession.FromString(raw).client
         self._note("close", by_stream, client.auth_key_id, client.session_id, client.conn_type)
-        return _true()
+        return accepted()
 
-    def _data(self, raw: bytes, by_stream: bool) -> bytes:
+    def data(self, raw: bytes, by_stream: bool) -> bytes:
         data = session_pb2.TL_session_sendDataToSession.FromString(raw).data
         told = self._note_data("data", by_stream, data)
         self._service.answer(data, told)
-        return _true()
+        return accepted()
 
-    def _http(self, raw: bytes, by_stream: bool) -> bytes:
+    def http(self, raw: bytes, by_stream: bool) -> bytes:
         data = session_pb2.TL_session_sendHttpDataToSession.FromString(raw).client
         told = self._note_data("http", by_stream, data)
         answer = session_pb2.HttpSessionData(
@@ -312,8 +236,3 @@ def _messages(told: Told) -> list[tuple[int, bytes]]:
     if constructor_of(told.body) != Constructor.MSG_CONTAINER:
         return [(told.msg_id, told.body)]
     return [(message.msg_id, message.body) for message in parse_container(told.body, 1024)]
-
-
-def _true() -> bytes:
-    done: bytes = mtproto_pb2.Bool(constructor=mtproto_pb2.BOOL_TRUE).SerializeToString()
-    return done
