@@ -8,6 +8,7 @@ import gzip
 import os
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -179,7 +180,21 @@ class AppEnd(ClientEnd):
             )
 
 
-class StreamLine:
+class Closing(ABC):
+    """A line is closed at the end of its block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class StreamLine(Closing):
     """A line over a stream; ``quick_acks`` keeps the tokens that came while packets were read."""
 
     def __init__(self, stream: Stream, end: ClientEnd) -> None:
@@ -238,17 +253,11 @@ class StreamLine:
     def close(self) -> None:
         self.stream.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 # -- HTTP --------------------------------------------------------------------------------------
 
 
-class HttpLine:
+class HttpLine(Closing):
     """A line over HTTP: each packet is a POST on a connection that is kept open.
 
     ``quick_acks`` is there for what stands in for a stream, and stays empty.
@@ -299,12 +308,6 @@ class HttpLine:
 
     def close(self) -> None:
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 _HEADERS: Mapping[str, str] = {"Content-Type": "application/octet-stream"}
