@@ -121,13 +121,10 @@ def address(node: Node, reading: Reading) -> Address:
 
 
 def _address(node: Node, reading: Reading) -> Address:
-    match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
-    if match is None or int(match["port"]) > 65535:
+    host, port = _split(node.value, _EVERY_HOST)
+    if not host or port > 65535:
         reading.reject(node, shown(node.value), _ALLOWED)
-    host = _host(match["host"] or _EVERY_HOST) if match["v6"] is None else _ipv6(match["v6"])
-    if not host:
-        reading.reject(node, shown(node.value), _ALLOWED)
-    return Address(host, int(match["port"]), node.path)
+    return Address(host, port, node.path)
 
 
 def endpoint(node: Node, reading: Reading) -> str:
@@ -136,13 +133,10 @@ def endpoint(node: Node, reading: Reading) -> str:
     It comes out as it is written: the ring hashes this text, and every gateway has to hash the
     same.
     """
-    match = _ADDRESS.fullmatch(node.value) if isinstance(node.value, str) else None
-    host = (
-        "" if match is None else _host(match["host"]) if match["v6"] is None else _ipv6(match["v6"])
-    )
-    if match is None or not host or not 0 < int(match["port"]) <= 65535:
+    host, port = _split(node.value)
+    if not host or not 0 < port <= 65535:
         reading.reject(node, shown(node.value), _ALLOWED_ENDPOINT)
-    return match[0]
+    return str(node.value)
 
 
 def host_and_port(text: str) -> tuple[str, int | None]:
@@ -150,11 +144,9 @@ def host_and_port(text: str) -> tuple[str, int | None]:
 
     The host comes out empty if it or the port is none.
     """
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
+    if _ADDRESS.fullmatch(text) is None:
         return public_host(text), None
-    port = int(match["port"])
-    host = _host(match["host"]) if match["v6"] is None else _ipv6(match["v6"])
+    host, port = _split(text)
     return (host, port) if 0 < port <= 65535 else ("", None)
 
 
@@ -163,6 +155,19 @@ def public_host(text: str) -> str:
     if ":" not in text:
         return _host(text)
     return _ipv6(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+
+
+def _split(value: object, without_host: str = "") -> tuple[str, int]:
+    """Return the host in its shortest form, ``without_host`` if it is left out, and the port.
+
+    Of what is no address the host comes out empty; the port may be too high.
+    """
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return "", 0
+    ipv6 = match["v6"]
+    host = _host(match["host"] or without_host) if ipv6 is None else _ipv6(ipv6)
+    return host, int(match["port"])
 
 
 def _host(text: str) -> str:
