@@ -11,17 +11,11 @@ from typing import Final
 
 from gnetway.embedded.salts import SaltSchedule
 from gnetway.embedded.sent import SentMessage, SentMessages
+from gnetway.mtproto.joining import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
-
-#: Most messages in one container; some clients refuse 1024 and more.
-#: Source: core.telegram.org/mtproto/service_messages#simple-container
-MAX_CONTAINER_MESSAGES: Final = 1000
-
-#: A container is closed once its bodies reach this many bytes; a larger message goes alone.
-MAX_CONTAINER_BYTES: Final = 512 * 1024
 
 #: Most msg_ids in one msgs_ack.
 #: Source: core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt

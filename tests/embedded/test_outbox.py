@@ -1,6 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.embedded.outbox import MAX_CONTAINER_MESSAGES, Outbox
+from gnetway.embedded.outbox import Outbox
+from gnetway.mtproto.joining import MAX_CONTAINER_MESSAGES
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import MsgsAck, Pong, RpcErrorObject, RpcResult
