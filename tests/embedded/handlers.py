@@ -8,6 +8,10 @@ from zope.interface import implementer
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcCall
 
 
+class HandlerError(Exception):
+    """What goes wrong inside of a handler."""
+
+
 @implementer(IRpcHandler)
 class Recorder:
     """Keeps its calls; answers them by ``answer``."""

@@ -1,0 +1,117 @@
+"""The example configurations in etc/."""
+
+import re
+import shutil
+from pathlib import Path
+
+from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
+from gnetway.config.limits import LimitsConfig
+from gnetway.config.load import load_file
+from gnetway.config.proxy import ProxyProtocolConfig
+from gnetway.config.public_address import PublicAddressConfig
+from gnetway.config.rpc import RpcConfig, RpcTlsConfig
+from gnetway.config.section import keys_of
+from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion
+from gnetway.config.session import HoldConfig, SessionConfig
+from gnetway.config.websocket import WebSocketConfig
+from tests.config.cases import ConfigCase, embedded
+from tests.config.test_pem_files import pair
+
+SHIPPED = Path(__file__).parents[2] / "etc" / "gnetway.yaml"
+CLUSTER = SHIPPED.with_name("gnetway-cluster.yaml")
+
+
+class ShippedFileTests(ConfigCase):
+    """etc/gnetway.yaml, with a key where `make run` puts it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        shutil.copy(self.directory / "key.pem", self.directory / "server_pkcs1.key")
+        self.text = SHIPPED.read_text()
+
+    def test_loads(self) -> None:
+        config = load_file(self.write("gnetway.yaml", self.text))
+        self.assertEqual(config.unused, ())
+        self.assertEqual(
+            [
+                (str(server.proto), [str(address) for address in server.addresses])
+                for server in config.gnetway.servers
+            ],
+            [
+                ("auto", ["0.0.0.0:10443", "0.0.0.0:5222"]),
+                ("websocket", ["0.0.0.0:11443"]),
+            ],
+        )
+        self.assertEqual(embedded(config).store, str(self.directory / "gnetway.sqlite"))
+
+    def test_shows_every_default_as_it_is(self) -> None:
+        """Every limit stands there commented out; with the marks away nothing changes."""
+        shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
+        # AuthKeyCacheM, StrictDC, UnixMode and ThisDC beside them.
+        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)))
+        self.assertEqual(
+            load_file(self.write("shown.yaml", shown)).gnetway,
+            load_file(self.write("gnetway.yaml", self.text)).gnetway,
+        )
+
+    def test_shows_every_key_of_a_listener(self) -> None:
+        """With the marks away they are as the defaults, or as the file explains them."""
+        pattern = r"(?m)^( {6})# (( *)(?:\w+: .*|ProxyProtocol:|TLS:|PublicAddress:|WebSocket:))$"
+        for name, content in zip(("fullchain.pem", "privkey.pem"), pair(), strict=False):
+            self.write(name, content)
+        text = re.sub(r"(?m)^ +# PPV1: false\n", "", self.text)
+        shown = re.sub(pattern, r"\1\2", text)
+        for cls in (
+            ServerConfig,
+            ProxyProtocolConfig,
+            TlsConfig,
+            PublicAddressConfig,
+            WebSocketConfig,
+        ):
+            for _, key in keys_of(cls):
+                self.assertRegex(shown if key.name != "PPV1" else self.text, rf"\b{key.name}:")
+        server = load_file(self.write("shown.yaml", shown)).gnetway.servers[0]
+        assert server.proxy_protocol is not None and server.tls is not None
+        [public] = server.public_addresses
+        self.assertEqual((public.media_only, public.ipv6), (False, False))
+        plain = ServerConfig(addresses=server.addresses)
+        proxy = ProxyProtocolConfig()
+        self.assertEqual(
+            (server.unix_mode, server.allowed_origins, server.websocket, server.tls.min_version),
+            (plain.unix_mode, plain.allowed_origins, plain.websocket, TlsVersion.TLS_1_2),
+        )
+        self.assertEqual(
+            (server.proxy_protocol.versions, server.proxy_protocol.timeout_seconds),
+            (proxy.versions, proxy.timeout_seconds),
+        )
+
+    def test_cluster_loads(self) -> None:
+        config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))
+        assert config.etcd is not None
+        assert config.session.etcd is not None
+        self.assertEqual(config.unused, ())
+        self.assertEqual(str(config.listen_on), "0.0.0.0:20110")
+        self.assertEqual(config.etcd.hosts, config.session.etcd.hosts)
+        self.assertEqual(
+            (config.session, config.rpc),
+            (SessionConfig(etcd=SessionEtcdConfig(hosts=config.etcd.hosts)), RpcConfig()),
+        )
+
+    def test_cluster_shows_every_default_as_it_is(self) -> None:
+        keys = re.compile(r"(?m)^( *)# (\w+: (?:\d+|false|native|message|interface\.gateway))$")
+        shown, count = keys.subn(r"\1\2", CLUSTER.read_text())
+        # Of Rpc all but TLS, of Hold all; Announce, Timeout, UseStreamSession, Etcd.Key, Workers.
+        self.assertEqual(count, len(keys_of(RpcConfig)) - 1 + len(keys_of(HoldConfig)) + 5)
+        read = load_file(self.write("shown.yaml", shown))
+        config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))
+        self.assertEqual(
+            (read.session, read.rpc, read.etcd, read.use_stream_session, read.workers),
+            (config.session, config.rpc, config.etcd, config.use_stream_session, config.workers),
+        )
+
+    def test_cluster_shows_every_key(self) -> None:
+        """What no file has as a default, such as certificates, stands there as an example."""
+        text = CLUSTER.read_text()
+        for cls in (EtcdConfig, RpcConfig, RpcTlsConfig, SessionConfig, HoldConfig):
+            for _, key in keys_of(cls):
+                self.assertRegex(text, rf"\b{key.name}\b")
