@@ -14,6 +14,7 @@ from typing import Self
 from gnetway.testing import (
     ClientExchange,
     ClientSession,
+    QuickAck,
     ServerMessage,
     open_plain_packet,
     plain_packet,
@@ -22,7 +23,6 @@ from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
 from gnetway.tl.key_exchange import parse_answer
 from gnetway.tl.service_messages import BadServerSalt, Ping, Pong
-from tests.connection.client_end import QuickAck
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway
 

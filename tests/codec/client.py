@@ -7,22 +7,7 @@ from gnetway.codec.full import FullCodec
 from gnetway.codec.intermediate import IntermediateCodec, PaddedIntermediateCodec
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
-from gnetway.testing.framings import OBFUSCATED, Framing, abridged, full, intermediate
-
-__all__ = [
-    "OBFUSCATED",
-    "Framing",
-    "abridged",
-    "drain",
-    "expected",
-    "feed",
-    "full",
-    "intermediate",
-    "make_codec",
-    "obfuscated_stream",
-    "packets",
-    "plain_stream",
-]
+from gnetway.testing.framings import Framing, abridged, full, intermediate
 
 Requests = list[tuple[bytes, bool]]
 RandomBytes = Callable[[int], bytes]

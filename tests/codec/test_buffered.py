@@ -11,17 +11,9 @@ from gnetway.codec.buffered import BufferedCodec
 from gnetway.codec.intermediate import IntermediateCodec
 from gnetway.codec.packet import Codec
 from gnetway.errors import FramingError, PacketTooLarge
-from tests.codec.client import (
-    Framing,
-    Requests,
-    drain,
-    expected,
-    feed,
-    full,
-    intermediate,
-    make_codec,
-    packets,
-)
+from gnetway.testing import Framing
+from gnetway.testing.framings import full, intermediate
+from tests.codec.client import Requests, drain, expected, feed, make_codec, packets
 from tests.strategies import cut, cuts, payloads, requests
 
 framings = sampled_from(Framing)

@@ -8,9 +8,9 @@ from gnetway.codec.detect import Detected, Detector
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header, open_header
 from gnetway.crypto.aes import CtrStream
 from gnetway.errors import FramingError, PacketTooLarge, UnknownTransport
+from gnetway.testing import Framing
+from gnetway.testing.framings import OBFUSCATED
 from tests.codec.client import (
-    OBFUSCATED,
-    Framing,
     Requests,
     drain,
     expected,

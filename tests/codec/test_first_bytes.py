@@ -10,7 +10,9 @@ from gnetway.codec.detect import Detector
 from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, first_kind
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.errors import UnknownTransport
-from tests.codec.client import OBFUSCATED, Framing, obfuscated_stream, plain_stream
+from gnetway.testing import Framing
+from gnetway.testing.framings import OBFUSCATED
+from tests.codec.client import obfuscated_stream, plain_stream
 from tests.strategies import SeededBytes, cut, cuts, random_sources, requests
 
 HELLO = bytes.fromhex("160301020001 0001fc0303")

@@ -4,7 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.full import FullCodec
 from gnetway.errors import FramingError, PacketTooLarge
-from tests.codec.client import drain, full
+from gnetway.testing.framings import full
+from tests.codec.client import drain
 from tests.strategies import payloads
 
 

@@ -8,7 +8,8 @@ from hypothesis.strategies import integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.obfuscated2 import HEADER_BYTES, make_header, open_header
-from tests.codec.client import OBFUSCATED, Framing
+from gnetway.testing import Framing
+from gnetway.testing.framings import OBFUSCATED
 from tests.strategies import SeededBytes, cut, cuts, payloads, random_sources
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "mtproto.json"

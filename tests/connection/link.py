@@ -15,8 +15,9 @@ from gnetway.crypto.diffie_hellman import DHSecret, make_secret
 from gnetway.errors import HandshakeError
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges
+from gnetway.testing import Style
 from gnetway.tl.key_exchange import ReqPq
-from tests.connection.client_end import ABRIDGED, Style
+from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
 from tests.handshake.server import NOW, PQ_OF_DOCUMENTS, make_setup
 from tests.strategies import SeededBytes

@@ -3,12 +3,14 @@
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.testing import (
     ClientExchange,
+    ClientLink,
     ClientSession,
+    QuickAck,
     ServerMessage,
+    Style,
     open_plain_packet,
     plain_packet,
 )
-from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.strategies import SeededBytes
 
 #: The salt of a client's messages.
@@ -20,7 +22,7 @@ class Talk:
 
     def __init__(self, style: Style, chance: SeededBytes, now: float) -> None:
         self.chance = chance
-        self.client = ClientEnd(style, chance)
+        self.client = ClientLink(style, chance)
         #: The client's clock, in Unix seconds.
         self.now = now
         self.got: list[bytes | QuickAck] = []

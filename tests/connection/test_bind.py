@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.events import BindReceived
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.testing import ClientSession, Wish
+from gnetway.testing import ClientSession, QuickAck, Wish
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
@@ -21,8 +21,8 @@ from gnetway.tl.service_messages import (
     RpcResult,
 )
 from tests.binds import bind_in, forged_binds, next_bind
-from tests.connection.client_end import STYLES, QuickAck
 from tests.connection.link import NOW, Link, make_connection_setup
+from tests.connection.styles import STYLES
 from tests.connection.test_connection import body_of
 from tests.connection.wrappers import CALL, PERM, bind_body, contained, temp_key, with_layer
 from tests.fakes import some_key

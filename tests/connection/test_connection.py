@@ -11,11 +11,10 @@ from gnetway.codec.abridged import AbridgedCodec
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import SessionIdZero
 from gnetway.mtproto.message import pack_message, payload_body
-from gnetway.testing import ClientSession, open_plain_packet, plain_packet
+from gnetway.testing import ClientSession, Framing, QuickAck, Style, open_plain_packet, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
-from tests.codec.client import Framing
-from tests.connection.client_end import NAMES, STYLES, QuickAck, Style
 from tests.connection.link import NOW, Link
+from tests.connection.styles import NAMES, STYLES
 from tests.fakes import some_key
 from tests.handshake.server import make_client
 from tests.strategies import cut, cuts, payloads

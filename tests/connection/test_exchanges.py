@@ -12,7 +12,7 @@ from gnetway.errors import HandshakeError
 from gnetway.handshake.checks import BadQuery, WorkFailed
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import UnknownExchange
-from gnetway.testing import Wish, open_plain_packet, plain_packet
+from gnetway.testing import Framing, Style, Wish, open_plain_packet, plain_packet
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.service_messages import (
     ContainedMessage,
@@ -22,9 +22,8 @@ from gnetway.tl.service_messages import (
     Ping,
     pack_container,
 )
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, Style
 from tests.connection.link import NOW, Link
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.handshake.server import make_client
 from tests.strategies import SeededBytes

@@ -16,11 +16,10 @@ from gnetway.errors import (
     TransportErrorCode,
     UnknownTransport,
 )
-from gnetway.testing import plain_packet
+from gnetway.testing import Framing, Style, plain_packet
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import ABRIDGED, STYLES, Style
 from tests.connection.link import NOW, Link, make_connection_setup
+from tests.connection.styles import ABRIDGED, STYLES
 from tests.fakes import some_key
 from tests.strategies import cut, cuts
 

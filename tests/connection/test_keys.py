@@ -7,11 +7,10 @@ from gnetway.connection.connection import AuthKeyMissing, TooManyKeys
 from gnetway.connection.events import KeyWanted
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import MessageError, PacketTooLarge, TransportErrorCode
-from gnetway.testing import plain_packet
+from gnetway.testing import Framing, Style, plain_packet
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, Style
 from tests.connection.link import NOW, Link, make_connection_setup
+from tests.connection.styles import STYLES
 from tests.connection.test_connection import body_of
 from tests.fakes import some_key
 from tests.handshake.server import make_client

@@ -7,10 +7,10 @@ from hypothesis.strategies import booleans, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
+from gnetway.testing import Framing, QuickAck, Style
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck, Style
 from tests.connection.link import NOW, Link
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.strategies import cut, cuts
 

@@ -10,13 +10,21 @@ from struct import unpack_from
 from typing import Protocol, Self
 
 from gnetway.errors import TransportErrorCode
-from gnetway.testing import ClientExchange, ClientSession, Wish, open_plain_packet, plain_packet
+from gnetway.testing import (
+    ClientExchange,
+    ClientLink,
+    ClientSession,
+    Framing,
+    QuickAck,
+    Style,
+    Wish,
+    open_plain_packet,
+    plain_packet,
+)
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import BadServerSalt, Ping, Pong, RpcResult
-from tests.codec.client import Framing
-from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 
 OBFUSCATED_INTERMEDIATE = Style(Framing.INTERMEDIATE, True)
@@ -68,7 +76,7 @@ class LiveClient:
         over: Stream | None = None,
     ) -> None:
         self.socket: Stream = over or _connect(gateway.port)
-        self.end = ClientEnd(style, os.urandom)
+        self.end = ClientLink(style, os.urandom)
         self.heard: list[bytes] = []
         self.exchange: ClientExchange | None = None
         self._rsa = gateway.rsa

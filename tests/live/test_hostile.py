@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from unittest import TestCase
 
-from gnetway.testing import plain_packet
+from gnetway.testing import ClientLink, Framing, Style, plain_packet
 from gnetway.tl.key_exchange import ReqPq
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, ClientEnd, Style
+from tests.connection.styles import STYLES
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway
 
@@ -38,20 +37,20 @@ def length_of_2_31(framing: Framing) -> bytes:
 def first_bytes(style: Style) -> Iterator[tuple[str, bytes]]:
     """Yield what hostile clients send, and nothing after it."""
     for name, packet in PACKETS.items():
-        yield name, ClientEnd(style, os.urandom).packet(packet)
-    yield "an empty packet", ClientEnd(style, os.urandom).packet(b"")
-    yield "2^31", ClientEnd(style, os.urandom).raw(length_of_2_31(style.framing))
+        yield name, ClientLink(style, os.urandom).packet(packet)
+    yield "an empty packet", ClientLink(style, os.urandom).packet(b"")
+    yield "2^31", ClientLink(style, os.urandom).raw(length_of_2_31(style.framing))
     yield (
         "2^31 and some bytes",
-        ClientEnd(style, os.urandom).raw(length_of_2_31(style.framing) + b"abcd" * 500),
+        ClientLink(style, os.urandom).raw(length_of_2_31(style.framing) + b"abcd" * 500),
     )
     query = plain_packet(ReqPq(bytes(16), True).pack(), now())
     for kept in (1, 2, 5, 9, 30):
-        whole = ClientEnd(style, os.urandom).packet(query)
+        whole = ClientLink(style, os.urandom).packet(query)
         yield f"truncated by {kept}", whole[:-kept]
-    begin = len(ClientEnd(style, os.urandom).raw(b""))
+    begin = len(ClientLink(style, os.urandom).raw(b""))
     for kept in {1, 3, begin - 1, begin, begin + 1}:
-        yield f"{kept} bytes alone", ClientEnd(style, os.urandom).packet(query)[: max(kept, 0)]
+        yield f"{kept} bytes alone", ClientLink(style, os.urandom).packet(query)[: max(kept, 0)]
 
 
 def hostile_links() -> Iterator[tuple[str, bytes]]:

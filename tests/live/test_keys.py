@@ -7,10 +7,9 @@ from unittest import TestCase
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import TransportErrorCode
-from gnetway.testing import ClientSession, Wish
+from gnetway.testing import ClientSession, Framing, QuickAck, Style, Wish
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck, Style
+from tests.connection.styles import STYLES
 from tests.live import handler
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway

@@ -17,7 +17,7 @@ from gnetway.testing import (
 )
 from gnetway.tl.key_exchange import ClientDHInnerData, SetClientDHParams
 from gnetway.tl.service_messages import Ping
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.live import handler
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway, rsa_pem

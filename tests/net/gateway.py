@@ -20,9 +20,10 @@ from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
+from gnetway.testing import Style
 from gnetway.turns import TurnEnd
-from tests.connection.client_end import ABRIDGED, Style
 from tests.connection.link import Secrets, make_pending
+from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
 from tests.fakes import FakeBackend
 from tests.handshake.server import NOW

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from gnetway.codec.proxy_protocol import V2_SIGNATURE
 from gnetway.interfaces import ILinkTransport
-from tests.connection.client_end import ABRIDGED, Style
+from gnetway.testing import Style
+from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
 from tests.net.gateway import Gateway
 from tests.net.transport import MemoryTransport

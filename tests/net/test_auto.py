@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.links import LinkLimits
 from gnetway.net.proxy import ProxyFactory, ProxySettings
-from tests.connection.client_end import STYLES, Style
+from gnetway.testing import Style
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.net.gateway import Gateway
 from tests.net.openings import BALANCER, HalfRecorder, Recorder, Recorders, Wire, WireTalk, v1, v2

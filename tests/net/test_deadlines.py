@@ -9,7 +9,7 @@ from gnetway.crypto import aes
 from gnetway.net.links import LinkLimits
 from gnetway.testing import plain_packet
 from gnetway.tl.service_messages import Ping
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.handshake.server import NOW, make_client
 from tests.net.gateway import Gateway

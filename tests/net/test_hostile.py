@@ -4,10 +4,9 @@ from hypothesis import given
 from hypothesis.strategies import binary, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.testing import plain_packet
+from gnetway.testing import Framing, Style, plain_packet
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import ABRIDGED, STYLES, Style
+from tests.connection.styles import ABRIDGED, STYLES
 from tests.fakes import some_key
 from tests.net.gateway import Gateway, TcpLink
 

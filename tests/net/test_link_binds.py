@@ -5,9 +5,9 @@ from functools import partial
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import KeyUnknown
+from gnetway.testing import QuickAck
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
 from tests.binds import bind_in, next_bind
-from tests.connection.client_end import QuickAck
 from tests.connection.wrappers import CALL, PERM, contained, temp_key, with_layer
 from tests.fakes import Sent, some_key
 from tests.net.unbound import FAULTS, REFUSALS, REFUSED, connect, decide, note_name, say_bind

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.tl.service_messages import Ping
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.handshake.server import NOW
 from tests.net.gateway import LOOKUP_SECONDS, Gateway

@@ -4,9 +4,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
 from gnetway.net.link_output import JOIN_BYTES
+from gnetway.testing import Framing, QuickAck
 from gnetway.tl.service_messages import Ping
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck
+from tests.connection.styles import STYLES
 from tests.fakes import Sent, some_key
 from tests.net.gateway import Gateway
 

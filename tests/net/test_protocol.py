@@ -10,10 +10,9 @@ from zope.interface.verify import verifyObject
 
 from gnetway.connection.connection import Connection
 from gnetway.mtproto.message import pack_message
-from gnetway.testing import ClientSession, plain_packet
+from gnetway.testing import ClientSession, Framing, QuickAck, Style, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck, Style
+from tests.connection.styles import STYLES
 from tests.fakes import Sent, some_key
 from tests.handshake.server import make_client
 from tests.net.gateway import Gateway

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.links import LinkLimits
 from gnetway.net.proxy import ProxyFactory, ProxySettings
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.net.gateway import Gateway
 from tests.net.openings import (

@@ -9,7 +9,7 @@ from zope.interface import implementer
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.testing import Bends, ClientSession
 from gnetway.tl.service_messages import Ping
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.connection.test_secrecy import run_secrets
 from tests.connection.wrappers import bind_body, temp_key
 from tests.fakes import FakeBackend, some_key

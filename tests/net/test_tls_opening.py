@@ -16,7 +16,7 @@ from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.net.tls import ServerTls, TlsSettings
 from gnetway.net.tls_opening import CLOSE_SECONDS, TlsFactory
 from gnetway.net.websocket import GatewayWebSocketFactory, WebSocketSettings
-from tests.connection.client_end import ABRIDGED
+from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
 from tests.fakes import some_key
 from tests.net.certificates import NOW, Files, Pair

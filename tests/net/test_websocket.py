@@ -17,8 +17,7 @@ from gnetway.net.websocket import (
     GatewayWebSocketProtocol,
     WebSocketSettings,
 )
-from tests.codec.client import Framing
-from tests.connection.client_end import Style
+from gnetway.testing import Framing, Style
 from tests.connection.talk import Talk
 from tests.fakes import some_key
 from tests.handshake.server import make_client

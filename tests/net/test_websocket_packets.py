@@ -9,7 +9,7 @@ from gnetway.mtproto.message import pack_message
 from gnetway.net import websocket
 from gnetway.net.link_output import JOIN_BYTES
 from gnetway.net.websocket import WebSocketSettings
-from tests.connection.client_end import QuickAck, Style
+from gnetway.testing import QuickAck, Style
 from tests.fakes import Sent
 from tests.net.test_websocket import (
     BINARY,

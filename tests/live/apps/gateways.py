@@ -9,8 +9,7 @@ from unittest import TestCase
 
 from gnetway.config.rpc import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.testing import Wish
-from tests.connection.client_end import Style
+from gnetway.testing import Style, Wish
 from tests.live.apps.keys import make_key
 from tests.live.apps.proof import LIFETIME_SECONDS
 from tests.live.apps.session_service import SessionNode, SessionService, accept

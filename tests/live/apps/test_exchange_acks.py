@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.service_messages import MsgsAck
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.live.apps.android import ack, container_of_acks
 from tests.live.apps.answers import kind_of
 from tests.live.apps.gateways import AppCase, Backend

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gnetway.testing import Framing, QuickAck, Style
 from gnetway.tl.service_messages import Ping, Pong
-from tests.codec.client import Framing
-from tests.connection.client_end import STYLES, QuickAck, Style
+from tests.connection.styles import STYLES
 from tests.live.apps.gateways import EMBEDDED, UNARY, AppCase
 from tests.live.apps.keys import make_key
 from tests.live.apps.talk import Talk

@@ -18,13 +18,11 @@ from typing import NamedTuple, Self
 
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.crypto.aes import CtrStream
-from gnetway.testing import ClientSession
+from gnetway.testing import ClientLink, ClientSession, Framing, QuickAck, Style
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
 from gnetway.tl.primitives import Reader, pack_string, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject, RpcResult
-from tests.codec.client import Framing
-from tests.connection.client_end import ClientEnd, QuickAck, Style
 from tests.live.client import Stream, now
 from tests.live.web.listeners import WebSocketStream
 
@@ -166,7 +164,7 @@ def header_like_abridged(tag: bytes, dc_id: int) -> tuple[bytes, ObfuscatedStrea
     return draft[:56] + sent.update(draft)[56:], ObfuscatedStreams(tag, dc_id, got, sent)
 
 
-class AppEnd(ClientEnd):
+class AppEnd(ClientLink):
     """The framing of an application: its own dc stands in the obfuscated header."""
 
     def __init__(self, style: Style, dc_id: int, begin: Begin = Begin.ANY) -> None:
@@ -197,7 +195,7 @@ class Closing(ABC):
 class StreamLine(Closing):
     """A line over a stream; ``quick_acks`` keeps the tokens that came while packets were read."""
 
-    def __init__(self, stream: Stream, end: ClientEnd) -> None:
+    def __init__(self, stream: Stream, end: ClientLink) -> None:
         self.stream = stream
         self.end = end
         self.quick_acks: list[int] = []

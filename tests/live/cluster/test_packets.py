@@ -1,7 +1,7 @@
 """One packet in each WebSocket message, also where a session service answers."""
 
+from gnetway.testing import QuickAck
 from gnetway.tl.service_messages import Ping, Pong
-from tests.connection.client_end import QuickAck
 from tests.live.client import now
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.web.listeners import WebSocketStream, dial

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.codec.client import Framing
-from tests.connection.client_end import QuickAck, Style
+from gnetway.testing import Framing, QuickAck, Style
 from tests.live.client import LinkEnded, LiveClient
 from tests.live.gateway import Gateway
 from tests.live.web.listeners import WebSocketStream

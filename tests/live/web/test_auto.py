@@ -6,7 +6,7 @@ import socket
 import ssl
 from unittest import TestCase
 
-from tests.connection.client_end import STYLES
+from tests.connection.styles import STYLES
 from tests.live.client import LiveClient, Stream
 from tests.live.gateway import PATIENCE_SECONDS, run
 from tests.live.handler import cdn_file, echo

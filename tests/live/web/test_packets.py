@@ -4,11 +4,10 @@ import os
 import socket
 from collections import Counter
 
-from gnetway.testing import ClientSession
+from gnetway.testing import ClientLink, ClientSession, QuickAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
-from tests.connection.client_end import ClientEnd, QuickAck
 from tests.live.client import LiveClient, Stream, constructor_of, now
 from tests.live.handler import CDN_FILE, cdn_file, echo, pattern, produce, push
 from tests.live.web.browser_case import BrowserCase
@@ -168,7 +167,7 @@ class BrowserTests(BrowserCase):
             session = client.make_key()
             client.ping(session)
         for url in (self.gateway.url(), self.gateway.tls_url):
-            end, tokens, sent = ClientEnd(STYLE, os.urandom), [], b""
+            end, tokens, sent = ClientLink(STYLE, os.urandom), [], b""
             for number in range(4):
                 packet = session.encrypt(Ping(number).pack(), now())
                 sent += end.packet(packet, quick_ack=True)

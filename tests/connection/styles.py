@@ -1,10 +1,7 @@
-"""The client's end of a connection, which is public, and what tests try it with."""
+"""The ways in which a client comes, for tests that try all of them."""
 
 from gnetway.testing.framings import OBFUSCATED, Framing
-from gnetway.testing.link import ClientLink as ClientEnd
-from gnetway.testing.link import QuickAck, Style
-
-__all__ = ["ABRIDGED", "NAMES", "PADDED", "STYLES", "ClientEnd", "QuickAck", "Style"]
+from gnetway.testing.link import Style
 
 STYLES = [Style(framing, False) for framing in Framing] + [
     Style(framing, True) for framing in OBFUSCATED
