@@ -34,7 +34,7 @@ _MESSAGE_OVERHEAD_BYTES: Final = 4096
 
 #: Without effect beside Session.Embedded: keys of the file, and keys of Session.
 _REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
-_REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "Hold"})
+_REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "MaxMessageBytes", "Hold"})
 
 _LISTENERS: Final = "a section with Server: listeners"
 

@@ -120,6 +120,15 @@ class SessionConfig:
             " Gnetway.Limits.KeyLookupSeconds",
         ),
     )
+    max_message_bytes: int = field(
+        default=4 * _MIB - 1024,
+        metadata=key(
+            "MaxMessageBytes",
+            whole(1024, 64 * _MIB),
+            "bytes",
+            "of one client message: what gRPC servers take by default, less the request around it",
+        ),
+    )
     hold: HoldConfig = field(
         default_factory=HoldConfig,
         metadata=key("Hold", section(HoldConfig), "", "each has its own default"),

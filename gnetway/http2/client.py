@@ -5,7 +5,7 @@ from typing import Final
 
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
-from gnetway.http2.events import CallsAnswered, StreamEnded, StreamUnprocessed
+from gnetway.http2.events import CallsAnswered, Settled, StreamEnded, StreamUnprocessed
 from gnetway.http2.field_blocks import encode_field, encode_static
 from gnetway.http2.frames import (
     DATA,
@@ -134,6 +134,9 @@ class ClientConnection(Connection):
             self._line_up(stream)
         elif stream.end_queued:
             self._write_end(stream)
+
+    def _peer_has_spoken(self) -> None:
+        self._events.append(Settled(self.max_peer_streams))
 
     def _slots_changed(self) -> None:
         if self.settled:

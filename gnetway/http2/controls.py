@@ -90,9 +90,14 @@ class Controls(SendingHalf):
             return
         for number, value in parse_settings(payload):
             self._apply(number, value)
-        self.settled = True
+        if not self.settled:
+            self.settled = True
+            self._peer_has_spoken()
         self._owe(_SETTINGS_ACK)
         self._slots_changed()
+
+    def _peer_has_spoken(self) -> None:
+        """Take note of the peer's first SETTINGS; for clients."""
 
     def _apply(self, number: int, value: int) -> None:
         if number == Setting.INITIAL_WINDOW_SIZE:

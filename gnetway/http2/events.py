@@ -65,6 +65,12 @@ class PingAnswered(NamedTuple):
     payload: bytes
 
 
+class Settled(NamedTuple):
+    """Client: the server has spoken; ``max_streams`` are allowed at a time."""
+
+    max_streams: int
+
+
 class GoneAway(NamedTuple):
     """The peer takes no more streams on this connection; ``code`` and ``text`` say why."""
 
@@ -82,5 +88,6 @@ Event = (
     | StreamEnded
     | StreamUnprocessed
     | PingAnswered
+    | Settled
     | GoneAway
 )

@@ -45,6 +45,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_begun",
         "_offset",
         "_pieces",
         "closed",
@@ -102,6 +103,8 @@ class Stream:
         #: Most calls have nothing that waits, and a deque is larger than all the rest.
         self._pieces: deque[tuple[bytes, int]] | None = None
         self._offset = 0
+        #: Whether the prefix of the first message that waits has gone already.
+        self._begun = False
         self.unsent_bytes = 0
         self.unsent_messages = 0
         self.wants_room = False
@@ -112,6 +115,12 @@ class Stream:
     def pending(self) -> bool:
         """Whether something waits to be put into frames."""
         return bool(self._pieces)
+
+    @property
+    def untouched_messages(self) -> int:
+        """How many messages wait of which nothing has been put into a frame."""
+        begun = self._begun or self._offset > 0
+        return self.unsent_messages - 1 if begun else self.unsent_messages
 
     def enqueue(self, message: bytes) -> None:
         """Take a message that waits."""
@@ -143,6 +152,7 @@ class Stream:
             pieces.popleft()
             self._offset = 0
             left -= available
+            self._begun = size < 0
             if size >= 0:
                 self.unsent_messages -= 1
                 self.unsent_bytes -= size

@@ -79,6 +79,11 @@ class Outbox:
         return self._put_items - self._sent_items
 
     @property
+    def untouched_items(self) -> int:
+        """How many items are queued: one in the thread's hand may be half sent."""
+        return self.unsent_items - (0 if self._in_hand is None else 1)
+
+    @property
     def unsent_bytes(self) -> int:
         """Their bytes."""
         return self._put_bytes - self._sent_bytes

@@ -71,6 +71,10 @@ class IRpcStream(Interface):
     unsent_bytes: int = Attribute("Bytes given to send() that the connection has not taken.")
     unsent_messages: int = Attribute("Their number.")
 
+    untouched_messages: int = Attribute(
+        "Those of them of which the connection has not taken a byte: they have surely not arrived."
+    )
+
     def send(message: bytes) -> None:
         """Queue a message; messages arrive in the order of the calls.
 
@@ -119,6 +123,10 @@ class IStreamListener(Interface):
 Answered = Callable[[bytes, RpcStatus | None], object]
 
 
+#: Hears whether a connection stands, and if not, why.
+ConnectionChanged = Callable[[bool, str], object]
+
+
 class IRpcClient(Interface):
     """Calls one peer, over a connection that is made and made again as needed."""
 
@@ -133,10 +141,7 @@ class IRpcClient(Interface):
         """
 
     def call(method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
-        """Call like ``unary``, but tell ``answered``, which is cheaper; it cannot be cancelled.
-
-        What fails at once may be told before this returns.
-        """
+        """Call like ``unary``, but tell ``answered``, which is cheaper; it cannot be cancelled."""
 
     def stream(method: str, listener: IStreamListener) -> IRpcStream:
         """Open a stream; it ends with UNAVAILABLE where the peer cannot be reached.
@@ -144,11 +149,16 @@ class IRpcClient(Interface):
         After close() it ends with CANCELLED.
         """
 
-    def watch_connection(lost: Callable[[], object]) -> None:
-        """Call ``lost`` whenever a connection that stood is over, until close().
+    def connect() -> None:
+        """See that there is a connection; ``watch_connection`` tells what comes of it."""
 
-        By it alone shows that a peer was restarted while no call was under way. What was under
-        way fails as well, before or after.
+    def watch_connection(changed: ConnectionChanged) -> None:
+        """Call ``changed`` with True when a connection stands, with False when there is none.
+
+        That is whenever a connection is made, lost, or left because the peer wants no more calls
+        on it; when an attempt has failed; and after each ``connect`` that finds one standing.
+        The text says why there is none. What was under way on a lost connection fails as well,
+        before or after. Nothing is told after close().
         """
 
     def close() -> Deferred[None]:

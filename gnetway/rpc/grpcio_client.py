@@ -6,7 +6,6 @@ grpcio's asyncio half in a thread of its own: that costs as much or more in a br
 """
 
 import re
-from collections.abc import Callable
 from threading import Thread, current_thread
 from typing import Any, Final
 
@@ -17,7 +16,14 @@ from zope.interface import implementer
 
 from gnetway.batch import Batch
 from gnetway.rpc.bridge import OneEnd, run_in_thread
-from gnetway.rpc.calls import Answered, IRpcClient, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.calls import (
+    Answered,
+    ConnectionChanged,
+    IRpcClient,
+    IRpcStream,
+    IStreamListener,
+    RpcOptions,
+)
 from gnetway.rpc.grpcio_options import channel_arguments, channel_credentials
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.rpc.telling import tell
@@ -55,15 +61,24 @@ class GrpcioClient:
         self._unary_methods: dict[str, Any] = {}
         self._in_flight = 0
         self._readers: set[Thread] = set()
+        self._watchers: list[ConnectionChanged] = []
+        self._stands = False
         self._end = OneEnd(lambda: run_in_thread(reactor, f"rpc-close-{peer}", self._shut))
 
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """See IRpcClient."""
+        refusal = self._refusal()
+        return self._begin(method, request, timeout_seconds) if refusal is None else fail(refusal)
+
+    def _refusal(self) -> RpcStatus | None:
         if self._end.asked:
-            return fail(RpcStatus(StatusCode.CANCELLED, "the client is closed", unsent=True))
+            return RpcStatus(StatusCode.CANCELLED, "the client is closed", unsent=True)
         if self._in_flight >= self._options.max_calls:
             text = "too many calls in flight"
-            return fail(RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True))
+            return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True)
+        return None
+
+    def _begin(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         call_method = self._unary_methods.get(method)
         if call_method is None:
             call_method = self._unary_methods[method] = self._channel.unary_unary(method)
@@ -76,7 +91,11 @@ class GrpcioClient:
 
     def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
         """See IRpcClient."""
-        tell(self.unary(method, request, timeout_seconds), answered)
+        refusal = self._refusal()
+        if refusal is None:
+            tell(self._begin(method, request, timeout_seconds), answered)
+        else:
+            self._batch.post(answered, b"", refusal)
 
     def _answered(self, answer: Deferred[bytes], call: Any) -> None:
         self._in_flight -= 1
@@ -114,24 +133,37 @@ class GrpcioClient:
         stream.thread_ended(error)
         self._readers.discard(current_thread())
 
-    def watch_connection(self, lost: Callable[[], object]) -> None:
+    def connect(self) -> None:
+        """See IRpcClient; grpcio connects by a subscription that asks for it."""
+        if self._end.asked:
+            return
+        self._channel.subscribe(_ignore, try_to_connect=True)
+        self._channel.unsubscribe(_ignore)
+        if self._stands:
+            self._batch.post(self._tell_changed, True, "")
+
+    def watch_connection(self, changed: ConnectionChanged) -> None:
         """See IRpcClient; grpcio has a thread for it that wakes up five times a second.
 
         So a connection that stood for less than that may come and go unseen.
         """
-        stood = False
+        self._watchers.append(changed)
+        if len(self._watchers) == 1:
+            self._channel.subscribe(lambda state: self._batch.post(self._state_changed, state))
 
-        def changed(state: grpc.ChannelConnectivity) -> None:
-            nonlocal stood
-            before, stood = stood, state is grpc.ChannelConnectivity.READY
-            if before and not stood:
-                self._batch.post(self._tell_lost, lost)
+    def _state_changed(self, state: grpc.ChannelConnectivity) -> None:
+        stood, self._stands = self._stands, state is grpc.ChannelConnectivity.READY
+        if self._stands:
+            self._tell_changed(True, "")
+        elif state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            self._tell_changed(False, f"cannot connect to {self.peer}")
+        elif stood:
+            self._tell_changed(False, "the connection was lost")
 
-        self._channel.subscribe(changed)
-
-    def _tell_lost(self, lost: Callable[[], object]) -> None:
+    def _tell_changed(self, stands: bool, why: str) -> None:
         if not self._end.asked:
-            lost()
+            for changed in list(self._watchers):
+                changed(stands, why)
 
     def close(self) -> Deferred[None]:
         """See IRpcClient."""
@@ -141,3 +173,7 @@ class GrpcioClient:
         self._channel.close()  # waits for its calls, so not in the reactor
         for reader in list(self._readers):
             reader.join()
+
+
+def _ignore(state: object) -> None:
+    """Hear of a state, for who wants to connect and no more."""

@@ -13,7 +13,7 @@ _Arguments = list[tuple[str, int | str]]
 _MIN_PING_INTERVAL_MS: Final = 5_000
 #: Pauses between attempts to connect, and the time one attempt is given.
 _FIRST_RECONNECT_MS: Final = 100
-_MAX_RECONNECT_MS: Final = 10_000
+_MAX_RECONNECT_MS: Final = 2_000
 _CONNECT_TIMEOUT_MS: Final = 5_000
 #: Not gRPC's half an hour: a connection that is over means a peer that may have been restarted.
 _IDLE_NEVER_MS: Final = 2**31 - 1

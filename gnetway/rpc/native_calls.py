@@ -99,7 +99,8 @@ class UnaryCall:
         self._tell(b"", RpcStatus(status, text, unsent))
 
     def _is_unsent(self) -> bool:
-        return not (self._link.ready and self._stream.local_ended)
+        # What was sent in part counts as sent: it may be what has broken the connection.
+        return not self._link.ready or self._stream.untouched_messages > 0
 
     def unprocessed(self) -> None:
         """Try again."""

@@ -1,6 +1,5 @@
 """Calling by the native carrier: no threads, one connection for all calls."""
 
-from collections.abc import Callable
 from functools import partial
 
 from twisted.internet.defer import Deferred, fail
@@ -9,6 +8,7 @@ from zope.interface import classImplements
 from gnetway.rpc.bridge import OneEnd
 from gnetway.rpc.calls import (
     Answered,
+    ConnectionChanged,
     IRpcClient,
     IRpcReactor,
     IRpcStream,
@@ -58,7 +58,8 @@ class NativeClient:
         if link is not None:
             UnaryCall(self._calls, method, request, timeout_seconds, answered).begin(link)
         else:
-            answered(b"", refusal or self._unreachable())
+            status = refusal or self._unreachable()
+            self._turn_end.call(lambda: answered(b"", status))
 
     def _unreachable(self) -> RpcStatus:
         return RpcStatus(StatusCode.UNAVAILABLE, self._dialer.why, unsent=True)
@@ -87,9 +88,14 @@ class NativeClient:
             self._turn_end.call(lambda: stream.ended(StatusCode.UNAVAILABLE, why))
         return stream
 
-    def watch_connection(self, lost: Callable[[], object]) -> None:
+    def connect(self) -> None:
         """See IRpcClient."""
-        self._dialer.watch(lost)
+        if not self._end.asked:
+            self._dialer.connect()
+
+    def watch_connection(self, changed: ConnectionChanged) -> None:
+        """See IRpcClient."""
+        self._dialer.watch(changed)
 
     def close(self) -> Deferred[None]:
         """See IRpcClient."""

@@ -6,8 +6,6 @@ none → (a call) → connecting → in use → (GOAWAY, or no ids left) → dra
 """
 
 import os
-from collections.abc import Callable
-from functools import partial
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -22,10 +20,10 @@ from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.events import Event, GoneAway
+from gnetway.http2.events import Event, GoneAway, Settled
 from gnetway.http2.field_blocks import encode_field
 from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
-from gnetway.rpc.calls import IRpcReactor, RpcOptions
+from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, RpcOptions
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.native_tls import check_name, client_endpoint
 from gnetway.rpc.status import StatusCode
@@ -79,9 +77,11 @@ class ClientLink(NativeLink):
         check_name(cast("Any", self.transport).getHandle(), self._dialer.tls_name)
 
     def role_event(self, event: Event) -> None:
-        """Take a GOAWAY."""
+        """Take a GOAWAY, or the first word."""
         if isinstance(event, GoneAway):
             self.drain()
+        elif isinstance(event, Settled):
+            self._dialer.link_stands(self)
 
     def abort(self, why: str) -> None:
         """See NativeLink."""
@@ -127,7 +127,8 @@ class Dialer:
             for name, value in options.metadata
         )
         self._blocks: dict[tuple[str, float], bytes] = {}
-        self._watchers: list[Callable[[], object]] = []
+        self._watchers: list[ConnectionChanged] = []
+        self._stands = False
 
     def link(self) -> ClientLink | None:
         """Return a connection that takes streams, perhaps one that is being made.
@@ -141,11 +142,22 @@ class Dialer:
             link.drain()
         if self._reactor.seconds() < self._not_before:
             return None
+        return self._new_link()
+
+    def _new_link(self) -> ClientLink:
         self._link = link = ClientLink(self, self._reactor, self._turn_end)
         self._links.add(link)
         # Not now: it may fail before it returns.
         self._turn_end.call(lambda: self._connect(link))
         return link
+
+    def connect(self) -> None:
+        """Make a connection if there is none; who asks has pauses of its own."""
+        link = self._link
+        if link is None or not link.core.accepts_streams:
+            self._new_link()
+        elif link.core.settled:
+            self._turn_end.call(lambda: self._tell(self._link is link, self.why))
 
     def fields(self, method: str, timeout_seconds: float = 0.0) -> bytes:
         """Return the field block of a request."""
@@ -159,9 +171,9 @@ class Dialer:
             self._blocks[key] = block
         return block
 
-    def watch(self, lost: Callable[[], object]) -> None:
-        """Call ``lost`` whenever a connection that stood is over, until close()."""
-        self._watchers.append(lost)
+    def watch(self, changed: ConnectionChanged) -> None:
+        """Call ``changed`` whenever a connection stands or is none any more, until close()."""
+        self._watchers.append(changed)
 
     def close(self, why: str) -> Deferred[None]:
         """Tell every stream CANCELLED, end all connections, and fire when they have ended."""
@@ -174,10 +186,19 @@ class Dialer:
             link.close()
         return gatherResults([link.lost for link in links]).addCallback(lambda _: None)
 
+    def link_stands(self, link: ClientLink) -> None:
+        """Take note that the peer has spoken."""
+        if link is self._link:
+            self._stands = True
+            self._tell_later(True, "")
+
     def link_leaves(self, link: ClientLink) -> None:
         """Open nothing more on this connection."""
         if link is self._link:
             self._link = None
+            if self._stands:
+                self._stands = False
+                self._tell_later(False, "the peer takes no more calls on this connection")
 
     def link_ended(self, link: ClientLink, why: str) -> None:
         """Take note of the end of a connection."""
@@ -185,16 +206,19 @@ class Dialer:
         self.link_leaves(link)
         if link.core.settled:
             self._back_off.reset()
-            for lost in list(self._watchers):
-                # In a turn of its own, where an error of it does no harm.
-                self._turn_end.call(partial(self._tell_lost, lost))
         else:
             self.why = why
             self._not_before = self._reactor.seconds() + self._back_off.next_delay()
+            if self._link is None:
+                self._tell_later(False, why)
 
-    def _tell_lost(self, lost: Callable[[], object]) -> None:
-        if lost in self._watchers:
-            lost()
+    def _tell_later(self, stands: bool, why: str) -> None:
+        # In a turn of its own, where an error of it does no harm.
+        self._turn_end.call(lambda: self._tell(stands, why))
+
+    def _tell(self, stands: bool, why: str) -> None:
+        for changed in list(self._watchers):
+            changed(stands, why)
 
     def _connect(self, link: ClientLink) -> None:
         try:

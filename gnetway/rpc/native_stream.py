@@ -45,6 +45,11 @@ class NativeStream:
         """See IRpcStream."""
         return self._stream.unsent_messages
 
+    @property
+    def untouched_messages(self) -> int:
+        """See IRpcStream."""
+        return self._stream.untouched_messages
+
     def send(self, message: bytes) -> None:
         """See IRpcStream."""
         if not self._sending:

@@ -45,6 +45,11 @@ class ThreadedStream:
         """See IRpcStream."""
         return self.outbox.unsent_items
 
+    @property
+    def untouched_messages(self) -> int:
+        """See IRpcStream."""
+        return self.outbox.untouched_items
+
     def listen(self, listener: IStreamListener) -> None:
         """Set who hears the stream; before anything can have been delivered."""
         self._listener = listener

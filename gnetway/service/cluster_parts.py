@@ -3,6 +3,12 @@
 from collections.abc import Callable
 from typing import cast
 
+from gnetway.backends.remote.backend import (
+    Announce,
+    OutageLimits,
+    RemoteBackend,
+    RemoteSettings,
+)
 from gnetway.config.etcd import EtcdConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.pem_files import PemFile
@@ -15,7 +21,6 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.session.backend import Announce, HoldLimits, RemoteBackend, RemoteSettings
 from gnetway.turns import TurnEnd
 
 
@@ -90,11 +95,12 @@ def remote_settings(config: GatewayConfig, server_id: str) -> RemoteSettings:
         use_stream=config.use_stream_session,
         announce=Announce[session.announce.name],
         timeout_seconds=session.timeout_milliseconds / 1000,
-        hold=HoldLimits(
+        outage=OutageLimits(
             max_messages=session.hold.max_messages,
             max_bytes=session.hold.max_bytes,
             max_seconds=session.hold.seconds,
         ),
+        max_message_bytes=session.max_message_bytes,
     )
 
 

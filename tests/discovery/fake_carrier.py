@@ -1,6 +1,5 @@
 """A carrier whose clients keep what they are asked for until the test answers."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
@@ -8,6 +7,7 @@ from zope.interface import implementer
 
 from gnetway.rpc.calls import (
     Answered,
+    ConnectionChanged,
     IRpcCarrier,
     IRpcClient,
     IRpcServer,
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 class FakeStream:
     """One stream, as the test plays its other side."""
 
-    unsent_bytes = unsent_messages = 0
+    unsent_bytes = unsent_messages = untouched_messages = 0
 
     def __init__(self, method: str, listener: IStreamListener) -> None:
         self.method = method
@@ -80,7 +80,10 @@ class FakeClient:
         self.streams.append(stream)
         return stream
 
-    def watch_connection(self, lost: Callable[[], object]) -> None:
+    def connect(self) -> None:
+        raise AssertionError("discovery calls at once")
+
+    def watch_connection(self, changed: ConnectionChanged) -> None:
         raise AssertionError("discovery has a stream that ends with the connection")
 
     def close(self) -> Deferred[None]:

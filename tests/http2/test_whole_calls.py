@@ -10,7 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import Http2Error
-from gnetway.http2.events import CallsAnswered, CallsReceived, Event, MessagesReceived, StreamEnded
+from gnetway.http2.events import (
+    CallsAnswered,
+    CallsReceived,
+    Event,
+    MessagesReceived,
+    Settled,
+    StreamEnded,
+)
 from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     END_HEADERS,
@@ -178,6 +185,8 @@ def outcome(connection: Connection, segments: list[bytes]) -> Outcome:
 
 def plain(event: Event) -> list[object]:
     """Return what an event tells, whichever way it does."""
+    if isinstance(event, Settled):
+        return []
     if isinstance(event, CallsReceived):
         return [state("call", stream) for stream in event.streams]
     if isinstance(event, MessagesReceived):

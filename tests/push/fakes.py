@@ -15,7 +15,7 @@ PLAINTEXT = pack_message(1, SESSION_ID, 9, 1, bytes(8))
 class FakeStream:
     """Takes ``room`` messages, then is full; ``over`` after its end."""
 
-    unsent_bytes = unsent_messages = 0
+    unsent_bytes = unsent_messages = untouched_messages = 0
 
     def __init__(self, room: int = 1000) -> None:
         self.room = room

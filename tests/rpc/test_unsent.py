@@ -40,13 +40,13 @@ class UnsentTests(NativeClientCase):
         self.assertFalse(self.unsent(answer))
 
     def test_the_connection_is_lost_in_the_middle_of_a_request(self) -> None:
-        """The window of the stream holds half of it."""
+        """The window of the stream holds half of it, which may be what has broken it."""
         wire, first = self.connected()
         wire.frames()
         second = self.call(bytes(2 * DEFAULT_WINDOW_BYTES))
         self.assertIn(DATA, [frame.kind for frame in wire.frames()])
         wire.lose()
-        self.assertEqual([self.unsent(first), self.unsent(second)], [False, True])
+        self.assertEqual([self.unsent(first), self.unsent(second)], [False, False])
 
     def test_the_connection_is_lost_before_its_turn(self) -> None:
         wire, first = self.connected()

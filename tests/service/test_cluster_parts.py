@@ -4,12 +4,12 @@ from typing import cast
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from gnetway.backends.remote.backend import Announce, OutageLimits, RemoteSettings
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
 from gnetway.service.cluster import ClusterParts
 from gnetway.service.cluster_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
-from gnetway.session.backend import Announce, HoldLimits, RemoteSettings
 from gnetway.turns import TurnEnd
 from tests.config.test_pem_files import pair
 from tests.service.sides import ServiceCase
@@ -72,7 +72,7 @@ class SettingsTests(ServiceCase):
                 use_stream=True,
                 announce=Announce.CALL,
                 timeout_seconds=2.5,
-                hold=HoldLimits(7, 1 << 20, 5.0),
+                outage=OutageLimits(7, 1 << 20, 5.0),
             ),
         )
 

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.config.load import load_mapping
 from gnetway.crypto.rsa import generate_pem
 from gnetway.embedded.backend import EmbeddedBackend
@@ -16,7 +17,6 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.links import LinkServices
 from gnetway.service.links import make_link_services
-from gnetway.session.backend import RemoteBackend
 from gnetway.testing import ClientExchange, Wish
 from gnetway.turns import TurnEnd
 from tests.fakes import FakeBackend

@@ -3,7 +3,7 @@
 import time
 
 from gnetway.config.rpc import Carrier
-from gnetway.session.ring import Ring
+from gnetway.dispatch.ring import Ring
 from gnetway.tl.service_messages import Ping
 from tests.live.client import LiveClient, now
 from tests.live.cluster.cluster import ClusterTestCase

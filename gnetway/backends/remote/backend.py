@@ -1,0 +1,438 @@
+"""The session backend in other processes: Teamgram's session service.
+
+discovery → dispatch core: nodes with ring, session queues, outage buffer → unary calls or streams
+
+This is the shell around the core: connections, timers, and the clients' sessions. The core is told
+what has happened, and then everything it wants done is done, in order.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, cast
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import classImplements
+
+from gnetway.backends.remote.node_connection import NodeConnection, NodeLink
+from gnetway.backends.remote.node_log import NodeLog
+from gnetway.backends.remote.stream import StreamLink
+from gnetway.backends.remote.unary import UnaryLink
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
+from gnetway.dispatch.encoding import client_head, http_request, query_request, set_request
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.node import Node
+from gnetway.dispatch.outage_buffer import OutageLimits
+from gnetway.dispatch.outputs import (
+    Finished,
+    KeyGone,
+    NodeNews,
+    NodeOutput,
+    NodeWish,
+    Output,
+    Reading,
+    Send,
+    SessionLost,
+)
+from gnetway.dispatch.replies import error_in, read_bool, read_http_payload, read_key
+from gnetway.dispatch.request import DataRequest, Request
+from gnetway.dispatch.session_queue import SessionQueue
+from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    GatewayError,
+    KeyUnknown,
+)
+from gnetway.interfaces import (
+    FutureSalt,
+    IDiscovery,
+    IPushTarget,
+    ISessionBackend,
+    SessionClient,
+)
+from gnetway.metrics import Causes
+from gnetway.rpc.calls import IRpcCarrier, RpcOptions
+from gnetway.rpc.status import RpcStatus
+
+__all__ = ["Announce", "OutageLimits", "RemoteBackend", "RemoteSettings"]
+
+#: How long a stop waits for what is still to be said, in seconds.
+DRAIN_SECONDS: Final = 5.0
+
+#: What gRPC servers take by default, less what the request around a client's message needs.
+MAX_MESSAGE_BYTES: Final = (4 << 20) - 1024
+
+#: What unary calls to one node may hold unanswered, in bytes.
+_MAX_CALLS_BYTES: Final = 64 << 20
+
+#: The name of an error in its text, which may tell more: causes must not grow without end.
+_NAME: Final = re.compile(r"\b[A-Z]{2,30}(?:_[A-Z]{1,30}){1,6}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """How to talk to the session service.
+
+    ``server_id`` is this gateway's own gRPC address, where answers come back to. A node that
+    does not answer within ``timeout_seconds`` is passed over. ``max_message_bytes`` bounds what a
+    client may send at once: a longer message ends its connection before it is sent.
+    """
+
+    server_id: str
+    use_stream: bool = False
+    announce: Announce = Announce.MESSAGE
+    timeout_seconds: float = 10.0
+    outage: OutageLimits = field(default_factory=OutageLimits)
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+
+class RemoteBackend:
+    """Sends everything to the session nodes that ``discovery`` names.
+
+    ``refused`` counts the messages that a node answered with an error, by the error's name, and
+    ``lost`` those that no node has taken, by cause.
+    """
+
+    _log: ClassVar = Logger()
+
+    takes_unbound: ClassVar = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        carrier: IRpcCarrier,
+        options: RpcOptions,
+        discovery: IDiscovery,
+        settings: RemoteSettings,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._clock = clock
+        self._carrier = carrier
+        self._options = options
+        self._discovery = discovery
+        self._settings = settings
+        self._random_bytes = random_bytes
+        self._core = Dispatcher(_dispatch_settings(settings, options), random_bytes)
+        self._connections: dict[str, NodeConnection] = {}
+        self._node_log = NodeLog(clock)
+        self._target: IPushTarget | None = None
+        self._flushing = False
+        self._tick: IDelayedCall | None = None
+        self._stopped = False
+        self._drained: Deferred[None] | None = None
+        self.refused = Causes()
+        self.lost = self._core.lost
+        way = "by stream" if settings.use_stream else "by unary calls"
+        self.description = f"session service {way}, {discovery.description}"
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self, target: IPushTarget) -> Deferred[None]:
+        """Begin to look for nodes; clients may come before there are any.
+
+        Pushes come by the gateway's own gRPC service; ``target`` hears of keys that are gone.
+        """
+        self._target = target
+        self._discovery.watch(self._listed)
+        self._discovery.start().addErrback(self._discovery_failed)
+        started: Deferred[None] = Deferred()
+        started.callback(None)
+        return started
+
+    def stop(self) -> Deferred[None]:
+        """Say what is still to be said, for a few seconds at most, and hang up."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._core.sessions:
+            self._drained = Deferred()
+            self._drained.addTimeout(DRAIN_SECONDS, self._clock, lambda *_: None)
+            await self._drained
+            self._drained = None
+        self._core.stop(self._clock.seconds())
+        self._flush()
+        self._stopped = True
+        closing = [connection.close() for connection in self._connections.values()]
+        self._flush()
+        await DeferredList(closing, consumeErrors=True)
+        await self._discovery.stop()
+        self._stop_ticks()
+        self._log.info(
+            "messages that session nodes refused: {refused}, that were lost: {lost}",
+            refused=self.refused.as_dict(),
+            lost=self.lost.as_dict(),
+        )
+
+    def _discovery_failed(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            self._log.failure("Looking for session nodes failed", failure)
+
+    def unready(self) -> str:
+        """Return why no message can be sent to a session node now, empty if it can."""
+        return self._core.why_unready()
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Do everything that the core wants done; what that brings about is done here too."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while (output := self._core.next_output()) is not None:
+                try:
+                    self._do(output)
+                except Exception:  # noqa: BLE001 - one session's fault must not stop the others
+                    self._log.failure("What a session was to be told could not be told")
+        finally:
+            self._flushing = False
+        if self._tick is None and not self._stopped and self._core.needs_ticks:
+            self._tick = self._clock.callLater(TICK_SECONDS, self._ticked)
+        if self._drained is not None and not self._core.sessions and not self._drained.called:
+            self._drained.callback(None)
+
+    def _do(self, output: Output) -> None:
+        if isinstance(output, Send):
+            self._send(output.request, output.data)
+        elif isinstance(output, Finished):
+            self._finished(output)
+        elif isinstance(output, Reading):
+            client = cast("SessionClient", output.client)
+            if output.paused:
+                client.pause_reading()
+            else:
+                client.resume_reading()
+        elif isinstance(output, SessionLost):
+            cast("SessionClient", output.client).end_links(output.cause)
+        elif isinstance(output, KeyGone):
+            if self._target is not None:
+                self._target.forget_key(output.auth_key_id)
+        elif isinstance(output, NodeOutput):
+            self._node_wish(output.node, output.wish)
+        elif isinstance(output, NodeNews):
+            self._node_log.tell(output.node.address, output.change, output.why)
+
+    def _send(self, request: Request, data: bytes) -> None:
+        node = request.node
+        assert node is not None, "it is sent to one"
+        status = node.link.send(request, data)
+        if status is not None:
+            self._core.failed(request, status, False, self._clock.seconds())
+
+    def _finished(self, output: Finished) -> None:
+        error = output.error
+        done, output.request.done = output.request.done, None
+        if done is not None:
+            done(output.reply, error)
+        elif isinstance(error, BackendRefused):
+            named = _NAME.search(error.text)
+            self.refused.count(named[0] if named is not None else str(error.code))
+        elif isinstance(error, KeyUnknown):
+            self.refused.count("AUTH_KEY_UNREGISTERED")
+
+    def _node_wish(self, node: Node, wish: NodeWish) -> None:
+        if self._stopped:
+            return
+        connection = self._connections.get(node.address)
+        if wish is NodeWish.CLOSE:
+            if connection is not None:
+                del self._connections[node.address]
+                connection.close().addErrback(
+                    lambda failure: self._log.failure("Closing a node's link failed", failure)
+                )
+            return
+        if connection is None:
+            connection = self._connections[node.address] = self._connection(node)
+        if wish is NodeWish.PROBE:
+            connection.probe()
+        else:
+            connection.connect()
+
+    def _connection(self, node: Node) -> NodeConnection:
+        timeout = self._settings.timeout_seconds
+        client = self._carrier.client(node.address, self._options)
+        link: NodeLink
+        if self._settings.use_stream:
+            link = StreamLink(self._clock, node, client, timeout, self)
+        else:
+            link = UnaryLink(client, timeout, self)
+        return NodeConnection(self._clock, node, client, link, self, self._random_bytes, timeout)
+
+    def _ticked(self) -> None:
+        self._tick = None
+        self._core.tick(self._clock.seconds())
+        self._flush()
+
+    def _stop_ticks(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    # -- what nodes say ------------------------------------------------------------------------
+
+    def answered(self, request: Request, reply: bytes) -> None:
+        """See Answers."""
+        if self._core.answered(request, reply):
+            self._core.resume(request, self._clock.seconds())
+        if self._core.outputs:
+            self._flush()
+
+    def failed(self, request: Request, status: RpcStatus, sent: bool) -> None:
+        """See Answers."""
+        self._core.failed(request, status, sent, self._clock.seconds())
+        self._flush()
+
+    def stream_ended(
+        self,
+        node: Node,
+        status: RpcStatus,
+        unanswered: Sequence[tuple[Request, bool]],
+        silent: bool,
+    ) -> None:
+        """See Answers."""
+        self._core.stream_ended(node, status, unanswered, self._clock.seconds(), silent=silent)
+        self._flush()
+
+    def node_connected(self, node: Node) -> None:
+        """See NodeListener."""
+        self._core.connected(node, self._clock.seconds())
+        self._flush()
+
+    def node_disconnected(self, node: Node, why: str) -> None:
+        """See NodeListener."""
+        self._core.disconnected(node, why, self._clock.seconds())
+        self._flush()
+
+    def node_probed(self, node: Node, status: RpcStatus | None) -> None:
+        """See NodeListener."""
+        self._core.probed(node, status, self._clock.seconds())
+        self._flush()
+
+    def _listed(self, addresses: list[str]) -> None:
+        if not self._stopped:
+            self._core.set_nodes(addresses, self._clock.seconds())
+            self._flush()
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown or BackendUnavailable.
+
+        In an outage the query waits; who asks says for how long.
+        """
+        asked = self._ask(Method.QUERY_AUTH_KEY, auth_key_id, query_request(auth_key_id))
+        return asked.addCallback(read_key, auth_key_id)
+
+    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        """Store a key; fails at once in an outage, since its client is told to try again."""
+        request = set_request(key, salt, expires_in)
+        asked = self._ask(Method.SET_AUTH_KEY, key.auth_key_id, request, patient=False)
+        return asked.addCallback(read_bool)
+
+    def _ask(
+        self, method: Method, ring_key: int, payload: bytes, patient: bool = True
+    ) -> Deferred[bytes]:
+        """Send a lone request; fires with the reply or fails. Cancelling withdraws it."""
+        asked: Deferred[bytes] = Deferred(lambda _: lone.withdraw())
+
+        def done(reply: bytes, error: GatewayError | None) -> None:
+            if error is None:
+                asked.callback(reply)
+            else:
+                asked.errback(error)
+
+        now = self._clock.seconds()
+        lone = self._core.ask(method, ring_key, payload, done, now, patient=patient)
+        self._flush()
+        return asked
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def open_session(self, client: SessionClient) -> None:
+        """Note a session; its node hears of it with its first message."""
+        client.backend_state = self._core.open_session(client)
+        if self._core.outputs:
+            self._flush()
+
+    def send_data(
+        self,
+        client: SessionClient,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Callable[[BackendError | None], None] | None,
+    ) -> None:
+        """Hand over one client message; messages of a session keep their order."""
+        queue = client.backend_state
+        assert isinstance(queue, SessionQueue), "open_session comes first"
+        key_id = client.key.perm_auth_key_id
+        decided = None if done is None else _Decision(done).finished
+        request = DataRequest(queue, key_id, salt, payload, quick_ack, decided)
+        data = queue.straight(request)
+        if not data:
+            self._core_submit(queue, request)
+            return
+        node = request.node
+        assert node is not None, "it goes where the last one went"
+        status = node.link.send(request, data)
+        if status is not None:
+            self._core.failed(request, status, False, self._clock.seconds())
+            self._flush()
+
+    def _core_submit(self, queue: SessionQueue, request: DataRequest) -> None:
+        queue.submit(request, self._clock.seconds())
+        self._flush()
+
+    def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
+        """Call for an HTTP client; fires with the plaintext that answers, maybe empty."""
+        head = client_head(self._settings.server_id, client, client.key.perm_auth_key_id)
+        request = http_request(head, salt, payload)
+        asked = self._ask(Method.SEND_HTTP_DATA, client.key.auth_key_id, request)
+        return asked.addCallback(read_http_payload)
+
+    def close_session(self, client: SessionClient) -> None:
+        """Tell the session's node that it is over."""
+        queue, client.backend_state = client.backend_state, None
+        assert isinstance(queue, SessionQueue), "open_session comes first"
+        queue.close(self._clock.seconds())
+        self._flush()
+
+
+classImplements(RemoteBackend, ISessionBackend)
+
+
+def _dispatch_settings(settings: RemoteSettings, options: RpcOptions) -> DispatchSettings:
+    stream = settings.use_stream
+    return DispatchSettings(
+        server_id=settings.server_id,
+        announce=settings.announce,
+        window=STREAM_WINDOW if stream else 1,
+        max_in_flight=options.max_unsent_messages if stream else options.max_calls,
+        max_in_flight_bytes=options.max_unsent_bytes if stream else _MAX_CALLS_BYTES,
+        max_message_bytes=settings.max_message_bytes,
+        outage=settings.outage,
+    )
+
+
+class _Decision:
+    """What a node decided about a message whose sender waits for it."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self, done: Callable[[BackendError | None], None]) -> None:
+        self._done = done
+
+    def finished(self, reply: bytes, error: GatewayError | None) -> None:
+        """Pass it on."""
+        if error is None:
+            self._done(error_in(reply) if reply else None)
+        elif isinstance(error, BackendError):
+            self._done(error)
+        else:
+            self._done(BackendUnavailable(str(error)))

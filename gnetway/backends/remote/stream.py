@@ -1,0 +1,196 @@
+"""Requests over one stream for each node: in order, answered by request_id.
+
+    no stream → (a request) → open → (ended, or the oldest waits too long) → no stream
+
+The stream is opened by the first request that needs it. HTTP requests, for which the stream has no
+field, go as unary calls.
+"""
+
+from typing import ClassVar, Final
+
+from google.protobuf.message import DecodeError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import classImplements
+
+from gnetway.backends.remote.answers import Answers
+from gnetway.backends.remote.unary import UnaryLink
+from gnetway.dispatch.encoding import STREAM_PATH, stream_ack, stream_request
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.node import Node
+from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
+from gnetway.dispatch.request import Request
+from gnetway.pb import session_pb2
+from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener
+from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
+
+#: How often the oldest unanswered request is looked at, in seconds.
+CHECK_SECONDS: Final = 1.0
+
+#: What is between two looks at a request that seems to be unanswered for too long.
+AGAIN_SECONDS: Final = 0.1
+
+#: A request on its way, its number, and when it was sent by the clock. A plain tuple, since there
+#: is one for each message.
+_Unanswered = tuple[Request, int, float]
+
+_SEND_HTTP_DATA: Final = Method.SEND_HTTP_DATA  # once: enums are slow to look up what they have
+
+#: Longer ids are not ours.
+_MAX_ID_BYTES: Final = 127
+
+
+class StreamLink:
+    """The stream to one node.
+
+    A node that leaves a request unanswered for ``timeout_seconds`` loses its stream.
+    """
+
+    _log: ClassVar = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        node: Node,
+        client: IRpcClient,
+        timeout_seconds: float,
+        answers: Answers,
+    ) -> None:
+        self._clock = clock
+        self._node = node
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+        self._answers = answers
+        self._calls = UnaryLink(client, timeout_seconds, answers)
+        self._stream: IRpcStream | None = None
+        #: Requests are numbered, which gives their ids. Those above ``_sent`` never left: their
+        #: stream had ended, which was about to be told.
+        self._last_number = self._sent = 0
+        #: By the answer that accepts it, so that this needs no parsing.
+        self._unanswered: dict[bytes, _Unanswered] = {}
+        self._newest_answered = 0
+        self._check: IDelayedCall | None = None
+        #: The request that seemed to be unanswered for too long at the last look.
+        self._doubted = 0
+        self._late = self._silent = False
+
+    def send(self, request: Request, data: bytes) -> RpcStatus | None:
+        """Send a request; requests arrive in the order of the calls.
+
+        A status is why this one cannot be sent: nothing else is told of it then.
+        """
+        if request.method is _SEND_HTTP_DATA:
+            return self._calls.send(request, data)
+        if self._stream is None:
+            self._sent = self._last_number
+            self._stream = self._client.stream(STREAM_PATH, self)
+        number = self._last_number + 1
+        request_id = b"%d" % number
+        try:
+            self._stream.send(stream_request(request_id, request.method, data))
+        except StreamClosed:
+            # Its end is about to be told, and then this request is unanswered too.
+            pass
+        except StreamFull as error:
+            return RpcStatus(StatusCode.UNAVAILABLE, str(error), unsent=True)
+        except RpcStatus as status:
+            return status
+        else:
+            self._sent = number
+        self._last_number = number
+        self._unanswered[stream_ack(request_id)] = (request, number, self._clock.seconds())
+        if self._check is None:
+            self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
+        return None
+
+    # -- what the stream says ------------------------------------------------------------------
+
+    def message_received(self, message: bytes) -> None:
+        """Take an answer."""
+        found = self._unanswered.pop(message, None)
+        if found is not None:
+            self._newest_answered = max(self._newest_answered, found[1])
+            self._answers.answered(found[0], TRUE_REPLY)
+            return
+        try:
+            response = session_pb2.SessionStreamResponse.FromString(message)
+        except DecodeError:
+            self._log.warn("session node {node} sent no answer", node=self._node.address)
+            self._abort()
+            return
+        request_id = response.request_id.encode()
+        if len(request_id) > _MAX_ID_BYTES:
+            return
+        found = self._unanswered.pop(stream_ack(request_id), None)
+        if found is None:
+            return
+        self._newest_answered = max(self._newest_answered, found[1])
+        self._take_response(found[0], response)
+
+    def _take_response(self, request: Request, response: session_pb2.SessionStreamResponse) -> None:
+        kind = response.WhichOneof("payload")
+        if kind == "error":
+            # Any status but a redirect comes as 500 with its text.
+            redirect = response.error.code == StatusCode.REDIRECT
+            code = StatusCode.REDIRECT if redirect else StatusCode.UNKNOWN
+            self._answers.failed(request, RpcStatus(code, response.error.message), True)
+        elif kind == "ack":
+            self._answers.answered(request, TRUE_REPLY if response.ack.success else FALSE_REPLY)
+        elif kind == "auth_key":
+            self._answers.answered(request, response.auth_key.SerializeToString())
+        else:
+            self._answers.answered(request, b"")
+
+    def peer_finished(self) -> None:
+        """Only servers hear this."""
+
+    def stream_writable(self) -> None:
+        """What is unanswered is bounded, so the stream is never full for long."""
+
+    def stream_closed(self, error: RpcStatus | None) -> None:
+        """Fail everything that is unanswered: the node may or may not have got it."""
+        stream, self._stream = self._stream, None
+        self._stop_check()
+        unanswered, self._unanswered = self._unanswered, {}
+        taken = self._sent - (stream.untouched_messages if stream is not None else 0)
+        status = error or RpcStatus(StatusCode.UNAVAILABLE, "the node ended the stream")
+        if self._late:
+            status = RpcStatus(StatusCode.DEADLINE_EXCEEDED, "no answer in time")
+        silent, self._late, self._silent = self._silent, False, False
+        ended = [(request, number <= taken) for request, number, _ in unanswered.values()]
+        self._answers.stream_ended(self._node, status, ended, silent)
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Look at nothing any more; the client ends the stream."""
+        self._stop_check()
+
+    def _check_oldest(self) -> None:
+        self._check = None
+        if not self._unanswered:
+            return
+        _, number, sent_at = next(iter(self._unanswered.values()))
+        if self._clock.seconds() - sent_at <= self._timeout_seconds:
+            self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
+        elif number != self._doubted:
+            # A crowd of clients may have kept us from reading for as long: look again when what
+            # has come by now is read.
+            self._doubted = number
+            self._check = self._clock.callLater(AGAIN_SECONDS, self._check_oldest)
+        else:
+            self._late = True
+            self._silent = self._newest_answered < number
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._stream is not None:
+            self._stream.abort()
+
+    def _stop_check(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+
+
+classImplements(StreamLink, IStreamListener)

@@ -1,0 +1,32 @@
+"""Requests as unary calls: one call each, answered on its own."""
+
+from functools import partial
+
+from gnetway.backends.remote.answers import Answers
+from gnetway.dispatch.request import Request
+from gnetway.rpc.calls import IRpcClient
+from gnetway.rpc.status import RpcStatus
+
+
+class UnaryLink:
+    """Calls one node; a call may take ``timeout_seconds``."""
+
+    def __init__(self, client: IRpcClient, timeout_seconds: float, answers: Answers) -> None:
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+        self._answers = answers
+
+    def send(self, request: Request, data: bytes) -> RpcStatus | None:
+        """Call the node; calls on their way together may overtake each other."""
+        heard = partial(self._heard, request)
+        self._client.call(request.method.path, data, self._timeout_seconds, heard)
+        return None
+
+    def _heard(self, request: Request, reply: bytes, status: RpcStatus | None) -> None:
+        if status is None:
+            self._answers.answered(request, reply)
+        else:
+            self._answers.failed(request, status, not status.unsent)
+
+    def close(self) -> None:
+        """The client cancels what is under way."""

@@ -1,0 +1,385 @@
+"""The way to the session service without I/O: requests in, what is to be sent where out.
+
+    session queues, lone requests → nodes by ring, redirect or announcement → outputs
+         ↑ again, by retry.py            ↓ no node, or no room
+         └──────────── outage buffer ────┘
+
+Inputs never call back: what they bring about stands in ``outputs`` afterwards, in order. The time
+is passed in, in seconds of a clock that does not jump; ``tick`` is to be called every
+``TICK_SECONDS`` while ``needs_ticks``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gnetway.dispatch.breaker import BreakerState
+from gnetway.dispatch.client import Client
+from gnetway.dispatch.lone_request import LoneRequest
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.node import Node
+from gnetway.dispatch.nodes import NodeTable
+from gnetway.dispatch.outputs import (
+    KeyGone,
+    NodeChange,
+    NodeNews,
+    NodeOutput,
+    NodeWish,
+    Output,
+)
+from gnetway.dispatch.replies import TRUE_REPLY, error_in
+from gnetway.dispatch.request import Done, Request
+from gnetway.dispatch.retry import (
+    INNOCENT,
+    Decision,
+    Fault,
+    Next,
+    culprit,
+    decide,
+    decide_stream,
+    may_go_again,
+)
+from gnetway.dispatch.session_queue import SessionQueue
+from gnetway.dispatch.shared import DispatchSettings, Shared
+from gnetway.errors import BackendRefused, BackendUnavailable, GatewayError, KeyUnknown
+from gnetway.rpc.status import RpcStatus, redirect_target
+
+#: How often what waits is looked at, in seconds.
+TICK_SECONDS: Final = 0.25
+
+_SEND_DATA: Final = Method.SEND_DATA
+
+
+class Dispatcher:
+    """All sessions, lone requests and nodes of one gateway process."""
+
+    def __init__(self, settings: DispatchSettings, random_bytes: Callable[[int], bytes]) -> None:
+        self.nodes = NodeTable(random_bytes)
+        self._shared = Shared(settings, self.nodes)
+        self.outputs = self._shared.outputs
+        self.buffer = self._shared.buffer
+        self.lost = self._shared.lost
+        self.sessions = self._shared.sessions
+
+    @property
+    def needs_ticks(self) -> bool:
+        """Whether time alone may bring something about."""
+        return bool(len(self.buffer) or self.nodes.has_unlisted or self.nodes.any_breaker_open)
+
+    def next_output(self) -> Output | None:
+        """Return what is to be done next."""
+        return self.outputs.popleft() if self.outputs else None
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def open_session(self, client: Client) -> SessionQueue:
+        """Return the queue of a session; its node hears of it with its first message.
+
+        A session that is still being closed goes on in the same queue, so that a node hears of
+        the end before it hears of the new beginning.
+        """
+        name = (client.key.auth_key_id, client.session_id)
+        queue = self.sessions.get(name)
+        if isinstance(queue, SessionQueue):
+            queue.reopen(client)
+            return queue
+        queue = SessionQueue(self._shared, client)
+        self.sessions[name] = queue
+        return queue
+
+    def ask(
+        self,
+        method: Method,
+        ring_key: int,
+        payload: bytes,
+        done: Done,
+        now: float,
+        *,
+        patient: bool,
+    ) -> LoneRequest:
+        """Send a request that stands alone."""
+        asked = LoneRequest(self._shared, method, ring_key, payload, done, patient)
+        asked.go_on(now)
+        return asked
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def answered(self, request: Request, reply: bytes) -> bool:
+        """Take a reply; return whether ``resume`` of the request is to be called."""
+        node = request.node
+        assert node is not None
+        node.in_flight -= 1
+        node.in_flight_bytes -= request.size
+        owner = request.owner
+        owner.in_flight -= 1
+        if node.breaker.strikes:
+            node.breaker.succeeded()
+        if type(owner) is SessionQueue:
+            if reply is not TRUE_REPLY and reply:
+                error = error_in(reply)
+                if error is not None:
+                    self._fail(request, error, "session_refused")
+                    return True
+            if request is owner.announcing:
+                owner.confirmed(request)
+            if request.done is not None:
+                self._shared.finish(request, reply, None)
+            return owner.stirs or bool(node.room_waiters)
+        owner.confirmed(request)
+        self._shared.finish(request, reply, None)
+        return True
+
+    def resume(self, request: Request, now: float) -> None:
+        """Let those go on that an answer may have let go on."""
+        request.owner.go_on(now)
+        if request.node is not None:
+            self._use_room(request.node, now)
+
+    def failed(self, request: Request, status: RpcStatus, sent: bool, now: float) -> None:
+        """Take the end of a request without a reply; ``sent`` is whether it may have arrived."""
+        node = self._take_back(request)
+        decision = decide(status, request.method)
+        self._blame(node, decision.fault, status, now)
+        self._settle(request, node, decision, status, sent, now)
+        request.owner.go_on(now)
+        self._use_room(node, now)
+
+    def stream_ended(
+        self,
+        node: Node,
+        status: RpcStatus,
+        unanswered: Sequence[tuple[Request, bool]],
+        now: float,
+        *,
+        silent: bool = False,
+    ) -> None:
+        """Take the end of a stream, with what it left unanswered: the request, and whether sent.
+
+        However much that is, it is one failure. Where it is a message's fault, the connection
+        stands, nobody is blamed, and all other messages go again at once. ``silent`` is whether
+        the node has answered nothing at all for as long as an answer may take.
+        """
+        decision = decide_stream(status)
+        guilty: Request | None = None
+        if decision.fault is Fault.MESSAGE:
+            guilty = culprit(status, [request for request, sent in unanswered if sent])
+        else:
+            self._blame(node, Fault.NODE if silent else decision.fault, status, now)
+        for request, _ in unanswered:
+            self._take_back(request)
+        for request, sent in unanswered:
+            way = decision if request is guilty or decision.next is Next.AGAIN else INNOCENT
+            self._settle(request, node, way, status, sent, now)
+        for owner in dict.fromkeys(request.owner for request, _ in unanswered):
+            owner.go_on(now)
+        self._use_room(node, now)
+
+    def _take_back(self, request: Request) -> Node:
+        node = request.node
+        assert node is not None
+        node.in_flight -= 1
+        node.in_flight_bytes -= request.size
+        request.owner.in_flight -= 1
+        return node
+
+    def _settle(
+        self,
+        request: Request,
+        node: Node,
+        decision: Decision,
+        status: RpcStatus,
+        sent: bool,
+        now: float,
+    ) -> None:
+        """Do with a request what was decided."""
+        owner = request.owner
+        if decision.next is Next.FOLLOW and self._follows(request, node, status, now):
+            owner.not_done(request, certain=True)
+            owner.again(request)
+            return
+        # A node that redirects, even in circles, has not done anything.
+        owner.not_done(request, certain=not sent or decision.next is Next.FOLLOW)
+        if decision.next is Next.AGAIN:
+            if sent and decision.fault is not Fault.NODE:
+                request.sends += 1
+            if may_go_again(request):
+                if decision.fault is not Fault.NOBODY:
+                    owner.decided(request).passes_over(node.address)
+                    owner.unreachable(request, node.address)
+                owner.again(request)
+                return
+            self.lost.count("not_acknowledged")
+            error: GatewayError = BackendUnavailable("no session node has acknowledged it")
+            cause = "not_acknowledged"
+        elif decision.fault is Fault.KEY:
+            error = KeyUnknown("the session service does not know the key")
+            cause = "key_unregistered"
+        else:
+            error = BackendRefused(status.code, status.details)
+            cause = "session_refused"
+        self._fail(request, error, cause)
+
+    def _fail(self, request: Request, error: GatewayError, cause: str) -> None:
+        """Fail a request for good; who hands over data and does not ask is to begin anew."""
+        owner = request.owner
+        request = owner.ended(request)
+        self._shared.finish(request, b"", error)
+        if request.method is not _SEND_DATA:
+            return
+        if request.done is not None and not isinstance(error, BackendUnavailable):
+            return  # who asked decides what is to become of the session
+        if isinstance(error, KeyUnknown) and isinstance(owner, SessionQueue):
+            for auth_key_id in {owner.client.key.auth_key_id, request.ring_key}:
+                self.outputs.append(KeyGone(auth_key_id))
+        owner.lose(cause)
+
+    def _follows(self, request: Request, node: Node, status: RpcStatus, now: float) -> bool:
+        """Follow a redirect, unless it comes from where another one led to."""
+        target = redirect_target(status)
+        decided = request.owner.decided(request)
+        if target is None or decided.redirected_to == node.address:
+            return False
+        if not request.owner.redirected(request, target):
+            return False
+        decided.redirected_to = target
+        known = self.nodes.known(target)
+        if (decided.tried and target in decided.tried) or (
+            known is not None and known.is_down(now)
+        ):
+            # The key's own node is down, so this one is no better than one that is down.
+            decided.passes_over(node.address)
+            request.owner.unreachable(request, target)
+        return True
+
+    # -- nodes ---------------------------------------------------------------------------------
+
+    def set_nodes(self, addresses: Sequence[str], now: float) -> None:
+        """Take the list of discovery: what is new is connected to, what is gone is left."""
+        for address in addresses:
+            node, _ = self.nodes.named(address, now)
+            if node.listed:
+                continue
+            self._tell(node, NodeChange.JOINS)
+            self.nodes.join(node)
+            if not node.connected:
+                node.connecting = True
+                self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
+        for node in self.nodes:
+            if node.listed and node.address not in addresses:
+                self._tell(node, NodeChange.LEAVES)
+                self.nodes.leave(node, now)
+            elif node.listed and not node.connecting:
+                # What brought this news may have ended the node's outage.
+                node.breaker.try_again()
+                if not node.connected:
+                    self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
+        self._probe(now)
+        self._wake(now)
+
+    def connected(self, node: Node, now: float) -> None:
+        """Hear that a connection to a node stands: from now on it may be used."""
+        node.connecting = False
+        node.connected = True
+        self._probe(now)
+        self._use_again(node, now)
+
+    def disconnected(self, node: Node, why: str, now: float) -> None:
+        """Hear that a node has no connection: it was lost, or could not be made."""
+        was_usable, was_connecting = node.usable, node.connecting
+        self.nodes.connection_lost(node, now)
+        if was_usable or was_connecting:
+            self._report(node, why)
+            self._use_room(node, now)
+            self._wake(now)
+
+    def probed(self, node: Node, status: RpcStatus | None, now: float) -> None:
+        """Hear how a probe has ended; a node that answers anything of its own is well."""
+        if node.breaker.state is not BreakerState.HALF_OPEN:
+            return
+        fault = Fault.NOBODY if status is None else decide(status, Method.QUERY_AUTH_KEY).fault
+        if fault in {Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE}:
+            node.breaker.trip(now)
+            return
+        node.breaker.probe_succeeded()
+        self._use_again(node, now)
+
+    def _use_again(self, node: Node, now: float) -> None:
+        if not self.nodes.update(node):
+            return
+        if node.reported:
+            node.reported = False
+            self._tell(node, NodeChange.WELL_AGAIN)
+        if not self.nodes.incomplete:
+            # Otherwise what waits would go to the first node that is there, and soon move on.
+            self._wake(now)
+
+    def _blame(self, node: Node, fault: Fault, status: RpcStatus, now: float) -> None:
+        """Note in a node's breaker what a status says of it."""
+        opened = False
+        if fault is Fault.NODE:
+            opened = node.breaker.trip(now)
+        elif fault is Fault.SLOW_NODE:
+            opened = node.breaker.failed(now)
+        elif fault is Fault.CONNECTION:
+            if not node.connected:
+                return  # one connection, one strike
+            opened = node.breaker.failed(now)
+            self.nodes.connection_lost(node, now)
+            self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
+        elif node.breaker.strikes:
+            node.breaker.succeeded()
+        if opened:
+            self._report(node, str(status))
+        if fault is not Fault.NOBODY:
+            self.nodes.update(node)
+
+    def _probe(self, now: float) -> None:
+        for node in self.nodes.probes_due(now):
+            self.outputs.append(NodeOutput(node, NodeWish.PROBE))
+
+    def _report(self, node: Node, why: str) -> None:
+        if not node.reported:
+            node.reported = True
+            self._tell(node, NodeChange.UNUSABLE, why)
+
+    def _tell(self, node: Node, change: NodeChange, why: str = "") -> None:
+        self.outputs.append(NodeNews(node, change, why))
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def _use_room(self, node: Node, now: float) -> None:
+        """Let those go on that wait for room at a node, or for a node that has failed them."""
+        if not node.room_waiters or (node.usable and not self._shared.is_half_empty(node)):
+            return
+        waiters, node.room_waiters = node.room_waiters, {}
+        for waiter in waiters:
+            waiter.go_on(now)
+
+    def _wake(self, now: float) -> None:
+        """Let everything go on that waits in the buffer, the longest there first."""
+        for owner in self.buffer.waiting():
+            if owner in self.buffer:
+                owner.go_on(now)
+
+    def tick(self, now: float) -> None:
+        """Give up what has waited too long, probe nodes, and let the rest try again."""
+        for owner in self.buffer.expired(now):
+            if owner in self.buffer:
+                owner.give_up("hold_expired", now)
+        self._probe(now)
+        for node in self.nodes.forget_unused(now):
+            self.outputs.append(NodeOutput(node, NodeWish.CLOSE))
+        if len(self.nodes):
+            self._wake(now)
+
+    def stop(self, now: float) -> None:
+        """Give up everything that waits, and whatever comes later."""
+        self._shared.stopped = True
+        for node in self.nodes:
+            self.nodes.connection_lost(node, now)
+        for owner in self.buffer.waiting():
+            if owner in self.buffer:
+                owner.give_up("stopped", now)
+
+    def why_unready(self) -> str:
+        """Return why no message can be sent now, empty if it can."""
+        return self.nodes.why_unusable()

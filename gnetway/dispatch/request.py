@@ -1,0 +1,136 @@
+"""One request to the session service on its way, until it is answered or given up."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.node import Node
+from gnetway.errors import GatewayError
+
+#: Hears the end of a request, from the shell: the reply, or the error.
+Done = Callable[[bytes, GatewayError | None], None]
+
+_SEND_DATA: Final = Method.SEND_DATA  # once: enums are slow to look up what they have
+
+
+class Owner(Protocol):
+    """Whose requests they are, and who decides where they go."""
+
+    #: How many of its requests are with nodes, unanswered.
+    in_flight: int
+
+    def go_on(self, now: float) -> None:
+        """Send what can be sent now."""
+
+    def give_up(self, cause: str, now: float) -> None:
+        """Fail everything that waits for a node."""
+
+    def lose(self, cause: str) -> None:
+        """Give up what waits: a message is lost, and its client is to begin anew."""
+
+    def decided(self, request: "Request") -> "Request":
+        """Return the request whose way is decided: another one, if this one only prepares it."""
+
+    def confirmed(self, request: "Request") -> None:
+        """Hear that a node has done a request."""
+
+    def not_done(self, request: "Request", certain: bool) -> None:
+        """Hear that a node did not do a request; ``certain`` where it surely did not."""
+
+    def again(self, request: "Request") -> None:
+        """Take back a request that is to go again."""
+
+    def ended(self, request: "Request") -> "Request":
+        """Hear that a request has failed for good; return the one that fails by it."""
+
+    def redirected(self, request: "Request", address: str) -> bool:
+        """Hear that another node is the one to talk to; return whether to go there."""
+
+    def unreachable(self, request: "Request", address: str) -> None:
+        """Hear that a node is not to be talked to for now."""
+
+
+class Request:
+    """A request and what became of it so far.
+
+    ``ring_key`` chooses the node, unless ``target`` or its owner names one. ``tried`` are the
+    nodes that failed it since it last found none, ``redirected_to`` the node that a redirect named
+    since then. ``sends`` is how often a node may have got it without answering. ``order`` is its
+    place in its queue, ``held_since`` when it first waited for a node, in seconds; ``size`` is
+    what it costs while it waits, in bytes. ``payload`` is the request, or of data what it is made
+    of.
+    """
+
+    # What nearly no request needs has its default here, and its place only once it is set: two
+    # objects are made for each message, this one and its bytes.
+    redirected_to = ""
+    sends = 0
+    withdrawn = False
+    tried: set[str] | None = None
+    held_since: float | None = None
+
+    __slots__ = (
+        "__dict__",
+        "done",
+        "method",
+        "node",
+        "order",
+        "owner",
+        "payload",
+        "ring_key",
+        "size",
+        "target",
+    )
+
+    def __init__(
+        self,
+        owner: Owner,
+        method: Method,
+        ring_key: int,
+        payload: bytes,
+        done: Done | None = None,
+        target: str = "",
+    ) -> None:
+        self.owner = owner
+        self.method = method
+        self.ring_key = ring_key
+        self.payload = payload
+        self.done = done
+        self.size = len(payload)
+        self.target = target
+        self.order = -1
+        self.node: Node | None = None
+
+    def passes_over(self, address: str) -> None:
+        """Pass over a node until there is none left to try."""
+        if self.tried is None:
+            self.tried = set()
+        self.tried.add(address)
+
+
+class DataRequest(Request):
+    """A client's message; its bytes are made when its node is known."""
+
+    __slots__ = ("quick_ack", "salt")
+
+    def __init__(
+        self,
+        owner: Owner,
+        ring_key: int,
+        salt: int,
+        payload: bytes,
+        quick_ack: bool,
+        done: Done | None,
+    ) -> None:
+        # As the base class does it, whose call would cost as much as the rest.
+        self.owner = owner
+        self.method = _SEND_DATA
+        self.ring_key = ring_key
+        self.payload = payload
+        self.done = done
+        self.size = len(payload)
+        self.target = ""
+        self.order = -1
+        self.node = None
+        self.salt = salt
+        self.quick_ack = quick_ack

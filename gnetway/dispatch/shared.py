@@ -1,0 +1,137 @@
+"""What all queues share: nodes, buffer, bounds, and the outputs for the shell."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from gnetway.dispatch.node import Node
+from gnetway.dispatch.nodes import NodeTable
+from gnetway.dispatch.outage_buffer import OutageBuffer, OutageLimits
+from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send
+from gnetway.dispatch.request import Owner, Request
+from gnetway.errors import GatewayError
+from gnetway.metrics import Causes
+
+
+class Announce(Enum):
+    """How a node hears of a new session.
+
+    MESSAGE: inside its first message (Teamgram since March 2026). CALL: by a call before it, as
+    older services need.
+    """
+
+    MESSAGE = "message"
+    CALL = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """How requests go out.
+
+    ``server_id`` is this gateway's own gRPC address, where answers come back to. ``window`` is
+    how many requests of one session may be in flight at a time: one by calls, which may overtake
+    each other; by stream any number, since a stream keeps their order. ``max_in_flight`` and
+    ``max_in_flight_bytes`` bound what is with one node, unanswered; ``max_message_bytes`` one
+    client message.
+    """
+
+    server_id: str
+    announce: Announce = Announce.MESSAGE
+    window: int = 1
+    max_in_flight: int = 16_384
+    max_in_flight_bytes: int = 16 << 20
+    max_message_bytes: int = 4 << 20
+    outage: OutageLimits = field(default_factory=OutageLimits)
+
+
+#: By stream: the bounds of the node are what counts.
+STREAM_WINDOW: Final = 1 << 30
+
+
+class Shared:
+    """What all queues share; ``lost`` counts messages that no node has taken, by cause."""
+
+    __slots__ = (
+        "announce",
+        "buffer",
+        "lost",
+        "max_in_flight",
+        "max_in_flight_bytes",
+        "max_message_bytes",
+        "nodes",
+        "outputs",
+        "server_id",
+        "sessions",
+        "stopped",
+        "window",
+    )
+
+    def __init__(self, settings: DispatchSettings, nodes: NodeTable) -> None:
+        self.server_id = settings.server_id
+        self.announce = settings.announce
+        self.window = settings.window
+        self.max_in_flight = settings.max_in_flight
+        self.max_in_flight_bytes = settings.max_in_flight_bytes
+        self.max_message_bytes = settings.max_message_bytes
+        self.nodes = nodes
+        self.buffer = OutageBuffer(settings.outage)
+        self.outputs: deque[Output] = deque()
+        #: By auth_key_id and session_id.
+        self.sessions: dict[tuple[int, int], Owner] = {}
+        self.lost = Causes()
+        self.stopped = False
+
+    def find(self, request: Request, target: str, now: float) -> Node | None:
+        """Return the node for a request, or None while there is none to try.
+
+        The ring chooses, unless ``target`` names a node: that one is returned even if it cannot
+        be used now. A connection to it is made if nobody sees to that.
+        """
+        if not target:
+            return self.nodes.choose(request.ring_key, request.tried)
+        node, new = self.nodes.named(target, now)
+        if new or not (node.connected or node.connecting or node.is_down(now)):
+            node.connecting = True
+            self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
+        return node
+
+    def has_room(self, node: Node, size: int) -> bool:
+        """Return whether a node may be sent a request of ``size`` bytes now."""
+        return node.in_flight < self.max_in_flight and (
+            not node.in_flight or node.in_flight_bytes + size <= self.max_in_flight_bytes
+        )
+
+    def is_half_empty(self, node: Node) -> bool:
+        """Return whether those that wait for room at a node may go on."""
+        return (
+            node.in_flight <= self.max_in_flight // 2
+            and node.in_flight_bytes <= self.max_in_flight_bytes // 2
+        )
+
+    def send(self, request: Request, node: Node, data: bytes) -> None:
+        """Have a request sent; there must be room."""
+        self.note_sent(request, node)
+        self.outputs.append(Send(request, data))
+
+    def note_sent(self, request: Request, node: Node) -> None:
+        """Count a request that is sent now."""
+        request.node = node
+        request.owner.in_flight += 1
+        node.in_flight += 1
+        node.in_flight_bytes += request.size
+        node.sent += 1
+
+    def forget_session(self, name: tuple[int, int], queue: Owner) -> None:
+        """Forget a session that is closed, and of which every node knows."""
+        if self.sessions.get(name) is queue:
+            del self.sessions[name]
+
+    def finish(self, request: Request, reply: bytes, error: GatewayError | None) -> None:
+        """Tell the end of a request, once."""
+        self.outputs.append(Finished(request, reply, error))
+
+    def wait_in_buffer(self, owner: Owner, size: int, now: float) -> None:
+        """Let a request of an owner that is in the buffer wait there; who has most gives way."""
+        for heaviest in self.buffer.add(owner, size):
+            heaviest.give_up("hold_full", now)
