@@ -11,6 +11,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.keys.cache import KeyCache
+from gnetway.wall_clock import WallClock
 
 
 @implementer(IKeyLookup)
@@ -23,11 +24,13 @@ class KeyLookup:
     def __init__(
         self,
         clock: IReactorTime,
+        wall: WallClock,
         backend: ISessionBackend,
         cache: KeyCache,
         timeout_seconds: float,
     ) -> None:
         self._clock = clock
+        self._wall = wall
         self._backend = backend
         self._cache = cache
         self._timeout_seconds = timeout_seconds
@@ -35,7 +38,7 @@ class KeyLookup:
 
     def cached(self, auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""
-        return self._cache.get(auth_key_id, self._clock.seconds())
+        return self._cache.get(auth_key_id, self._wall())
 
     def lookup(self, auth_key_id: int) -> Deferred[AuthKey]:
         """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""

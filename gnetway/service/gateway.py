@@ -47,6 +47,7 @@ from gnetway.service.prepared import PreparedService
 from gnetway.service.secret_files import warn_of_open_files
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.turns import TurnEnd
+from gnetway.wall_clock import WallClock, wall_clock
 
 T = TypeVar("T")
 
@@ -70,10 +71,12 @@ class GatewayService(PreparedService):
         random_bytes: Callable[[int], bytes] = os.urandom,
         own_process: bool = False,
         place: WorkerPlace | None = None,
+        wall: WallClock = wall_clock,
     ) -> None:
         super().__init__(reactor)
         self._config = config
         self._random_bytes = random_bytes
+        self._wall = wall
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
         self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
@@ -171,6 +174,7 @@ class GatewayService(PreparedService):
         links = make_link_services(
             self._config,
             self._reactor,
+            self._wall,
             backend,
             self._threads.run,
             self.causes,

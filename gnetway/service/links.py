@@ -21,11 +21,13 @@ from gnetway.random_pool import RandomPool
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
 from gnetway.turns import TurnEnd
+from gnetway.wall_clock import WallClock
 
 
 def make_link_services(
     config: GatewayConfig,
     reactor: IGatewayReactor,
+    wall: WallClock,
     backend: ISessionBackend,
     run_in_thread: RunInThread,
     causes: Causes,
@@ -35,7 +37,7 @@ def make_link_services(
     """Build the services of all connections."""
     limits = config.gnetway.limits
     keys = KeyLookup(
-        reactor, backend, KeyCache(config.gnetway.key_cache_bytes), limits.key_lookup_seconds
+        reactor, wall, backend, KeyCache(config.gnetway.key_cache_bytes), limits.key_lookup_seconds
     )
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
     exchanges = _make_exchanges(config, secrets, random_bytes)

@@ -5,12 +5,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IKeyLookup
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
+from tests.clocks import FakeWall
 from tests.fakes import FakeBackend, some_key
+
+NOW = 1_700_000_000
 
 
 class KeyLookupTests(SynchronousTestCase):
@@ -18,7 +21,10 @@ class KeyLookupTests(SynchronousTestCase):
         self.clock = Clock()
         self.key = some_key(1)
         self.backend = FakeBackend(keys={self.key.auth_key_id: self.key}, held=True)
-        self.lookup = KeyLookup(self.clock, self.backend, KeyCache(100_000), timeout_seconds=10)
+        self.wall = FakeWall(self.clock, NOW)
+        self.lookup = KeyLookup(
+            self.clock, self.wall, self.backend, KeyCache(100_000), timeout_seconds=10
+        )
 
     def ask(self) -> Deferred[AuthKey]:
         return self.lookup.lookup(self.key.auth_key_id)
@@ -63,3 +69,17 @@ class KeyLookupTests(SynchronousTestCase):
         self.assertIs(self.lookup.cached(self.key.auth_key_id), self.key)
         self.lookup.forget(self.key.auth_key_id)
         self.assertIsNone(self.lookup.cached(self.key.auth_key_id))
+
+    def test_a_temporary_key_ends_by_the_wall_clock(self) -> None:
+        key = some_key(2, KeyKind.TEMP, expires_at=NOW + 60)
+        self.lookup.add(key)
+        self.wall.step(59)
+        self.assertIs(self.lookup.cached(key.auth_key_id), key)
+        self.wall.step(1)
+        self.assertIsNone(self.lookup.cached(key.auth_key_id))
+
+    def test_a_query_waits_by_the_other_clock(self) -> None:
+        asker = self.ask()
+        self.wall.step(3600)
+        self.clock.advance(9.9)
+        self.assertNoResult(asker)

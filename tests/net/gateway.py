@@ -84,7 +84,9 @@ class Gateway:
         self.backend = FakeBackend()
         self.threads = Threads()
         self.secrets = Secrets(self.chance)
-        self.keys = KeyLookup(self.clock, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS)
+        self.keys = KeyLookup(
+            self.clock, self.clock.seconds, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS
+        )
         self.registry = SessionRegistry(self.backend, self.keys)
         self.causes = Causes()
         self.wheel = IdleWheel(self.clock)

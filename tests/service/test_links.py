@@ -46,6 +46,7 @@ class LinkServicesCase(SynchronousTestCase):
         return make_link_services(
             self.config,
             reactor,
+            reactor.seconds,
             backend or FakeBackend(),
             no_thread,
             Causes(),
