@@ -158,10 +158,10 @@ class Connection(PacketOutput):
             self._padded = isinstance(self._codec, PaddedIntermediateCodec)
             self._detector = None
 
-    def next_event(self, now: float) -> Event | None:
+    def next_event(self, now: float, monotonic: float) -> Event | None:
         """Return what happened next, or None while bytes or an answer of the shell are missing.
 
-        ``now`` is in Unix seconds.
+        ``now`` is in Unix seconds, ``monotonic`` in those of a clock that only goes on.
 
         :raises ProtocolError: the client broke the protocol; the link is to end.
         """
@@ -176,15 +176,15 @@ class Connection(PacketOutput):
                 if next_packet is None:
                     return None if self._trusted else self._judge_announced(codec)
                 packet = next_packet
-            event = self._open(packet[0], packet[1], now)
+            event = self._open(packet[0], packet[1], now, monotonic)
             if event is not None:
                 return event
 
-    def _open(self, packet: bytes, quick_ack: bool, now: float) -> Event | None:
+    def _open(self, packet: bytes, quick_ack: bool, now: float, monotonic: float) -> Event | None:
         key = self._key
         if key is None or packet[:8] != key.id_bytes:
             if packet[:8] == PLAIN_KEY_ID:
-                return self._open_plain(packet, now)
+                return self._open_plain(packet, now, monotonic)
             key = self._other_key(packet)
             if key is None:
                 return self._want_key(packet[:8], (packet, quick_ack))
@@ -209,7 +209,7 @@ class Connection(PacketOutput):
             self._key = key
         return key
 
-    def _open_plain(self, packet: bytes, now: float) -> Event | None:
+    def _open_plain(self, packet: bytes, now: float, monotonic: float) -> Event | None:
         body = self._plain_body(packet)
         if wants_no_answer(body):
             # Android acknowledges each answer of the exchange so.
@@ -219,7 +219,7 @@ class Connection(PacketOutput):
             self._beginnings = 0
         elif self._newer_beginning_follows():
             return None
-        exchange = self._setup.exchanges.route(body, now, self._address)
+        exchange = self._setup.exchanges.route(body, monotonic, self._address)
         self._own(exchange)
         try:
             exchange.receive(body, now, self._header_dc)

@@ -37,6 +37,7 @@ from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
 from gnetway.mtproto.http_wants import read_http_wants
 from gnetway.tl.unwrap import UnwrapLimits
+from gnetway.wall_clock import WallClock
 
 #: How often expired temporary keys and long closed sessions are dropped, in seconds.
 PURGE_SECONDS: Final = 600
@@ -59,6 +60,7 @@ class EmbeddedBackend:
     def __init__(
         self,
         clock: IReactorTime,
+        wall: WallClock,
         store: IKeyStore,
         config: ServerConfig,
         handler_factory: HandlerFactory | None = None,
@@ -66,18 +68,19 @@ class EmbeddedBackend:
     ) -> None:
         self.description = f"embedded, {store.description}"
         self._clock = clock
+        self._wall = wall
         self._store = store
         self._random_bytes = random_bytes
         self._pending = PendingWork()
         self._directory = SessionDirectory()
         self._book = KeyBook(store, random_bytes)
-        self._runner = SessionRunner(clock, store, self._book, self._directory, self._pending)
+        self._runner = SessionRunner(clock, wall, store, self._book, self._directory, self._pending)
         self._purging = LoopingCall(self._purge)
         self._purging.clock = clock
         #: The sessions as a handler sees them.
-        self.sessions = RpcSessions(clock, self._directory, self._runner)
+        self.sessions = RpcSessions(wall, self._directory, self._runner)
         other = None if handler_factory is None else check_handler(handler_factory(self.sessions))
-        self._runner.calls.handler = StockHandler(clock, config, other)
+        self._runner.calls.handler = StockHandler(wall, config, other)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -104,7 +107,7 @@ class EmbeddedBackend:
         return finished.addCallback(lambda _: self._store.close())
 
     def _opened(self, newest: int | None) -> None:
-        self._directory.start(self._clock.seconds(), newest)
+        self._directory.start(self._wall(), newest)
         self._purging.start(PURGE_SECONDS)
 
     def _keep_newest(self, _: None) -> Deferred[None]:
@@ -113,9 +116,8 @@ class EmbeddedBackend:
         return kept.addErrback(lambda failure: self._log.failure("The store failed", failure))
 
     def _purge(self) -> None:
-        now = self._clock.seconds()
-        self._directory.expire(now)
-        self._pending.add(self._store.purge(now).addCallback(lambda _: None))
+        self._directory.expire(self._clock.seconds())
+        self._pending.add(self._store.purge(self._wall()).addCallback(lambda _: None))
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -127,7 +129,7 @@ class EmbeddedBackend:
         """Store a new key; fires with False where its id is taken."""
         expires_at = key.expires_at
         if expires_in and not expires_at:
-            expires_at = int(self._clock.seconds()) + expires_in
+            expires_at = int(self._wall()) + expires_in
         copy = AuthKey(key.secret, key.kind, key.perm_auth_key_id, expires_at)
         stored = StoredKey(copy, [make_salt(salt.salt, salt.valid_since)])
 
@@ -139,7 +141,7 @@ class EmbeddedBackend:
         return self._store.add(stored).addCallback(added)
 
     def _loaded_key(self, stored: StoredKey) -> AuthKey:
-        if 0 < stored.key.expires_at <= self._clock.seconds():
+        if 0 < stored.key.expires_at <= self._wall():
             raise KeyUnknown(f"auth key {stored.key.auth_key_id} has expired")
         self._book.note(stored)
         return stored.key
@@ -201,7 +203,7 @@ class EmbeddedBackend:
     def _say_nothing(self, live: LiveSession) -> bytes:
         if live.session is None:
             return b""
-        return live.session.out.take_empty(self._clock.seconds())
+        return live.session.out.take_empty(self._wall())
 
     def _take(
         self, live: LiveSession, salt: int, payload: bytes, done: Done | None, poll: Poll | None
@@ -212,7 +214,7 @@ class EmbeddedBackend:
             return
         session.max_wait_ms = DEFAULT_MAX_WAIT_MS
         session.greets_apart = poll is None
-        session.receive(salt, payload, self._clock.seconds())
+        session.receive(salt, payload, self._wall())
         if session.salts.unsaved:
             self._pending.add(self._book.save(live.auth_key_id, session.salts))
         if session.calls.events:

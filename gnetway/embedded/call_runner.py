@@ -24,6 +24,7 @@ from gnetway.embedded.running_call import RunningCall
 from gnetway.embedded.tl_object import tl_object
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
+from gnetway.wall_clock import WallClock
 
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")
@@ -41,9 +42,12 @@ class CallRunner:
     handler: IRpcHandler
 
     def __init__(
-        self, clock: IReactorTime, deliver: Callable[[LiveSession, ClientSession], None]
+        self,
+        clock: IReactorTime,
+        wall: WallClock,
+        deliver: Callable[[LiveSession, ClientSession], None],
     ) -> None:
-        self._clock = clock
+        self._wall = wall
         self._deliver = deliver
         self._faults = FaultLog(clock)
         self._stopped = False
@@ -107,10 +111,10 @@ class CallRunner:
         if isinstance(told, RpcError):
             self._tell_error(session, wanted, told)
         else:
-            session.calls.answered(wanted.msg_id, told, self._clock.seconds())
+            session.calls.answered(wanted.msg_id, told, self._wall())
 
     def _tell_error(self, session: ClientSession, wanted: CallWanted, error: RpcError) -> None:
-        session.calls.failed(wanted.msg_id, error.code, error.text, self._clock.seconds())
+        session.calls.failed(wanted.msg_id, error.code, error.text, self._wall())
 
     def _judge(self, place: str, result: object) -> bytes | RpcError:
         """Return what the client gets, and log what is the handler's fault."""

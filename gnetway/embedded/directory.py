@@ -32,9 +32,10 @@ class SessionDirectory:
         self._closed: OrderedDict[tuple[int, int], tuple[LiveSession, float]] = OrderedDict()
 
     def start(self, now: float, newest: int | None) -> None:
-        """Begin; ``newest`` is what ``newest`` said when the process before ended.
+        """Begin at ``now``, in Unix seconds.
 
-        None where that is not known, as after a crash: it may have taken whatever could come.
+        ``newest`` is what ``newest`` said when the process before ended, None where that is not
+        known, as after a crash: it may have taken whatever could come.
         """
         if newest is None:
             # A message is good while the seconds of its msg_id are at most so far ahead.
@@ -64,18 +65,21 @@ class SessionDirectory:
         client.backend_state = live
         return live
 
-    def close(self, client: SessionClient, now: float) -> None:
-        """Keep the session of a client that has gone; ``now`` is in Unix seconds."""
+    def close(self, client: SessionClient, monotonic: float) -> None:
+        """Keep the session of a client that has gone.
+
+        ``monotonic`` is in the seconds of a clock that only goes on.
+        """
         live = client.backend_state
         client.backend_state = None
         ids = client.key.auth_key_id, client.session_id
         if not isinstance(live, LiveSession) or self._open.get(ids) is not live:
             return
         del self._open[ids]
-        self._closed[ids] = (live, now)
+        self._closed[ids] = (live, monotonic)
         if live.session is not None:
             live.session.out.trim()
-        self.expire(now)
+        self.expire(monotonic)
 
     def find(self, auth_key_id: int, session_id: int) -> LiveSession | None:
         """Return an open session."""
@@ -109,18 +113,19 @@ class SessionDirectory:
             if ids[0] == auth_key_id:
                 self.drop(*ids)
 
-    def expire(self, now: float) -> None:
+    def expire(self, monotonic: float) -> None:
         """Forget the closed sessions that were kept long enough."""
         while self._closed:
             live, closed_at = next(iter(self._closed.values()))
-            if closed_at + KEPT_SECONDS > now:
-                if len(self._closed) <= MAX_KEPT_SESSIONS:
-                    return
-                self._forget(live)
+            kept_long_enough = closed_at + KEPT_SECONDS <= monotonic
+            if not kept_long_enough and len(self._closed) <= MAX_KEPT_SESSIONS:
+                return
+            # Also one whose messages are too old by now: the wall clock may be set back.
+            self._forget(live)
             self._closed.popitem(last=False)
             live.cancel_calls()
 
     def _forget(self, live: LiveSession) -> None:
-        """Note what a session has taken that leaves before its messages are too old."""
+        """Note what a session has taken that leaves."""
         if live.session is not None:
             self._forgotten = max(self._forgotten, live.session.received.newest)

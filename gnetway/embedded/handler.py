@@ -6,7 +6,6 @@ from inspect import getattr_static, signature
 from types import FunctionType
 from typing import Final, cast
 
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gnetway.embedded.not_served import not_served
@@ -15,6 +14,7 @@ from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
+from gnetway.wall_clock import WallClock
 
 _TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 
@@ -27,9 +27,9 @@ class StockHandler:
     """
 
     def __init__(
-        self, clock: IReactorTime, config: ServerConfig, other: IRpcHandler | None = None
+        self, wall: WallClock, config: ServerConfig, other: IRpcHandler | None = None
     ) -> None:
-        self._clock = clock
+        self._wall = wall
         self._config = config
         self._other = other
 
@@ -42,7 +42,7 @@ class StockHandler:
         if call.constructor == Constructor.HELP_GET_CONFIG:
             if not call.layer:
                 raise RpcError(400, "CONNECTION_NOT_INITED")
-            now = self._clock.seconds()
+            now = self._wall()
             return self._config.config(now, call.layer, call.client_ip, call.local_ip)
         if call.constructor == Constructor.HELP_GET_NEAREST_DC:
             return self._config.nearest_dc

@@ -41,6 +41,7 @@ from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk
+from gnetway.wall_clock import WallClock
 
 _KEY_GONE: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)
 _KEY_NOT_FOUND: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_NONE)
@@ -66,17 +67,19 @@ class SessionRunner:
     def __init__(
         self,
         clock: IReactorTime,
+        wall: WallClock,
         store: IKeyStore,
         book: KeyBook,
         directory: SessionDirectory,
         pending: PendingWork,
     ) -> None:
         self._clock = clock
+        self._wall = wall
         self._store = store
         self._book = book
         self._directory = directory
         self._pending = pending
-        self.calls = CallRunner(clock, self.deliver)
+        self.calls = CallRunner(clock, wall, self.deliver)
 
     def run(
         self,
@@ -142,12 +145,12 @@ class SessionRunner:
 
     def _answer_poll(self, polls: HttpPolls, session: ClientSession, poll: Poll) -> None:
         if polls.waits(poll):
-            plaintext = session.out.take(self._clock.seconds())
+            plaintext = session.out.take(self._wall())
             if plaintext:
                 polls.tell(plaintext, poll)
 
     def _send(self, live: LiveSession, session: ClientSession) -> None:
-        now = self._clock.seconds()
+        now = self._wall()
         # Over HTTP what no request waits for stays here: the gateway would have it before the
         # answer to the request that brought it about.
         while live.polls is None or live.polls.has_free:
@@ -172,7 +175,7 @@ class SessionRunner:
     ) -> None:
         error = await self._try_bind(session, wanted)
         calls, msg_id = session.calls, wanted.msg_id
-        now = self._clock.seconds()
+        now = self._wall()
         if error is None:
             calls.bind_accepted(msg_id, wanted.bind.perm_auth_key_id, now)
         elif isinstance(error, BindRefused) or (isinstance(error, KeyUnknown) and done is None):
@@ -223,7 +226,7 @@ class SessionRunner:
         else:
             gone.update(removed)
             answer = _KEY_GONE if removed else _KEY_NOT_FOUND
-        session.out.say(answer, self._clock.seconds(), response=True)
+        session.out.say(answer, self._wall(), response=True)
         # The answer leaves first: afterwards nobody can encrypt it any more.
         self.decided(live, session, poll)
         for destroyed in gone:
@@ -241,4 +244,4 @@ class SessionRunner:
         another = session_id != live.session_id
         there = another and self._directory.drop(live.auth_key_id, session_id)
         answer = DestroySessionOk(session_id) if there else DestroySessionNone(session_id)
-        session.out.say(answer.pack(), self._clock.seconds(), response=True)
+        session.out.say(answer.pack(), self._wall(), response=True)

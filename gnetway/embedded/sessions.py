@@ -1,22 +1,20 @@
 """What a handler may do on its own."""
 
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.runner import SessionRunner
 from gnetway.embedded.tl_object import tl_object
 from gnetway.interfaces import IRpcSessions
+from gnetway.wall_clock import WallClock
 
 
 @implementer(IRpcSessions)
 class RpcSessions:
     """The open sessions of a backend."""
 
-    def __init__(
-        self, clock: IReactorTime, directory: SessionDirectory, runner: SessionRunner
-    ) -> None:
-        self._clock = clock
+    def __init__(self, wall: WallClock, directory: SessionDirectory, runner: SessionRunner) -> None:
+        self._wall = wall
         self._directory = directory
         self._runner = runner
 
@@ -33,7 +31,7 @@ class RpcSessions:
         live = self._directory.find(auth_key_id, session_id)
         if live is None or live.session is None or live.session.out.is_full:
             return False
-        live.session.push(body, self._clock.seconds())
+        live.session.push(body, self._wall())
         self._runner.deliver(live, live.session)
         return True
 

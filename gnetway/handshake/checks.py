@@ -144,12 +144,12 @@ class WrongRetryId(HandshakeError):
     cause = "handshake_retry_id"
 
 
-def check_age(started_at: float, now: float, lifetime_seconds: float) -> None:
-    """Check that a run has not outlived its time; both times are in Unix seconds.
+def check_age(begun_at: float, monotonic: float, lifetime_seconds: float) -> None:
+    """Check that a run has not outlived its time; both times are of one clock that only goes on.
 
     :raises ExchangeExpired: it has.
     """
-    if now - started_at > lifetime_seconds:
+    if monotonic - begun_at > lifetime_seconds:
         raise ExchangeExpired("the key exchange began too long ago")
 
 

@@ -50,10 +50,6 @@ from gnetway.tl.key_exchange import (
 
 __all__ = ["ExchangeEvent", "ExchangeSetup", "KeyExchange", "Reply", "StoreWanted", "WorkWanted"]
 
-#: How long a run may take, and how long its last answer is repeated, in seconds.
-#: Source: core.telegram.org/mtproto/auth_key#handling-errors-lost-queries-and-responses
-DEFAULT_LIFETIME_SECONDS: Final = 600
-
 #: How long a temporary key may live, in seconds; clients ask for a day or a little less.
 DEFAULT_MAX_TEMP_SECONDS: Final = 7 * 86400
 
@@ -79,14 +75,13 @@ class ExchangeSetup:
     strict_dc: int | None = None
     allow_legacy: bool = True
     max_temp_seconds: int = DEFAULT_MAX_TEMP_SECONDS
-    lifetime_seconds: float = DEFAULT_LIFETIME_SECONDS
 
 
 class KeyExchange:
     """One run, from req_pq to dh_gen_ok.
 
     ``secret_source`` and ``random_bytes`` are called by the work as well, so in its thread.
-    ``nonce`` is empty until the first query, ``started_at`` (Unix seconds) is that query's time.
+    ``nonce`` is empty until the first query.
     Every :class:`HandshakeError` that a method raises ends the run, and is raised again, as
     :class:`~gnetway.handshake.checks.WrongStep`, for whatever the client sends to it later. A
     client that begins anew with another req_pq begins another run.
@@ -113,7 +108,6 @@ class KeyExchange:
         "nonce",
         "phase",
         "server_nonce",
-        "started_at",
     )
 
     def __init__(
@@ -130,7 +124,6 @@ class KeyExchange:
         self.phase = Phase.WANT_REQ_PQ
         self.nonce = b""
         self.server_nonce = random_bytes(_NONCE_BYTES)
-        self.started_at = 0.0
         self._now = 0.0
         self._header_dc = 0
         self._query: Request | None = None
@@ -172,7 +165,7 @@ class KeyExchange:
 
         ``header_dc`` is the dc in the obfuscated header of the link, 0 where there is none.
 
-        :raises HandshakeError: it is no query, comes too late or out of turn, or fails a check.
+        :raises HandshakeError: it is no query, comes out of turn, or fails a check.
         """
         try:
             self._header_dc = header_dc
@@ -195,8 +188,6 @@ class KeyExchange:
         self._die()
 
     def _take(self, query: Request, now: float) -> None:
-        if self._query is not None:
-            checks.check_age(self.started_at, now, self._setup.lifetime_seconds)
         if self.repeats(query):
             # Without an answer the step is under way, and its end is told to all who ask.
             self._event = self._answer or self._event
@@ -213,7 +204,6 @@ class KeyExchange:
     def _take_req_pq(self, query: ReqPq) -> None:
         self.phase = next_phase(self.phase, Step.REQ_PQ)
         self.nonce = query.nonce
-        self.started_at = self._now
         fingerprints = list(self._setup.rsa_keys)
         self._reply(ResPQ(self.nonce, self.server_nonce, self._pq.pq_bytes, fingerprints).pack())
 

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from gnetway.errors import Busy, HandshakeError, TLError
-from gnetway.handshake.checks import BadQuery
+from gnetway.handshake.checks import BadQuery, check_age
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.tl.key_exchange import ReqPq, parse_request
 
@@ -54,6 +54,7 @@ class PendingExchanges:
     """At most ``max_exchanges`` runs, each for at most ``lifetime_seconds``.
 
     Runs that are over stay while there is room, so that a lost last answer can be repeated.
+    ``monotonic`` is in the seconds of a clock that only goes on, whatever it began with.
     """
 
     __slots__ = (
@@ -70,7 +71,7 @@ class PendingExchanges:
         self,
         max_exchanges: int,
         lifetime_seconds: float,
-        make_exchange: Callable[[ReqPq, float], KeyExchange],
+        make_exchange: Callable[[ReqPq], KeyExchange],
     ) -> None:
         self._max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
@@ -87,13 +88,14 @@ class PendingExchanges:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def route(self, body: bytes, now: float, client_ip: str = "") -> KeyExchange:
+    def route(self, body: bytes, monotonic: float, client_ip: str = "") -> KeyExchange:
         """Return the run that an unencrypted message's body belongs to; it may be a new one.
 
-        ``now`` is in Unix seconds; ``client_ip`` is whose run it would be.
+        ``client_ip`` is whose run it would be.
 
         :raises BadQuery: ``body`` is no query of the key exchange.
         :raises UnknownExchange: no run has its nonces.
+        :raises ExchangeExpired: its run began too long ago.
         :raises TooManyExchanges: it would begin a run, and there is no room for it.
         """
         try:
@@ -101,11 +103,12 @@ class PendingExchanges:
         except TLError as error:
             raise BadQuery("the body is no query of the key exchange") from error
         if isinstance(query, ReqPq):
-            return self._repeated(query) or self._begin(query, now, _network(client_ip))
+            repeated = self._repeated(query, monotonic)
+            return repeated or self._begin(query, monotonic, _network(client_ip))
         run = self._runs.get((query.nonce, query.server_nonce))
         if run is None:
             raise UnknownExchange("no key exchange has these nonces")
-        return run.exchange
+        return self._of_age(run, monotonic)
 
     def note_over(self, exchange: KeyExchange) -> None:
         """Hear that a run is over, well or not."""
@@ -117,35 +120,44 @@ class PendingExchanges:
         """Forget a run, if it is here."""
         self._remove((exchange.nonce, exchange.server_nonce))
 
-    def expire(self, now: float) -> int:
+    def expire(self, monotonic: float) -> int:
         """Forget the runs whose lifetime is over; returns how many."""
         before = len(self._runs)
         while self._runs:
             run = next(iter(self._runs.values()))
-            if run.begun_at >= now - self._lifetime_seconds:
+            if run.begun_at >= monotonic - self._lifetime_seconds:
                 break
             self._remove(run.place)
         return before - len(self._runs)
 
-    def _repeated(self, query: ReqPq) -> KeyExchange | None:
+    def _repeated(self, query: ReqPq, monotonic: float) -> KeyExchange | None:
         place = self._newest.get(query.nonce)
         if place is None:
             return None
-        exchange = self._runs[place].exchange
-        return exchange if exchange.repeats(query) else None
+        run = self._runs[place]
+        return self._of_age(run, monotonic) if run.exchange.repeats(query) else None
 
-    def _begin(self, query: ReqPq, now: float, address: str) -> KeyExchange:
+    def _of_age(self, run: _Run, monotonic: float) -> KeyExchange:
+        """Return the exchange of a run, unless it is too old: the sweep was not here yet."""
+        try:
+            check_age(run.begun_at, monotonic, self._lifetime_seconds)
+        except HandshakeError:
+            self._remove(run.place)
+            raise
+        return run.exchange
+
+    def _begin(self, query: ReqPq, monotonic: float, address: str) -> KeyExchange:
         if len(self._runs) >= self._max_exchanges:
-            self._make_room(address, now)
-        exchange = self._make_exchange(query, now)
+            self._make_room(address, monotonic)
+        exchange = self._make_exchange(query)
         place = (query.nonce, exchange.server_nonce)
-        self._runs[place] = _Run(exchange, place, now, address)
+        self._runs[place] = _Run(exchange, place, monotonic, address)
         self._newest[query.nonce] = place
         self._counts[address] += 1
         return exchange
 
-    def _make_room(self, address: str, now: float) -> None:
-        if self.expire(now):
+    def _make_room(self, address: str, monotonic: float) -> None:
+        if self.expire(monotonic):
             return
         if self._over:
             self._remove(next(iter(self._over)))
@@ -158,7 +170,7 @@ class PendingExchanges:
         else:
             # None of those that have less: however many one begins, they keep what they have.
             run = next(run for run in self._runs.values() if counts[run.address] >= own)
-            if run.begun_at >= now - SURE_SECONDS:
+            if run.begun_at >= monotonic - SURE_SECONDS:
                 raise TooManyExchanges(f"{len(self._runs)} key exchanges are open")
         self._remove(run.place)
 

@@ -133,9 +133,10 @@ class HttpCall:
     # -- events --------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        now = self._services.links.clock.seconds()
+        links = self._services.links
+        now, monotonic = links.wall(), links.clock.seconds()
         try:
-            while (event := self._connection.next_event(now)) is not None:
+            while (event := self._connection.next_event(now, monotonic)) is not None:
                 self._heard(event)
         except ProtocolError as error:
             self._fail(error)
@@ -296,14 +297,14 @@ class HttpCall:
             self._refuse(UNAVAILABLE)
             return
         self._in_hand = False
-        self._connection.bind_refused(bind, self._services.links.clock.seconds())
+        self._connection.bind_refused(bind, self._services.links.wall())
         self._answer_or_wait()
 
     # -- key exchanges -------------------------------------------------------------------------
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
-        self._connection.send_exchange_answer(exchange, self._services.links.clock.seconds())
+        self._connection.send_exchange_answer(exchange, self._services.links.wall())
         self._answer(self._connection.data_to_send())
 
     def exchange_failed(self, error: ProtocolError) -> None:

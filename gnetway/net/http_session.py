@@ -248,7 +248,7 @@ class HttpSession:
         except MessageError:
             self._services.causes.count("http_bad_backend_message")
             return []
-        return self._joiner.cut(plaintext, self._services.clock.seconds())
+        return self._joiner.cut(plaintext, self._services.wall())
 
     def _heard(self, result: T) -> T:
         self._asked -= 1
@@ -272,14 +272,14 @@ class HttpSession:
         if not self._queue:
             self._end_wait(poll)
             return
-        plaintext, taken = self._joiner.join(self._queue, self._services.clock.seconds())
+        plaintext, taken = self._joiner.join(self._queue, self._services.wall())
         for _ in range(taken):
             self._count(-len(self._queue.popleft()))
         self._tell(poll, plaintext)
 
     def _end_wait(self, poll: HttpPoll) -> None:
-        now = self._services.clock.seconds()
-        self._tell(poll, self._joiner.nothing(poll.wants.odd_waits, now))
+        nothing = self._joiner.nothing(poll.wants.odd_waits, self._services.wall())
+        self._tell(poll, nothing)
 
     def _tell(self, poll: HttpPoll, plaintext: bytes) -> None:
         self._polls.remove(poll)

@@ -81,13 +81,12 @@ class ClientLink(LinkOutput):
         """Feed the core and do what it says."""
         if self._state is not OPEN:
             return
-        now = self._services.clock.seconds()
         try:
             self._connection.receive(data)
         except ProtocolError as error:
             self._end(error)
             return
-        self._pump(now)
+        self._pump()
 
     def lost(self, clean: bool) -> None:
         """Leave the sessions; what still runs for this link is told to nobody.
@@ -136,13 +135,14 @@ class ClientLink(LinkOutput):
 
     # -- events --------------------------------------------------------------------------------
 
-    def _pump(self, now: float) -> None:
+    def _pump(self) -> None:
+        services, connection = self._services, self._connection
+        now, monotonic = services.wall(), services.clock.seconds()
         self._pumping = True
-        connection = self._connection
         quiet = True
         try:
             while self._state is OPEN:
-                event = connection.next_event(now)
+                event = connection.next_event(now, monotonic)
                 if event is None:
                     break
                 quiet = False
@@ -160,7 +160,7 @@ class ClientLink(LinkOutput):
             if connection.whole_messages and not (
                 ignored and quiet and not connection.unsent_bytes
             ):
-                self.deadline = now + self._idle_seconds
+                self.deadline = monotonic + self._idle_seconds
             if connection.unsent_bytes:
                 self._flush()
 
@@ -292,7 +292,7 @@ class ClientLink(LinkOutput):
         if bind.message.key.refused_binds > MAX_REFUSALS:
             self._close("bind_refused")
             return
-        self._connection.bind_refused(bind, self._services.clock.seconds())
+        self._connection.bind_refused(bind, self._services.wall())
         self._go_on()
 
     # -- key exchanges -------------------------------------------------------------------------
@@ -300,7 +300,7 @@ class ClientLink(LinkOutput):
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
         if self._state is OPEN:
-            self._connection.send_exchange_answer(exchange, self._services.clock.seconds())
+            self._connection.send_exchange_answer(exchange, self._services.wall())
             self._pump_again()
 
     def exchange_failed(self, error: ProtocolError) -> None:
@@ -324,7 +324,7 @@ class ClientLink(LinkOutput):
     def _pump_again(self) -> None:
         # An answer that comes at once is given inside the pump, which goes on by itself.
         if not self._pumping:
-            self._pump(self._services.clock.seconds())
+            self._pump()
 
     def end(self, cause: str) -> None:
         """End the connection without a code."""

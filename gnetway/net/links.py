@@ -16,6 +16,7 @@ from gnetway.net.refused_origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.turns import TurnEnd
+from gnetway.wall_clock import WallClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class LinkServices:
     """What a connection's shell works with; one for the whole gateway."""
 
     clock: IReactorTime
+    wall: WallClock
     setup: ConnectionSetup
     backend: ISessionBackend
     keys: IKeyLookup

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.net.certificate import CertificateFault, ServerCertificate, load_certificate
+from gnetway.wall_clock import WallClock
 
 #: How often the files are looked at, in seconds. What has changed is read once two looks in a row
 #: have seen the same, so that no half-written file is read, nor a new certificate without its key.
@@ -60,15 +61,15 @@ class ServerTls:
 
     _log = Logger()
 
-    def __init__(self, settings: TlsSettings, clock: IReactorTime) -> None:
+    def __init__(self, settings: TlsSettings, clock: IReactorTime, wall: WallClock) -> None:
         self._settings = settings
-        self._clock = clock
+        self._wall = wall
         #: As the files were when they were last read, and as they were when last looked at.
         self._read = self._seen = self._stamp()
         self._certificate, self._context = self._load()
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
-        if invalid := self._certificate.invalid_at(clock.seconds()):
+        if invalid := self._certificate.invalid_at(wall()):
             self._log.warn(
                 "TLS certificate {cert_file}: {invalid}",
                 cert_file=settings.cert_file,
@@ -105,7 +106,7 @@ class ServerTls:
         self._read = self._stamp()
         try:
             certificate, context = self._load()
-            if invalid := certificate.invalid_at(self._clock.seconds()):
+            if invalid := certificate.invalid_at(self._wall()):
                 raise CertificateFault(f"{self._settings.cert_file}: {invalid}")
         except CertificateFault as fault:
             self._log.warn("TLS certificate not taken, the one before stays: {why}", why=fault)

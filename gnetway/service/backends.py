@@ -21,6 +21,7 @@ from gnetway.service.cluster import ClusterSide
 from gnetway.service.dc_options import Resolved, dc_addresses, resolve_public
 from gnetway.service.listeners import Listener
 from gnetway.turns import TurnEnd
+from gnetway.wall_clock import WallClock
 
 
 class BackendSide(Protocol):
@@ -59,12 +60,14 @@ class EmbeddedSide:
         config: GatewayConfig,
         embedded: EmbeddedConfig,
         reactor: IGatewayReactor,
+        wall: WallClock,
         handler: HandlerFactory | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._config = config
         self._embedded = embedded
         self._reactor = reactor
+        self._wall = wall
         self._handler = handler
         self._random_bytes = random_bytes
         self._backend: ISessionBackend | None = None
@@ -119,7 +122,9 @@ class EmbeddedSide:
             if self._embedded.in_memory
             else SQLiteStore(self._reactor, self._embedded.store, self._lock)
         )
-        backend = EmbeddedBackend(self._reactor, store, told, self._handler, self._random_bytes)
+        backend = EmbeddedBackend(
+            self._reactor, self._wall, store, told, self._handler, self._random_bytes
+        )
         self._backend = backend
         return succeed(backend)
 
@@ -150,6 +155,7 @@ class EmbeddedSide:
 def make_side(
     config: GatewayConfig,
     reactor: IGatewayReactor,
+    wall: WallClock,
     handler: HandlerFactory | None,
     random_bytes: Callable[[int], bytes],
     turn_end: TurnEnd,
@@ -160,7 +166,7 @@ def make_side(
     """
     embedded = config.session.embedded
     if embedded is not None:
-        return EmbeddedSide(config, embedded, reactor, handler, random_bytes)
+        return EmbeddedSide(config, embedded, reactor, wall, handler, random_bytes)
     if handler is not None:
         found = "a remote session backend, but a handler that is to answer calls"
         raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
+from gnetway.wall_clock import WallClock
 
 if TYPE_CHECKING:
     # At run time it is only there where TLS is asked for: see packages.py.
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 class Certificates:
     """One for each pair of files, however many listeners show it."""
 
-    def __init__(self, config: GatewayConfig, clock: IReactorTime) -> None:
+    def __init__(self, config: GatewayConfig, clock: IReactorTime, wall: WallClock) -> None:
         self._config = config
         self._clock = clock
+        self._wall = wall
         self._loaded: dict[TlsSettings, ServerTls] = {}
 
     def load(self) -> None:
@@ -63,7 +65,7 @@ class Certificates:
         settings = _settings(server)
         try:
             if settings not in self._loaded:
-                self._loaded[settings] = ServerTls(settings, self._clock)
+                self._loaded[settings] = ServerTls(settings, self._clock, self._wall)
         except CertificateFault as fault:
             return [self._config.fault(path, str(fault), "a certificate that TLS can use")]
         return []

@@ -79,9 +79,9 @@ class GatewayService(PreparedService):
         self._wall = wall
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
-        self._side = make_side(config, reactor, handler, random_bytes, self._turn_end)
+        self._side = make_side(config, reactor, wall, handler, random_bytes, self._turn_end)
         self._place = place
-        self._certificates = Certificates(config, reactor)
+        self._certificates = Certificates(config, reactor, wall)
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
         self._threads = WorkThreads(

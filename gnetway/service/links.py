@@ -44,6 +44,7 @@ def make_link_services(
     key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
     return LinkServices(
         clock=reactor,
+        wall=wall,
         setup=ConnectionSetup(
             exchanges=exchanges,
             random_bytes=RandomPool(random_bytes).take,
@@ -81,10 +82,9 @@ def _make_exchanges(
         rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
         strict_dc=config.gnetway.strict_dc or None,
         max_temp_seconds=limits.max_temp_key_seconds,
-        lifetime_seconds=limits.exchange_seconds,
     )
 
-    def begin(query: ReqPq, now: float) -> KeyExchange:
+    def begin(query: ReqPq) -> KeyExchange:
         return KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
 
     return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin)

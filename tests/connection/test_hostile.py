@@ -18,7 +18,7 @@ from gnetway.errors import (
 )
 from gnetway.testing import Framing, Style, plain_packet
 from gnetway.tl.service_messages import Ping
-from tests.connection.link import NOW, Link, make_connection_setup
+from tests.connection.link import MONOTONIC, NOW, Link, make_connection_setup
 from tests.connection.styles import ABRIDGED, STYLES
 from tests.fakes import some_key
 from tests.strategies import cut, cuts
@@ -72,7 +72,7 @@ class ShortPacketTests(SynchronousTestCase):
         connection = Connection(make_connection_setup())
         connection.receive(bytes(64))
         with self.assertRaises(FramingError):
-            connection.next_event(NOW)
+            connection.next_event(NOW, MONOTONIC)
 
     def test_a_truncated_packet_is_waited_for(self) -> None:
         for style in STYLES:

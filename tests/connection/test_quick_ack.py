@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.mtproto.message import pack_message
 from gnetway.testing import Framing, QuickAck, Style
 from gnetway.tl.service_messages import Ping
-from tests.connection.link import NOW, Link
+from tests.connection.link import MONOTONIC, NOW, Link
 from tests.connection.styles import STYLES
 from tests.fakes import some_key
 from tests.strategies import cut, cuts
@@ -27,9 +27,9 @@ class QuickAckTests(SynchronousTestCase):
                 padded = header + PING + bytes(range(20))
                 packet = link.session(KEY).seal(padded)
                 link.connection.receive(link.client.packet(packet, quick_ack=True))
-                self.assertIsNotNone(link.connection.next_event(NOW))
+                self.assertIsNotNone(link.connection.next_event(NOW, MONOTONIC))
                 link.connection.provide_key(KEY)
-                event = link.connection.next_event(NOW)
+                event = link.connection.next_event(NOW, MONOTONIC)
                 token = getattr(event, "quick_ack_token", 0)
                 link.connection.send_quick_ack(token)
                 digest = sha256(KEY.secret[88:120] + padded).digest()

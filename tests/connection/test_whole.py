@@ -17,7 +17,7 @@ from gnetway.tl.service_messages import (
     RpcResult,
     parse_container,
 )
-from tests.connection.link import NOW, make_connection_setup
+from tests.connection.link import MONOTONIC, NOW, make_connection_setup
 from tests.connection.talk import SALT
 from tests.connection.wrappers import CALL, bind_body, contained, temp_key
 from tests.fakes import some_key
@@ -43,7 +43,7 @@ class Request:
         self.codec.receive(part)
         if not self.packet:
             self.codec.end()
-        while (event := self.connection.next_event(NOW)) is not None:
+        while (event := self.connection.next_event(NOW, MONOTONIC)) is not None:
             if isinstance(event, KeyWanted) and self.key is not None:
                 assert event.auth_key_id == self.key.auth_key_id
                 self.connection.provide_key(self.key)
@@ -88,8 +88,8 @@ class WholeTests(SynchronousTestCase):
         self.assertIsNone(request.feed(7))
         codec = request.codec
         codec.receive(PERM.id_bytes[7:])
-        self.assertEqual(request.connection.next_event(NOW), KeyWanted(PERM.auth_key_id))
-        self.assertIsNone(request.connection.next_event(NOW))
+        self.assertEqual(request.connection.next_event(NOW, MONOTONIC), KeyWanted(PERM.auth_key_id))
+        self.assertIsNone(request.connection.next_event(NOW, MONOTONIC))
 
     def test_large_unencrypted_body_is_refused_at_its_beginning(self) -> None:
         request = Request(bytes(10_000))

@@ -16,6 +16,7 @@ from gnetway.errors import BackendError
 from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
 from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
+from tests.clocks import FakeWall
 from tests.embedded.handlers import Recorder
 from tests.embedded.talk import NOW, SALT, SESSION_ID, Talker, open_plaintext
 from tests.fakes import FakeTarget, some_key
@@ -97,7 +98,7 @@ class OneClient:
     ) -> None:
         self.backend = backend
         self.key = key
-        self.talker = Talker(backend._clock.seconds())
+        self.talker = Talker(backend._wall())
         self.done: list[BackendError | None] = []
         self.client = WatchedClient(key, session_id, "198.51.100.4", "203.0.113.9")
         backend.open_session(self.client)
@@ -128,7 +129,7 @@ class BackendCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.clock.advance(NOW)
+        self.wall = FakeWall(self.clock, NOW)
         self.store = SlowStore()
         self.target = FakeTarget()
         self.seed = 5
@@ -139,7 +140,9 @@ class BackendCase(SynchronousTestCase):
         """Return a started backend over the store; ``self.handler`` is its handler's."""
         self.seed += 1
         random_bytes = SeededBytes(self.seed)
-        backend = EmbeddedBackend(self.clock, self.store, CONFIG, self.make_handler, random_bytes)
+        backend = EmbeddedBackend(
+            self.clock, self.wall, self.store, CONFIG, self.make_handler, random_bytes
+        )
         self.successResultOf(backend.start(self.target))
         return backend
 

@@ -156,7 +156,7 @@ class TalkTests(BackendCase):
     def test_without_a_handler(self) -> None:
         """What needs a login ends the client's; what does not, or is unknown, ends nothing."""
         self.successResultOf(self.backend.stop())
-        self.backend = EmbeddedBackend(self.clock, self.store, CONFIG)
+        self.backend = EmbeddedBackend(self.clock, self.wall, self.store, CONFIG)
         self.backend.start(self.target)
         client = self.open()
         expected = {
@@ -231,7 +231,7 @@ class ComeBackTests(BackendCase):
         self.clock.advance(90 * 86_400)
         self.backend = self.make_backend()
         client = self.open()
-        client.talker.now = self.clock.seconds()
+        client.talker.now = self.wall()
         client.say(PING)
         salt = BadServerSalt.parse(find(self.heard(), Constructor.BAD_SERVER_SALT)).new_server_salt
         client.send(client.talker.payload(PING), salt)
@@ -332,7 +332,7 @@ class StopTests(BackendCase):
         self.assertEqual(self.heard([self.successResultOf(waiting)]), [])
 
     def test_stopping_what_never_began(self) -> None:
-        backend = EmbeddedBackend(self.clock, self.store, CONFIG)
+        backend = EmbeddedBackend(self.clock, self.wall, self.store, CONFIG)
         self.successResultOf(backend.stop())
 
 

@@ -27,16 +27,16 @@ class StockHandlerTests(SynchronousTestCase):
         self.config = ServerConfig([("192.0.2.7", 443), ("0.0.0.0", 5222)])
 
     def test_is_a_handler(self) -> None:
-        verifyObject(IRpcHandler, StockHandler(self.clock, self.config))
+        verifyObject(IRpcHandler, StockHandler(self.clock.seconds, self.config))
 
     def test_get_config_is_of_now(self) -> None:
-        handler = StockHandler(self.clock, self.config)
+        handler = StockHandler(self.clock.seconds, self.config)
         self.clock.advance(60)
         answer = handler.handle(a_call(Constructor.HELP_GET_CONFIG))
         self.assertEqual(answer, self.config.config(NOW + 60, 229, "192.0.2.1", "203.0.113.9"))
 
     def test_get_config_is_of_the_layer(self) -> None:
-        handler = StockHandler(self.clock, self.config)
+        handler = StockHandler(self.clock.seconds, self.config)
         answer = handler.handle(a_call(Constructor.HELP_GET_CONFIG, 152))
         self.assertEqual(answer, self.config.config(NOW, 152, "192.0.2.1", "203.0.113.9"))
         unknown = a_call(Constructor.HELP_GET_CONFIG, 0)
@@ -46,24 +46,24 @@ class StockHandlerTests(SynchronousTestCase):
     def test_drop_temp_auth_keys(self) -> None:
         """Before a login too, and whatever the other handler thinks of it."""
         for other in (None, Recorder(FakeSessions())):
-            handler = StockHandler(self.clock, self.config, other)
+            handler = StockHandler(self.clock.seconds, self.config, other)
             answer = handler.handle(a_call(Constructor.AUTH_DROP_TEMP_AUTH_KEYS, 0))
             self.assertEqual(answer, pack_uint32(Constructor.BOOL_TRUE))
 
     def test_get_nearest_dc(self) -> None:
-        handler = StockHandler(self.clock, self.config)
+        handler = StockHandler(self.clock.seconds, self.config)
         answer = handler.handle(a_call(Constructor.HELP_GET_NEAREST_DC))
         self.assertEqual(answer, self.config.nearest_dc)
 
     def test_what_nobody_serves(self) -> None:
-        handler = StockHandler(self.clock, self.config)
+        handler = StockHandler(self.clock.seconds, self.config)
         for constructor, code in ((0x12345678, 400), (0xEDD4882A, 401)):
             error = self.assertRaises(RpcError, handler.handle, a_call(constructor))
             self.assertEqual(error.code, code)
 
     def test_other_handler_gets_all_else(self) -> None:
         other = Recorder(FakeSessions())
-        handler = StockHandler(self.clock, self.config, other)
+        handler = StockHandler(self.clock.seconds, self.config, other)
         self.assertEqual(handler.handle(a_call(0x12345678)), b"done")
         handler.handle(a_call(Constructor.HELP_GET_CONFIG))
         self.assertEqual(other.calls, [a_call(0x12345678)])

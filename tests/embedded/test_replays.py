@@ -50,7 +50,7 @@ class ReplayCase(BackendCase):
 
     def record(self, client: OneClient, ahead: float = 0) -> bytes:
         """Send a call and return its payload; the client's clock is ``ahead`` by so much."""
-        client.talker.now = self.clock.seconds() + ahead
+        client.talker.now = self.wall() + ahead
         payload = client.talker.payload(UNKNOWN_CALL)
         client.send(payload)
         self.assertEqual(self.calls(), 1)
@@ -71,7 +71,7 @@ class ReplayCase(BackendCase):
 
     def say(self, client: OneClient, salt: int, body: bytes = UNKNOWN_CALL) -> int:
         """Say something now, with a salt."""
-        client.talker.now = self.clock.seconds()
+        client.talker.now = self.wall()
         client.send(client.talker.payload(body), salt)
         return client.talker.msg_id
 

@@ -70,7 +70,7 @@ class KeepingTests(BackendCase):
         self.clock.advance(KEPT_SECONDS + 1)
         self.backend._purge()
         client = self.open()
-        client.talker.now = self.clock.seconds()
+        client.talker.now = self.wall()
         client.say(PING)
         self.assertIn(Constructor.NEW_SESSION_CREATED, kinds(self.heard()))
 

@@ -26,7 +26,7 @@ def make_setup(
     strict_dc: int | None = None, allow_legacy: bool = True, max_temp_seconds: int = 90000
 ) -> ExchangeSetup:
     keys = {rsa_key().fingerprint: rsa_key()}
-    return ExchangeSetup(keys, strict_dc, allow_legacy, max_temp_seconds, lifetime_seconds=600)
+    return ExchangeSetup(keys, strict_dc, allow_legacy, max_temp_seconds)
 
 
 def make_client(

@@ -7,7 +7,7 @@ from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TransportErrorCode
-from gnetway.handshake.checks import BadQuery, WrongStep
+from gnetway.handshake.checks import BadQuery, ExchangeExpired, WrongStep
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.handshake.pending import (
     SURE_SECONDS,
@@ -25,18 +25,18 @@ class Table:
     """A table with the server that stands behind each of its runs."""
 
     def __init__(self, max_exchanges: int = 3) -> None:
-        self.begun: list[tuple[ReqPq, float]] = []
+        self.begun: list[ReqPq] = []
         self.servers: dict[KeyExchange, Server] = {}
         self.pending = PendingExchanges(max_exchanges, 600, self.make)
 
-    def make(self, query: ReqPq, now: float) -> KeyExchange:
-        self.begun.append((query, now))
+    def make(self, query: ReqPq) -> KeyExchange:
+        self.begun.append(query)
         server = Server(seed=100 + len(self.begun))
         self.servers[server.exchange] = server
         return server.exchange
 
     def ask(self, body: bytes, now: float = NOW, client_ip: str = "") -> bytes:
-        return self.servers[self.pending.route(body, now, client_ip)].ask(body, now) or b""
+        return self.servers[self.pending.route(body, now, client_ip)].ask(body) or b""
 
 
 def req_pq(number: int) -> bytes:
@@ -54,7 +54,7 @@ class RouteTests(SynchronousTestCase):
                 for client, query in zip(clients, queries, strict=True)
             ]
         self.assertEqual(queries, [None, None])
-        self.assertEqual([now for _, now in table.begun], [NOW, NOW])
+        self.assertEqual(len(table.begun), 2)
         self.assertEqual(len(table.pending), 2)
 
     def test_the_last_answer_can_be_asked_for_again(self) -> None:
@@ -264,6 +264,18 @@ class ExpiryTests(SynchronousTestCase):
         self.assertRaises(UnknownExchange, table.pending.route, query, NOW + 601)
         self.assertNotEqual(table.ask(client.begin(), NOW + 601), b"")
         self.assertEqual(len(table.begun), 2)
+
+    def test_one_that_is_too_old_is_not_waited_for_by_the_sweep(self) -> None:
+        for last in (False, True):
+            table, client = Table(), make_client()
+            query = client.begin()
+            if not last:
+                query = client.receive(table.ask(query)) or b""
+            table.ask(query)
+            run = table.pending.route(query, NOW + 600)
+            self.assertRaises(ExchangeExpired, table.pending.route, query, NOW + 600.5)
+            self.assertIs(run.phase, Phase.DEAD)
+            self.assertEqual(len(table.pending), 0)
 
     def test_an_older_run_takes_the_newer_one_not_along(self) -> None:
         """Two runs with one nonce: the second is still repeated once the first is gone."""

@@ -22,7 +22,8 @@ from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.testing import Style
 from gnetway.turns import TurnEnd
-from tests.connection.link import Secrets, make_pending
+from tests.clocks import FakeWall
+from tests.connection.link import MONOTONIC, Secrets, make_pending
 from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
 from tests.fakes import FakeBackend
@@ -80,12 +81,13 @@ class Gateway:
     ) -> None:
         self.chance = SeededBytes(1000)
         self.clock = Clock()
-        self.clock.advance(NOW)
+        self.clock.advance(MONOTONIC)
+        self.wall = FakeWall(self.clock, NOW)
         self.backend = FakeBackend()
         self.threads = Threads()
         self.secrets = Secrets(self.chance)
         self.keys = KeyLookup(
-            self.clock, self.clock.seconds, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS
+            self.clock, self.wall, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS
         )
         self.registry = SessionRegistry(self.backend, self.keys)
         self.causes = Causes()
@@ -103,6 +105,7 @@ class Gateway:
         )
         self.services = LinkServices(
             clock=self.clock,
+            wall=self.wall,
             setup=ConnectionSetup(self.exchanges, self.chance, max_keys=max_keys),
             backend=self.backend,
             keys=self.keys,
@@ -150,7 +153,7 @@ class TcpLink(Talk):
     """One client over TCP."""
 
     def __init__(self, gateway: Gateway, style: Style, client_ip: str, seed: int) -> None:
-        super().__init__(style, SeededBytes(seed), gateway.clock.seconds())
+        super().__init__(style, SeededBytes(seed), gateway.wall())
         self.gateway = gateway
         self.protocol = gateway.factory.buildProtocol(None)
         self.transport = MemoryTransport(gateway.clock, self.protocol, client_ip)

@@ -128,7 +128,7 @@ class HttpLink:
     def __init__(self, gateway: HttpGateway, client_ip: str, seed: int) -> None:
         self.gateway = gateway
         self.chance = SeededBytes(seed)
-        self.now = gateway.clock.seconds()
+        self.now = gateway.wall()
         self.channel = gateway.http_factory.buildProtocol(None)
         self.transport = HttpTransport(gateway.clock, self.channel, client_ip)
         self.channel.makeConnection(self.transport)
@@ -180,7 +180,7 @@ class HttpLink:
         return ClientSession(key, SALT, self.chance, session_id)
 
     def say(self, session: ClientSession, body: bytes, content_related: bool = True) -> None:
-        now = self.gateway.clock.seconds()
+        now = self.gateway.wall()
         self.feed(post(session.encrypt(body, now, content_related)))
 
     def heard(self, session: ClientSession) -> list[ServerMessage]:

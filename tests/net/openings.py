@@ -144,7 +144,7 @@ class WireTalk(Talk):
     """An MTProto client at the end of a wire; ``before`` is what it sends first of all."""
 
     def __init__(self, wire: Wire, style: Style = ABRIDGED, before: bytes = b"") -> None:
-        super().__init__(style, SeededBytes(1), wire.gateway.clock.seconds())
+        super().__init__(style, SeededBytes(1), wire.gateway.wall())
         self.wire = wire
         self._before = before
 

@@ -64,7 +64,7 @@ class RestTests(SynchronousTestCase):
         made: list[float] = []
 
         def noting(cipher: AES256, mode: CTR) -> Cipher[CTR]:
-            made.append(gateway.clock.seconds() - NOW)
+            made.append(gateway.wall() - NOW)
             return Cipher(cipher, mode)
 
         self.patch(aes, "Cipher", noting)

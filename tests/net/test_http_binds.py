@@ -53,7 +53,7 @@ class UnboundCase(SynchronousTestCase):
         return self.session.msg_id
 
     def now(self) -> float:
-        return self.gateway.clock.seconds()
+        return self.gateway.wall()
 
     def bodies(self, link: HttpLink | None = None) -> list[bytes]:
         return [one.body for one in (link or self.link).heard(self.session)]

@@ -290,7 +290,9 @@ class EmbeddedTests(SynchronousTestCase):
         self.gateway.knows(KEY)
         clock = self.gateway.clock
         config = ServerConfig([("192.0.2.7", 443)])
-        self.backend = EmbeddedBackend(clock, MemoryStore(), config, None, SeededBytes(6))
+        self.backend = EmbeddedBackend(
+            clock, self.gateway.wall, MemoryStore(), config, None, SeededBytes(6)
+        )
         self.successResultOf(self.backend.start(self.gateway.registry))
         salt = FutureSalt(int(NOW), int(NOW) + 1800, 99)
         self.successResultOf(self.backend.set_auth_key(KEY, salt, 0))

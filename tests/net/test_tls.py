@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.net.certificate import CertificateFault
 from gnetway.net.tls import POLL_SECONDS, ServerTls, TlsSettings
+from tests.clocks import FakeWall
 from tests.net.certificates import NOW, Files, Pair
 
 
@@ -101,11 +102,11 @@ class TlsTestCase(SynchronousTestCase):
         self.files = Files(Path(self.mktemp()))
         self.files.write(Pair("first"))
         self.clock = Clock()
-        self.clock.advance(NOW)
+        self.wall = FakeWall(self.clock, NOW)
 
     def make(self, min_version: Literal["1.2", "1.3"] = "1.2") -> ServerTls:
         settings = TlsSettings(str(self.files.cert), str(self.files.key), min_version)
-        tls = ServerTls(settings, self.clock)
+        tls = ServerTls(settings, self.clock, self.wall)
         self.addCleanup(tls.stop)
         return tls
 

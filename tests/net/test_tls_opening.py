@@ -32,7 +32,7 @@ class TlsTalk(Talk):
     """An MTProto client inside TLS."""
 
     def __init__(self, client: TlsClient) -> None:
-        super().__init__(ABRIDGED, SeededBytes(1), client.wire.gateway.clock.seconds())
+        super().__init__(ABRIDGED, SeededBytes(1), client.wire.gateway.wall())
         self.tls = client
 
     def feed(self, data: bytes) -> None:
@@ -48,13 +48,11 @@ class TlsCase(SynchronousTestCase):
 
     def begin(self) -> None:
         self.gateway = Gateway(LinkLimits(handshake_seconds=20))
-        # The clock of the certificates' dates is another one.
-        self.gateway.clock.advance(max(0, NOW - self.gateway.clock.seconds()))
         self.gateway.knows(KEY)
         # Autobahn's timers would run on the reactor of the process.
         self.patch(txaio.tx.config, "loop", self.gateway.clock)
         settings = TlsSettings(str(self.files.cert), str(self.files.key))
-        self.certificate = ServerTls(settings, self.gateway.clock)
+        self.certificate = ServerTls(settings, self.gateway.clock, lambda: NOW)
         self.inside = Recorders()
         self.factory: IProtocolFactory = TlsFactory(
             self.gateway.services, self.certificate, self.inside

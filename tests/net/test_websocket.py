@@ -86,7 +86,7 @@ class Socket(Talk):
     """A client over WebSocket; ``closed`` is the code in the server's close frame, if there was."""
 
     def __init__(self, case: "WebSocketCase", style: Style = OBFUSCATED[1]) -> None:
-        super().__init__(style, SeededBytes(1), case.gateway.clock.seconds())
+        super().__init__(style, SeededBytes(1), case.gateway.wall())
         self.wire = Wire(case.gateway, case.factory)
         self.protocol = cast(GatewayWebSocketProtocol, self.wire.transport._protocol)
         self.wire.send(upgrade())

@@ -21,7 +21,9 @@ from tests.strategies import SeededBytes
 class MakeSideTests(ServiceCase):
     def side(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> BackendSide:
         reactor = cast(IGatewayReactor, Clock())
-        return make_side(config, reactor, handler, SeededBytes(1), TurnEnd(reactor))
+        return make_side(
+            config, reactor, reactor.seconds, handler, SeededBytes(1), TurnEnd(reactor)
+        )
 
     def test_as_session_says(self) -> None:
         self.assertIsInstance(self.side(self.embedded()), EmbeddedSide)
@@ -42,7 +44,8 @@ class EmbeddedSideTests(ServiceCase):
     def side_of(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> EmbeddedSide:
         assert config.session.embedded is not None
         reactor = cast(IGatewayReactor, Clock())
-        return EmbeddedSide(config, config.session.embedded, reactor, handler, SeededBytes(1))
+        embedded, chance = config.session.embedded, SeededBytes(1)
+        return EmbeddedSide(config, embedded, reactor, reactor.seconds, handler, chance)
 
     def test_life(self) -> None:
         side = self.side()

@@ -30,7 +30,6 @@ class CarriersCase(ServiceCase):
         files.write(Pair("gateway"))
         self.tls = {"CertFile": files.cert, "KeyFile": files.key}
         self.gateway = Gateway()
-        self.gateway.clock.advance(max(0, NOW - self.gateway.clock.seconds()))
         self.gateway.knows(KEY)
         # Autobahn's timers would run on the reactor of the process.
         self.patch(txaio.tx.config, "loop", self.gateway.clock)
@@ -38,7 +37,7 @@ class CarriersCase(ServiceCase):
     def factories(self, *items: dict[str, object]) -> list[IProtocolFactory]:
         servers = [{"Addresses": ["127.0.0.1:0"], **item} for item in items]
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": servers})
-        certificates = Certificates(config, self.gateway.clock)
+        certificates = Certificates(config, self.gateway.clock, lambda: NOW)
         certificates.load()
         carriers = Carriers(config, self.gateway.services, certificates)
 

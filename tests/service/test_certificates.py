@@ -19,7 +19,6 @@ class CertificatesTests(ServiceCase):
         self.first.write(Pair("first"))
         self.second.write(Pair("second"))
         self.clock = Clock()
-        self.clock.advance(NOW)
 
     def servers(self, *files: Files | None) -> GatewayConfig:
         items = [
@@ -32,7 +31,7 @@ class CertificatesTests(ServiceCase):
         return {"CertFile": files.cert, "KeyFile": files.key}
 
     def loaded(self, config: GatewayConfig) -> Certificates:
-        certificates = Certificates(config, self.clock)
+        certificates = Certificates(config, self.clock, lambda: NOW)
         certificates.load()
         self.addCleanup(certificates.stop)
         return certificates
@@ -51,7 +50,7 @@ class CertificatesTests(ServiceCase):
         config = self.servers(self.first, self.second)
         for files in (self.first, self.second):
             files.replace(files.key, Pair("other").key_pem)
-        error = self.assertRaises(ConfigError, Certificates(config, self.clock).load)
+        error = self.assertRaises(ConfigError, Certificates(config, self.clock, lambda: NOW).load)
         for index, (files, fault) in enumerate(
             zip((self.first, self.second), error.faults, strict=True)
         ):
