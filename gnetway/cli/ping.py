@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -18,6 +17,7 @@ from gnetway.testing.link import ClientLink, Style
 from gnetway.testing.server_key import ServerKey
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
 from gnetway.testing.websocket import WebSocketEnd
+from gnetway.wall_clock import wall_clock
 
 #: The name of a WebSocket; it carries the transport that browsers have.
 WEBSOCKET: Final = "ws"
@@ -119,7 +119,7 @@ def _talk(
     style = TRANSPORTS[options.transport]._replace(dc_id=options.dc)
     link = ClientLink(style, os.urandom)
     websocket = WebSocketEnd(os.urandom) if options.transport == WEBSOCKET else None
-    talk = ClientTalk(connected, link, os.urandom, _now, websocket)
+    talk = ClientTalk(connected, link, os.urandom, wall_clock, websocket)
     start = perf_counter()
     talk.open(place)
     session = talk.make_key([key], Wish(dc=options.dc))
@@ -169,10 +169,6 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
-
-
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
 
 
 def _since(start: float) -> str:

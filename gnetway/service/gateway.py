@@ -73,10 +73,9 @@ class GatewayService(PreparedService):
         place: WorkerPlace | None = None,
         wall: WallClock = wall_clock,
     ) -> None:
-        super().__init__(reactor)
+        super().__init__(reactor, wall)
         self._config = config
         self._random_bytes = random_bytes
-        self._wall = wall
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
         self._side = make_side(config, reactor, wall, handler, random_bytes, self._turn_end)

@@ -5,9 +5,12 @@ from contextlib import suppress
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.interfaces import IGatewayReactor
+from gnetway.monotonic import follow_monotonic
+from gnetway.wall_clock import WallClock
 
 
 class PreparedService(MultiService):
@@ -16,9 +19,12 @@ class PreparedService(MultiService):
     ``failure`` is why it could not start, or None.
     """
 
-    def __init__(self, reactor: IGatewayReactor) -> None:
+    _log = Logger()
+
+    def __init__(self, reactor: IGatewayReactor, wall: WallClock) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
+        self._wall = wall
         self._prepared = False
         self.failure: Failure | None = None
 
@@ -37,8 +43,14 @@ class PreparedService(MultiService):
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Begin, with the children."""
+        """Begin, with the children; from now on the reactor's timers follow CLOCK_MONOTONIC."""
         self.prepare()
+        if not follow_monotonic(self._reactor, self._wall):
+            self._log.warn(
+                "timers follow the time of day, which {reactor} takes them by: while that is set"
+                " forward or back, whatever waits ends early or late",
+                reactor=type(self._reactor).__name__,
+            )
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:

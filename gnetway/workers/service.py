@@ -31,7 +31,7 @@ from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
 from gnetway.service.secret_files import warn_of_open_files
 from gnetway.turns import TurnEnd
-from gnetway.wall_clock import wall_clock
+from gnetway.wall_clock import WallClock, wall_clock
 from gnetway.workers.keeper import WorkerKeeper
 from gnetway.workers.messages import Command
 from gnetway.workers.process import ProcessSpawner, Spawner
@@ -58,8 +58,9 @@ class WorkersService(PreparedService):
         count: int,
         random_bytes: Callable[[int], bytes] = os.urandom,
         make_spawner: Callable[[WorkerSockets], Spawner] | None = None,
+        wall: WallClock = wall_clock,
     ) -> None:
-        super().__init__(reactor)
+        super().__init__(reactor, wall)
         self._config = config
         self._count = count
         self._random_bytes = random_bytes
@@ -76,7 +77,7 @@ class WorkersService(PreparedService):
 
     def _prepare(self) -> None:
         check_web_packages(self._config)
-        Certificates(self._config, self._reactor, wall_clock).load()
+        Certificates(self._config, self._reactor, self._wall).load()
         self._shares = shares(self._config, self._count)
         self._sockets.bind()
         faults = [fault for share in self._shares for fault in self._faults(share)]
@@ -89,7 +90,7 @@ class WorkersService(PreparedService):
     def _faults(self, share: GatewayConfig) -> list[str]:
         try:
             make_side(
-                share, self._reactor, wall_clock, None, self._random_bytes, TurnEnd(self._reactor)
+                share, self._reactor, self._wall, None, self._random_bytes, TurnEnd(self._reactor)
             ).prepare()
         except ConfigError as error:
             return error.faults
