@@ -44,6 +44,9 @@ _LIMITS: Final = UnwrapLimits()
 _MSG_CONTAINER: Final = int(Constructor.MSG_CONTAINER)
 _MSGS_ACK: Final = int(Constructor.MSGS_ACK)
 
+#: What a message is refused by that has a lower msg_id than others before it.
+_ORDER_FAULTS: Final = (BadMessage.TOO_OLD, BadMessage.SEQ_NO_TOO_HIGH)
+
 #: msg_id, seq_no, length, and the constructor of the body; with an empty body that is padding.
 _HEAD: Final = Struct("<qiiI")
 _CONSTRUCTOR_BYTES: Final = 4
@@ -140,7 +143,7 @@ class ClientSession:
     def _receive_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
         fault = BadMessage.SEQ_NO_MUST_BE_EVEN if seq_no & 1 else self.received.add(msg_id, seq_no)
         if fault:
-            self._refuse(msg_id, seq_no, fault, now)
+            self._refuse_order(msg_id, seq_no, fault, now)
         else:
             self._open_container(msg_id, seq_no, body, UnwrapBudget(_LIMITS), now)
 
@@ -178,7 +181,7 @@ class ClientSession:
             if fault == BadMessage.REPEATED:
                 self._answer_repeated(msg_id, seq_no)
             else:
-                self._refuse(msg_id, seq_no, fault, now)
+                self._refuse_order(msg_id, seq_no, fault, now)
             return
         if not self._greeted:
             self._greet(msg_id, now)
@@ -266,6 +269,23 @@ class ClientSession:
             right = self.salts.current(now)
         wrong = BadServerSalt(msg_id, seq_no, BadMessage.WRONG_SALT, right)
         self.out.say(wrong.pack(), now, response=True)
+
+    def _refuse_order(self, msg_id: int, seq_no: int, fault: int, now: float) -> None:
+        """Refuse a message for what came before it, unless that was by another time.
+
+        The wall clock may have been set back, and the client's after it: its msg_ids begin anew,
+        below those that came before. Whether such a message is a recorded one its salt tells.
+        """
+        received = self.received
+        if fault not in _ORDER_FAULTS or not received.was_set_back(now):
+            self._refuse(msg_id, seq_no, fault, now)
+            return
+        received.begin_anew()
+        before_start, forgotten, _ = self._replays
+        newest = max(forgotten, received.newest)
+        self._replays = ReplayBound(before_start, newest, self.salts.generation)
+        self._replays_end = self._replays.msg_id
+        self._refuse_salt(msg_id, seq_no, now)
 
     def _refuse(self, msg_id: int, seq_no: int, fault: int, now: float) -> None:
         self.out.acks.pop(msg_id, None)

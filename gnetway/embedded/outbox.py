@@ -121,7 +121,12 @@ class Outbox:
             return pack_message(salt, self._session_id, msg_id, seq_no, body)
         # A message said again has an old msg_id, which a client takes only inside of a container.
         container = pack_container(taken)
-        msg_id = self._highest = self._msg_ids.next_id(now, response=False)
+        msg_id = self._msg_ids.next_id(now, response=False)
+        contained = max([message.msg_id for message in taken])
+        if msg_id < contained:
+            # From before the wall clock was set back; what contains them is higher all the same.
+            msg_id = (max(contained, self._highest) | 3) + 4
+        self._highest = msg_id
         return pack_message(salt, self._session_id, msg_id, 2 * self._content_count, container)
 
     def take_empty(self, now: float) -> bytes:

@@ -8,12 +8,18 @@ from bisect import bisect_left
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
+
 #: How many msg_ids are remembered at least; memory is 12 bytes for each, up to three times this.
 REMEMBERED_MESSAGES: Final = 512
 
 #: Forgetting happens in blocks, so that it costs next to nothing a message. The room above also
 #: takes a whole container of 1024, whose first messages must not be too old for its last.
 _PRUNE_ABOVE: Final = 3 * REMEMBERED_MESSAGES
+
+#: A newest msg_id that is further ahead of the wall clock than this, in seconds, has come before
+#: the clock was set back, if what comes now is below it: nearly all that a client may be ahead.
+SET_BACK_SECONDS: Final = MAX_FUTURE_SECONDS - 10
 
 
 class BadMessage(IntEnum):
@@ -75,20 +81,29 @@ NO_REPLAYS: Final = ReplayBound(0, 0, 0)
 
 
 class ReceivedMessages:
-    """The newest msg_ids of one session with their seq_nos, both growing."""
+    """The newest msg_ids of one session with their seq_nos, both growing.
 
-    __slots__ = ("_msg_ids", "_pruned", "_seq_nos")
+    Once the wall clock was set back, and the client's with it, they grow from there again. What had
+    come before is known still, until that happens the next time.
+    """
+
+    __slots__ = ("_before", "_highest_before", "_msg_ids", "_pruned", "_seq_nos")
 
     def __init__(self) -> None:
         self._msg_ids = array("q")
         self._seq_nos = array("i")
         self._pruned = False
+        #: Those from before the wall clock was set back.
+        self._before: array[int] | None = None
+        self._highest_before = 0
 
     def add(self, msg_id: int, seq_no: int) -> int:
         """Remember a message and return 0, or return its :class:`BadMessage` code.
 
         A message with a higher msg_id must have a higher seq_no, or the same even one.
         """
+        if self._before is not None and _is_in(self._before, msg_id):
+            return BadMessage.REPEATED
         msg_ids = self._msg_ids
         position = len(msg_ids)
         if position and msg_id <= msg_ids[-1]:
@@ -113,10 +128,24 @@ class ReceivedMessages:
     @property
     def newest(self) -> int:
         """The highest msg_id so far, 0 before the first."""
-        return self._msg_ids[-1] if self._msg_ids else 0
+        return max(self._msg_ids[-1] if self._msg_ids else 0, self._highest_before)
+
+    def was_set_back(self, now: float) -> bool:
+        """Whether the wall clock was, by what has come before; ``now`` is in Unix seconds."""
+        return bool(self._msg_ids) and self._msg_ids[-1] >> 32 > now + SET_BACK_SECONDS
+
+    def begin_anew(self) -> None:
+        """Let msg_ids grow from any one again."""
+        self._highest_before = self.newest
+        self._before = self._msg_ids
+        self._msg_ids = array("q")
+        self._seq_nos = array("i")
+        self._pruned = False
 
     def state(self, msg_id: int) -> MessageState:
         """Say whether a message was received."""
+        if self._before is not None and _is_in(self._before, msg_id):
+            return MessageState.RECEIVED
         msg_ids = self._msg_ids
         if not msg_ids or msg_id > msg_ids[-1]:
             return MessageState.NOT_YET
@@ -129,3 +158,8 @@ class ReceivedMessages:
         del self._msg_ids[:-REMEMBERED_MESSAGES]
         del self._seq_nos[:-REMEMBERED_MESSAGES]
         self._pruned = True
+
+
+def _is_in(msg_ids: "array[int]", msg_id: int) -> bool:
+    position = bisect_left(msg_ids, msg_id)
+    return position < len(msg_ids) and msg_ids[position] == msg_id

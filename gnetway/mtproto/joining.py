@@ -13,7 +13,7 @@ from typing import Final
 
 from gnetway.errors import MessageError, TLError
 from gnetway.mtproto.message import HEADER_BYTES, pack_message
-from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.message_id import MAX_AHEAD, MessageIdSource
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
 from gnetway.tl.rpc_results import is_error_result
@@ -38,15 +38,18 @@ def is_blank(plaintext: bytes) -> bool:
 class MessageJoiner:
     """Makes one plaintext of several, for one session; ``salt`` is the client's own at first."""
 
-    __slots__ = ("_highest", "_msg_ids", "_salt", "_seq_no", "_session_id")
+    __slots__ = ("_highest", "_last", "_msg_ids", "_salt", "_seq_no", "_session_id")
 
     def __init__(self, session_id: int, salt: int) -> None:
         self._session_id = session_id
         self._salt = salt
         self._msg_ids = MessageIdSource()
-        #: The highest msg_id and seq_no that the backend has used.
+        #: The highest msg_id and seq_no that the backend has used, as far as its clock was not set
+        #: back since.
         self._highest = 0
         self._seq_no = 0
+        #: Our own last msg_id.
+        self._last = 0
 
     def note(self, plaintext: bytes) -> None:
         """Hear of a plaintext that is to be sent, now or later.
@@ -61,7 +64,8 @@ class MessageJoiner:
         if not 0 <= length <= len(plaintext) - HEADER_BYTES:
             raise MessageError(f"a plaintext that announces {length} bytes")
         self._salt = salt
-        self._highest = max(self._highest, msg_id)
+        if not 0 <= self._highest - msg_id <= MAX_AHEAD:
+            self._highest = msg_id
         self._seq_no = max(self._seq_no, seq_no)
 
     def cut(self, plaintext: bytes, now: float) -> list[bytes]:
@@ -75,7 +79,7 @@ class MessageJoiner:
         cuts = _cut_behind_errors(_messages(plaintext))
         if len(cuts) < 2:
             return [plaintext]
-        return [self._pack(pack_container(cut), now) for cut in cuts]
+        return [self._pack_container(cut, now) for cut in cuts]
 
     def join(self, plaintexts: Iterable[bytes], now: float) -> tuple[bytes, int]:
         """Return one plaintext for the first so many that have room in it, and how many.
@@ -101,7 +105,7 @@ class MessageJoiner:
             return self.nothing((), now), 0
         if taken == 1:
             return first, 1
-        return self._pack(pack_container(parts), now), taken
+        return self._pack_container(parts, now), taken
 
     def nothing(self, odd_waits: Sequence[int], now: float) -> bytes:
         """Return a plaintext that tells nothing: the end of a long poll.
@@ -112,12 +116,20 @@ class MessageJoiner:
         """
         return self._pack(MsgsAck(list(odd_waits)).pack() if odd_waits else _EMPTY_CONTAINER, now)
 
-    def _pack(self, body: bytes, now: float) -> bytes:
+    def _pack_container(self, messages: list[ContainedMessage], now: float) -> bytes:
+        # Some may have waited since before the backend's clock was set back.
+        highest = max([message.msg_id for message in messages])
+        return self._pack(pack_container(messages), now, highest)
+
+    def _pack(self, body: bytes, now: float, contained: int = 0) -> bytes:
         msg_id = self._msg_ids.next_id(now, response=False)
-        if msg_id < self._highest:
+        above = max(self._highest, contained)
+        if self._last - above <= MAX_AHEAD:
+            above = max(above, self._last)
+        if msg_id < above:
             # The backend's clock is ahead of ours.
-            msg_id += ((self._highest - msg_id) | 3) + 1
-        self._highest = msg_id
+            msg_id += ((above - msg_id) | 3) + 1
+        self._last = msg_id
         seq_no = self._seq_no + 1 & ~1
         return pack_message(self._salt, self._session_id, msg_id, seq_no, body)
 

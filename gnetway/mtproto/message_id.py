@@ -15,12 +15,21 @@ MSG_ID_TOO_LOW: Final = 16
 MSG_ID_TOO_HIGH: Final = 17
 MSG_ID_NOT_DIVISIBLE: Final = 18
 
+#: How far msg_ids may be ahead of the wall clock because it was set back, in units of 2^-32
+#: seconds: 10 seconds. Clients take the time from them, and with what they are off themselves must
+#: stay within MAX_FUTURE_SECONDS.
+MAX_AHEAD: Final = 10 << 32
+
 _RESPONSE: Final = 1
 _OTHER: Final = 3
 
 
 class MessageIdSource:
-    """Makes the server's msg_ids, each higher than the last even if the clock is set back."""
+    """Makes the server's msg_ids, each higher than the last.
+
+    Even if the clock is set back, by up to MAX_AHEAD. After a longer step they follow the clock: a
+    client that was told its time by higher ones would be refused for as long as the step was.
+    """
 
     __slots__ = ("_last",)
 
@@ -32,7 +41,10 @@ class MessageIdSource:
 
         ``now`` is in Unix seconds.
         """
-        base = max(int(now * 4294967296.0) & ~3, self._last + 4)
+        base = int(now * 4294967296.0) & ~3
+        ahead = self._last - base
+        if 0 <= ahead <= MAX_AHEAD:
+            base = self._last + 4
         self._last = base
         return base | (_RESPONSE if response else _OTHER)
 

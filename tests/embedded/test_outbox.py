@@ -151,6 +151,20 @@ class RepeatTests(OutboxCase):
         self.assertEqual(constructor_of(plaintext[32:]), Constructor.MSG_CONTAINER)
         self.assertEqual(open_plaintext(plaintext), [first])
 
+    def test_said_again_after_the_clock_was_set_back(self) -> None:
+        self.out.say_content(RESULT, NOW, request_msg_id=8)
+        [first] = open_plaintext(self.out.take(NOW))
+        kept = self.out.sent.answer_to(8)
+        assert kept is not None
+        for _ in range(2):
+            self.out.repeat(kept)
+            # Numbered above what it contains, as open_plaintext looks.
+            self.assertEqual(open_plaintext(self.out.take(NOW - 3600)), [first])
+        for _ in range(3):
+            self.out.say(PONG, NOW - 3600, response=True)
+            [pong] = open_plaintext(self.out.take(NOW - 3600))
+            self.assertEqual(pong.msg_id >> 32, NOW - 3600)
+
     def test_put_back_is_sent_again_without_service_messages(self) -> None:
         self.out.say(PONG, NOW, response=True)
         self.out.say_content(RESULT, NOW, request_msg_id=8)

@@ -119,6 +119,22 @@ class JoinTests(SynchronousTestCase):
             self.assertEqual(read(joined).msg_id & 3, 3)
             last = read(joined).msg_id
 
+    def test_a_clock_that_was_set_back_is_followed(self) -> None:
+        """Ours and the backend's; what has waited meanwhile is contained as it should be."""
+        before, after = (int(NOW) << 32) + 1, (int(NOW - 3600) << 32) + 1
+        for msg_id in (before, after):
+            self.joiner.note(message(msg_id))
+        ids = []
+        for contained in ([before, after], [before, before], [after, after + 4], [after, after]):
+            joined, _ = self.joiner.join([message(one) for one in contained], NOW - 3600)
+            self.assertGreater(read(joined).msg_id, max(contained))
+            ids.append(read(joined).msg_id)
+        self.assertEqual(len(set(ids)), 4)
+        self.assertEqual([msg_id >> 32 for msg_id in ids[2:]], [int(NOW - 3600)] * 2)
+        empty = read(self.joiner.nothing((), NOW - 3600))
+        self.assertGreater(empty.msg_id, ids[-1])
+        self.assertEqual(empty.msg_id >> 32, int(NOW - 3600))
+
     def test_what_is_no_message_of_the_session(self) -> None:
         for plaintext in (
             b"",

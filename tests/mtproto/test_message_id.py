@@ -1,10 +1,11 @@
 """Making and judging msg_ids."""
 
 from hypothesis import given
-from hypothesis.strategies import booleans, floats, lists, tuples
+from hypothesis.strategies import booleans, floats, integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message_id import (
+    MAX_AHEAD,
     MSG_ID_NOT_DIVISIBLE,
     MSG_ID_TOO_HIGH,
     MSG_ID_TOO_LOW,
@@ -16,10 +17,10 @@ NOW = 1_800_000_000.0
 
 
 class MessageIdSourceTests(SynchronousTestCase):
-    @given(lists(tuples(floats(0, 2e9), booleans()), min_size=1, max_size=50))
+    @given(lists(tuples(floats(0, 9.9), booleans()), min_size=1, max_size=50))
     def test_they_grow_whatever_the_clock_does(self, asked: list[tuple[float, bool]]) -> None:
         source = MessageIdSource()
-        made = [(source.next_id(now, response), response) for now, response in asked]
+        made = [(source.next_id(NOW + step, response), response) for step, response in asked]
         ids = [msg_id for msg_id, _ in made]
         self.assertEqual(ids, sorted(set(ids)))
         for msg_id, response in made:
@@ -27,6 +28,23 @@ class MessageIdSourceTests(SynchronousTestCase):
 
     def test_the_upper_half_is_the_time(self) -> None:
         self.assertEqual(MessageIdSource().next_id(NOW + 0.5, response=True) >> 32, int(NOW))
+
+    def test_they_follow_a_clock_that_was_set_back_for_long(self) -> None:
+        source = MessageIdSource()
+        source.next_id(NOW, response=True)
+        for back in (60, 3600, 0, 3600):
+            made = [source.next_id(NOW - back, response=False) for _ in range(3)]
+            self.assertEqual({msg_id >> 32 for msg_id in made}, {int(NOW - back)})
+            self.assertEqual(made, sorted(set(made)))
+
+    @given(lists(integers(-4000, 4000), max_size=50))
+    def test_they_are_never_far_ahead(self, steps: list[int]) -> None:
+        source = MessageIdSource()
+        now = NOW
+        for step in steps:
+            now += step
+            ahead = source.next_id(now, response=True) - (int(now) << 32)
+            self.assertTrue(0 <= ahead <= MAX_AHEAD + (1 << 32))
 
 
 class JudgeTests(SynchronousTestCase):
