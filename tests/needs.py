@@ -10,7 +10,13 @@ from typing import NoReturn
 from twisted.trial.unittest import SkipTest
 
 #: The package of Debian that has a program, where it is not named like it.
-_PACKAGES = {"etcd": "etcd-server", "etcdctl": "etcd-client", "go": "golang-go", "node": "nodejs"}
+_PACKAGES = {
+    "cc": "gcc",
+    "etcd": "etcd-server",
+    "etcdctl": "etcd-client",
+    "go": "golang-go",
+    "node": "nodejs",
+}
 
 
 def missing(reason: str) -> NoReturn:
