@@ -158,7 +158,22 @@ class IKeyLookup(Interface):
         """Keep a key that was just made."""
 
     def forget(auth_key_id: int) -> None:
-        """Drop a key, e.g. because it was destroyed."""
+        """Drop a key that is over, e.g. destroyed: from now on ``lookup`` fails with KeyUnknown.
+
+        Whatever the backend says of it; within a bound, of so many keys that ended last.
+        """
+
+    def doubt(auth_key_id: int) -> None:
+        """Ask the backend again for a key that is at hand, unless that was just done.
+
+        Nobody waits for it, and an outage changes nothing.
+        """
+
+    def when_gone(listener: Callable[[int], object]) -> None:
+        """Have ``listener`` called where the backend knows a key no more that was at hand.
+
+        It is to call ``forget``.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class FakeKeys:
 
     keys: dict[int, AuthKey] = field(default_factory=dict)
     forgotten: list[int] = field(default_factory=list)
+    doubted: list[int] = field(default_factory=list)
 
     def cached(self, auth_key_id: int) -> AuthKey | None:
         return self.keys.get(auth_key_id)
@@ -124,6 +125,12 @@ class FakeKeys:
     def forget(self, auth_key_id: int) -> None:
         self.forgotten.append(auth_key_id)
         self.keys.pop(auth_key_id, None)
+
+    def doubt(self, auth_key_id: int) -> None:
+        self.doubted.append(auth_key_id)
+
+    def when_gone(self, listener: Callable[[int], object]) -> None:
+        self.gone = listener
 
 
 @implementer(IPushTarget)

@@ -22,7 +22,9 @@ class AuthKey:
     ``auth_key_id`` is the low 64 bits of SHA1(secret) as a signed integer, ``id_bytes`` the same
     as the 8 bytes of the wire (little endian), ``aux_hash`` the high 64 bits of that SHA1.
     ``perm_auth_key_id`` is 0 while a temporary key is unbound, and the key's own id for a
-    permanent one. ``expires_at`` is in Unix seconds, 0 for never.
+    permanent one. ``expires_at`` is in Unix seconds, 0 for never; with ``end_is_assumed`` it is
+    what this gateway has set, since the session service did not tell it. ``asked_at`` belongs to
+    the key lookup: when the session service last knew the key, by the lookup's clock.
 
     What the gateway needs to answer for a temporary key before it is bound: ``first_salt``
     (signed), the server salt that its exchange made, None where the exchange was not ours;
@@ -35,8 +37,10 @@ class AuthKey:
 
     __slots__ = (
         "__weakref__",
+        "asked_at",
         "auth_key_id",
         "aux_hash",
+        "end_is_assumed",
         "expires_at",
         "first_salt",
         "greeted_session_id",
@@ -64,6 +68,8 @@ class AuthKey:
         self.kind = kind
         self.perm_auth_key_id = self.auth_key_id if kind is KeyKind.PERM else perm_auth_key_id
         self.expires_at = expires_at
+        self.end_is_assumed = False
+        self.asked_at = 0.0
         self.first_salt: int | None = None
         self.greeted_session_id = 0
         self.refused_binds = 0

@@ -2,6 +2,8 @@
 
 A key that has left the cache but is still in use by a connection is found again as the same
 object, so that a bind on one connection is seen on all.
+
+The ends of temporary and destroyed keys outlive their place here: see ``ends.py``.
 """
 
 from collections import OrderedDict
@@ -9,6 +11,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.keys.ends import DESTROYED, KeyEnds
 
 #: What one cached key costs: 256 secret bytes, the object, its small ints and two table entries.
 #: Measured with tracemalloc over 100,000 keys.
@@ -22,6 +25,7 @@ class KeyCache:
         self._max_keys = max(1, max_bytes // KEY_COST_BYTES)
         self._keys: OrderedDict[int, AuthKey] = OrderedDict()
         self._in_use: WeakValueDictionary[int, AuthKey] = WeakValueDictionary()
+        self._ends = KeyEnds()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -35,6 +39,7 @@ class KeyCache:
         if key is None:
             return None
         if key.expires_at and now >= key.expires_at:
+            self._ends.note(auth_key_id, key.expires_at)
             self.drop(auth_key_id)
             return None
         self._keep(key)
@@ -49,8 +54,17 @@ class KeyCache:
         self._keep(key)
         return key
 
+    def end(self, auth_key_id: int) -> None:
+        """Drop a key that is over, and remember that it is."""
+        self._ends.note(auth_key_id, DESTROYED)
+        self.drop(auth_key_id)
+
+    def end_of(self, auth_key_id: int) -> int | None:
+        """Return when a key that is not here ends or has ended, in Unix seconds, if it is known."""
+        return self._ends.of(auth_key_id)
+
     def drop(self, auth_key_id: int) -> None:
-        """Forget a key if it is here."""
+        """Let a key go if it is here; it may be asked for again."""
         self._keys.pop(auth_key_id, None)
         self._in_use.pop(auth_key_id, None)
 
@@ -58,4 +72,6 @@ class KeyCache:
         self._keys[key.auth_key_id] = key
         self._keys.move_to_end(key.auth_key_id)
         while len(self._keys) > self._max_keys:
-            self._keys.popitem(last=False)
+            left_id, left = self._keys.popitem(last=False)
+            if left.expires_at:
+                self._ends.note(left_id, left.expires_at)

@@ -18,6 +18,7 @@ class SessionRegistry:
         self._backend = backend
         self._keys = keys
         self._sessions: dict[tuple[int, int], Session] = {}
+        keys.when_gone(self.forget_key)
 
     def __len__(self) -> int:
         return len(self._sessions)

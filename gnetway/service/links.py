@@ -8,7 +8,7 @@ from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import IGatewayReactor, ISessionBackend
 from gnetway.keys.cache import KeyCache
-from gnetway.keys.lookup import KeyLookup
+from gnetway.keys.lookup import ASSUMED_LIFE_SECONDS, KeyLookup
 from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
@@ -37,7 +37,12 @@ def make_link_services(
     """Build the services of all connections."""
     limits = config.gnetway.limits
     keys = KeyLookup(
-        reactor, wall, backend, KeyCache(config.gnetway.key_cache_bytes), limits.key_lookup_seconds
+        reactor,
+        wall,
+        backend,
+        KeyCache(config.gnetway.key_cache_bytes),
+        limits.key_lookup_seconds,
+        min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds),
     )
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
     exchanges = _make_exchanges(config, secrets, random_bytes)

@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.keys.cache import KEY_COST_BYTES, KeyCache
+from gnetway.keys.ends import DESTROYED
 from tests.fakes import some_key
 
 
@@ -50,7 +51,7 @@ class KeyCacheTests(SynchronousTestCase):
         cache.add(key)
         self.assertIs(cache.get(key.auth_key_id, 99.9), key)
         self.assertIsNone(cache.get(key.auth_key_id, 100.0))
-        self.assertEqual(len(cache), 0)
+        self.assertEqual((len(cache), cache.end_of(key.auth_key_id)), (0, 100))
 
     def test_a_dropped_key_is_gone_though_it_is_in_use(self) -> None:
         cache, key = KeyCache(10 * KEY_COST_BYTES), some_key(1)
@@ -58,3 +59,19 @@ class KeyCacheTests(SynchronousTestCase):
         cache.drop(key.auth_key_id)
         cache.drop(key.auth_key_id)
         self.assertIsNone(cache.get(key.auth_key_id, 0.0))
+
+    def test_the_end_of_a_key_outlives_its_place(self) -> None:
+        cache = KeyCache(KEY_COST_BYTES)
+        temp = AuthKey(some_key(1).secret, KeyKind.TEMP, expires_at=100)
+        cache.add(temp)
+        cache.add(some_key(2))
+        cache.add(some_key(3))
+        self.assertEqual(cache.end_of(temp.auth_key_id), 100)
+        self.assertIsNone(cache.end_of(some_key(2).auth_key_id))
+
+    def test_a_key_that_is_over_stays_over(self) -> None:
+        cache, key = KeyCache(10 * KEY_COST_BYTES), some_key(1)
+        cache.add(key)
+        cache.end(key.auth_key_id)
+        self.assertIsNone(cache.get(key.auth_key_id, 0.0))
+        self.assertEqual(cache.end_of(key.auth_key_id), DESTROYED)

@@ -64,11 +64,13 @@ class KeyLookupTests(SynchronousTestCase):
         self.backend.queries[0][1].callback(self.key)
         self.assertIs(self.successResultOf(stays), self.key)
 
-    def test_a_forgotten_key_is_asked_for_again(self) -> None:
+    def test_a_forgotten_key_is_unknown(self) -> None:
         self.lookup.add(self.key)
         self.assertIs(self.lookup.cached(self.key.auth_key_id), self.key)
         self.lookup.forget(self.key.auth_key_id)
         self.assertIsNone(self.lookup.cached(self.key.auth_key_id))
+        self.failureResultOf(self.ask(), KeyUnknown)
+        self.assertEqual(self.backend.queries, [])
 
     def test_a_temporary_key_ends_by_the_wall_clock(self) -> None:
         key = some_key(2, KeyKind.TEMP, expires_at=NOW + 60)

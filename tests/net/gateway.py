@@ -86,9 +86,8 @@ class Gateway:
         self.backend = FakeBackend()
         self.threads = Threads()
         self.secrets = Secrets(self.chance)
-        self.keys = KeyLookup(
-            self.clock, self.wall, self.backend, KeyCache(1 << 20), LOOKUP_SECONDS
-        )
+        self.key_cache = KeyCache(1 << 20)
+        self.keys = KeyLookup(self.clock, self.wall, self.backend, self.key_cache, LOOKUP_SECONDS)
         self.registry = SessionRegistry(self.backend, self.keys)
         self.causes = Causes()
         self.wheel = IdleWheel(self.clock)

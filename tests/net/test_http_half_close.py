@@ -48,7 +48,7 @@ class HalfCloseTests(ChannelCase):
     def test_a_key_that_is_looked_for(self) -> None:
         self.gateway.backend.held = True
         link = self.gateway.browse()
-        self.gateway.keys.forget(KEY.auth_key_id)
+        self.gateway.key_cache.drop(KEY.auth_key_id)
         link.feed(post(self.packet()))
         link.transport.client_half_closes()
         self.gateway.backend.queries[0][1].errback(BackendUnavailable("gone"))

@@ -320,7 +320,7 @@ class ReplacedKeyTests(SynchronousTestCase):
         session: ClientSession = link.session(KEY)
         gateway.answers = [said(session, PONG)] * 2
         link.say(session, PING)
-        gateway.keys.forget(KEY.auth_key_id)
+        gateway.key_cache.drop(KEY.auth_key_id)
         again = some_key(1)
         again.perm_auth_key_id = again.auth_key_id
         gateway.knows(again)

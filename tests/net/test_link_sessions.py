@@ -87,7 +87,7 @@ class SessionTests(SynchronousTestCase):
         gateway = make_gateway()
         first, second = gateway.connect(), gateway.connect()
         first.say(first.session(KEY, 5), PING)
-        gateway.keys.forget(KEY.auth_key_id)
+        gateway.key_cache.drop(KEY.auth_key_id)
         gateway.knows(AuthKey(KEY.secret))
         session = second.session(KEY, 5)
         for _ in range(3):
