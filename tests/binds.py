@@ -40,6 +40,15 @@ def next_bind(session: ClientSession, perm_key: AuthKey, now: float) -> BindTemp
     return bind_in(session, perm_key, session.coming_msg_id(now))
 
 
+def bind_until(
+    session: ClientSession, perm_key: AuthKey, now: float, expires_at: int
+) -> BindTempAuthKey:
+    """Return ``next_bind`` with another end, in Unix seconds."""
+    inner = good_inner(session.key, perm_key, session.session_id)._replace(expires_at=expires_at)
+    bind = make_bind(session.key, perm_key, session.coming_msg_id(now), inner)
+    return bind._replace(expires_at=expires_at)
+
+
 def forged_binds(
     session: ClientSession, perm_key: AuthKey, other_key: AuthKey, msg_id: int
 ) -> dict[str, BindTempAuthKey]:

@@ -47,7 +47,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt
 from gnetway.errors import HandshakeError, MessageError, PacketTooLarge
 from gnetway.handshake.exchange import KeyExchange, Reply
-from gnetway.mtproto.binding import BindRefused, check_bind
+from gnetway.mtproto.binding import BindRefused, check_bind, note_end
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
 from gnetway.mtproto.message_id import MessageIdSource
@@ -338,9 +338,11 @@ class Connection(PacketOutput):
         key.perm_auth_key_id = perm_key.auth_key_id
         return True
 
-    def bind_accepted(self, bind: BindReceived) -> None:
-        """Hear that the backend took a message whose bind was proved."""
-        bind.message.key.refused_binds = 0
+    def bind_accepted(self, bind: BindReceived, now: float) -> None:
+        """Hear that the backend took a message whose bind was proved; ``now`` in Unix seconds."""
+        key = bind.message.key
+        key.refused_binds = 0
+        note_end(key, bind.bind, now)
         self._silent = False
 
     def bind_refused(self, bind: BindReceived, now: float) -> None:

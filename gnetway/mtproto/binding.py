@@ -39,6 +39,10 @@ _PADDED_BYTES: Final = 80
 
 _KEY_ID_AND_MSG_KEY: Final = Struct("<q16s")
 
+#: An end that a bind names sooner than this, in seconds from now, is that of a client whose clock
+#: is wrong.
+_SHORTEST_LIFE_SECONDS: Final = 3600
+
 
 class BindRefused(GatewayError):
     """The bind is not proved: the client gets :data:`BIND_REFUSED`.
@@ -129,3 +133,16 @@ def check_bind(
     )
     if perm_key.auth_key_id != bind.perm_auth_key_id or said != expected:
         raise BindRefused("the proof speaks of another bind")
+
+
+def note_end(temp_key: AuthKey, bind: BindTempAuthKey, now: float) -> None:
+    """Take the end of a temporary key from a bind that was proved, if nothing better is known.
+
+    What expires_in of the key's exchange said is better: the client's clock has no part in it. So
+    it only replaces an assumed end, and only by an earlier one that leaves the client an hour: one
+    that is too early would have it make keys over and over. ``now`` is in Unix seconds.
+    """
+    if temp_key.end_is_assumed and (
+        now + _SHORTEST_LIFE_SECONDS <= bind.expires_at < temp_key.expires_at
+    ):
+        temp_key.expires_at = bind.expires_at

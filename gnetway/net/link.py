@@ -270,7 +270,7 @@ class ClientLink(LinkOutput):
             return
         self._stop_timeout()
         if error is None:
-            self._connection.bind_accepted(bind)
+            self._connection.bind_accepted(bind, self._services.clock.seconds())
             self._go_on()
         elif refused:
             self._refuse_bind(bind)

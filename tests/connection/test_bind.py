@@ -167,7 +167,7 @@ class BindTests(SynchronousTestCase):
         link.pump()
         self.assertEqual((link.messages, link.got), ([], []))
         self.assertEqual(key.perm_auth_key_id, PERM.auth_key_id)
-        link.connection.bind_accepted(bind)
+        link.connection.bind_accepted(bind, link.now)
         link.pump()
         self.assertEqual(key.perm_auth_key_id, PERM.auth_key_id)
         self.assertEqual([body_of(each) for each in link.messages], [CALL, Ping(1).pack()])
@@ -276,7 +276,7 @@ class BindTests(SynchronousTestCase):
 
     def accept(self, link: Link, bind: BindReceived) -> None:
         self.assertTrue(link.connection.prove_bind(bind, PERM))
-        link.connection.bind_accepted(bind)
+        link.connection.bind_accepted(bind, link.now)
 
     def test_a_bind_seen_on_one_link_holds_on_the_others(self) -> None:
         """The key is shared, so what one link learns all know."""

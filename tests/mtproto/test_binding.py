@@ -14,6 +14,7 @@ from gnetway.mtproto.binding import (
     BindRefused,
     check_bind,
     derive_aes_v1,
+    note_end,
     open_bind,
     seal_bind,
 )
@@ -236,3 +237,28 @@ class ForgedProofTests(SynchronousTestCase):
         msg_key = sha1(plaintext).digest()[4:20]
         sealed = ige_encrypt(plaintext + bytes(8), *derive_aes_v1(PERM.secret, msg_key))
         self.assert_refused(PERM.id_bytes + msg_key + sealed)
+
+
+class EndTests(SynchronousTestCase):
+    """A bind tells the end of a temporary key that came without one."""
+
+    def end_after(self, expires_at: int, assumed: bool = True) -> int:
+        key = temp_key(2)
+        key.expires_at, key.end_is_assumed = NOW + 86_400, assumed
+        bind = make_bind(key, PERM, MSG_ID)._replace(expires_at=expires_at)
+        note_end(key, bind, NOW)
+        return key.expires_at
+
+    def test_an_earlier_end_is_taken(self) -> None:
+        for seconds in (3600, 40_000, 86_399):
+            self.assertEqual(self.end_after(NOW + seconds), NOW + seconds)
+
+    def test_a_later_one_is_not(self) -> None:
+        self.assertEqual(self.end_after(NOW + 86_401), NOW + 86_400)
+
+    def test_nor_is_that_of_a_client_whose_clock_is_wrong(self) -> None:
+        for seconds in (-86_400, 0, 3599):
+            self.assertEqual(self.end_after(NOW + seconds), NOW + 86_400)
+
+    def test_nor_any_beside_what_the_exchange_said(self) -> None:
+        self.assertEqual(self.end_after(NOW + 40_000, assumed=False), NOW + 86_400)

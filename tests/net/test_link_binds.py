@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.errors import KeyUnknown
 from gnetway.testing import QuickAck
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
-from tests.binds import bind_in, next_bind
+from tests.binds import bind_in, bind_until, next_bind
 from tests.connection.wrappers import CALL, PERM, contained, temp_key, with_layer
 from tests.fakes import Sent, some_key
 from tests.net.unbound import FAULTS, REFUSALS, REFUSED, connect, decide, note_name, say_bind
@@ -39,6 +39,15 @@ class DecisionTests(SynchronousTestCase):
         self.assertEqual([sent.payload[16:20] for sent in gateway.backend.sent[1:]], [CALL])
         self.assertIsNone(gateway.backend.sent[1].done)
         self.assertEqual(len(gateway.backend.opened), 1)
+
+    def test_an_accepted_bind_tells_the_end_of_a_key_that_has_none(self) -> None:
+        for error, life in ((None, 7200), (KeyUnknown("401"), 86_400)):
+            with self.subTest(error=error):
+                gateway, link, session = connect()
+                gateway.backend.on_send = partial(decide, error=error)
+                end = int(gateway.clock.seconds()) + 7200
+                link.say(session, bind_until(session, PERM, link.now, end).pack())
+                self.assertEqual(session.key.expires_at, int(gateway.clock.seconds()) + life)
 
     def test_a_decision_at_once(self) -> None:
         for error in (None, *REFUSALS):
