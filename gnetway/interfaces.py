@@ -77,11 +77,29 @@ class IPushTarget(Interface):
         """Encrypt and send to the newest connection of the session.
 
         ``plaintext`` is salt, session_id, msg_id, seq_no, length and body, without padding.
-        Returns False where no connection holds the session.
+        Returns True where a connection has taken it: it is written, or queued within the bounds
+        of a connection that is alive. False where none holds the session, or none of those that
+        do takes it: they are closing, or this message was too much for them.
         """
 
+    def holds(auth_key_id: int, session_id: int) -> bool:
+        """Return whether a connection holds the session, be it one that is closing."""
+
     def forget_key(auth_key_id: int) -> None:
-        """Drop a destroyed key from the cache and close the connections that use it."""
+        """End a key that is proved to be gone: destroyed, or unknown to the session service.
+
+        It leaves the cache and is remembered: whoever comes with it is told -404, whatever the
+        service says then. The connections that use it, or a temporary key bound to it, end: with
+        -404, or without a code where they use other keys too. Each backend session is closed as
+        ever, maybe before this returns. To be called with proof only, never for an outage; for a
+        key that is not here it does no harm.
+        """
+
+    def doubt_key(auth_key_id: int) -> None:
+        """Have a key that is at hand asked for again: there is a sign that it may be gone.
+
+        Nobody waits for it; it is dropped as by ``forget_key`` if the backend proves it unknown.
+        """
 
 
 class ISessionBackend(Interface):

@@ -136,19 +136,30 @@ class FakeKeys:
 @implementer(IPushTarget)
 @dataclass
 class FakeTarget:
-    """Takes pushes, as if every session had a connection unless told otherwise."""
+    """Takes pushes, as if every session had a connection unless told otherwise.
+
+    ``held`` says whether a connection that does not take them is one all the same.
+    """
 
     pushed: list[tuple[int, int, bytes]] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
+    doubted: list[int] = field(default_factory=list)
     reachable: bool = True
+    held: bool = False
 
     def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
         if self.reachable:
             self.pushed.append((auth_key_id, session_id, plaintext))
         return self.reachable
 
+    def holds(self, auth_key_id: int, session_id: int) -> bool:
+        return self.held
+
     def forget_key(self, auth_key_id: int) -> None:
         self.forgotten.append(auth_key_id)
+
+    def doubt_key(self, auth_key_id: int) -> None:
+        self.doubted.append(auth_key_id)
 
 
 def some_key(number: int, kind: KeyKind = KeyKind.PERM, expires_at: int = 0) -> AuthKey:

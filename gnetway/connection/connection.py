@@ -27,6 +27,7 @@ from gnetway.connection.events import (
 )
 from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.setup import (
+    AuthKeyGone,
     AuthKeyMissing,
     ConnectionSetup,
     TooManyBeginnings,
@@ -54,7 +55,7 @@ from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
 
-__all__ = ["AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
+__all__ = ["AuthKeyGone", "AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 
 #: Key exchanges one link may have open. Clients begin again at will, and some use a lone
 #: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
@@ -306,6 +307,16 @@ class Connection(PacketOutput):
                 raise TooManyKeys(f"more than {self._setup.max_keys} keys on a connection")
             self._keys[key.id_bytes] = key
         self._key = key
+
+    def uses_only(self, key: AuthKey) -> bool:
+        """Whether a -404 now would be about this key, and nothing else that the link does."""
+        own = self._key
+        return (
+            own is not None
+            and own.auth_key_id == key.auth_key_id
+            and self._keys is None
+            and not self._exchanges
+        )
 
     # -- temporary keys before their bind ------------------------------------------------------
 

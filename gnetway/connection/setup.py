@@ -23,6 +23,12 @@ class AuthKeyMissing(ProtocolError):
     cause: ClassVar[str] = "key_unknown"
 
 
+class AuthKeyGone(AuthKeyMissing):
+    """A key that the link has used is destroyed, or the backend knows it no more."""
+
+    cause: ClassVar[str] = "key_destroyed"
+
+
 class TooManyKeys(ProtocolError):
     """One link used more keys than any client does."""
 

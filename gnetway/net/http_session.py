@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from gnetway.connection.events import MessageReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, MessageError
+from gnetway.keys.heed import heed_key_news
 from gnetway.mtproto.http_wants import HttpWants
 from gnetway.mtproto.joining import MessageJoiner, is_blank
 from gnetway.net.http_poll import Asker, HttpPoll
@@ -163,8 +164,11 @@ class HttpSession:
 
         ``poll`` may have got another answer meanwhile; it is None where its client is gone.
         """
-        if self._joined is None:
-            return
+        if self._joined is not None:
+            self._take_answer(poll, plaintext)
+        heed_key_news(self._services.registry, self.key.auth_key_id, plaintext)
+
+    def _take_answer(self, poll: HttpPoll | None, plaintext: bytes) -> None:
         if poll is not None:
             poll.undecided = False
         told: list[bytes] = []
@@ -221,6 +225,10 @@ class HttpSession:
         if self._joined is not None:
             self._services.causes.count(cause)
             self._leave()
+
+    def key_gone(self, key: AuthKey) -> None:
+        """End the session, as its key is known no more; the client hears so at its next request."""
+        self.end("key_destroyed")
 
     def hold_reading(self) -> None:
         """Nothing is read: a request brings one message, and waits by itself in an outage."""

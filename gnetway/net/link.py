@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from gnetway.connection.connection import AuthKeyMissing
+from gnetway.connection.connection import AuthKeyGone, AuthKeyMissing
 from gnetway.connection.events import (
     BindReceived,
     Event,
@@ -330,6 +330,23 @@ class ClientLink(LinkOutput):
         """End the connection without a code."""
         self._close(cause)
 
+    def key_gone(self, key: AuthKey) -> None:
+        """End the connection, as a key that it uses is known no more.
+
+        A client that uses others too would take a code for theirs; it comes back, and hears it of
+        its next message.
+        """
+        if self._connection.uses_only(key):
+            self._end(AuthKeyGone("the key is known no more"))
+        else:
+            self._close("key_destroyed")
+
+    def client_closes(self) -> None:
+        """Hear that the client reads nothing more, though the connection is not lost yet."""
+        if self._state is OPEN:
+            self._services.causes.count("client_closed")
+            self._linger()
+
     def visited(self, now: float) -> None:
         """Let go of what only a link that talks needs, if the client is silent."""
         if now - (self.deadline - self._idle_seconds) > REST_SECONDS:
@@ -358,15 +375,19 @@ class ClientLink(LinkOutput):
         if self._state is not OPEN:
             return
         self._services.causes.count(cause)
-        self._stop_timeout()
-        self._state = LinkState.ENDING
         packets = self._connection.packets_to_send()
+        self._linger()
         if packets:
             self._carrier.write(packets)
+        self._carrier.end(cause, told)
+
+    def _linger(self) -> None:
+        """Take nothing more; the connection is aborted if it does not end by itself."""
+        self._stop_timeout()
+        self._state = LinkState.ENDING
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + LINGER_SECONDS
         self._services.wheel.add(self)
-        self._carrier.end(cause, told)
 
     def _stop_timeout(self) -> None:
         if self._timeout is not None and self._timeout.active():

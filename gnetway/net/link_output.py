@@ -61,7 +61,10 @@ class LinkOutput:
         self._owed_token = 0
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
-        """Encrypt and send a message of the backend; False on a link that ends, maybe by it."""
+        """Encrypt and send a message of the backend; True where it is written, or waits to be.
+
+        False on a link that ends, maybe by it.
+        """
         if self._state is not OPEN:
             return False
         connection = self._connection

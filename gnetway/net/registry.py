@@ -42,10 +42,7 @@ class SessionRegistry:
             self._backend.close_session(session)
 
     def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
-        """Send to the newest connection of the session; False where there is none.
-
-        One that is about to end, but not gone yet, is none.
-        """
+        """Send to the newest connection of the session that takes it; False where none does."""
         session = self._sessions.get((auth_key_id, session_id))
         if session is None:
             return False
@@ -54,11 +51,26 @@ class SessionRegistry:
                 return True
         return False
 
+    def holds(self, auth_key_id: int, session_id: int) -> bool:
+        """Return whether a connection holds the session, be it one that is closing."""
+        return (auth_key_id, session_id) in self._sessions
+
     def forget_key(self, auth_key_id: int) -> None:
-        """Drop a destroyed key and end the connections that use it."""
+        """Drop a key that is gone; end its connections, and temporary keys bound to it."""
         self._keys.forget(auth_key_id)
-        for session in [s for s in self._sessions.values() if s.key.auth_key_id == auth_key_id]:
-            session.end_links("key_destroyed")
+        gone = [
+            session
+            for session in self._sessions.values()
+            if auth_key_id in (session.key.auth_key_id, session.key.perm_auth_key_id)
+        ]
+        for session in gone:
+            if session.key.auth_key_id != auth_key_id:
+                self._keys.forget(session.key.auth_key_id)
+            session.key_gone()
+
+    def doubt_key(self, auth_key_id: int) -> None:
+        """Have a key that is at hand asked for again."""
+        self._keys.doubt(auth_key_id)
 
 
 classImplements(SessionRegistry, IPushTarget)

@@ -13,10 +13,16 @@ class Link(Protocol):
     local_ip: str
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
-        """Encrypt and send a message; False where the connection is about to end."""
+        """Encrypt and send a message; True where the connection has taken it.
+
+        False where it is about to end, maybe by this very message.
+        """
 
     def end(self, cause: str) -> None:
         """End the connection without a code; ``cause`` is what it is counted under."""
+
+    def key_gone(self, key: AuthKey) -> None:
+        """End the connection, as a key that it uses is known no more."""
 
     def hold_reading(self) -> None:
         """Read nothing until ``release_reading`` was called as often."""
@@ -52,6 +58,11 @@ class Session(SessionClient):
         """End the session's connections without a code."""
         for link in list(self.links):
             link.end(cause)
+
+    def key_gone(self) -> None:
+        """End the session's connections, as its key is known no more."""
+        for link in list(self.links):
+            link.key_gone(self.key)
 
     def join(self, link: Link) -> None:
         """Add a connection, which is then the newest."""

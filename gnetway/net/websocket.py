@@ -226,6 +226,13 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         else:
             super().onAutoPingTimeout()
 
+    def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:  # noqa: N802, N803
+        """Hear that the client closes: Autobahn answers, and drops what is sent from now on."""
+        is_over = super().onCloseFrame(code, reasonRaw)
+        if self._link is not None:
+            self._link.client_closes()
+        return is_over
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
         """End."""
         if self._link is None:

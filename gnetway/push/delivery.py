@@ -7,11 +7,16 @@ from twisted.logger import Logger
 
 from gnetway.errors import GatewayError
 from gnetway.interfaces import IPushTarget
+from gnetway.keys.heed import heed_key_news
 from gnetway.metrics import Causes
+from gnetway.mtproto.key_news import MAX_NEWS_BYTES
 from gnetway.mtproto.message import HEADER_BYTES, MAX_PADDING_BYTES
 
 #: What the encryption adds at most; with more than the rest of it the client refuses the message.
 _OUR_PADDING_BYTES: Final = 27
+
+#: Longer ones say nothing of their keys.
+_LOOKED_AT_BYTES: Final = HEADER_BYTES + MAX_NEWS_BYTES
 
 #: salt, session_id, msg_id, seq_no, length.
 _HEADER: Final = Struct("<8xq12xi")
@@ -24,8 +29,9 @@ class MalformedPush(GatewayError):
 class Delivery:
     """Hands pushes to the sessions.
 
-    ``counts`` has how many were ``delivered``, for ``no_session`` that is held here,
-    ``malformed``, or ``failed`` by an error of ours.
+    ``counts`` has how many were ``delivered``; for ``no_session`` that is held here; ``not_taken``
+    by the connections that hold it, as they are closing, or were just closed by too much that
+    waits; ``malformed``; or ``failed`` by an error of ours.
     """
 
     _log: ClassVar = Logger()
@@ -39,7 +45,7 @@ class Delivery:
         self._target = target
 
     def push(self, auth_key_id: int, session_id: int, payload: bytes) -> bool:
-        """Deliver one message; False where no connection holds its session.
+        """Deliver one message; False where no connection has taken it.
 
         :raises MalformedPush: it cannot be for that session.
         """
@@ -49,14 +55,23 @@ class Delivery:
             self.counts.count("malformed")
             raise
         target = self._target
+        if target is None:
+            self.counts.count("no_session")
+            return False
         try:
-            found = target is not None and target.push(auth_key_id, session_id, payload)
+            taken = target.push(auth_key_id, session_id, payload)
+            if len(payload) <= _LOOKED_AT_BYTES:
+                heed_key_news(target, auth_key_id, payload)
         except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
             self._log.failure("A push could not be delivered")
             self.counts.count("failed")
             return False
-        self.counts.count("delivered" if found else "no_session")
-        return found
+        if taken:
+            self.counts.count("delivered")
+        else:
+            held = target.holds(auth_key_id, session_id)
+            self.counts.count("not_taken" if held else "no_session")
+        return taken
 
     def malformed(self) -> None:
         """Count what was no push at all."""

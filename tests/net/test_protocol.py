@@ -162,7 +162,7 @@ class EndTests(SynchronousTestCase):
             link.say(link.session(key), PING)
         gateway.registry.forget_key(KEY.auth_key_id)
         gateway.settle()
-        self.assertEqual([link.transport.lost for link in links], [True, True, False])
+        self.assertEqual([link.open for link in links], [False, False, True])
         self.assertEqual(gateway.ended(), {"key_destroyed": 2})
         self.assertIsNone(gateway.keys.cached(KEY.auth_key_id))
 

@@ -31,6 +31,9 @@ class FakeLink:
     def end(self, cause: str) -> None:
         self.ended.append(cause)
 
+    def key_gone(self, key: AuthKey) -> None:
+        self.ended.append(f"key {key.auth_key_id} gone")
+
     def hold_reading(self) -> None:
         self.held += 1
 
@@ -70,6 +73,15 @@ class SessionRegistryTests(SynchronousTestCase):
         self.assertFalse(self.registry.push(KEY.auth_key_id, 8, b"x"))
         self.assertFalse(self.registry.push(KEY.auth_key_id + 1, 7, b"x"))
 
+    def test_a_session_is_held_while_a_connection_is_there(self) -> None:
+        link = FakeLink()
+        link.ending = True
+        session = self.registry.join(KEY, 7, link)
+        self.assertFalse(self.registry.push(KEY.auth_key_id, 7, b"x"))
+        self.assertTrue(self.registry.holds(KEY.auth_key_id, 7))
+        self.registry.leave(session, link)
+        self.assertFalse(self.registry.holds(KEY.auth_key_id, 7))
+
     def test_the_backend_knows_the_newest_address(self) -> None:
         first = FakeLink("10.0.0.1", "192.0.2.1")
         second = FakeLink("10.0.0.2", "192.0.2.2")
@@ -84,7 +96,7 @@ class SessionRegistryTests(SynchronousTestCase):
         self.registry.join(KEY, 7, mine)
         self.registry.join(some_key(2), 7, other)
         self.registry.forget_key(KEY.auth_key_id)
-        self.assertEqual((mine.ended, other.ended), (["key_destroyed"], []))
+        self.assertEqual((mine.ended, other.ended), ([f"key {KEY.auth_key_id} gone"], []))
         self.assertEqual(self.keys.forgotten, [KEY.auth_key_id])
 
     def test_an_outage_holds_the_reading_of_whoever_is_in_the_session(self) -> None:

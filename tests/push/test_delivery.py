@@ -7,6 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import MAX_PADDING_BYTES, check_message, pack_message
 from gnetway.push.delivery import Delivery, MalformedPush, check_push
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.rpc_results import RpcErrorObject, RpcResult
 from tests.fakes import FakeTarget
 
 KEY_ID, SESSION_ID = -5, 1 << 40
@@ -41,6 +44,19 @@ class DeliveryTests(SynchronousTestCase):
         self.target.reachable = False
         self.assertFalse(self.delivery.push(*push_of()))
         self.assertEqual(self.counted(), {"no_session": 1})
+
+    def test_those_who_hold_it_do_not_take_it(self) -> None:
+        self.target.reachable, self.target.held = False, True
+        self.assertFalse(self.delivery.push(*push_of()))
+        self.assertEqual(self.counted(), {"not_taken": 1})
+
+    def test_news_of_the_key(self) -> None:
+        destroyed = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)
+        doubtful = RpcResult(7, RpcErrorObject(401, "AUTH_KEY_UNREGISTERED").pack()).pack()
+        for body in (destroyed, doubtful, BODY):
+            payload = pack_message(-1, SESSION_ID, 9, 1, body)
+            self.assertTrue(self.delivery.push(*push_of(payload)))
+        self.assertEqual((self.target.forgotten, self.target.doubted), ([KEY_ID], [KEY_ID]))
 
     def test_before_clients_can_come(self) -> None:
         delivery = Delivery()
