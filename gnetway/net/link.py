@@ -66,7 +66,7 @@ class ClientLink(LinkOutput):
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
-        self._sessions = LinkSessions(services.registry)
+        self._sessions = LinkSessions(services)
         self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
         self.client_ip = client_ip
         self.local_ip = local_ip
@@ -348,7 +348,8 @@ class ClientLink(LinkOutput):
             self._linger()
 
     def visited(self, now: float) -> None:
-        """Let go of what only a link that talks needs, if the client is silent."""
+        """Let go of sessions left behind, and of what only a link that talks needs."""
+        self._sessions.leave_idle(self, now)
         if now - (self.deadline - self._idle_seconds) > REST_SECONDS:
             self._connection.rest()
 

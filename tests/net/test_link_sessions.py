@@ -9,6 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
+from gnetway.net.idle import VISIT_SECONDS
+from gnetway.net.link_sessions import MAX_SESSIONS_OF_KEY, MOVED_ON_SECONDS
 from gnetway.net.session import Session
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
@@ -43,14 +45,70 @@ class SessionTests(SynchronousTestCase):
         link.leave()
         self.assertEqual((opened(gateway), closed(gateway)), ([5], [5]))
 
-    def test_another_session_takes_the_place_of_the_first(self) -> None:
+    def test_two_sessions_by_turns(self) -> None:
+        """Both live, and each gets what is sent to it."""
         gateway = make_gateway()
         link = gateway.connect()
-        for session_id in (5, 6, 5):
-            link.say(link.session(KEY, session_id), PING)
-        self.assertEqual((opened(gateway), closed(gateway)), ([5, 6, 5], [5, 6]))
+        sessions = [link.session(KEY, session_id) for session_id in (5, 6)]
+        for number in range(6):
+            link.say(sessions[number % 2], PING)
+            for session in sessions[: number + 1]:
+                plaintext = pack_message(1, session.session_id, 1, 0, PING)
+                self.assertTrue(
+                    gateway.registry.push(KEY.auth_key_id, session.session_id, plaintext)
+                )
+                link.read()
+                self.assertEqual(len(link.said(session)), 1)
+        self.assertEqual((opened(gateway), closed(gateway)), ([5, 6], []))
         link.leave()
-        self.assertEqual(closed(gateway), [5, 6, 5])
+        self.assertEqual(sorted(closed(gateway)), [5, 6])
+
+    def test_a_session_that_was_moved_on_from_is_left_after_a_minute(self) -> None:
+        gateway = make_gateway()
+        link = gateway.connect()
+        link.say(link.session(KEY, 5), PING)
+        session = link.session(KEY, 6)
+        for _ in range(3):
+            link.say(session, PING)
+            gateway.wait(MOVED_ON_SECONDS / 3 - 1)
+        self.assertEqual(closed(gateway), [])
+        gateway.wait(VISIT_SECONDS + 4)
+        self.assertEqual((closed(gateway), link.open), ([5], True))
+
+    def test_one_that_is_talked_in_by_turns_stays_longer(self) -> None:
+        gateway = make_gateway()
+        link = gateway.connect()
+        sessions = [link.session(KEY, session_id) for session_id in (5, 6)]
+        for number in range(3):
+            link.say(sessions[number % 2], PING)
+        sixth = gateway.services.limits.idle_seconds / 6
+        for _ in range(5):
+            gateway.wait(sixth)
+            link.say(sessions[0], PING)
+        self.assertEqual(closed(gateway), [])
+        gateway.wait(sixth + VISIT_SECONDS + 2)
+        self.assertEqual((closed(gateway), link.open), ([6], True))
+
+    def test_one_of_another_key_stays_with_the_link(self) -> None:
+        gateway = make_gateway()
+        link = gateway.connect()
+        link.say(link.session(OTHER, 4), PING)
+        link.say(link.session(OTHER, 5), PING)
+        session = link.session(KEY, 6)
+        for _ in range(20):
+            link.say(session, PING)
+            gateway.wait(60)
+        self.assertEqual(closed(gateway), [4])
+
+    def test_a_client_cannot_hold_more_and_more(self) -> None:
+        gateway = make_gateway()
+        link = gateway.connect()
+        for _ in range(3):
+            for session_id in range(1, 51):
+                link.say(link.session(KEY, session_id), PING)
+                self.assertLessEqual(len(gateway.registry), MAX_SESSIONS_OF_KEY)
+        self.assertEqual(len(gateway.backend.opened) - len(gateway.backend.closed), 4)
+        self.assertEqual(closed(gateway)[-1], 46)
 
     def test_each_key_of_a_link_has_its_session(self) -> None:
         gateway = make_gateway()
@@ -60,7 +118,7 @@ class SessionTests(SynchronousTestCase):
             link.say(sessions[number], PING)
         self.assertEqual((opened(gateway), closed(gateway)), ([5, 6], []))
         link.say(link.session(KEY, 7), PING)
-        self.assertEqual(closed(gateway), [5])
+        self.assertEqual(closed(gateway), [])
         link.leave()
         self.assertEqual(sorted(closed(gateway)), [5, 6, 7])
 
@@ -137,19 +195,23 @@ class Sessions(RuleBasedStateMachine):
         self.gateway = Gateway()
         self.gateway.knows(*self.KEYS)
         self.links: list[TcpLink] = []
-        self.held: list[dict[AuthKey, int]] = []
+        self.held: list[dict[AuthKey, list[int]]] = []
 
     @rule()
     def connect(self) -> None:
         self.links.append(self.gateway.connect())
         self.held.append({})
 
-    @rule(number=integers(0, 5), key=sampled_from(KEYS), session_id=integers(1, 3))
+    @rule(number=integers(0, 5), key=sampled_from(KEYS), session_id=integers(1, 7))
     def speak(self, number: int, key: AuthKey, session_id: int) -> None:
         if number < len(self.links):
             link = self.links[number]
             link.say(link.session(key, session_id), PING)
-            self.held[number][key] = session_id
+            held = self.held[number].setdefault(key, [])
+            if session_id in held:
+                held.remove(session_id)
+            held.append(session_id)
+            del held[:-MAX_SESSIONS_OF_KEY]
 
     @rule(number=integers(0, 5), how=sampled_from(["clean", "lost", "junk", "idle", "slow"]))
     def go(self, number: int, how: str) -> None:
@@ -177,7 +239,12 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def the_backend_knows_the_sessions_that_are_held(self) -> None:
-        live = {(key.auth_key_id, held) for holds in self.held for key, held in holds.items()}
+        live = {
+            (key.auth_key_id, session_id)
+            for holds in self.held
+            for key, held in holds.items()
+            for session_id in held
+        }
         backend = self.gateway.backend
         still_open = [client for client in backend.opened if client not in backend.closed]
         names = [(client.key.auth_key_id, client.session_id) for client in still_open]
