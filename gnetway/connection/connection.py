@@ -47,6 +47,7 @@ from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt
 from gnetway.errors import HandshakeError, MessageError, PacketTooLarge
+from gnetway.handshake.checks import dc_number
 from gnetway.handshake.exchange import KeyExchange, Reply
 from gnetway.mtproto.binding import BindRefused, check_bind, note_end
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
@@ -128,6 +129,11 @@ class Connection(PacketOutput):
         if self._codec is None:
             return ""
         return self._codec.name if self._incoming is None else f"obfuscated {self._codec.name}"
+
+    @property
+    def dc_id(self) -> int:
+        """The data centre that the obfuscated header names, 1 to 1000; 0 for none."""
+        return dc_number(self._header_dc)
 
     # -- in ------------------------------------------------------------------------------------
 

@@ -221,23 +221,22 @@ def check_expiry(expires_in: int) -> None:
 def check_dc(dc: int, ours: int) -> None:
     """Check the data centre that a client wants, where the operator is strict about it.
 
-    ``dc`` is negative for media and 10,000 higher for test servers; both mean the same server.
-
     :raises WrongDC: it is not ``ours``.
+    """
+    if dc_number(dc) != ours:
+        raise WrongDC(f"the client wants dc {dc}, this is dc {ours}")
+
+
+def dc_number(dc: int) -> int:
+    """Return which data centre a client names, 1 to 1000; 0 for none.
+
+    ``dc`` is negative for media and 10,000 higher for test servers; both mean the same server.
+    Many clients put a random number into their obfuscated header, which names none as a rule.
     """
     number = abs(dc)
     if number > _TEST_DC:
         number -= _TEST_DC
-    if number != ours:
-        raise WrongDC(f"the client wants dc {dc}, this is dc {ours}")
-
-
-def can_be_dc(dc: int) -> bool:
-    """Return whether ``dc`` is a number that a data centre may have: see ``check_dc``."""
-    number = abs(dc)
-    if number > _TEST_DC:
-        number -= _TEST_DC
-    return 1 <= number <= _MAX_DC
+    return number if number <= _MAX_DC else 0
 
 
 def check_client_dh_size(encrypted: bytes) -> None:

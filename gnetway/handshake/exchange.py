@@ -369,5 +369,5 @@ def _kind(inner: PQInnerData, header_dc: int) -> KeyKind:
     if dc is None:
         # iOS names no dc here: that a key is for media shows in its obfuscated header alone.
         # Others put a random number there, so only what can be a dc counts.
-        dc = header_dc if checks.can_be_dc(header_dc) else 0
+        dc = header_dc if checks.dc_number(header_dc) else 0
     return KeyKind.MEDIA_TEMP if dc < 0 else KeyKind.TEMP

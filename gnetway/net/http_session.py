@@ -102,6 +102,11 @@ class HttpSession:
         services.wheel.add(self)
         self._joined: Session | None = services.registry.join(message.key, self.session_id, self)
 
+    @property
+    def dc_id(self) -> int:
+        """No data centre: over HTTP there is no obfuscated header to name one."""
+        return 0
+
     # -- requests ------------------------------------------------------------------------------
 
     @property

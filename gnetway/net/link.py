@@ -75,6 +75,11 @@ class ClientLink(LinkOutput):
         services.wheel.add(self)
         services.open_links.add(self)
 
+    @property
+    def dc_id(self) -> int:
+        """The data centre that the client's obfuscated header names, 0 for none."""
+        return self._connection.dc_id
+
     # -- the carrier's side --------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:

@@ -28,7 +28,7 @@ class SessionRegistry:
         name = (key.auth_key_id, session_id)
         session = self._sessions.get(name)
         if session is None:
-            session = Session(key, session_id, link.client_ip, link.local_ip)
+            session = Session(key, session_id, link)
             self._sessions[name] = session
             self._backend.open_session(session)
         session.join(link)

@@ -12,6 +12,10 @@ class Link(Protocol):
     client_ip: str
     local_ip: str
 
+    @property
+    def dc_id(self) -> int:
+        """The data centre that the client names, 0 for none."""
+
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Encrypt and send a message; True where the connection has taken it.
 
@@ -36,8 +40,8 @@ class Session(SessionClient):
 
     __slots__ = ("_paused", "links")
 
-    def __init__(self, key: AuthKey, session_id: int, client_ip: str, local_ip: str) -> None:
-        super().__init__(key, session_id, client_ip, local_ip)
+    def __init__(self, key: AuthKey, session_id: int, link: Link) -> None:
+        super().__init__(key, session_id, link.client_ip, link.local_ip, link.dc_id)
         #: The newest is last; a push goes there.
         self.links: list[Link] = []
         self._paused = False
@@ -67,7 +71,7 @@ class Session(SessionClient):
     def join(self, link: Link) -> None:
         """Add a connection, which is then the newest."""
         self.links.append(link)
-        self.client_ip, self.local_ip = link.client_ip, link.local_ip
+        self._come_from(link)
         if self._paused:
             link.hold_reading()
 
@@ -77,5 +81,8 @@ class Session(SessionClient):
         if self._paused:
             link.release_reading()
         if self.links:
-            newest = self.links[-1]
-            self.client_ip, self.local_ip = newest.client_ip, newest.local_ip
+            self._come_from(self.links[-1])
+
+    def _come_from(self, newest: Link) -> None:
+        self.client_ip, self.local_ip = newest.client_ip, newest.local_ip
+        self.dc_id = newest.dc_id

@@ -15,7 +15,10 @@ KEY = some_key(1)
 
 
 class FakeLink:
-    def __init__(self, client_ip: str = "127.0.0.1", local_ip: str = "127.0.0.1") -> None:
+    def __init__(
+        self, client_ip: str = "127.0.0.1", local_ip: str = "127.0.0.1", dc_id: int = 0
+    ) -> None:
+        self.dc_id = dc_id
         self.client_ip = client_ip
         self.local_ip = local_ip
         self.got: list[bytes] = []
@@ -82,14 +85,16 @@ class SessionRegistryTests(SynchronousTestCase):
         self.registry.leave(session, link)
         self.assertFalse(self.registry.holds(KEY.auth_key_id, 7))
 
-    def test_the_backend_knows_the_newest_address(self) -> None:
-        first = FakeLink("10.0.0.1", "192.0.2.1")
-        second = FakeLink("10.0.0.2", "192.0.2.2")
+    def test_the_backend_knows_the_newest_address_and_data_centre(self) -> None:
+        first = FakeLink("10.0.0.1", "192.0.2.1", 1)
+        second = FakeLink("10.0.0.2", "192.0.2.2", 4)
         session = self.registry.join(KEY, 7, first)
         self.registry.join(KEY, 7, second)
-        self.assertEqual((session.client_ip, session.local_ip), ("10.0.0.2", "192.0.2.2"))
+        told = session.client_ip, session.local_ip, session.dc_id
+        self.assertEqual(told, ("10.0.0.2", "192.0.2.2", 4))
         self.registry.leave(session, second)
-        self.assertEqual((session.client_ip, session.local_ip), ("10.0.0.1", "192.0.2.1"))
+        told = session.client_ip, session.local_ip, session.dc_id
+        self.assertEqual(told, ("10.0.0.1", "192.0.2.1", 1))
 
     def test_a_destroyed_key_ends_its_connections(self) -> None:
         mine, other = FakeLink(), FakeLink()
