@@ -6,7 +6,7 @@ The service has no other way to say it: it answers the client, and the gateway c
     rpc_error 401 AUTH_KEY_UNREGISTERED            nobody is logged in with the key: it may have
                                                    been destroyed from elsewhere, or is only new
 
-Every push is looked at, so all but a few are let go by their length and first bytes.
+Every push is looked at, so all but a few are let go by their length and four of their bytes.
 """
 
 from enum import Enum
@@ -27,8 +27,17 @@ _RPC_RESULT: Final = pack_uint32(Constructor.RPC_RESULT)
 _RPC_ERROR: Final = pack_uint32(Constructor.RPC_ERROR)
 _DESTROYED: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)
 
-#: What a body begins with that may be news.
-_BEGINNINGS: Final = frozenset({_CONTAINER, _RPC_RESULT, _DESTROYED})
+#: Lengths of the bodies that are news: the bare object, and rpc_result of either.
+_BARE_BYTES: Final = 4
+_DESTROYED_BYTES: Final = 16
+_ERROR_BYTES: Final = 44
+
+#: The least of a container: its head, and one message of any object.
+_CONTAINER_BYTES: Final = 28
+
+#: Where the body begins in a plaintext, and in it the result of an rpc_result.
+_BODY_AT: Final = HEADER_BYTES
+_RESULT_AT: Final = HEADER_BYTES + 12
 
 #: More messages than this are not in ``MAX_NEWS_BYTES``.
 _MAX_MESSAGES: Final = MAX_NEWS_BYTES // 16
@@ -43,18 +52,28 @@ class KeyNews(Enum):
     DOUBTFUL = "doubtful"
 
 
+def may_be_key_news(plaintext: bytes, length: int) -> bool:
+    """Return whether it is worth to call ``key_news``; ``length`` is that of the body in bytes."""
+    if length > MAX_NEWS_BYTES:
+        return False
+    if length == _DESTROYED_BYTES:
+        return plaintext[_RESULT_AT : _RESULT_AT + 4] == _DESTROYED
+    if length == _ERROR_BYTES and plaintext[_RESULT_AT : _RESULT_AT + 4] == _RPC_ERROR:
+        return True
+    if length >= _CONTAINER_BYTES:
+        return plaintext[_BODY_AT : _BODY_AT + 4] == _CONTAINER
+    return length == _BARE_BYTES
+
+
 def key_news(plaintext: bytes) -> KeyNews | None:
     """Return what a message says of its key, None for nothing.
 
     ``plaintext`` is salt, session_id, msg_id, seq_no, length, body, and maybe padding.
     """
-    if (
-        len(plaintext) > HEADER_BYTES + MAX_NEWS_BYTES
-        or plaintext[HEADER_BYTES : HEADER_BYTES + 4] not in _BEGINNINGS
-    ):
+    length = int.from_bytes(plaintext[_BODY_AT - 4 : _BODY_AT], "little")
+    if not may_be_key_news(plaintext, length):
         return None
-    length = int.from_bytes(plaintext[HEADER_BYTES - 4 : HEADER_BYTES], "little")
-    return _news_in(plaintext[HEADER_BYTES : HEADER_BYTES + length])
+    return _news_in(plaintext[_BODY_AT : _BODY_AT + length])
 
 
 def _news_in(body: bytes) -> KeyNews | None:

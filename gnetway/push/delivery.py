@@ -9,14 +9,11 @@ from gnetway.errors import GatewayError
 from gnetway.interfaces import IPushTarget
 from gnetway.keys.heed import heed_key_news
 from gnetway.metrics import Causes
-from gnetway.mtproto.key_news import MAX_NEWS_BYTES
+from gnetway.mtproto.key_news import MAX_NEWS_BYTES, may_be_key_news
 from gnetway.mtproto.message import HEADER_BYTES, MAX_PADDING_BYTES
 
 #: What the encryption adds at most; with more than the rest of it the client refuses the message.
 _OUR_PADDING_BYTES: Final = 27
-
-#: Longer ones say nothing of their keys.
-_LOOKED_AT_BYTES: Final = HEADER_BYTES + MAX_NEWS_BYTES
 
 #: salt, session_id, msg_id, seq_no, length.
 _HEADER: Final = Struct("<8xq12xi")
@@ -50,7 +47,7 @@ class Delivery:
         :raises MalformedPush: it cannot be for that session.
         """
         try:
-            check_push(session_id, payload)
+            length = check_push(session_id, payload)
         except MalformedPush:
             self.counts.count("malformed")
             raise
@@ -60,7 +57,7 @@ class Delivery:
             return False
         try:
             taken = target.push(auth_key_id, session_id, payload)
-            if len(payload) <= _LOOKED_AT_BYTES:
+            if length <= MAX_NEWS_BYTES and may_be_key_news(payload, length):
                 heed_key_news(target, auth_key_id, payload)
         except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
             self._log.failure("A push could not be delivered")
@@ -78,8 +75,8 @@ class Delivery:
         self.counts.count("malformed")
 
 
-def check_push(session_id: int, plaintext: bytes) -> None:
-    """Check a plaintext: salt, session_id, msg_id, seq_no, length, body.
+def check_push(session_id: int, plaintext: bytes) -> int:
+    """Check a plaintext: salt, session_id, msg_id, seq_no, length, body; return the length.
 
     Padding may follow, as long as there is room for ours.
 
@@ -87,9 +84,12 @@ def check_push(session_id: int, plaintext: bytes) -> None:
     """
     if len(plaintext) < HEADER_BYTES:
         raise MalformedPush(f"a payload of {len(plaintext)} bytes")
+    inner_id: int
+    length: int
     inner_id, length = _HEADER.unpack_from(plaintext)
     if inner_id != session_id:
         raise MalformedPush("the payload is that of another session")
     padding = len(plaintext) - HEADER_BYTES - length
     if length < 0 or length & 3 or not 0 <= padding <= MAX_PADDING_BYTES - _OUR_PADDING_BYTES:
         raise MalformedPush(f"{len(plaintext)} bytes, whose body announces {length}")
+    return length
