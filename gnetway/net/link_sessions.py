@@ -81,7 +81,8 @@ class LinkSessions:
             return
         seconds = self._services.limits.idle_seconds if self._by_turns else MOVED_ON_SECONDS
         moved_on = {self._current.key.auth_key_id}
-        kept, gone = [], []
+        kept: list[tuple[Session, float]] = []
+        gone: list[Session] = []
         for session, since in reversed(self._others):
             key_id = session.key.auth_key_id
             if key_id in moved_on and now - since >= seconds:

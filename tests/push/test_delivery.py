@@ -121,7 +121,7 @@ class CheckTests(SynchronousTestCase):
     def test_anything(self, payload: bytes, session_id: int) -> None:
         self.never_fails_otherwise(lambda: check_push(session_id, payload))
 
-    def never_fails_otherwise(self, check: Callable[[], None]) -> None:
+    def never_fails_otherwise(self, check: Callable[[], int]) -> None:
         try:
             check()
         except MalformedPush as error:
