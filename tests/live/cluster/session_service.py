@@ -18,7 +18,7 @@ from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.pb import session_pb2
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader
+from gnetway.tl.primitives import Reader, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     Ping,
@@ -33,6 +33,8 @@ from tests.live.cluster.credentials import of_server
 from tests.live.cluster.gateway_link import GatewayLink
 from tests.live.handler import PRODUCE, cdn_file, pattern
 from tests.live.rpc_node import Fault, RpcNode, accepted, pack_key
+
+_DESTROYED = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)
 
 
 class Told(NamedTuple):
@@ -100,9 +102,14 @@ class SessionService:
         self.verdict(told)
 
     def answer(self, data: session_pb2.SessionClientData, told: Told) -> None:
-        """Send a pong for a ping, msgs_ack for anything else."""
+        """Send a pong for a ping, destroy_auth_key_ok where it is asked for, else msgs_ack.
+
+        The key stays all the same, as it does at Teamgram's.
+        """
         if constructor_of(told.body) == Constructor.PING:
             answer = Pong(told.msg_id, Ping.parse(told.body).ping_id).pack()
+        elif constructor_of(told.body) == Constructor.DESTROY_AUTH_KEY:
+            answer = RpcResult(told.msg_id, _DESTROYED).pack()
         else:
             answer = MsgsAck([told.msg_id]).pack()
         self.push(data.server_id, data.auth_key_id, data.session_id, data.salt, answer)
