@@ -164,6 +164,12 @@ class ISessionBackend(Interface):
     def stop() -> Deferred[None]:
         """End; fires when everything that was handed over, closes included, has arrived."""
 
+    def unready() -> str:
+        """Return why clients cannot be served now, as far as nodes go; empty while they can.
+
+        A line for the log: no session node is known, or none can be used.
+        """
+
 
 class IKeyLookup(Interface):
     """Auth keys by id: a bounded cache in front of the backend."""
@@ -277,6 +283,13 @@ class IDiscovery(Interface):
         """Take back all registrations, first of all at a shutdown; the watch goes on.
 
         Fires when that is done, or after a bounded time without success.
+        """
+
+    def unready() -> str:
+        """Return what is wanting: no node is known, or a registration is not in place.
+
+        A line for the log, with the reason; empty where all is well. An outage of the directory is
+        no reason while the last known nodes stay in use.
         """
 
     def start() -> Deferred[None]:

@@ -51,6 +51,7 @@ class FakeBackend:
     on_http: Callable[[Sent], Deferred[bytes]] | None = None
     description: str = "a fake"
     takes_unbound: bool = False
+    why_unready: str = ""
 
     def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
         asked: Deferred[AuthKey] = Deferred()
@@ -101,6 +102,9 @@ class FakeBackend:
 
     def stop(self) -> Deferred[None]:
         return succeed(None)
+
+    def unready(self) -> str:
+        return self.why_unready
 
 
 @implementer(IKeyLookup)

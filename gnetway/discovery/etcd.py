@@ -12,7 +12,8 @@ from gnetway.discovery.etcd_api import EtcdClients
 from gnetway.discovery.etcd_connection import EtcdConnections, EtcdSettings
 from gnetway.discovery.etcd_keeper import EtcdKeeper, EtcdWork
 from gnetway.discovery.etcd_outage import EtcdOutage
-from gnetway.discovery.etcd_work import NodeWatch, Registration
+from gnetway.discovery.etcd_registration import Registration
+from gnetway.discovery.etcd_watch import NodeWatch
 from gnetway.discovery.listeners import NodeListeners
 from gnetway.interfaces import IDiscovery
 from gnetway.rpc.calls import IRpcCarrier
@@ -38,8 +39,10 @@ class EtcdDiscovery:
         self._clock = clock
         self._clients = clients
         self._hosts = hosts
+        self._prefix = prefix
         self._random_bytes = random_bytes
-        self._outage = EtcdOutage(clock, hosts)
+        self._outage = EtcdOutage(clock, hosts, self._meanwhile)
+        self._nodes: list[str] | None = None
         self._listeners = NodeListeners()
         self._watches = (
             [] if prefix is None else [self._keeper(NodeWatch(clock, prefix, self._changed))]
@@ -54,7 +57,7 @@ class EtcdDiscovery:
 
     def register(self, prefix: str, value: str) -> None:
         """See IDiscovery."""
-        keeper = self._keeper(Registration(self._clock, prefix, value))
+        keeper = self._keeper(Registration(self._clock, prefix, value, BackOff(self._random_bytes)))
         self._registrations.append(keeper)
         if self._running:
             keeper.start()
@@ -63,6 +66,32 @@ class EtcdDiscovery:
         """See IDiscovery."""
         keepers, self._registrations = self._registrations, []
         return _all([keeper.stop() for keeper in keepers])
+
+    def unready(self) -> str:
+        """See IDiscovery."""
+        for keeper in self._watches:
+            if not self._nodes:
+                return self._no_nodes(keeper)
+        for keeper in self._registrations:
+            work = keeper.work
+            if not work.in_place:
+                return f"{work.description} is not in place{self._outage.error(work.description)}"
+        return ""
+
+    def _no_nodes(self, keeper: EtcdKeeper) -> str:
+        hosts = ", ".join(self._hosts)
+        error = self._outage.error(keeper.work.description)
+        if self._nodes is None:
+            return f"no session node is known: etcd at {hosts} was not reached yet{error}"
+        return (
+            f"no session node is known: etcd at {hosts} names none under {self._prefix}/{error}"
+            " (start a session service, or compare Session.Etcd.Key with its own prefix)"
+        )
+
+    def _meanwhile(self) -> str:
+        if not self._watches:
+            return ""
+        return ", the last known nodes stay in use" if self._nodes else ", no session node is known"
 
     def start(self) -> Deferred[None]:
         """See IDiscovery."""
@@ -90,6 +119,7 @@ class EtcdDiscovery:
         await self._clients.stop()
 
     def _changed(self, nodes: list[str]) -> None:
+        self._nodes = nodes
         self._listeners.tell(nodes)
         started, self._started = self._started, None
         if started is not None:

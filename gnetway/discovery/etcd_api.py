@@ -16,12 +16,24 @@ class LeaseLost(EtcdError):
     """The lease expired, or etcd came back without it."""
 
 
+class LoginNeeded(EtcdError):
+    """etcd takes no token, or not this one any more; a new client gets another."""
+
+
+class NotAllowed(EtcdError):
+    """The user may not do this with these keys."""
+
+
 class Entry(NamedTuple):
-    """One key; ``create_revision`` orders the entries by when they were made."""
+    """One key; ``create_revision`` orders the entries by when they were made.
+
+    ``lease_id`` is the lease that the key lives as long as, 0 for none.
+    """
 
     key: str
     value: str
     create_revision: int
+    lease_id: int = 0
 
 
 class Snapshot(NamedTuple):
@@ -38,7 +50,10 @@ class Deleted(NamedTuple):
 
 
 class EtcdClient(Protocol):
-    """A connection to one etcd host. Every Deferred fails with EtcdError alone."""
+    """A connection to one etcd host. Every Deferred fails with EtcdError alone.
+
+    Any may fail with LoginNeeded: a token has its time, and a new password ends it.
+    """
 
     def open(self) -> Deferred[None]:
         """Make ready and authenticate; comes first."""
@@ -57,12 +72,21 @@ class EtcdClient(Protocol):
         """
         ...
 
+    def watch_key(
+        self, key: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
+    ) -> Deferred[None]:
+        """Like ``watch``, for one key; may fail with NotAllowed."""
+        ...
+
     def grant(self, ttl_seconds: int) -> Deferred[int]:
         """Fire with the id of a new lease."""
         ...
 
-    def put(self, key: str, value: str, lease_id: int) -> Deferred[None]:
-        """Write a key that lives as long as the lease; may fail with LeaseLost."""
+    def put(self, key: str, value: str, lease_id: int) -> Deferred[int]:
+        """Write a key that lives as long as the lease; fires with the revision that it has then.
+
+        May fail with LeaseLost.
+        """
         ...
 
     def keep_alive(self, lease_id: int) -> Deferred[None]:

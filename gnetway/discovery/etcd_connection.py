@@ -12,7 +12,15 @@ from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from gnetway.discovery.etcd_api import Deleted, Entry, EtcdError, LeaseLost, Snapshot
+from gnetway.discovery.etcd_api import (
+    Deleted,
+    Entry,
+    EtcdError,
+    LeaseLost,
+    LoginNeeded,
+    NotAllowed,
+    Snapshot,
+)
 from gnetway.discovery.etcd_channel import TIMEOUT_SECONDS, EtcdChannel
 from gnetway.discovery.etcd_compat import EtcdPackageUnusable, import_etcd3
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions, TlsOptions
@@ -26,6 +34,12 @@ KEEPALIVE_TIMEOUT_SECONDS: Final = 5.0
 
 #: Ends a watch at a member that has lost its cluster, instead of leaving it silent.
 REQUIRE_LEADER: Final = ("hasleader", "true")
+
+#: What etcd says to a token that it does not know (any more), to one from before a change of users
+#: and roles, and to none since users were turned on. Source: etcd's api/v3rpc/rpctypes/error.go
+_LOGIN_NEEDED: Final = ("invalid auth token", "revision of auth store is old", "user name is empty")
+
+_NOT_ALLOWED: Final = "permission denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +100,13 @@ class EtcdConnection:
         self, prefix: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
     ) -> Deferred[None]:
         """See EtcdClient."""
+        return self._watch(_range_of(prefix), revision, changed)
 
-        def take(response: Any) -> bool:
-            _raise_if_cancelled(response)
-            if response.events and not self.closed:
-                changed([_change(event) for event in response.events])
-            return False
-
-        create = self._etcdrpc.WatchCreateRequest(start_revision=revision, **_range_of(prefix))
-        request = self._etcdrpc.WatchRequest(create_request=create)
-        return self._checked(self._etcdrpc.WatchStub(self._channel).Watch(request, take))
+    def watch_key(
+        self, key: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
+    ) -> Deferred[None]:
+        """See EtcdClient."""
+        return self._watch({"key": key.encode()}, revision, changed)
 
     def grant(self, ttl_seconds: int) -> Deferred[int]:
         """See EtcdClient."""
@@ -103,11 +114,11 @@ class EtcdConnection:
         answer = self._etcdrpc.LeaseStub(self._channel).LeaseGrant(request)
         return self._checked(answer.addCallback(lambda response: response.ID))
 
-    def put(self, key: str, value: str, lease_id: int) -> Deferred[None]:
+    def put(self, key: str, value: str, lease_id: int) -> Deferred[int]:
         """See EtcdClient."""
         request = self._etcdrpc.PutRequest(key=key.encode(), value=value.encode(), lease=lease_id)
         answer = self._etcdrpc.KVStub(self._channel).Put(request)
-        return self._checked(answer.addCallback(_nothing))
+        return self._checked(answer.addCallback(lambda response: response.header.revision))
 
     def keep_alive(self, lease_id: int) -> Deferred[None]:
         """See EtcdClient."""
@@ -137,14 +148,38 @@ class EtcdConnection:
             self._disconnect()
             DeferredList(self._closings).addCallback(_nothing).chainDeferred(self.ended)
 
+    def _watch(
+        self,
+        keys: dict[str, bytes],
+        revision: int,
+        changed: Callable[[list[Entry | Deleted]], None],
+    ) -> Deferred[None]:
+        def take(response: Any) -> bool:
+            _raise_if_cancelled(self._host, response)
+            if response.events and not self.closed:
+                changed([_change(event) for event in response.events])
+            return False
+
+        create = self._etcdrpc.WatchCreateRequest(start_revision=revision, **keys)
+        request = self._etcdrpc.WatchRequest(create_request=create)
+        return self._checked(self._etcdrpc.WatchStub(self._channel).Watch(request, take))
+
     async def _authenticate(self) -> None:
-        """Get a token. A restarted etcd forgets it; then a new connection gets another."""
+        """Get a token. etcd forgets it after some minutes without use and at a restart."""
         settings = self._settings
         if not settings.user:
             return
         request = self._etcdrpc.AuthenticateRequest(name=settings.user, password=settings.password)
-        stub = self._etcdrpc.AuthStub(self._channel)
-        response = await self._checked(stub.Authenticate(request))
+        try:
+            response = await self._etcdrpc.AuthStub(self._channel).Authenticate(request)
+        except RpcStatus as status:
+            if "authentication is not enabled" in status.details:
+                # Its data were wiped, or users come later: it takes requests without a token.
+                return
+            if status.code == StatusCode.INVALID_ARGUMENT:
+                text = f"{self._host}: {status}: User {settings.user} and Pass are not etcd's"
+                raise EtcdError(text) from status
+            raise self._error(status) from status
         self._disconnect()
         self._connect(REQUIRE_LEADER, ("token", response.token))
 
@@ -165,14 +200,16 @@ class EtcdConnection:
 
     def _checked(self, answer: Deferred[T]) -> Deferred[T]:
         def failed(failure: Failure) -> Failure:
-            status = failure.value
-            if not isinstance(status, RpcStatus):
-                return failure
-            text = f"{self._host}: {status}"
-            lost = status.code == StatusCode.NOT_FOUND and "lease" in status.details
-            raise (LeaseLost if lost else EtcdError)(text) from status
+            if isinstance(failure.value, RpcStatus):
+                raise self._error(failure.value) from failure.value
+            return failure
 
         return answer.addErrback(failed)
+
+    def _error(self, status: RpcStatus) -> EtcdError:
+        if status.code == StatusCode.NOT_FOUND and "lease" in status.details:
+            return LeaseLost(f"{self._host}: {status}")
+        return _refusal(status.details)(f"{self._host}: {status}")
 
 
 class EtcdConnections:
@@ -213,7 +250,7 @@ def _text(data: bytes) -> str:
 
 
 def _entry(pair: Any) -> Entry:
-    return Entry(_text(pair.key), _text(pair.value), pair.create_revision)
+    return Entry(_text(pair.key), _text(pair.value), pair.create_revision, pair.lease)
 
 
 def _change(event: Any) -> Entry | Deleted:
@@ -222,8 +259,16 @@ def _change(event: Any) -> Entry | Deleted:
     return _entry(event.kv)
 
 
-def _raise_if_cancelled(response: Any) -> None:
+def _raise_if_cancelled(host: str, response: Any) -> None:
     if response.canceled:
         if response.compact_revision:
-            raise EtcdError(f"compacted up to revision {response.compact_revision}")
-        raise EtcdError(f"etcd ended the watch: {response.cancel_reason or 'no reason given'}")
+            raise EtcdError(f"{host}: compacted up to revision {response.compact_revision}")
+        reason = response.cancel_reason or "no reason given"
+        raise _refusal(reason)(f"{host}: etcd ended the watch: {reason}")
+
+
+def _refusal(text: str) -> type[EtcdError]:
+    """Return the error that etcd means by its words: a watch's end has no status."""
+    if any(words in text for words in _LOGIN_NEEDED):
+        return LoginNeeded
+    return NotAllowed if _NOT_ALLOWED in text else EtcdError

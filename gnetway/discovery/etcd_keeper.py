@@ -7,13 +7,18 @@ IDLE     not started                           START, STOP
 OPENING  connecting to the next host           OPENED, FAILED, STOP
 WORKING  the work runs on an open client       FAILED (that is how it ends), STOP
 WAITING  backing off                           RETRY, STOP
-ENDING   withdrawing before the client closes  WITHDRAWN (also when out of time), STOP
+ENDING   withdrawing what there is             WITHDRAWN (also when out of time)
 STOPPED  for good                              nothing
 ======== ===================================== =======================================
+
+It withdraws by the client that it works with, and where that fails, or there is none, by a new one
+of each host: a token that has expired since, or a connection just lost, would leave behind what
+others rely on.
 """
 
 from collections.abc import Callable
 from enum import Enum, auto
+from itertools import chain
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -22,7 +27,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
-from gnetway.discovery.etcd_api import EtcdClient, EtcdClients, EtcdError
+from gnetway.discovery.etcd_api import EtcdClient, EtcdClients, EtcdError, LoginNeeded
 from gnetway.discovery.etcd_outage import EtcdOutage
 
 #: Seconds that work must have gone well for the next failure to count as the first.
@@ -33,9 +38,18 @@ WITHDRAW_SECONDS: Final = 3.0
 
 
 class EtcdWork(Protocol):
-    """What is done with a client."""
+    """What is done with a client.
+
+    ``in_place`` is whether it is done now, ``to_withdraw`` whether ``withdraw`` has to be called.
+    """
 
     description: str
+    in_place: bool
+
+    @property
+    def to_withdraw(self) -> bool:
+        """See above."""
+        ...
 
     def run(self, client: EtcdClient, settled: Callable[[], None]) -> Deferred[None]:
         """Work until it fails; call ``settled`` when it is in place."""
@@ -74,17 +88,20 @@ NEXT: Final[dict[Phase, dict[Event, Phase]]] = {
     Phase.OPENING: {
         Event.OPENED: Phase.WORKING,
         Event.FAILED: Phase.WAITING,
-        Event.STOP: Phase.STOPPED,
+        Event.STOP: Phase.ENDING,
     },
     Phase.WORKING: {Event.FAILED: Phase.WAITING, Event.STOP: Phase.ENDING},
-    Phase.WAITING: {Event.RETRY: Phase.OPENING, Event.STOP: Phase.STOPPED},
+    Phase.WAITING: {Event.RETRY: Phase.OPENING, Event.STOP: Phase.ENDING},
     Phase.ENDING: {Event.WITHDRAWN: Phase.STOPPED},
     Phase.STOPPED: {},
 }
 
 
 class EtcdKeeper:
-    """The machine. Hosts are tried in turn; the wait comes after each whole round."""
+    """The machine, for one ``work``.
+
+    Hosts are tried in turn; the wait comes after each whole round.
+    """
 
     _log = Logger()
 
@@ -101,7 +118,7 @@ class EtcdKeeper:
         self._clock = clock
         self._clients = clients
         self._hosts = hosts
-        self._work = work
+        self.work = work
         self._back_off = back_off
         self._outage = outage
         self._attempts = 0
@@ -123,9 +140,12 @@ class EtcdKeeper:
         self._advance(Event.START)
 
     def stop(self) -> Deferred[None]:
-        """Withdraw if the work is in place, and end. Fires within WITHDRAW_SECONDS."""
+        """Withdraw if there is anything to withdraw, and end. Fires within WITHDRAW_SECONDS."""
         if self.phase is Phase.STOPPED:
             return succeed(None)
+        if self.phase is not Phase.WORKING:
+            # One that is only being opened can do nothing.
+            self._let_go()
         stopped: Deferred[None] = Deferred()
         self._stop_waiters.append(stopped)
         self._advance(Event.STOP)
@@ -138,14 +158,17 @@ class EtcdKeeper:
             self._entry[following]()
 
     def _open(self) -> None:
+        client = self._client = self._next_client()
+        self._follow(client.open(), Event.OPENED)
+
+    def _next_client(self) -> EtcdClient:
         host = self._hosts[self._attempts % len(self._hosts)]
         self._attempts += 1
-        client = self._client = self._clients.client(host)
-        self._follow(client.open(), Event.OPENED)
+        return self._clients.client(host)
 
     def _run_work(self) -> None:
         assert self._client is not None
-        self._follow(self._work.run(self._client, self._settled), Event.FAILED)
+        self._follow(self.work.run(self._client, self._settled), Event.FAILED)
 
     def _follow(self, pending: Deferred[None], success: Event) -> None:
         """Go on with ``success`` or FAILED, unless ``_let_go`` has been called meanwhile."""
@@ -165,7 +188,7 @@ class EtcdKeeper:
 
     def _settled(self) -> None:
         self._settled_at = self._clock.seconds()
-        self._outage.settled(self._work.description)
+        self._outage.settled(self.work.description)
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, EtcdError):
@@ -173,11 +196,13 @@ class EtcdKeeper:
         settled_at, self._settled_at = self._settled_at, None
         if settled_at is not None and self._clock.seconds() - settled_at >= STABLE_SECONDS:
             self._back_off.reset()
-        self._outage.failed(self._work.description, failure.getErrorMessage())
+        if settled_at is None or not failure.check(LoginNeeded):
+            # A token that has expired since is no outage: the next client gets another.
+            self._outage.failed(self.work.description, failure.getErrorMessage())
         self._advance(Event.FAILED)
 
     def _unexpected(self, failure: Failure) -> None:
-        self._log.failure("etcd: {work} failed", failure, work=self._work.description)
+        self._log.failure("etcd: {work} failed", failure, work=self.work.description)
 
     def _wait(self) -> None:
         self._let_go()
@@ -186,34 +211,53 @@ class EtcdKeeper:
         self._timer = self._clock.callLater(delay, self._advance, Event.RETRY)
 
     def _withdraw(self) -> None:
-        client = self._client
-        assert client is not None
-        self._client = None  # the work's own end means nothing from here on
+        client, self._client = self._client, None  # the work's own end means nothing from here on
+        self._stop_timer()
         self._pending.cancel()
-        withdrawn = self._work.withdraw(client)
+        withdrawn = Deferred.fromCoroutine(self._withdraw_by_any(client))
         withdrawn.addTimeout(WITHDRAW_SECONDS, self._clock)
 
         def failed(failure: Failure) -> None:
             self._log.warn(
                 "etcd: {work} was not withdrawn: {error}",
-                work=self._work.description,
+                work=self.work.description,
                 error=failure.getErrorMessage(),
             )
 
-        def ended(_: None) -> None:
-            client.close()
-            self._advance(Event.WITHDRAWN)
+        withdrawn.addErrback(failed)
+        withdrawn.addCallback(lambda _: self._advance(Event.WITHDRAWN))
 
-        withdrawn.addErrback(failed).addCallback(ended)
+    async def _withdraw_by_any(self, working: EtcdClient | None) -> None:
+        """Withdraw by the open client that the work had, or else by a new one of any host."""
+        if not self.work.to_withdraw:
+            if working is not None:
+                working.close()
+            return
+        at_hand = [] if working is None else [working]
+        failure: EtcdError | None = None
+        for client in chain(at_hand, (self._next_client() for _ in self._hosts)):
+            try:
+                if client is not working:
+                    await client.open()
+                await self.work.withdraw(client)
+            except EtcdError as error:
+                failure = error
+            else:
+                return
+            finally:
+                client.close()
+        assert failure is not None, "there is at least one host"
+        raise failure
 
     def _stopped(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._let_go()
-        self._outage.ended(self._work.description)
+        self._outage.ended(self.work.description)
         waiters, self._stop_waiters = self._stop_waiters, []
         for waiter in waiters:
             waiter.callback(None)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
     def _let_go(self) -> None:
         client, self._client = self._client, None

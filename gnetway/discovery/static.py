@@ -29,6 +29,10 @@ class StaticDiscovery:
         """See IDiscovery."""
         return succeed(None)
 
+    def unready(self) -> str:
+        """See IDiscovery; there is nothing to wait for."""
+        return ""
+
     def start(self) -> Deferred[None]:
         """See IDiscovery."""
         self._listeners.tell(self._nodes)

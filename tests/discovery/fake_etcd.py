@@ -5,7 +5,15 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gnetway.discovery.etcd_api import Deleted, Entry, EtcdError, LeaseLost, Snapshot
+from gnetway.discovery.etcd_api import (
+    Deleted,
+    Entry,
+    EtcdError,
+    LeaseLost,
+    LoginNeeded,
+    NotAllowed,
+    Snapshot,
+)
 
 T = TypeVar("T")
 
@@ -25,6 +33,9 @@ class FakeEtcd:
         self.hanging = False
         self.open_clients: list[FakeClient] = []
         self.stopped = False
+        #: Whether users may log in, and read what they write.
+        self.password_right = self.readable = True
+        self.logins = 0
 
     def client(self, host: str) -> "FakeClient":
         client = FakeClient(self, host)
@@ -37,16 +48,27 @@ class FakeEtcd:
             client.close()
         return succeed(None)
 
-    def put(self, key: str, value: str) -> None:
+    def put(self, key: str, value: str, lease_id: int = 0) -> int:
         self.revision += 1
-        entry = Entry(key, value, self.revision)
+        entry = Entry(key, value, self.revision, lease_id)
         self.entries[key] = entry
         self._tell(entry)
+        return self.revision
 
     def delete(self, key: str) -> None:
         self.revision += 1
         del self.entries[key]
         self._tell(Deleted(key))
+
+    def revoke(self, lease_id: int) -> None:
+        self.leases.discard(lease_id)
+        for key, entry in list(self.entries.items()):
+            if entry.lease_id == lease_id:
+                self.delete(key)
+
+    def expire_tokens(self) -> None:
+        """Let no client go on without a new login, but for renewals and watches that go on."""
+        self.logins += 1
 
     def wipe(self) -> None:
         self.entries.clear()
@@ -70,8 +92,8 @@ class FakeEtcd:
 
     def _tell(self, change: Entry | Deleted) -> None:
         for client in list(self.open_clients):
-            for prefix, changed in list(client.watches):
-                if change.key.startswith(f"{prefix}/"):
+            for name, changed in list(client.watches):
+                if change.key == name or (name.endswith("/") and change.key.startswith(name)):
                     changed([change])
 
 
@@ -80,15 +102,23 @@ class FakeClient:
 
     def __init__(self, etcd: FakeEtcd, host: str) -> None:
         self.host = host
+        #: Keys, or prefixes with a slash at their end.
         self.watches: list[tuple[str, Changed]] = []
+        self._login = -1
         self._etcd = etcd
         self._pending: list[Deferred[None]] = []
 
     def open(self) -> Deferred[None]:
-        return self._answer("open", lambda: None)
+        def log_in() -> None:
+            if not self._etcd.password_right:
+                raise EtcdError("authentication failed")
+            self._login = self._etcd.logins
+
+        return self._answer("open", log_in)
 
     def read(self, prefix: str) -> Deferred[Snapshot]:
         def read() -> Snapshot:
+            self._check_token()
             entries = [
                 entry for key, entry in self._etcd.entries.items() if key.startswith(f"{prefix}/")
             ]
@@ -98,28 +128,47 @@ class FakeClient:
 
     def watch(self, prefix: str, revision: int, changed: Changed) -> Deferred[None]:
         self._etcd.calls.append(f"{self.host} watch from {revision}")
-        self.watches.append((prefix, changed))
-        return self._wait()
+        return self._watch(f"{prefix}/", changed)
+
+    def watch_key(self, key: str, revision: int, changed: Changed) -> Deferred[None]:
+        self._etcd.calls.append(f"{self.host} watch_key from {revision}")
+        if not self._etcd.readable:
+            return fail(NotAllowed("permission denied"))
+        return self._watch(key, changed)
+
+    def _watch(self, name: str, changed: Changed) -> Deferred[None]:
+        self.watches.append((name, changed))
+
+        def over(result: T) -> T:
+            if (name, changed) in self.watches:
+                self.watches.remove((name, changed))
+            return result
+
+        return self._wait().addBoth(over)
 
     def grant(self, ttl_seconds: int) -> Deferred[int]:
         def grant() -> int:
+            self._check_token()
             self._etcd.next_lease += 1
             self._etcd.leases.add(self._etcd.next_lease)
             return self._etcd.next_lease
 
         return self._answer(f"grant {ttl_seconds}", grant)
 
-    def put(self, key: str, value: str, lease_id: int) -> Deferred[None]:
-        return self._with_lease("put", lease_id, lambda: self._etcd.put(key, value))
+    def put(self, key: str, value: str, lease_id: int) -> Deferred[int]:
+        def put() -> int:
+            self._check_token()
+            return self._etcd.put(key, value, lease_id)
+
+        return self._with_lease("put", lease_id, put)
 
     def keep_alive(self, lease_id: int) -> Deferred[None]:
         return self._with_lease("keep_alive", lease_id, lambda: None)
 
     def revoke(self, lease_id: int) -> Deferred[None]:
         def revoke() -> None:
-            self._etcd.leases.discard(lease_id)
-            for key in [key for key in self._etcd.entries if key.endswith(f"/{lease_id}")]:
-                self._etcd.delete(key)
+            self._check_token()
+            self._etcd.revoke(lease_id)
 
         return self._with_lease("revoke", lease_id, revoke)
 
@@ -134,11 +183,15 @@ class FakeClient:
         for waiting in pending:
             waiting.errback(error)
 
-    def _with_lease(self, name: str, lease_id: int, act: Callable[[], None]) -> Deferred[None]:
-        def checked() -> None:
+    def _check_token(self) -> None:
+        if self._login != self._etcd.logins:
+            raise LoginNeeded("invalid auth token")
+
+    def _with_lease(self, name: str, lease_id: int, act: Callable[[], T]) -> Deferred[T]:
+        def checked() -> T:
             if lease_id not in self._etcd.leases:
                 raise LeaseLost("no such lease")
-            act()
+            return act()
 
         return self._answer(name, checked)
 

@@ -1,15 +1,20 @@
 """One connection to etcd, its answers given by hand: what is asked for, and what comes of it."""
 
-from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.discovery import etcd_connection
-from gnetway.discovery.etcd_api import Deleted, Entry, EtcdError, LeaseLost, Snapshot
+from gnetway.discovery.etcd_api import (
+    Entry,
+    EtcdError,
+    LeaseLost,
+    LoginNeeded,
+    NotAllowed,
+    Snapshot,
+)
 from gnetway.discovery.etcd_compat import EtcdPackageUnusable, import_etcd3
 from gnetway.discovery.etcd_connection import (
     EtcdConnection,
@@ -19,50 +24,8 @@ from gnetway.discovery.etcd_connection import (
 )
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, IRpcStream, RpcOptions, TlsOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
-from tests.discovery.fake_carrier import Call, FakeCarrier, FakeClient, FakeStream
-
-HOST = "one:2379"
-
-
-class ConnectionCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.carrier = FakeCarrier()
-        self.rpc: Any = import_etcd3().etcdrpc
-
-    def connection(self, settings: EtcdSettings | None = None) -> EtcdConnection:
-        """Return one that is not open."""
-        return EtcdConnection(self.clock, self.carrier, HOST, settings or EtcdSettings((HOST,)))
-
-    def opened(self) -> EtcdConnection:
-        connection = self.connection()
-        self.successResultOf(connection.open())
-        return connection
-
-    @property
-    def client(self) -> FakeClient:
-        """The newest."""
-        return self.carrier.clients[-1]
-
-    def asked(self, method: str, request: Any) -> Call:
-        """Check the newest call, and return it."""
-        call = self.client.calls[-1]
-        self.assertEqual(call.method, f"/etcdserverpb.{method}")
-        self.assertEqual(type(request).FromString(call.request), request)
-        return call
-
-    def opened_stream(self, method: str, request: Any) -> FakeStream:
-        """Check the newest stream, and return it."""
-        stream = self.client.streams[-1]
-        self.assertEqual(stream.method, f"/etcdserverpb.{method}")
-        self.assertEqual([type(request).FromString(one) for one in stream.sent], [request])
-        return stream
-
-    def text(self, answer: Deferred[Any], kind: type[EtcdError] = EtcdError) -> str:
-        """Return the text of the error that it has failed with."""
-        failure = self.failureResultOf(answer, EtcdError)
-        self.assertIs(failure.type, kind)
-        return str(failure.value)
+from tests.discovery.connection_case import HOST, ConnectionCase
+from tests.discovery.fake_carrier import Call
 
 
 class FakesTests(ConnectionCase):
@@ -104,7 +67,23 @@ class OpenTests(ConnectionCase):
     def test_wrong_password(self) -> None:
         _, opened, call = self.secured()
         call.answer.errback(RpcStatus(StatusCode.INVALID_ARGUMENT, "authentication failed"))
-        self.assertEqual(self.text(opened), f"{HOST}: 3 INVALID_ARGUMENT: authentication failed")
+        told = f"{HOST}: 3 INVALID_ARGUMENT: authentication failed: User me and Pass are not etcd's"
+        self.assertEqual(self.text(opened), told)
+
+    def test_login_that_cannot_be_tried(self) -> None:
+        _, opened, call = self.secured()
+        call.answer.errback(RpcStatus(StatusCode.UNAVAILABLE, "no leader"))
+        self.assertEqual(self.text(opened), f"{HOST}: 14 UNAVAILABLE: no leader")
+
+    def test_users_are_not_turned_on(self) -> None:
+        """As in an etcd whose data were wiped: it takes requests as they are."""
+        connection, opened, call = self.secured()
+        text = "etcdserver: authentication is not enabled"
+        call.answer.errback(RpcStatus(StatusCode.FAILED_PRECONDITION, text))
+        self.successResultOf(opened)
+        connection.read("p")
+        self.assertEqual(self.client.options.metadata, (("hasleader", "true"),))
+        self.assertEqual(len(self.client.calls), 2)
 
     def test_closed_meanwhile(self) -> None:
         connection, opened, _ = self.secured()
@@ -155,8 +134,10 @@ class CallTests(ConnectionCase):
     def test_put(self) -> None:
         answer = self.opened().put("p/99", "a:1", 99)
         request = self.rpc.PutRequest(key=b"p/99", value=b"a:1", lease=99)
-        self.asked("KV/Put", request).answer.callback(b"")
-        self.assertIsNone(self.successResultOf(answer))
+        response = self.rpc.PutResponse()
+        response.header.revision = 12
+        self.asked("KV/Put", request).answer.callback(response.SerializeToString())
+        self.assertEqual(self.successResultOf(answer), 12)
 
     def test_revoke(self) -> None:
         answer = self.opened().revoke(99)
@@ -165,12 +146,20 @@ class CallTests(ConnectionCase):
         self.assertIsNone(self.successResultOf(answer))
 
     def test_errors(self) -> None:
-        """Of what etcd does not find only a lease is one that was lost."""
+        """A lease that is lost, and a login that is needed, are known by etcd's words."""
         gone = "etcdserver: requested lease not found"
         for code, details, kind in (
             (StatusCode.NOT_FOUND, gone, LeaseLost),
             (StatusCode.NOT_FOUND, "etcdserver: member not found", EtcdError),
             (StatusCode.UNAVAILABLE, gone, EtcdError),
+            (StatusCode.UNAUTHENTICATED, "etcdserver: invalid auth token", LoginNeeded),
+            (StatusCode.INVALID_ARGUMENT, "etcdserver: user name is empty", LoginNeeded),
+            (
+                StatusCode.INVALID_ARGUMENT,
+                "etcdserver: revision of auth store is old",
+                LoginNeeded,
+            ),
+            (StatusCode.PERMISSION_DENIED, "etcdserver: permission denied", NotAllowed),
         ):
             answer = self.opened().revoke(1)
             self.client.calls[-1].answer.errback(RpcStatus(code, details))
@@ -185,109 +174,6 @@ class CallTests(ConnectionCase):
         answer = self.opened().read("p")
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
-
-
-class KeepAliveTests(ConnectionCase):
-    def renewing(self) -> tuple[Deferred[None], FakeStream]:
-        answer = self.opened().keep_alive(99)
-        request = self.rpc.LeaseKeepAliveRequest(ID=99)
-        return answer, self.opened_stream("Lease/LeaseKeepAlive", request)
-
-    def respond(self, stream: FakeStream, ttl: int) -> None:
-        response = self.rpc.LeaseKeepAliveResponse(ID=99, TTL=ttl)
-        stream.listener.message_received(response.SerializeToString())
-
-    def test_renewed(self) -> None:
-        answer, stream = self.renewing()
-        self.assertFalse(stream.closed)
-        self.respond(stream, 10)
-        self.assertIsNone(self.successResultOf(answer))
-        self.assertEqual((stream.closed, stream.aborted), (True, False))
-        self.respond(stream, 10)
-        stream.end(None)
-        self.clock.advance(5)
-
-    def test_expired(self) -> None:
-        answer, stream = self.renewing()
-        self.respond(stream, 0)
-        self.text(answer, LeaseLost)
-        self.assertTrue(stream.aborted)
-
-    def test_no_answer(self) -> None:
-        answer, stream = self.renewing()
-        self.clock.advance(2.9)
-        self.assertNoResult(answer)
-        self.clock.advance(0.2)
-        self.assertEqual(self.text(answer), f"{HOST}: no answer to a renewal")
-        self.assertTrue(stream.aborted)
-
-    def test_ended(self) -> None:
-        for error in (None, RpcStatus(StatusCode.UNAVAILABLE, "gone")):
-            answer, stream = self.renewing()
-            stream.end(error)
-            self.assertIn("14 UNAVAILABLE", self.text(answer))
-
-
-class WatchTests(ConnectionCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.connected = self.opened()
-        self.seen: list[list[Entry | Deleted]] = []
-        self.answer = self.connected.watch("p", 8, self.seen.append)
-        request = self.rpc.WatchRequest()
-        request.create_request.key = b"p/"
-        request.create_request.range_end = b"p0"
-        request.create_request.start_revision = 8
-        self.stream = self.opened_stream("Watch/Watch", request)
-
-    def respond(self, response: Any) -> None:
-        self.stream.listener.message_received(response.SerializeToString())
-
-    def test_changes(self) -> None:
-        self.respond(self.rpc.WatchResponse(created=True))
-        self.respond(self.change(deleted=False))
-        self.respond(self.change(deleted=True))
-        self.assertEqual(self.seen, [[Entry("p/1", "a:1", 9)], [Deleted("p/1")]])
-        self.assertNoResult(self.answer)
-        self.assertFalse(self.stream.closed)
-
-    def change(self, *, deleted: bool) -> Any:
-        response = self.rpc.WatchResponse()
-        event = response.events.add(type=1 if deleted else 0)
-        event.kv.key = b"p/1"
-        if not deleted:
-            event.kv.value, event.kv.create_revision = b"a:1", 9
-        return response
-
-    def test_compacted(self) -> None:
-        self.respond(self.rpc.WatchResponse(canceled=True, compact_revision=42))
-        self.assertIn("revision 42", self.text(self.answer))
-        self.assertTrue(self.stream.aborted)
-
-    def test_ended_by_etcd(self) -> None:
-        self.respond(self.rpc.WatchResponse(canceled=True, cancel_reason="no leader"))
-        self.assertIn("no leader", self.text(self.answer))
-
-    def test_ended_without_reason(self) -> None:
-        self.respond(self.rpc.WatchResponse(canceled=True))
-        self.assertIn("no reason given", self.text(self.answer))
-
-    def test_connection_lost(self) -> None:
-        self.stream.end(RpcStatus(StatusCode.UNAVAILABLE, "gone"))
-        self.assertEqual(self.text(self.answer), f"{HOST}: 14 UNAVAILABLE: gone")
-
-    def test_closed(self) -> None:
-        """Nothing is heard behind that."""
-        self.connected.close()
-        self.text(self.answer)
-        self.respond(self.change(deleted=False))
-        self.assertEqual(self.seen, [])
-
-    def test_cancelled(self) -> None:
-        self.answer.cancel()
-        self.failureResultOf(self.answer, CancelledError)
-        self.assertTrue(self.stream.aborted)
-        self.stream.end(RpcStatus(StatusCode.CANCELLED, "aborted"))
 
 
 class ConnectionsTests(ConnectionCase):

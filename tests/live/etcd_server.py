@@ -18,11 +18,15 @@ def require_etcd() -> None:
 
 
 class EtcdServer:
-    """One member; ``tls`` is a folder with ca.pem, server.pem, server.key, or None."""
+    """One member; ``tls`` is a folder with ca.pem, server.pem, server.key, or None.
 
-    def __init__(self, tls: Path | None = None) -> None:
+    ``options`` are added to etcd's command line.
+    """
+
+    def __init__(self, tls: Path | None = None, options: tuple[str, ...] = ()) -> None:
         require_etcd()
         self._tls = tls
+        self._options = options
         self._scheme = "http" if tls is None else "https"
         self._folder = tempfile.mkdtemp(prefix="gnetway-etcd-")
         self._port = free_port()
@@ -41,6 +45,7 @@ class EtcdServer:
         if self._tls is not None:
             command += [f"--cert-file={self._tls}/server.pem", f"--key-file={self._tls}/server.key"]
             command += [f"--trusted-ca-file={self._tls}/ca.pem", "--client-cert-auth"]
+        command += self._options
         with (Path(self._folder) / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -68,8 +73,11 @@ class EtcdServer:
         self.kill()
         shutil.rmtree(self._folder)
 
-    def ctl(self, *arguments: str) -> str:
-        """Run etcdctl, which waits for a server that is just starting. Not for the reactor."""
+    def ctl(self, *arguments: str, text: str | None = None) -> str:
+        """Run etcdctl, which waits for a server that is just starting. Not for the reactor.
+
+        ``text`` is what it reads.
+        """
         endpoints = f"--endpoints={self._scheme}://{self.host}"
         command = ["etcdctl", "--command-timeout=20s", endpoints, *arguments]
         if self._tls is not None:
@@ -77,7 +85,13 @@ class EtcdServer:
             command += [f"--key={self._tls}/client.key"]
         environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=30, check=False
+            command,
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         if done.returncode:
             raise AssertionError(f"etcdctl {' '.join(arguments)}: {done.stderr}")

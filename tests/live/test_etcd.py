@@ -1,89 +1,29 @@
 """Discovery against a real etcd: started, killed, wiped, with passwords and with TLS."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
 
-from twisted.internet import reactor as global_reactor  # noqa: TID251 - trial runs this one
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
-from gnetway.discovery.etcd import EtcdDiscovery, make_etcd_discovery
 from gnetway.discovery.etcd_channel import TIMEOUT_SECONDS
 from gnetway.discovery.etcd_connection import EtcdSettings
 from gnetway.discovery.etcd_keeper import WITHDRAW_SECONDS
-from gnetway.rpc.calls import IRpcReactor, TlsOptions
-from gnetway.rpc.carriers import carrier
-from gnetway.turns import TurnEnd
+from gnetway.rpc.calls import TlsOptions
 from tests.live.certificates import make_certificates
+from tests.live.etcd_case import (
+    GATEWAYS,
+    NODE,
+    OTHER,
+    SELF,
+    SESSIONS,
+    EtcdTestCase,
+    clock,
+    reactor,
+    run,
+)
 from tests.live.etcd_server import EtcdServer
 from tests.ports import free_port
-
-T = TypeVar("T")
-
-clock = cast("IRpcReactor", global_reactor)
-reactor = cast("IReactorThreads", global_reactor)
-
-SESSIONS = "interface.session"
-GATEWAYS = "interface.gateway"
-NODE = "127.0.0.1:20120"
-OTHER = "127.0.0.1:20121"
-SELF = "127.0.0.1:20110"
-
-
-class EtcdTestCase(TestCase):
-    timeout = 120
-    carrier_name = "native"
-
-    def setUp(self) -> None:
-        self.server = self.make_server()
-        self.addCleanup(self.server.remove)
-        self.lists: list[list[str]] = []
-
-    def make_server(self) -> EtcdServer:
-        return EtcdServer()
-
-    def discover(self, settings: EtcdSettings | None = None) -> EtcdDiscovery:
-        chosen = carrier(self.carrier_name, clock, TurnEnd(clock))
-        settings = settings or EtcdSettings((self.server.host,))
-        discovery = make_etcd_discovery(clock, chosen, settings, SESSIONS)
-        self.addCleanup(discovery.stop)
-        discovery.watch(self.lists.append)
-        return discovery
-
-    def ctl(self, *arguments: str) -> Deferred[str]:
-        return deferToThread(self.server.ctl, *arguments)
-
-    def put(self, number: int, node: str) -> Deferred[str]:
-        return self.ctl("put", f"{SESSIONS}/{number}", node)
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        end = clock.seconds() + seconds
-        while not condition():
-            self.assertLess(clock.seconds(), end, f"not in time; lists so far: {self.lists}")
-            await deferLater(clock, 0.02)
-
-    async def registered(self, seconds: float = 30.0) -> dict[str, str]:
-        """Wait for a registration and return it."""
-        end = clock.seconds() + seconds
-        while not (found := await deferToThread(self.server.read, GATEWAYS)):
-            self.assertLess(clock.seconds(), end, "not registered in time")
-            await deferLater(clock, 0.05)
-        return found
-
-
-def run(test: Callable[[T], object]) -> Callable[[T], Deferred[object]]:
-    """Let trial run a coroutine."""
-
-    def started(case: T) -> Deferred[object]:
-        return Deferred.fromCoroutine(test(case))  # type: ignore[arg-type]
-
-    started.__name__ = test.__name__
-    return started
 
 
 class WatchTests(EtcdTestCase):
@@ -224,6 +164,36 @@ class RegistrationTests(EtcdTestCase):
         told = await self.ctl("lease", "timetolive", f"{lease:x}")
         return int(told.split("remaining(")[1].split("s)")[0])
 
+    async def put_back(self, before: dict[str, str]) -> None:
+        """Wait until the key stands as before, and lives as long as its lease."""
+        (name,) = before
+        lease = f"{int(name.removeprefix(f'{GATEWAYS}/')):x}"
+        while True:
+            found = await deferToThread(self.server.read, GATEWAYS)
+            told = await self.ctl("lease", "timetolive", lease, "--keys")
+            if found == before and name in told:
+                return
+            await deferLater(clock, 0.05)
+
+    @run
+    async def test_deleted_and_overwritten(self) -> None:
+        """By whoever cleans up, or writes what is not his: put back, again and again."""
+        self.server.start()
+        discovery = self.discover()
+        discovery.register(GATEWAYS, SELF)
+        await discovery.start()
+        before = await self.registered()
+        (name,) = before
+        for _ in range(2):
+            await self.ctl("del", "--prefix", GATEWAYS)
+            await self.put_back(before)
+            await self.ctl("put", name, "other:1")
+            await self.put_back(before)
+        await self.ctl("put", name, SELF)  # without the lease it would outlive the gateway
+        await self.put_back(before)
+        await discovery.stop()
+        self.assertEqual(await deferToThread(self.server.read, GATEWAYS), {})
+
     @run
     async def test_stop_without_etcd(self) -> None:
         """A stop does not wait for etcd. Nothing of all this takes a thread."""
@@ -240,44 +210,6 @@ class RegistrationTests(EtcdTestCase):
         self.assertLess(clock.seconds() - begun, WITHDRAW_SECONDS + TIMEOUT_SECONDS)
         new = set(threading.enumerate()) - threads - set(reactor.getThreadPool().threads)
         self.assertEqual(new, set())
-
-
-class PasswordTests(EtcdTestCase):
-    @run
-    async def test_user_and_password(self) -> None:
-        """Also after a restart, which forgets the tokens that were handed out."""
-        self.server.start()
-        await self.put(1, NODE)
-        await self.ctl("user", "add", "root:secret")
-        await self.ctl("user", "grant-role", "root", "root")
-        await self.ctl("auth", "enable")
-        settings = EtcdSettings((self.server.host,), user="root", password="secret")
-        discovery = self.discover(settings)
-        discovery.register(GATEWAYS, SELF)
-        await discovery.start()
-        self.assertEqual(self.lists, [[NODE]])
-        self.server.kill()
-        self.server.start()
-        await self.ctl("--user=root:secret", "put", f"{SESSIONS}/2", OTHER)
-        await self.until(lambda: self.lists[-1] == [NODE, OTHER])
-
-    @run
-    async def test_wrong_password(self) -> None:
-        self.server.start()
-        await self.ctl("user", "add", "root:secret")
-        await self.ctl("user", "grant-role", "root", "root")
-        await self.ctl("auth", "enable")
-        settings = EtcdSettings((self.server.host,), user="root", password="wrong")
-        started = self.discover(settings).start()
-        await deferLater(clock, 0.5)
-        self.assertNoResult(started)
-        started.addErrback(lambda _: None)
-
-
-class GrpcioTests(PasswordTests):
-    """The same by the other carrier."""
-
-    carrier_name = "grpcio"
 
 
 class TLSTests(EtcdTestCase):

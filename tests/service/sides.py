@@ -113,6 +113,7 @@ class FakeRegistration:
         self.registered: list[tuple[str, str]] = []
         self.started: Deferred[None] = Deferred()
         self.withdrawing: Deferred[None] = succeed(None)
+        self.why_unready = ""
 
     def watch(self, listener: Any) -> None:
         raise AssertionError("nobody watches the gateways")
@@ -123,6 +124,9 @@ class FakeRegistration:
     def withdraw(self) -> Deferred[None]:
         self.life.append("withdrawn")
         return self.withdrawing
+
+    def unready(self) -> str:
+        return self.why_unready
 
     def start(self) -> Deferred[None]:
         self.life.append("published")

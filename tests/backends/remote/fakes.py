@@ -439,6 +439,9 @@ class FakeDiscovery:
     def withdraw(self) -> Deferred[None]:
         return succeed(None)
 
+    def unready(self) -> str:
+        return ""
+
     def start(self) -> Deferred[None]:
         return self.started
 
