@@ -39,9 +39,17 @@ def write_public_keys(keys: Iterable[RsaKeyConfig]) -> None:
             )
 
 
-def announce(config: GatewayConfig, listeners: list[Listener], backend: str) -> None:
-    """Log version, build of the core, addresses, fingerprints, backend, and how to try it."""
-    _log.info("gnetway {version} is ready", version=__version__)
+def announce(
+    config: GatewayConfig, listeners: list[Listener], backend: str, waits: str = ""
+) -> None:
+    """Log version, build of the core, addresses, fingerprints, backend, and how to try it.
+
+    ``waits`` says what clients may have to wait for, empty where they can be served.
+    """
+    if waits:
+        _log.info("gnetway {version} has started, {waits}", version=__version__, waits=waits)
+    else:
+        _log.info("gnetway {version} is ready", version=__version__)
     _log.info("core: {build}", build=core_build())
     for listener in listeners:
         _log.info("listening on {address} ({spoken})", address=listener, spoken=_spoken(listener))

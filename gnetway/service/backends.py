@@ -48,6 +48,9 @@ class BackendSide(Protocol):
     def stop(self) -> Deferred[None]:
         """End; fires when the backend has heard of everything."""
 
+    def unready(self) -> list[str]:
+        """Return why clients cannot be served now, one line each; asked once they are accepted."""
+
     def pushes(self) -> Mapping[str, int]:
         """Return what became of the pushes of session services so far, by outcome."""
 
@@ -146,6 +149,10 @@ class EmbeddedSide:
             self._lock.release()
             return succeed(None)
         return self._backend.stop()
+
+    def unready(self) -> list[str]:
+        """See BackendSide; nobody else is needed."""
+        return []
 
     def pushes(self) -> Mapping[str, int]:
         """See BackendSide; there are no session services."""

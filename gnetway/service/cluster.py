@@ -171,6 +171,11 @@ class ClusterSide:
         if self._registration is not None:
             await self._registration.stop()
 
+    def unready(self) -> list[str]:
+        """See BackendSide: session nodes, or the registration by which they find us."""
+        reasons = [part.unready() for part in (self._backend, self._registration) if part]
+        return [reason for reason in reasons if reason]
+
     def pushes(self) -> Mapping[str, int]:
         """See BackendSide."""
         return {} if self._pushes is None else self._pushes.counts.as_dict()

@@ -9,7 +9,7 @@ start       1. threads
                the remote one; an etcd or session node that is not there is not waited for
             3. the key maker
             4. accept connections, and look at the certificates' files from time to time
-            5. make the gateway known
+            5. make the gateway known, and look from time to time whether clients can be served
 stop        1. withdraw it from there, first of all, so that nobody new comes to rely on it
             2. accept no more
             3. end the connections, so that the backend hears of each session's end
@@ -44,6 +44,7 @@ from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_
 from gnetway.service.malloc import keep_large_blocks
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
+from gnetway.service.readiness import Readiness
 from gnetway.service.secret_files import warn_of_open_files
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.turns import TurnEnd
@@ -88,6 +89,8 @@ class GatewayService(PreparedService):
         )
         self._links: LinkServices | None = None
         self._starting: Deferred[None] | None = None
+        self._serves = False
+        self._readiness = Readiness(reactor, self.unready)
         self.causes = Causes()
         #: One line about the session backend, once it is there.
         self.backend_description = ""
@@ -150,6 +153,18 @@ class GatewayService(PreparedService):
         open_now = 0 if self._links is None else len(self._links.open_links)
         return GatewayCounts(open_now, self.causes.as_dict(), self._side.pushes())
 
+    def unready(self) -> list[str]:
+        """Return why clients cannot be served now, one line each; nothing where they can.
+
+        Whether clients come here all the same is up to a balancer: they are accepted, and wait.
+        """
+        return self._side.unready() if self._serves else ["the gateway does not serve"]
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients can be served now; ``unready`` has the reasons."""
+        return not self.unready()
+
     @property
     def refused_origins(self) -> dict[str, int]:
         """The Origins of web pages that were refused last, escaped, and how often each."""
@@ -192,8 +207,12 @@ class GatewayService(PreparedService):
         self._certificates.start()
         self._side.publish()
         self.backend_description = backend.description
+        self._serves = True
+        wanting = self.unready()
         if self._place is None:
-            announce(self._config, self._listeners, backend.description)
+            waits = f"not ready yet: {'; '.join(wanting)}" if wanting else ""
+            announce(self._config, self._listeners, backend.description, waits)
+        self._readiness.start(told=self._place is None and bool(wanting))
 
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -209,6 +228,8 @@ class GatewayService(PreparedService):
         """End; over when the backend has heard of everything."""
         if self._starting is not None:
             self._starting.cancel()
+        self._serves = False
+        self._readiness.stop()
         await self._side.withdraw()
         await self._ports.stop()
         self._certificates.stop()

@@ -131,7 +131,9 @@ class WorkersService(PreparedService):
         self._ready.add(number)
         if len(self._ready) == self._count and not self._announced:
             self._announced = True
-            announce(self._config, self._sockets.listeners, backend)
+            remote = self._config.session.embedded is None
+            waits = "a worker that is not ready yet says so" if remote else ""
+            announce(self._config, self._sockets.listeners, backend, waits)
 
     def worker_gone(self, number: int) -> None:
         """See KeeperEars."""

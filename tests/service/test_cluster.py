@@ -240,6 +240,16 @@ class LifeTests(ClusterCase):
         self.parts.fake_registration.started.errback(ValueError())
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
+    def test_what_is_wanting(self) -> None:
+        """A session node, or the registration by which session services find this gateway."""
+        side = self.begun(self.through_etcd())
+        self.assertEqual(side.unready(), [])
+        self.parts.remote.why_unready = "no node"
+        self.assertEqual(side.unready(), ["no node"])
+        assert self.parts.fake_registration is not None
+        self.parts.fake_registration.why_unready = "not registered"
+        self.assertEqual(side.unready(), ["no node", "not registered"])
+
     def test_without_etcd(self) -> None:
         self.parts.fake_registration = None
         side = self.begun(self.remote())

@@ -28,6 +28,7 @@ class LifeSide:
         self.faults: list[str] = []
         self.serving: Deferred[None] = succeed(None)
         self.withdrawing: Deferred[None] = succeed(None)
+        self.wanting: list[str] = []
 
     def prepare(self) -> None:
         self.life.append("prepare")
@@ -52,6 +53,9 @@ class LifeSide:
     def stop(self) -> Deferred[None]:
         self.life.append("stop")
         return succeed(None)
+
+    def unready(self) -> list[str]:
+        return self.wanting
 
     def pushes(self) -> dict[str, int]:
         return {"delivered": 3}
@@ -116,6 +120,33 @@ class OrderTests(GatewayCase):
         self.assertIn("stop", self.side.life)
         self.assertFalse(self.listens(address))
         self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
+
+    async def test_ready(self) -> None:
+        """From the start to the stop, while the side of the backend wants nothing."""
+        self.assertFalse(self.gateway.ready)
+        self.gateway.prepare()
+        self.gateway.startService()
+        await self.gateway.when_ready()
+        self.assertTrue(self.gateway.ready)
+        self.side.wanting = ["no node"]
+        self.assertEqual((self.gateway.ready, self.gateway.unready()), (False, ["no node"]))
+        self.side.wanting = []
+        self.side.withdrawing = Deferred()
+        stopped = self.gateway.stopService()
+        self.assertFalse(self.gateway.ready)
+        self.side.withdrawing.callback(None)
+        await stopped
+
+    async def test_a_gateway_that_is_not_ready_does_not_say_that_it_is(self) -> None:
+        self.side.wanting = ["no node", "no registration"]
+        with capturedLogs() as events:
+            self.gateway.prepare()
+            self.gateway.startService()
+            await self.gateway.when_ready()
+            await self.gateway.stopService()
+        told = [str(formatEvent(event)) for event in events]
+        self.assertFalse(any("is ready" in line for line in told))
+        self.assertIn("has started, not ready yet: no node; no registration", "\n".join(told))
 
     async def test_refused_origins_are_told_with_the_counts(self) -> None:
         self.assertEqual(self.gateway.refused_origins, {})

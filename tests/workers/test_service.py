@@ -106,7 +106,7 @@ class StartTests(WorkersCase):
     def test_told_when_all_serve(self) -> None:
         self.started()
         for process in self.processes:
-            self.assertFalse(any("is ready" in line for line in self.lines))
+            self.assertFalse(any("has started" in line for line in self.lines))
             process.serve()
         (address,) = cast(WorkerSockets, self.sockets).listeners
         self.assertIn(f"listening on {address} (tcp)", self.lines)
@@ -117,7 +117,7 @@ class StartTests(WorkersCase):
         self.processes[1].ears.ended(KILLED)
         self.clock.advance(1)
         self.processes[3].serve()
-        self.assertEqual(sum("is ready" in line for line in self.lines), 1)
+        self.assertEqual(sum("has started, a worker that" in line for line in self.lines), 1)
 
     def test_the_parent_writes_the_public_keys(self) -> None:
         self.started()
