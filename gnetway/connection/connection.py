@@ -135,6 +135,11 @@ class Connection(PacketOutput):
         """The data centre that the obfuscated header names, 1 to 1000; 0 for none."""
         return dc_number(self._header_dc)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the client has used a key here that is known."""
+        return self._key is not None
+
     # -- in ------------------------------------------------------------------------------------
 
     def receive(self, segment: bytes) -> None:

@@ -217,7 +217,8 @@ class HttpCall:
         if failure.check(BackendError) is None:
             self._log.failure("The session backend failed at an HTTP request", failure)
         # Never 404: the client would throw its key away.
-        self._services.links.causes.count("backend_unavailable")
+        links = self._services.links
+        links.causes.count(links.backend_cause("backend_unavailable"))
         self._refuse(UNAVAILABLE)
 
     # -- binds ---------------------------------------------------------------------------------

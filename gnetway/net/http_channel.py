@@ -115,7 +115,9 @@ class GatewayHttpChannel(HTTPChannel):
         links = self.services.links
         if not self._is_ending:
             clean = isinstance(reason.value, ConnectionDone)
-            self._count("client_closed" if clean else "client_lost")
+            cause = "client_closed" if clean else "client_lost"
+            answering = self._state is ChannelState.ANSWERING
+            self._count(links.backend_cause(cause) if answering else cause)
         self._state = ChannelState.LOST
         self._clear_backlog()
         links.wheel.remove(self)
@@ -281,7 +283,7 @@ class GatewayHttpChannel(HTTPChannel):
         if self._is_ending:
             self.transport.abortConnection()
         elif self._state is ChannelState.ANSWERING:
-            links.causes.count("http_answer_late")
+            links.causes.count(links.backend_cause("http_answer_late"))
             self.deadline = links.clock.seconds() + self._idle_seconds
             links.wheel.add(self)
             self.requests[0].unavailable()

@@ -99,13 +99,21 @@ class ClientLink(LinkOutput):
         ``clean`` says whether the client has closed in due form.
         """
         if self._state is OPEN:
-            self._services.causes.count("client_closed" if clean else "client_lost")
+            self._count_lost("client_closed" if clean else "client_lost")
         self._state = LinkState.LOST
         self._stop_timeout()
         self._clear_backlog()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
+
+    def _count_lost(self, cause: str) -> None:
+        connection = self._connection
+        makes_key = connection.whole_messages and not connection.has_key
+        if self._waiting or self._held or makes_key:
+            # The client may have given up what nobody could do for it.
+            cause = self._services.backend_cause(cause)
+        self._services.causes.count(cause)
 
     def pauseProducing(self) -> None:
         """Hear that the client does not read: nothing more is written, and nothing read."""
@@ -221,7 +229,7 @@ class ClientLink(LinkOutput):
         if not isinstance(failure.value, BackendError):
             self._log.failure("Looking for an auth key failed", failure)
         # Never a code: the client would throw its key away.
-        self._close("backend_unavailable")
+        self._close(self._services.backend_cause("backend_unavailable"))
 
     # -- binds ---------------------------------------------------------------------------------
 
@@ -280,7 +288,7 @@ class ClientLink(LinkOutput):
         elif refused:
             self._refuse_bind(bind)
         else:
-            self._close("backend_unavailable")
+            self._close(self._services.backend_cause("backend_unavailable"))
 
     def _refuse_bind(self, bind: BindReceived) -> None:
         """Answer, later each time: official clients repeat a refused bind at once."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -17,6 +18,9 @@ from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.turns import TurnEnd
 from gnetway.wall_clock import WallClock
+
+#: The cause of the end of whoever wanted something of the session backend while there was no node.
+NO_SESSION_NODE: Final = "no_session_node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,7 @@ class LinkServices:
     turn_end: TurnEnd
     unsent: UnsentAccount = field(default_factory=UnsentAccount)
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
+
+    def backend_cause(self, cause: str) -> str:
+        """Return the cause of an end while something was wanted of the backend."""
+        return NO_SESSION_NODE if self.backend.unready() else cause

@@ -67,6 +67,7 @@ _CLOSE_CODES: Final = {
     "handshake_too_much_work": _TRY_AGAIN_LATER,
     "hold_expired": _TRY_AGAIN_LATER,
     "hold_full": _TRY_AGAIN_LATER,
+    "no_session_node": _TRY_AGAIN_LATER,
     "not_acknowledged": _TRY_AGAIN_LATER,
     "stopped": _TRY_AGAIN_LATER,
     "handshake_work_failed": _INTERNAL_ERROR,

@@ -62,6 +62,7 @@ class CodeTests(WebSocketCase):
                 "handshake_too_much_work",
                 "hold_expired",
                 "hold_full",
+                "no_session_node",
                 "not_acknowledged",
             ),
         }.items():

@@ -24,6 +24,9 @@ class UnaryUnreadyTests(ClusterTestCase):
         with LiveClient(self.gateway) as client:
             client.ping(client.make_key())
         self.gateway.stop()
+        counts = self.gateway.log.rpartition("connections ended, by cause: ")[2]
+        self.assertIn("'no_session_node': 1", counts)
+        self.assertIn("'client_closed': 1", counts)
 
     def test_no_etcd(self) -> None:
         """Nothing stays in use where nothing was ever known."""
