@@ -38,7 +38,11 @@ class RpcNode(ABC):
         self._server: Any = None
 
     def start(self) -> None:
-        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.server(
+            ThreadPoolExecutor(16),
+            interceptors=self.interceptors(),
+            options=[("grpc.so_reuseport", 0)],
+        )
         methods = {
             "session_queryAuthKey": self.query,
             "session_setAuthKey": self.set,
@@ -68,6 +72,10 @@ class RpcNode(ABC):
     def credentials(self) -> grpc.ServerCredentials | None:
         """Return what it shows from its next start on; by default there is no TLS."""
         return None
+
+    def interceptors(self) -> tuple[Any, ...]:
+        """Return what sees calls before they are read, gRPC's ServerInterceptors."""
+        return ()
 
     def kill(self) -> None:
         """Go at once; calls and streams break."""

@@ -42,6 +42,10 @@ class Talker:
         if self.fault is not None:
             raise self.fault
 
+    def hush(self) -> None:
+        """Say nothing more, whatever becomes of what is unanswered."""
+        self._going = False
+
     def _run(self) -> None:
         try:
             with self._client:
