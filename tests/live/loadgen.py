@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -76,14 +77,24 @@ class KnownKeys:
 
 
 class LoadgenSession:
-    """A session service of its own process; ``etcd`` is a URL, empty for one not to be found."""
+    """A session service of its own process; ``etcd`` is a URL, empty for one not to be found.
+
+    ``options`` are further ones of ``loadgen session``.
+    """
 
     def __init__(
-        self, folder: Path, keys: Path, etcd: str, reply: str = "unary", redirect: str = ""
+        self,
+        folder: Path,
+        keys: Path,
+        etcd: str,
+        reply: str = "unary",
+        redirect: str = "",
+        options: Sequence[str] = (),
     ) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._command = [loadgen(), "session", f"-listen={self.address}", f"-etcd={etcd}"]
         self._command += [f"-keys={keys}", f"-reply={reply}", f"-redirect={redirect}"]
+        self._command += options
         self._out = folder / f"session-{self.address}"
         self._process: subprocess.Popen[bytes] | None = None
 
