@@ -20,6 +20,10 @@ class Client(Protocol):
     def client_ip(self) -> str:
         """The address of the newest connection."""
 
+    @property
+    def dc_id(self) -> int:
+        """The data centre that the newest connection named, 1 to 1000; 0 for none."""
+
 
 class Salt(Protocol):
     """A server salt and when it holds, in Unix seconds."""

@@ -65,9 +65,10 @@ class Request:
     # objects are made for each message, this one and its bytes.
     redirected_to = ""
     sends = 0
-    withdrawn = False
     tried: set[str] | None = None
     held_since: float | None = None
+    #: The data centre that its client has named, 0 for none.
+    dc_id = 0
 
     __slots__ = (
         "__dict__",

@@ -46,6 +46,7 @@ class SessionQueue(EndListener):
         "_announced",
         "_client",
         "_closed",
+        "_dc_id",
         "_ends",
         "_epoch",
         "_failed",
@@ -93,6 +94,9 @@ class SessionQueue(EndListener):
         self._announced = False
         self.announcing: Request | None = None
         self._may_know = False
+        #: The data centre that its client named by then: streams to a node differ by it, and one
+        #: session is on one of them at a time.
+        self._dc_id = client.dc_id
         #: The node that a redirect named, empty where the ring decides.
         self._target = ""
         #: The node table's, if by then nothing was left to decide about the next message.
@@ -162,6 +166,8 @@ class SessionQueue(EndListener):
         request.order = self._next_order
         self._next_order += 1
         request.node = node
+        if self._dc_id:
+            request.dc_id = self._dc_id
         self.in_flight += 1
         node.in_flight += 1
         node.in_flight_bytes += request.size
@@ -240,6 +246,7 @@ class SessionQueue(EndListener):
             return False
         if node is self._node and self._epoch == node.epoch and self._announced:
             self._take_first()
+            request.dc_id = self._dc_id
             self._shared.send(request, node, self._bytes_of(request, first=False))
             if self._lead_key == request.ring_key and self._is_choice(node, request):
                 self._generation = self._shared.nodes.generation
@@ -280,13 +287,16 @@ class SessionQueue(EndListener):
         self._epoch = node.epoch
         self._generation = _UNDECIDED
         self._announced = True
+        self._dc_id = self._client.dc_id
         if self._shared.announce is Announce.MESSAGE:
             self.announcing = request
             self._take_first()
+            request.dc_id = self._dc_id
             self._shared.send(request, node, self._bytes_of(request, first=True))
             return True
         payload = self._event(Method.CREATE_SESSION)
         create = Request(self, Method.CREATE_SESSION, request.ring_key, payload)
+        create.dc_id = self._dc_id
         self.announcing = create
         self._shared.send(create, node, payload)
         return False

@@ -61,6 +61,7 @@ _CLOSE_CODES: Final = {
     "handshake_wrong_dc": _NORMAL,
     "key_destroyed": _NORMAL,
     "key_unknown": _NORMAL,
+    "key_unregistered": _NORMAL,
     # The gateway's own fault or its backend's, or a crowd.
     "backend_unavailable": _TRY_AGAIN_LATER,
     "handshake_too_many": _TRY_AGAIN_LATER,
@@ -69,10 +70,12 @@ _CLOSE_CODES: Final = {
     "hold_full": _TRY_AGAIN_LATER,
     "no_session_node": _TRY_AGAIN_LATER,
     "not_acknowledged": _TRY_AGAIN_LATER,
+    "session_refused": _TRY_AGAIN_LATER,
     "stopped": _TRY_AGAIN_LATER,
     "handshake_work_failed": _INTERNAL_ERROR,
     # The client's.
     "bind_refused": _PROTOCOL_ERROR,
+    "message_too_big": _TOO_BIG,
     "packet_too_large": _TOO_BIG,
     "websocket_text": _UNSUPPORTED_DATA,
 }

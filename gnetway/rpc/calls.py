@@ -123,6 +123,9 @@ class IStreamListener(Interface):
 Answered = Callable[[bytes, RpcStatus | None], object]
 
 
+#: Names, in lower case, and ASCII values of fields that go with one request.
+Metadata = tuple[tuple[str, str], ...]
+
 #: Hears whether a connection stands, and if not, why.
 ConnectionChanged = Callable[[bool, str], object]
 
@@ -140,10 +143,16 @@ class IRpcClient(Interface):
         Deferred cancels the call. Calls on their way together may overtake each other.
         """
 
-    def call(method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+    def call(
+        method: str,
+        request: bytes,
+        timeout_seconds: float,
+        answered: Answered,
+        metadata: Metadata = (),
+    ) -> None:
         """Call like ``unary``, but tell ``answered``, which is cheaper; it cannot be cancelled."""
 
-    def stream(method: str, listener: IStreamListener) -> IRpcStream:
+    def stream(method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
         """Open a stream; it ends with UNAVAILABLE where the peer cannot be reached.
 
         After close() it ends with CANCELLED.

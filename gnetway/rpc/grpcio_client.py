@@ -22,6 +22,7 @@ from gnetway.rpc.calls import (
     IRpcClient,
     IRpcStream,
     IStreamListener,
+    Metadata,
     RpcOptions,
 )
 from gnetway.rpc.grpcio_options import channel_arguments, channel_credentials
@@ -78,22 +79,31 @@ class GrpcioClient:
             return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True)
         return None
 
-    def _begin(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
+    def _begin(
+        self, method: str, request: bytes, timeout_seconds: float, more: Metadata = ()
+    ) -> Deferred[bytes]:
         call_method = self._unary_methods.get(method)
         if call_method is None:
             call_method = self._unary_methods[method] = self._channel.unary_unary(method)
-        metadata = self._options.metadata
+        metadata = self._options.metadata + more
         call = call_method.future(request, timeout=timeout_seconds, metadata=metadata)
         self._in_flight += 1
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
         call.add_done_callback(lambda call: self._batch.post(self._answered, answer, call))
         return answer
 
-    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+    def call(
+        self,
+        method: str,
+        request: bytes,
+        timeout_seconds: float,
+        answered: Answered,
+        metadata: Metadata = (),
+    ) -> None:
         """See IRpcClient."""
         refusal = self._refusal()
         if refusal is None:
-            tell(self._begin(method, request, timeout_seconds), answered)
+            tell(self._begin(method, request, timeout_seconds, metadata), answered)
         else:
             self._batch.post(answered, b"", refusal)
 
@@ -106,7 +116,7 @@ class GrpcioClient:
         else:
             answer.errback(status_of(call))
 
-    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+    def stream(self, method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
         """See IRpcClient."""
         call: Any = None
         stream = ThreadedStream(self._batch, self._options, lambda _: call.cancel())
@@ -115,7 +125,7 @@ class GrpcioClient:
             stream.thread_ended(RpcStatus(StatusCode.CANCELLED, "the client is closed"))
             return stream
         open_stream = self._channel.stream_stream(method)
-        call = open_stream(stream.outbox, metadata=self._options.metadata)
+        call = open_stream(stream.outbox, metadata=self._options.metadata + metadata)
         reader = Thread(
             target=self._read, args=(stream, call), name=f"rpc-read-{self.peer}", daemon=True
         )

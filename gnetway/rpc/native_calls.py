@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.grpc_fields import OK
 from gnetway.http2.streams import Stream
-from gnetway.rpc.calls import Answered, IStreamListener
+from gnetway.rpc.calls import Answered, IStreamListener, Metadata
 from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_dialer import ClientLink, Dialer
 from gnetway.rpc.native_link import NativeLink
@@ -49,6 +49,7 @@ class UnaryCall:
         "_attempts",
         "_calls",
         "_link",
+        "_metadata",
         "_method",
         "_request",
         "_stream",
@@ -63,8 +64,10 @@ class UnaryCall:
         request: bytes,
         timeout_seconds: float,
         answered: Answered,
+        metadata: Metadata = (),
     ) -> None:
         self._calls = calls
+        self._metadata = metadata
         self._method = method
         self._request = request
         self._timeout_seconds = timeout_seconds
@@ -78,7 +81,7 @@ class UnaryCall:
         self._attempts += 1
         self._link = link
         stream = self._stream = Stream(self, self._method, single=True)
-        fields = self._calls.dialer.fields(self._method, self._timeout_seconds)
+        fields = self._calls.dialer.fields(self._method, self._timeout_seconds, self._metadata)
         link.core.call(stream, fields, self._request)
         if not link.touched:
             link.touch()
@@ -148,11 +151,17 @@ class ClientStream(NativeStream):
     """A stream that a client has opened."""
 
     def __init__(
-        self, dialer: Dialer, turn_end: TurnEnd, method: str, listener: IStreamListener
+        self,
+        dialer: Dialer,
+        turn_end: TurnEnd,
+        method: str,
+        listener: IStreamListener,
+        metadata: Metadata = (),
     ) -> None:
         super().__init__(turn_end, dialer.options)
         self._dialer = dialer
         self._method = method
+        self._metadata = metadata
         self._listener = listener
         self._attempts = 0
         self._kept: list[bytes] | None = []
@@ -162,7 +171,7 @@ class ClientStream(NativeStream):
         """Open it on a connection."""
         self._attempts += 1
         self._link = link
-        link.core.open(self._stream, self._dialer.fields(self._method))
+        link.core.open(self._stream, self._dialer.fields(self._method, 0.0, self._metadata))
         link.touch()
 
     def send(self, message: bytes) -> None:

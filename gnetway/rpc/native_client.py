@@ -13,6 +13,7 @@ from gnetway.rpc.calls import (
     IRpcReactor,
     IRpcStream,
     IStreamListener,
+    Metadata,
     RpcOptions,
 )
 from gnetway.rpc.deadlines import Deadlines
@@ -51,12 +52,20 @@ class NativeClient:
         call.begin(link)
         return answer
 
-    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+    def call(
+        self,
+        method: str,
+        request: bytes,
+        timeout_seconds: float,
+        answered: Answered,
+        metadata: Metadata = (),
+    ) -> None:
         """See IRpcClient."""
         refusal = self._refusal(request)
         link = self._dialer.link() if refusal is None else None
         if link is not None:
-            UnaryCall(self._calls, method, request, timeout_seconds, answered).begin(link)
+            call = UnaryCall(self._calls, method, request, timeout_seconds, answered, metadata)
+            call.begin(link)
         else:
             status = refusal or self._unreachable()
             self._turn_end.call(lambda: answered(b"", status))
@@ -75,9 +84,9 @@ class NativeClient:
             return RpcStatus(StatusCode.RESOURCE_EXHAUSTED, text, unsent=True)
         return None
 
-    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+    def stream(self, method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
         """See IRpcClient."""
-        stream = ClientStream(self._dialer, self._turn_end, method, listener)
+        stream = ClientStream(self._dialer, self._turn_end, method, listener, metadata)
         link = None if self._end.asked else self._dialer.link()
         if link is not None:
             stream.begin(link)

@@ -23,7 +23,7 @@ from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.events import Event, GoneAway, Settled
 from gnetway.http2.field_blocks import encode_field
 from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
-from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, RpcOptions
+from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
 from gnetway.rpc.native_link import NativeLink
 from gnetway.rpc.native_tls import check_name, client_endpoint
 from gnetway.rpc.status import StatusCode
@@ -122,11 +122,8 @@ class Dialer:
         self._not_before = 0.0
         self.tls_name = ""
         self._scheme = "http" if options.tls is None else "https"
-        self._metadata = b"".join(
-            encode_field(name.encode("ascii"), value.encode("ascii"))
-            for name, value in options.metadata
-        )
-        self._blocks: dict[tuple[str, float], bytes] = {}
+        self._metadata = _encoded(options.metadata)
+        self._blocks: dict[tuple[str, float, Metadata], bytes] = {}
         self._watchers: list[ConnectionChanged] = []
         self._stands = False
 
@@ -159,15 +156,15 @@ class Dialer:
         elif link.core.settled:
             self._turn_end.call(lambda: self._tell(self._link is link, self.why))
 
-    def fields(self, method: str, timeout_seconds: float = 0.0) -> bytes:
+    def fields(self, method: str, timeout_seconds: float = 0.0, metadata: Metadata = ()) -> bytes:
         """Return the field block of a request."""
-        key = (method, timeout_seconds)
+        key = (method, timeout_seconds, metadata)
         block = self._blocks.get(key)
         if block is None:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
             block = request_fields(method, self.peer, self._scheme, timeout_seconds)
-            block += self._metadata
+            block += self._metadata + _encoded(metadata)
             self._blocks[key] = block
         return block
 
@@ -243,6 +240,12 @@ class Dialer:
             self.tls_name = tls.server_name or host
             endpoint = client_endpoint(endpoint, tls, self.tls_name)
         return endpoint
+
+
+def _encoded(metadata: Metadata) -> bytes:
+    return b"".join(
+        encode_field(name.encode("ascii"), value.encode("ascii")) for name, value in metadata
+    )
 
 
 class _OneProtocol(Factory):

@@ -13,6 +13,7 @@ from gnetway.rpc.calls import (
     IRpcServer,
     IRpcStream,
     IStreamListener,
+    Metadata,
     RpcHandlers,
     RpcOptions,
 )
@@ -72,10 +73,17 @@ class FakeClient:
         self.calls.append(Call(method, request, timeout_seconds, answer))
         return answer
 
-    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+    def call(
+        self,
+        method: str,
+        request: bytes,
+        timeout_seconds: float,
+        answered: Answered,
+        metadata: Metadata = (),
+    ) -> None:
         raise AssertionError("discovery wants Deferreds")
 
-    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+    def stream(self, method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
         stream = FakeStream(method, listener)
         self.streams.append(stream)
         return stream

@@ -22,7 +22,9 @@ class CheckTests(SynchronousTestCase):
         self.clock = Clock()
         self.key = some_key(1)
         self.backend = FakeBackend(held=True)
-        self.lookup = KeyLookup(self.clock, self.clock.seconds, self.backend, KeyCache(1_000_000), timeout_seconds=10)
+        self.lookup = KeyLookup(
+            self.clock, self.clock.seconds, self.backend, KeyCache(1_000_000), timeout_seconds=10
+        )
         self.gone: list[int] = []
         self.lookup.when_gone(self.note_gone)
         self.lookup.add(self.key)
@@ -64,7 +66,9 @@ class CheckTests(SynchronousTestCase):
         self.failureResultOf(self.lookup.lookup(self.key.auth_key_id), KeyUnknown)
 
     def test_without_a_listener_it_is_dropped_all_the_same(self) -> None:
-        lookup = KeyLookup(self.clock, self.clock.seconds, self.backend, KeyCache(1000), timeout_seconds=10)
+        lookup = KeyLookup(
+            self.clock, self.clock.seconds, self.backend, KeyCache(1000), timeout_seconds=10
+        )
         lookup.add(self.key)
         self.clock.advance(CHECK_SECONDS)
         lookup.cached(self.key.auth_key_id)

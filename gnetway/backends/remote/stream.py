@@ -14,14 +14,14 @@ from twisted.logger import Logger
 from zope.interface import classImplements
 
 from gnetway.backends.remote.answers import Answers
-from gnetway.backends.remote.unary import UnaryLink
+from gnetway.backends.remote.unary import UnaryLink, dc_metadata
 from gnetway.dispatch.encoding import STREAM_PATH, stream_ack, stream_request
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
 from gnetway.dispatch.request import Request
 from gnetway.pb import session_pb2
-from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener
+from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, Metadata
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 
 #: How often the oldest unanswered request is looked at, in seconds.
@@ -35,6 +35,10 @@ AGAIN_SECONDS: Final = 0.1
 _Unanswered = tuple[Request, int, float]
 
 _SEND_HTTP_DATA: Final = Method.SEND_HTTP_DATA  # once: enums are slow to look up what they have
+
+#: Streams to one node beside the usual one. Clients name what they like: those of more data centres
+#: than these name none.
+MAX_DC_STREAMS: Final = 8
 
 #: Longer ids are not ours.
 _MAX_ID_BYTES: Final = 127
@@ -55,8 +59,12 @@ class StreamLink:
         client: IRpcClient,
         timeout_seconds: float,
         answers: Answers,
+        metadata: Metadata = (),
     ) -> None:
         self._clock = clock
+        self._metadata = metadata
+        #: Further streams for clients that have named a data centre, by its number.
+        self._by_dc: dict[int, StreamLink] = {}
         self._node = node
         self._client = client
         self._timeout_seconds = timeout_seconds
@@ -81,9 +89,13 @@ class StreamLink:
         """
         if request.method is _SEND_HTTP_DATA:
             return self._calls.send(request, data)
+        if request.dc_id and not self._metadata:
+            link = self._of_dc(request.dc_id)
+            if link is not None:
+                return link.send(request, data)
         if self._stream is None:
             self._sent = self._last_number
-            self._stream = self._client.stream(STREAM_PATH, self)
+            self._stream = self._client.stream(STREAM_PATH, self, self._metadata)
         number = self._last_number + 1
         request_id = b"%d" % number
         try:
@@ -102,6 +114,20 @@ class StreamLink:
         if self._check is None:
             self._check = self._clock.callLater(CHECK_SECONDS, self._check_oldest)
         return None
+
+    def _of_dc(self, dc_id: int) -> "StreamLink | None":
+        """Return the stream for a data centre; None where clients have named too many of them."""
+        link = self._by_dc.get(dc_id)
+        if link is None and len(self._by_dc) < MAX_DC_STREAMS:
+            link = self._by_dc[dc_id] = StreamLink(
+                self._clock,
+                self._node,
+                self._client,
+                self._timeout_seconds,
+                self._answers,
+                dc_metadata(dc_id),
+            )
+        return link
 
     # -- what the stream says ------------------------------------------------------------------
 
@@ -165,6 +191,8 @@ class StreamLink:
     def close(self) -> None:
         """Look at nothing any more; the client ends the stream."""
         self._stop_check()
+        for link in self._by_dc.values():
+            link.close()
 
     def _check_oldest(self) -> None:
         self._check = None

@@ -1,11 +1,20 @@
 """Requests as unary calls: one call each, answered on its own."""
 
 from functools import partial
+from typing import Final
 
 from gnetway.backends.remote.answers import Answers
 from gnetway.dispatch.request import Request
-from gnetway.rpc.calls import IRpcClient
+from gnetway.rpc.calls import IRpcClient, Metadata
 from gnetway.rpc.status import RpcStatus
+
+#: What the session service reads the data centre from.
+_DC_FIELD: Final = "x-teamgram-source-dc-id"
+
+
+def dc_metadata(dc_id: int) -> Metadata:
+    """Return what tells a node the data centre that a client has named."""
+    return ((_DC_FIELD, str(dc_id)),)
 
 
 class UnaryLink:
@@ -19,7 +28,8 @@ class UnaryLink:
     def send(self, request: Request, data: bytes) -> RpcStatus | None:
         """Call the node; calls on their way together may overtake each other."""
         heard = partial(self._heard, request)
-        self._client.call(request.method.path, data, self._timeout_seconds, heard)
+        metadata = dc_metadata(request.dc_id) if request.dc_id else ()
+        self._client.call(request.method.path, data, self._timeout_seconds, heard, metadata)
         return None
 
     def _heard(self, request: Request, reply: bytes, status: RpcStatus | None) -> None:

@@ -20,6 +20,7 @@ from gnetway.rpc.calls import (
     IRpcServer,
     IRpcStream,
     IStreamListener,
+    Metadata,
     RpcHandlers,
     RpcOptions,
 )
@@ -288,6 +289,8 @@ class FakeClient:
         self.streams: list[FakeStream] = []
         self.opened = 0
         self.closed = False
+        #: What went with each call and stream.
+        self.metadata: list[Metadata] = []
         self.watchers: list[ConnectionChanged] = []
         #: Whether a connection is being made; and whether one stands.
         self.connecting = False
@@ -307,11 +310,20 @@ class FakeClient:
             call.fail(RpcStatus(StatusCode.CANCELLED, "closed"))
         return call.answer
 
-    def call(self, method: str, request: bytes, timeout_seconds: float, answered: Answered) -> None:
+    def call(
+        self,
+        method: str,
+        request: bytes,
+        timeout_seconds: float,
+        answered: Answered,
+        metadata: Metadata = (),
+    ) -> None:
+        self.metadata.append(metadata)
         assert not self.closed, "nothing is sent to a node that was forgotten"
         tell(self.unary(method, request, timeout_seconds), answered)
 
-    def stream(self, method: str, listener: IStreamListener) -> IRpcStream:
+    def stream(self, method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
+        self.metadata.append(metadata)
         assert method == "/session.RPCSessionStream/SessionDataStream"
         stream = FakeStream(self, listener)
         stream.aborted = self.closed
