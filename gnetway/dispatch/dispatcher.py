@@ -117,7 +117,7 @@ class Dispatcher:
             if reply is not TRUE_REPLY and reply:
                 error = error_in(reply)
                 if error is not None:
-                    self._fail(request, error, "session_refused")
+                    self._fail(request, error, "message_refused")
                     return True
             if request is owner.announcing:
                 owner.confirmed(request)
@@ -215,7 +215,7 @@ class Dispatcher:
             cause = "key_unregistered"
         else:
             error = BackendRefused(status.code, status.details)
-            cause = "session_refused"
+            cause = "message_refused"
         self._fail(request, error, cause)
 
     def _fail(self, request: Request, error: GatewayError, cause: str) -> None:

@@ -70,7 +70,7 @@ _CLOSE_CODES: Final = {
     "hold_full": _TRY_AGAIN_LATER,
     "no_session_node": _TRY_AGAIN_LATER,
     "not_acknowledged": _TRY_AGAIN_LATER,
-    "session_refused": _TRY_AGAIN_LATER,
+    "message_refused": _TRY_AGAIN_LATER,
     "stopped": _TRY_AGAIN_LATER,
     "handshake_work_failed": _INTERNAL_ERROR,
     # The client's.
