@@ -1,17 +1,17 @@
 """What a gateway on its embedded backend costs, as a Markdown table.
 
-    .venv/bin/python -m benchmarks.embedded [--runs 3] [--connections 5000]
+    .venv/bin/python -m benchmarks.embedded [--runs 3] [--connections 5000] [ROW ...]
 
 Each figure is the median of some runs, with the lowest and the highest; each run has a gateway of
 its own, started by twistd on a free port of 127.0.0.1, and its clients in this process. Where
-loadgen can be built, two rows have its clients instead.
+loadgen can be built, two rows have its clients instead. A row is told by the beginning of its name.
 """
 
 import argparse
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
@@ -144,17 +144,34 @@ def figures(options: argparse.Namespace) -> list[Figure]:
     ]
 
 
+def chosen(offered: Sequence[Figure], beginnings: Sequence[str]) -> list[Figure]:
+    """Return the rows whose names begin so; all of them if nothing is chosen.
+
+    :raises ValueError: a beginning fits no row.
+    """
+    for beginning in beginnings:
+        if not any(one.name.startswith(beginning) for one in offered):
+            names = "; ".join(one.name for one in offered)
+            raise ValueError(f"no row {beginning}; there are: {names}")
+    return [one for one in offered if not beginnings or one.name.startswith(tuple(beginnings))]
+
+
 def main() -> None:
-    """Measure everything and print the table, row by row."""
+    """Measure and print the table, row by row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="beginning of its name; all if none")
     parser.add_argument("--runs", type=int, default=3, help="runs of each figure")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load in a run")
     parser.add_argument("--exchanges", type=int, default=100, help="key exchanges in a run")
     parser.add_argument("--connections", type=int, default=5000, help="idle ones")
     options = parser.parse_args()
+    try:
+        picked = chosen(figures(options), options.rows)
+    except ValueError as error:
+        parser.error(str(error))
     allow_descriptors()
     print("| what | unit | median | lowest | highest |\n|---|---|---|---|---|")
-    for name, unit, digits, run in figures(options):
+    for name, unit, digits, run in picked:
         values = [run() for _ in range(options.runs)]
         shown = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
         print(f"| {name} | {unit} | {' | '.join(shown)} |", flush=True)

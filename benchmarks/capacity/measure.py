@@ -1,6 +1,6 @@
 """Measures what the capacity card shows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -37,6 +37,9 @@ _BESIDE: Final[tuple[tuple[Load, Mapping[str, str]], ...]] = (
     (Load("handshake", conns=4), _PER_EXCHANGE),
     (Load("echo", conns=64, depth=8), _PER_MESSAGE),
 )
+
+#: Returns the values of a point by its x.
+_Measure = Callable[[int], Mapping[str, float]]
 
 #: What opening a connection may take on a slow machine.
 _OPENING_SECONDS: Final = 1 / 500
@@ -81,22 +84,27 @@ class Measurement:
         self._seconds = seconds
         self._most = most
 
-    def all(self) -> None:
-        """Measure everything."""
-        for count in counts(OPEN, self._most):
-            self._point(Series.OPEN_TCP, count, self._beside_idle)
-        for count in counts(OPEN, self._most):
-            self._point(Series.OPEN_WEBSOCKET, count, self._websockets)
-        for count in counts(ACTIVE, self._most):
-            self._run(Series.ACTIVE, count, Load("echo", conns=count), _PER_MESSAGE)
-        for size, shape in SIZES.items():
-            for series, by_stream in ((Series.SIZE_STREAM, True), (Series.SIZE_UNARY, False)):
-                load = Load("echo", "obf-intermediate", *shape, size, "both", by_stream)
-                self._run(series, size, load, _PER_MESSAGE)
-        for workers in WORKERS:
-            self._point(Series.WORKERS, workers, self._with_workers)
+    def all_of(self, wanted: Collection[Series]) -> None:
+        """Measure these series."""
+        for series, x, measure in self._all():
+            if series in wanted:
+                self._point(series, x, measure)
 
-    def _point(self, series: Series, x: int, measure: Callable[[int], Mapping[str, float]]) -> None:
+    def _all(self) -> Iterator[tuple[Series, int, _Measure]]:
+        for count in counts(OPEN, self._most):
+            yield Series.OPEN_TCP, count, self._beside_idle
+        for count in counts(OPEN, self._most):
+            yield Series.OPEN_WEBSOCKET, count, self._websockets
+        for count in counts(ACTIVE, self._most):
+            yield Series.ACTIVE, count, self._all_sending
+        # By turns: one is compared with the other.
+        for size in SIZES:
+            yield Series.SIZE_STREAM, size, self._by_stream
+            yield Series.SIZE_UNARY, size, self._by_calls
+        for workers in WORKERS:
+            yield Series.WORKERS, workers, self._with_workers
+
+    def _point(self, series: Series, x: int, measure: _Measure) -> None:
         """Add a point, or say why there is none."""
         try:
             values = {name: round(value, 4) for name, value in measure(x).items()}
@@ -106,9 +114,6 @@ class Measurement:
             return
         self.points.append(Point(series, x, values))
         note(f"  {series} {x:,}: {values}")
-
-    def _run(self, series: Series, x: int, load: Load, names: Mapping[str, str]) -> None:
-        self._point(series, x, lambda _: self._values(self._setup, load, names))
 
     def _values(self, setup: Setup, load: Load, names: Mapping[str, str]) -> dict[str, float]:
         """Do a run with a gateway of its own, and return some of its values by other names."""
@@ -149,6 +154,19 @@ class Measurement:
             sound(read_figures(client.result(longest)))
         finally:
             client.kill()
+
+    def _all_sending(self, count: int) -> dict[str, float]:
+        return self._values(self._setup, Load("echo", conns=count), _PER_MESSAGE)
+
+    def _by_stream(self, size: int) -> dict[str, float]:
+        return self._of_size(size, by_stream=True)
+
+    def _by_calls(self, size: int) -> dict[str, float]:
+        return self._of_size(size, by_stream=False)
+
+    def _of_size(self, size: int, *, by_stream: bool) -> dict[str, float]:
+        load = Load("echo", "obf-intermediate", *SIZES[size], size, "both", by_stream)
+        return self._values(self._setup, load, _PER_MESSAGE)
 
     def _with_workers(self, workers: int) -> dict[str, float]:
         setup = self._setup._replace(workers=workers)

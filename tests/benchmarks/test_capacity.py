@@ -1,6 +1,7 @@
 """The capacity card: kept, reckoned on, told and drawn, and committed as it is drawn."""
 
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree as ET
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -8,9 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from benchmarks.capacity.__main__ import JSON, write
 from benchmarks.capacity.card import BEGIN, END, fill_in
 from benchmarks.capacity.drawing import draw
-from benchmarks.capacity.measure import counts, named, sound
+from benchmarks.capacity.measure import Measurement, counts, named, sound
 from benchmarks.capacity.points import Figures, Point, Series
 from benchmarks.loads import Outcome
+from benchmarks.stand import Ground, Setup
 
 CARD = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
@@ -53,6 +55,20 @@ class MeasureTests(SynchronousTestCase):
     def test_what_took_no_time_is_no_value(self) -> None:
         self.assertEqual(named({"a": 1, "b": 0}, {"c": "a"}), {"c": 1})
         self.assertRaises(AssertionError, named, {"a": 0}, {"c": "a"})
+
+    def test_some_series_alone(self) -> None:
+        measurement = Measurement(cast("Ground", None), Setup(), 1.0, 500)
+        asked: list[tuple[Series, int]] = []
+
+        def point(series: Series, x: int, _: object) -> None:
+            asked.append((series, x))
+
+        self.patch(measurement, "_point", point)
+        measurement.all_of([Series.ACTIVE])
+        self.assertEqual(asked, [(Series.ACTIVE, 64), (Series.ACTIVE, 500)])
+        asked.clear()
+        measurement.all_of(list(Series))
+        self.assertEqual({series for series, _ in asked}, set(Series))
 
 
 class CardTests(SynchronousTestCase):

@@ -42,6 +42,9 @@ class MemoryTests(SynchronousTestCase):
     def test_grown(self) -> None:
         self.assertIn("**it grows**", memory_line(SAMPLES, growth(SAMPLES, 0)))
 
+    def test_too_short_to_tell(self) -> None:
+        self.assertIn("does not tell", memory_line(SAMPLES, None))
+
 
 class TogetherTests(SynchronousTestCase):
     def test_crews_that_followed_each_other(self) -> None:
