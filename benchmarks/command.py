@@ -31,6 +31,9 @@ def parser(text: str | None, seconds: bool = True) -> argparse.ArgumentParser:
 
 def setup_of(options: argparse.Namespace) -> Setup:
     """Return what such options choose; end the program if it is not there."""
+    if not (options.checkout / "gnetway").is_dir():
+        # Python would pass over it, and the gateway of this checkout be measured.
+        sys.exit(f"no gateway in {options.checkout}")
     compiled = options.core == "compiled"
     setup = Setup(options.carrier, options.workers, compiled, options.checkout.resolve())
     if compiled != (core_in_use(setup.environment) == COMPILED):

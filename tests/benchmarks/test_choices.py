@@ -1,9 +1,17 @@
-"""What can be chosen: shapes of the cluster's, rows of the embedded one's."""
+"""What can be chosen: the checkout, shapes of the cluster's, rows of the embedded one's."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.cluster import lines, shapes
+from benchmarks.command import parser, setup_of
 from benchmarks.embedded import Figure, chosen
+
+
+class CheckoutTests(SynchronousTestCase):
+    def test_one_that_is_not_there(self) -> None:
+        options = parser("").parse_args(["--checkout", "/nowhere"])
+        error = self.assertRaises(SystemExit, setup_of, options)
+        self.assertEqual(str(error), "no gateway in /nowhere")
 
 
 class ShapesTests(SynchronousTestCase):
