@@ -45,9 +45,9 @@ class DecisionTests(SynchronousTestCase):
             with self.subTest(error=error):
                 gateway, link, session = connect()
                 gateway.backend.on_send = partial(decide, error=error)
-                end = int(gateway.clock.seconds()) + 7200
+                end = int(gateway.wall()) + 7200
                 link.say(session, bind_until(session, PERM, link.now, end).pack())
-                self.assertEqual(session.key.expires_at, int(gateway.clock.seconds()) + life)
+                self.assertEqual(session.key.expires_at, int(gateway.wall()) + life)
 
     def test_a_decision_at_once(self) -> None:
         for error in (None, *REFUSALS):

@@ -10,14 +10,14 @@ from tests.net.test_websocket import Socket, WebSocketCase
 GNETWAY = Path(__file__).parents[2] / "gnetway"
 
 #: Those whose first argument is why a link is ended that has done nothing.
-_ENDING = frozenset({"_close", "end", "end_links", "give_up", "lost"})
+_ENDING = frozenset({"_close", "end", "end_links", "give_up", "lose", "lost"})
 
 
 def decided_here() -> Iterator[str]:
     """Yield the causes of ends that are no error in what a client has sent."""
     files = [
         file
-        for folder in ("net", "session", "embedded")
+        for folder in ("net", "dispatch", "backends/remote", "embedded")
         for file in (GNETWAY / folder).glob("*.py")
         if "http" not in file.name
     ]
@@ -39,6 +39,7 @@ class CodeTests(WebSocketCase):
                 "handshake_wrong_dc",
                 "key_destroyed",
                 "key_unknown",
+                "key_unregistered",
             ),
             1001: ("gateway_stopped",),
             1002: (
@@ -54,7 +55,7 @@ class CodeTests(WebSocketCase):
                 "unknown_transport",
             ),
             1003: ("websocket_text",),
-            1009: ("packet_too_large",),
+            1009: ("message_too_big", "packet_too_large"),
             1011: ("handshake_work_failed",),
             1013: (
                 "backend_unavailable",
@@ -62,6 +63,7 @@ class CodeTests(WebSocketCase):
                 "handshake_too_much_work",
                 "hold_expired",
                 "hold_full",
+                "message_refused",
                 "no_session_node",
                 "not_acknowledged",
             ),

@@ -174,8 +174,9 @@ class RemoteBackend:
             self._log.failure("Looking for session nodes failed", failure)
 
     def unready(self) -> str:
-        """Return why no message can be sent to a session node now, empty if it can."""
-        return self._core.why_unready()
+        """See ISessionBackend: where no node is known, discovery knows best why."""
+        why = self._core.why_unready()
+        return why and (self._discovery.unready() or why)
 
     # -- what the core wants done --------------------------------------------------------------
 

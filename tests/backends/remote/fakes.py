@@ -445,14 +445,14 @@ class FakeDiscovery:
             listener(list(addresses))
         self.listened()
 
+    def unready(self) -> str:
+        return ""
+
     def register(self, prefix: str, value: str) -> None:
         raise AssertionError("the session backend registers nothing")
 
     def withdraw(self) -> Deferred[None]:
         return succeed(None)
-
-    def unready(self) -> str:
-        return ""
 
     def start(self) -> Deferred[None]:
         return self.started
