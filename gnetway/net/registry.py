@@ -4,6 +4,8 @@ The backend hears ``open_session`` when the first connection joins a session and
 when the last one leaves, so exactly one close for each open.
 """
 
+from collections.abc import Callable
+
 from zope.interface import classImplements
 
 from gnetway.crypto.auth_key import AuthKey
@@ -18,6 +20,7 @@ class SessionRegistry:
         self._backend = backend
         self._keys = keys
         self._sessions: dict[tuple[int, int], Session] = {}
+        self._key_gone: Callable[[int], object] = _tell_nobody
         keys.when_gone(self.forget_key)
 
     def __len__(self) -> int:
@@ -55,7 +58,16 @@ class SessionRegistry:
         """Return whether a connection holds the session, be it one that is closing."""
         return (auth_key_id, session_id) in self._sessions
 
+    def when_key_gone(self, listener: Callable[[int], object]) -> None:
+        """Call ``listener`` with the id of each key that is gone by ``forget_key``."""
+        self._key_gone = listener
+
     def forget_key(self, auth_key_id: int) -> None:
+        """End a key that is gone, and tell whoever wants to know."""
+        self.end_key(auth_key_id)
+        self._key_gone(auth_key_id)
+
+    def end_key(self, auth_key_id: int) -> None:
         """Drop a key that is gone; end its connections, and temporary keys bound to it."""
         self._keys.forget(auth_key_id)
         gone = [
@@ -71,6 +83,10 @@ class SessionRegistry:
     def doubt_key(self, auth_key_id: int) -> None:
         """Have a key that is at hand asked for again."""
         self._keys.doubt(auth_key_id)
+
+
+def _tell_nobody(auth_key_id: int) -> None:
+    """Stand for a listener that is not there."""
 
 
 classImplements(SessionRegistry, IPushTarget)

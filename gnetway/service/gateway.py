@@ -88,6 +88,7 @@ class GatewayService(PreparedService):
             reactor, config.gnetway.limits.handshake_threads, "gnetway key exchange"
         )
         self._links: LinkServices | None = None
+        self._key_gone: Callable[[int], object] | None = None
         self._starting: Deferred[None] | None = None
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
@@ -148,6 +149,18 @@ class GatewayService(PreparedService):
         """
         self._certificates.reload()
 
+    def when_key_gone(self, listener: Callable[[int], object]) -> None:
+        """Call ``listener`` with the id of each key that is found to be gone, from the start on.
+
+        It may be at hand in other processes too, which ``forget_key`` is for.
+        """
+        self._key_gone = listener
+
+    def forget_key(self, auth_key_id: int) -> None:
+        """Drop a key that another process has found to be gone, and end its connections."""
+        if self._links is not None:
+            self._links.registry.end_key(auth_key_id)
+
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
         open_now = 0 if self._links is None else len(self._links.open_links)
@@ -196,6 +209,8 @@ class GatewayService(PreparedService):
             self._turn_end,
         )
         self._links = links
+        if self._key_gone is not None:
+            links.registry.when_key_gone(self._key_gone)
         await self._side.serve(links.registry)
         links.key_maker.start()
         place = self._place or WorkerPlace([])

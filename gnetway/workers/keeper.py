@@ -26,7 +26,7 @@ from twisted.logger import Logger, LogLevel
 
 from gnetway.backoff import BackOff
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.messages import Command, Counted, Logged, Ready, Refused, Report
+from gnetway.workers.messages import Command, Counted, KeyGone, Logged, Ready, Refused, Report
 from gnetway.workers.process import Ending, WorkerEars, WorkerProcess
 
 #: Seconds that a worker must have served for its next end to count as the first.
@@ -94,6 +94,9 @@ class KeeperEars(Protocol):
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
         """Hear what a worker has counted."""
 
+    def worker_lost_key(self, number: int, auth_key_id: int) -> None:
+        """Hear that a worker has found a key to be gone."""
+
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
         """Hear that a worker has never served and never will."""
 
@@ -145,11 +148,11 @@ class WorkerKeeper:
         self._advance(Event.STOP)
         return succeed(None) if self.phase is Phase.STOPPED else self._stopped
 
-    def tell(self, command: Command) -> bool:
+    def tell(self, command: Command, argument: int | None = None) -> bool:
         """Give an order to a worker that serves; False if it does not."""
         if self.phase is not Phase.SERVING or self._process is None:
             return False
-        self._process.tell(command)
+        self._process.tell(command, argument)
         return True
 
     # -- what the process says -----------------------------------------------------------------
@@ -166,6 +169,8 @@ class WorkerKeeper:
                 if self.phase is Phase.SERVING:
                     self._set_timer(SILENT_SECONDS, self._ask)
                 self._ears.worker_counted(self._number, counts)
+            case KeyGone(auth_key_id):
+                self._ears.worker_lost_key(self._number, auth_key_id)
             case Logged(level, namespace, text):
                 Logger(namespace).emit(
                     LogLevel.lookupByName(level),

@@ -1,6 +1,6 @@
 """What parent and worker tell each other: lines, by pipes.
 
-    parent → worker    a Command, after the handover (handover.py), on descriptor 0
+    parent → worker    a Command and its argument, after the handover (handover.py), by descriptor 0
     worker → parent    a Report as JSON, on descriptor REPORTS; what is printed goes its usual ways
 
 The end of its commands tells a worker that its parent is gone.
@@ -22,6 +22,8 @@ class Command(StrEnum):
     STOP = "stop"
     RELOAD = "reload"
     COUNT = "count"
+    #: With the id of an auth key that another worker has found to be gone.
+    FORGET = "forget"
 
 
 class Ready(NamedTuple):
@@ -42,6 +44,12 @@ class Counted(NamedTuple):
     counts: GatewayCounts
 
 
+class KeyGone(NamedTuple):
+    """A session service has let out that a key is destroyed, or that it knows it no more."""
+
+    auth_key_id: int
+
+
 class Logged(NamedTuple):
     """Something for the log; ``level`` is a LogLevel's name, ``text`` has tracebacks within."""
 
@@ -50,7 +58,7 @@ class Logged(NamedTuple):
     text: str
 
 
-Report: TypeAlias = Ready | Refused | Counted | Logged
+Report: TypeAlias = Ready | Refused | Counted | KeyGone | Logged
 
 
 def pack(report: Report) -> bytes:
@@ -70,6 +78,8 @@ def unpack(line: bytes) -> Report:
             return Refused(tuple(map(str, faults)))
         case ["Counted", [int(open_connections), dict(causes), dict(pushes)]]:
             return Counted(GatewayCounts(open_connections, causes, pushes))
+        case ["KeyGone", int(auth_key_id)]:
+            return KeyGone(auth_key_id)
         case ["Logged", str(level), str(namespace), str(text)]:
             return Logged(level, namespace, text)
     raise ValueError("no report of a worker")

@@ -60,8 +60,8 @@ class WorkerProcess(Protocol):
     def pid(self) -> int:
         """The id of the process."""
 
-    def tell(self, command: Command) -> None:
-        """Give an order; lost where the process has ended."""
+    def tell(self, command: Command, argument: int | None = None) -> None:
+        """Give an order, with what belongs to it; lost where the process has ended."""
 
     def kill(self) -> None:
         """End it at once."""
@@ -138,9 +138,10 @@ class _Process:
         self._pipes = pipes
         self.pid: int = transport.pid
 
-    def tell(self, command: Command) -> None:
+    def tell(self, command: Command, argument: int | None = None) -> None:
         """See WorkerProcess."""
-        self._pipes.write(f"{command}\n".encode())
+        order = command.value if argument is None else f"{command} {argument}"
+        self._pipes.write(f"{order}\n".encode())
 
     def kill(self) -> None:
         """See WorkerProcess."""

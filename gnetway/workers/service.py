@@ -147,6 +147,12 @@ class WorkersService(PreparedService):
         self._tally.counted(number, counts)
         self._heard(number)
 
+    def worker_lost_key(self, number: int, auth_key_id: int) -> None:
+        """See KeeperEars: the others may have the key at hand too."""
+        for other, keeper in enumerate(self._keepers):
+            if other != number:
+                keeper.tell(Command.FORGET, auth_key_id)
+
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
         """See KeeperEars: no other attempt would go better, so this is the end of all."""
         for fault in faults:

@@ -18,7 +18,7 @@ from gnetway.service.listeners import Listener
 from gnetway.service.unix_sockets import SocketFile
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.messages import Command, Counted, Ready, Refused, Report
+from gnetway.workers.messages import Command, Counted, KeyGone, Ready, Refused, Report
 
 #: Seconds between reports of what is counted: so much is lost of a worker that is killed.
 COUNT_SECONDS: Final = 5.0
@@ -46,6 +46,7 @@ class Worker:
         self._ending = False
         self._counting = LoopingCall(self._count)
         self._counting.clock = reactor
+        self._gateway.when_key_gone(lambda auth_key_id: report(KeyGone(auth_key_id)))
         self._orders: dict[str, Callable[[], object]] = {
             Command.STOP: self.stop,
             Command.RELOAD: self._gateway.reload_certificates,
@@ -73,7 +74,11 @@ class Worker:
 
     def obey(self, order: str) -> None:
         """Do what the parent wants."""
-        self._orders[order]()
+        name, _, argument = order.partition(" ")
+        if name == Command.FORGET:
+            self._gateway.forget_key(int(argument))
+        else:
+            self._orders[name]()
 
     def parent_gone(self) -> None:
         """End in order, and remove what the parent would have removed."""

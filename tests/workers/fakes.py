@@ -40,10 +40,13 @@ class FakeProcess:
         self.config = config
         self.ears = ears
         self.told: list[Command] = []
+        self.forgets: list[int] = []
         self.killed = False
 
-    def tell(self, command: Command) -> None:
+    def tell(self, command: Command, argument: int | None = None) -> None:
         self.told.append(command)
+        if argument is not None:
+            self.forgets.append(argument)
 
     def kill(self) -> None:
         self.killed = True

@@ -15,7 +15,7 @@ from gnetway.workers.keeper import (
     Phase,
     WorkerKeeper,
 )
-from gnetway.workers.messages import Command, Counted, Logged, Refused
+from gnetway.workers.messages import Command, Counted, KeyGone, Logged, Refused
 from gnetway.workers.worker import COUNT_SECONDS
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
 
@@ -34,6 +34,9 @@ class Ears:
 
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
         self.heard.append(("counted", number, counts))
+
+    def worker_lost_key(self, number: int, auth_key_id: int) -> None:
+        self.heard.append(("lost", number, auth_key_id))
 
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
         self.heard.append(("refused", number, faults))
@@ -296,6 +299,11 @@ class ReportTests(KeeperCase):
         counts = GatewayCounts(1, {"idle": 2}, {})
         self.process.ears.reported(Counted(counts))
         self.assertEqual(self.ears.heard[-1], ("counted", 4, counts))
+
+    def test_a_key_that_is_gone_is_passed_on(self) -> None:
+        self.serve()
+        self.process.ears.reported(KeyGone(-7))
+        self.assertEqual(self.ears.heard[-1], ("lost", 4, -7))
 
     def test_orders_go_to_those_that_serve(self) -> None:
         self.assertFalse(self.keeper.tell(Command.COUNT))

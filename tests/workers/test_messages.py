@@ -5,7 +5,7 @@ from hypothesis.strategies import builds, dictionaries, integers, lists, sampled
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.messages import Counted, Logged, Ready, Refused, Report, pack, unpack
+from gnetway.workers.messages import Counted, KeyGone, Logged, Ready, Refused, Report, pack, unpack
 
 COUNTS = builds(
     GatewayCounts,
@@ -17,6 +17,7 @@ REPORTS = (
     builds(Ready, text())
     | builds(Refused, lists(text()).map(tuple))
     | builds(Counted, COUNTS)
+    | builds(KeyGone, integers(-(1 << 63), (1 << 63) - 1))
     | builds(Logged, sampled_from(["info", "warn"]), text(), text())
 )
 

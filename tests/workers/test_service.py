@@ -8,7 +8,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.messages import Command, Counted, Refused
+from gnetway.workers.messages import Command, Counted, KeyGone, Refused
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
 from gnetway.workers.sockets import WorkerSockets
 from tests.ports import free_port
@@ -147,6 +147,14 @@ class MeanwhileTests(WorkersCase):
     def test_certificates_are_read_again_by_all(self) -> None:
         self.serving().reload_certificates()
         self.assertEqual([process.told for process in self.processes], [[Command.RELOAD]] * 3)
+
+    def test_a_key_that_one_finds_gone_is_gone_in_the_others(self) -> None:
+        self.serving()
+        self.processes[1].ears.reported(KeyGone(-7))
+        self.assertEqual(
+            [process.told for process in self.processes], [[Command.FORGET], [], [Command.FORGET]]
+        )
+        self.assertEqual([process.forgets for process in self.processes], [[-7], [], [-7]])
 
 
 class CountTests(WorkersCase):

@@ -8,9 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from gnetway.config.model import GatewayConfig
+from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
 from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.messages import Command, Counted, Ready, Refused, Report
+from gnetway.workers.messages import Command, Counted, KeyGone, Ready, Refused, Report
 from gnetway.workers.worker import Worker
 from tests.service.sides import ServiceCase
 
@@ -73,6 +74,25 @@ class LifeTests(WorkerCase):
             await worker.shut_down()
         self.assertIsInstance(self.reports[-1], Counted)
         self.assertFalse(worker.has_failed)
+
+    async def test_keys_that_are_gone(self) -> None:
+        """What is found here is reported; what was found elsewhere is not, or it would go round."""
+        given = HandedSocket(0, os.dup(self.listening().fileno()), "", relayed=False)
+        worker = self.worker(self.remote(), given)
+        self.assertTrue(worker.prepare())
+        worker.start()
+        await worker._gateway.when_ready()
+        links = worker._gateway._links
+        assert links is not None
+        links.registry.forget_key(-7)
+        worker.obey(f"{Command.FORGET} -8")
+        self.assertEqual([one for one in self.reports if isinstance(one, KeyGone)], [KeyGone(-7)])
+        for auth_key_id in (-7, -8):
+            await self.assertFailure(links.keys.lookup(auth_key_id), KeyUnknown)
+        await worker.shut_down()
+
+    def test_an_order_before_the_start(self) -> None:
+        self.worker(self.remote()).obey(f"{Command.FORGET} -8")
 
     async def test_a_stop_during_the_start(self) -> None:
         """It is not reported to serve."""
