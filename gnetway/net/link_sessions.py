@@ -77,18 +77,19 @@ class LinkSessions:
 
     def leave_idle(self, link: Link, now: float) -> None:
         """Leave what the client has moved on from; ``now`` is in the clock's seconds."""
-        if self._others is None or self._current is None:
+        others, current = self._others or [], self._current
+        if not others or current is None:
             return
         seconds = self._services.limits.idle_seconds if self._by_turns else MOVED_ON_SECONDS
-        moved_on = {self._current.key.auth_key_id}
+        moved_on = {current.key.auth_key_id}
         kept: list[tuple[Session, float]] = []
         gone: list[Session] = []
-        for session, since in reversed(self._others):
-            key_id = session.key.auth_key_id
-            if key_id in moved_on and now - since >= seconds:
-                gone.append(session)
+        for held in others[::-1]:
+            key_id = held[0].key.auth_key_id
+            if key_id in moved_on and now - held[1] >= seconds:
+                gone.append(held[0])
             else:
-                kept.append((session, since))
+                kept.append(held)
             moved_on.add(key_id)
         if gone:
             self._others = kept[::-1] or None
