@@ -159,8 +159,10 @@ class SessionQueue(EndListener):
             or request.salt != self._lead_salt
             or client.client_ip != self._lead_ip
             or shared.outputs
-            or not shared.has_room(node, request.size)
             or request.size > shared.max_message_bytes
+            # As Shared.has_room has it, whose call would cost a twentieth of all this.
+            or node.in_flight >= shared.max_in_flight
+            or (node.in_flight and node.in_flight_bytes + request.size > shared.max_in_flight_bytes)
         ):
             return b""
         request.order = self._next_order

@@ -90,7 +90,7 @@ class StreamLink:
         if request.method is _SEND_HTTP_DATA:
             return self._calls.send(request, data)
         if request.dc_id and not self._metadata:
-            link = self._of_dc(request.dc_id)
+            link = self._by_dc.get(request.dc_id) or self._of_dc(request.dc_id)
             if link is not None:
                 return link.send(request, data)
         if self._stream is None:
@@ -116,17 +116,17 @@ class StreamLink:
         return None
 
     def _of_dc(self, dc_id: int) -> "StreamLink | None":
-        """Return the stream for a data centre; None where clients have named too many of them."""
-        link = self._by_dc.get(dc_id)
-        if link is None and len(self._by_dc) < MAX_DC_STREAMS:
-            link = self._by_dc[dc_id] = StreamLink(
-                self._clock,
-                self._node,
-                self._client,
-                self._timeout_seconds,
-                self._answers,
-                dc_metadata(dc_id),
-            )
+        """Return a new stream for a data centre; None where clients have named too many."""
+        if len(self._by_dc) >= MAX_DC_STREAMS:
+            return None
+        link = self._by_dc[dc_id] = StreamLink(
+            self._clock,
+            self._node,
+            self._client,
+            self._timeout_seconds,
+            self._answers,
+            dc_metadata(dc_id),
+        )
         return link
 
     # -- what the stream says ------------------------------------------------------------------
