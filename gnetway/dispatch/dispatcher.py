@@ -196,8 +196,9 @@ class Dispatcher:
             owner.not_done(request, certain=True)
             owner.again(request)
             return
-        # A node that redirects, even in circles, has not done anything.
-        owner.not_done(request, certain=not sent or decision.next is Next.FOLLOW)
+        # A node that redirects, even in circles, or that is none, has not done anything.
+        certain = not sent or decision.next is Next.FOLLOW or decision.fault is Fault.NODE
+        owner.not_done(request, certain=certain)
         if decision.next is Next.AGAIN:
             if sent and decision.fault is not Fault.NODE:
                 request.sends += 1
@@ -228,8 +229,8 @@ class Dispatcher:
         if request.done is not None and not isinstance(error, BackendUnavailable):
             return  # who asked decides what is to become of the session
         if isinstance(error, KeyUnknown) and isinstance(owner, SessionQueue):
-            for auth_key_id in {owner.client.key.auth_key_id, request.ring_key}:
-                self.outputs.append(KeyGone(auth_key_id))
+            key = owner.client.key
+            self.outputs.append(KeyGone(key.auth_key_id, key.perm_auth_key_id))
         owner.lose(cause)
 
     def _follows(self, request: Request, node: Node, status: RpcStatus, now: float) -> bool:

@@ -56,12 +56,16 @@ class SessionLost(Output):
 
 
 class KeyGone(Output):
-    """The session service has proved that it does not know a key."""
+    """The session service has proved that it does not know a key.
 
-    __slots__ = ("auth_key_id",)
+    Of the permanent key behind a temporary one that proves nothing, but gives reason to ask.
+    """
 
-    def __init__(self, auth_key_id: int) -> None:
+    __slots__ = ("auth_key_id", "perm_auth_key_id")
+
+    def __init__(self, auth_key_id: int, perm_auth_key_id: int) -> None:
         self.auth_key_id = auth_key_id
+        self.perm_auth_key_id = perm_auth_key_id
 
 
 class NodeWish(Enum):

@@ -63,7 +63,7 @@ class GrpcioClient:
         self._in_flight = 0
         self._readers: set[Thread] = set()
         self._watchers: list[ConnectionChanged] = []
-        self._stands = False
+        self._stands = self._failing = False
         self._end = OneEnd(lambda: run_in_thread(reactor, f"rpc-close-{peer}", self._shut))
 
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
@@ -151,6 +151,9 @@ class GrpcioClient:
         self._channel.unsubscribe(_ignore)
         if self._stands:
             self._batch.post(self._tell_changed, True, "")
+        elif self._failing:
+            # It tries by itself then, and whether it fails again cannot be seen.
+            self._batch.post(self._tell_changed, False, f"cannot connect to {self.peer}")
 
     def watch_connection(self, changed: ConnectionChanged) -> None:
         """See IRpcClient; grpcio has a thread for it that wakes up five times a second.
@@ -163,6 +166,8 @@ class GrpcioClient:
 
     def _state_changed(self, state: grpc.ChannelConnectivity) -> None:
         stood, self._stands = self._stands, state is grpc.ChannelConnectivity.READY
+        if state is not grpc.ChannelConnectivity.CONNECTING:
+            self._failing = state is grpc.ChannelConnectivity.TRANSIENT_FAILURE
         if self._stands:
             self._tell_changed(True, "")
         elif state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:

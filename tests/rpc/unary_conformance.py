@@ -291,6 +291,50 @@ class UnaryConformance(CarrierCase):
         await server.stop(0)
         self.assertEqual(lost, [0, 1])
 
+    async def test_connected_before_there_is_a_call(self) -> None:
+        """It is told when a connection stands, at each request to connect; and when none can."""
+        told: list[bool] = []
+        server, peer = await self.serve()
+        client = self.call(peer)
+        client.watch_connection(lambda stands, why: told.append(stands))
+        client.connect()
+        self.assertEqual(told, [])
+        await self.until(lambda: told == [True])
+        client.connect()
+        self.assertEqual(told, [True])
+        await self.until(lambda: told == [True, True])
+        await server.stop(0)
+        await self.until(lambda: False in told)
+        told.clear()
+        client.connect()
+        await self.until(lambda: False in told)
+        await client.close()
+        client.connect()
+        self.assertNotIn(True, told)
+
+    async def test_nothing_is_answered_before_it_was_called(self) -> None:
+        """Neither by a client that is closed nor by one that cannot reach its peer."""
+        server, peer = await self.serve()
+        await server.stop(0)
+        client = self.call(peer)
+        answers: list[RpcStatus | None] = []
+        for count in (1, 2):
+            client.call(ECHO, b"", 5, lambda reply, status: answers.append(status))
+            self.assertEqual(len(answers), count - 1)
+            await self.until(partial(lambda count: len(answers) == count, count))
+        await client.close()
+        client.call(ECHO, b"", 5, lambda reply, status: answers.append(status))
+        self.assertEqual(len(answers), 2)
+        await self.until(lambda: len(answers) == 3)
+        self.assertNotIn(None, answers)
+
+    async def test_fields_of_one_call(self) -> None:
+        client = await self.pair()
+        answers: list[bytes] = []
+        fields = (("x-one", "1"),)
+        client.call(ECHO, b"a", 5, lambda reply, status: answers.append(reply), fields)
+        await self.until(lambda: answers == [b"a"])
+
     async def test_peer_stops_in_the_middle_of_a_call(self) -> None:
         server, peer = await self.serve()
         answer = self.call(peer).unary(NEVER, b"", 30)

@@ -211,9 +211,15 @@ class RemoteBackend:
                 client.resume_reading()
         elif isinstance(output, SessionLost):
             cast("SessionClient", output.client).end_links(output.cause)
-        elif isinstance(output, KeyGone):
+        else:
+            self._do_rare(output)
+
+    def _do_rare(self, output: Output) -> None:
+        if isinstance(output, KeyGone):
             if self._target is not None:
                 self._target.forget_key(output.auth_key_id)
+                if output.perm_auth_key_id not in {0, output.auth_key_id}:
+                    self._target.doubt_key(output.perm_auth_key_id)
         elif isinstance(output, NodeOutput):
             self._node_wish(output.node, output.wish)
         elif isinstance(output, NodeNews):

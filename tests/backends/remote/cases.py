@@ -6,7 +6,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gnetway.backends.remote.backend import Announce, OutageLimits, RemoteBackend, RemoteSettings
+from gnetway.backends.remote.backend import (
+    MAX_MESSAGE_BYTES,
+    Announce,
+    OutageLimits,
+    RemoteBackend,
+    RemoteSettings,
+)
 from gnetway.dispatch.outage_buffer import OutageBuffer
 from gnetway.dispatch.request import Owner
 from gnetway.dispatch.ring import Ring
@@ -41,6 +47,7 @@ class Cluster:
         outage: OutageLimits | None = None,
         timeout_seconds: float = 10.0,
         options: RpcOptions | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.clock = Clock()
         self.carrier = FakeCarrier(self.clock)
@@ -49,7 +56,12 @@ class Cluster:
         for address in addresses:
             self.ring.add(address)
         settings = RemoteSettings(
-            SERVER_ID, stream, announce, timeout_seconds, outage or OutageLimits()
+            SERVER_ID,
+            stream,
+            announce,
+            timeout_seconds,
+            outage or OutageLimits(),
+            max_message_bytes,
         )
         self.backend = RemoteBackend(
             self.clock,
