@@ -5,7 +5,8 @@ deadlines, pauses. It only goes on (see ``monotonic``). ``wall`` is for what oth
 own clocks, or what outlives the process: msg_ids, salts, when keys and certificates expire. It is
 set forward and back while the gateway runs, so nothing may wait by it.
 
-In the core ``now`` is always the wall clock's.
+Where the core needs both, as in a connection, ``now`` is the wall clock's and ``monotonic`` the
+other's.
 """
 
 from collections.abc import Callable
