@@ -121,10 +121,15 @@ class ISessionBackend(Interface):
         " nothing whose perm_auth_key_id is 0."
     )
 
-    def query_auth_key(auth_key_id: int) -> Deferred[AuthKey]:
-        """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
+    def query_auth_key(auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown or BackendUnavailable.
 
-    def set_auth_key(key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+        ``dc_id`` is the data centre that the client in question has named, 0 for none.
+        """
+
+    def set_auth_key(
+        key: AuthKey, salt: FutureSalt, expires_in: int, dc_id: int = 0
+    ) -> Deferred[bool]:
         """Store a key that a handshake made; ``expires_in`` in seconds, 0 for a permanent key.
 
         Fires with False where the backend refuses the key.
@@ -177,7 +182,7 @@ class IKeyLookup(Interface):
     def cached(auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""
 
-    def lookup(auth_key_id: int) -> Deferred[AuthKey]:
+    def lookup(auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         """Fire with the key; one query runs however many ask.
 
         Fails with KeyUnknown, or with BackendUnavailable after a bounded time.

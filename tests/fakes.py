@@ -53,7 +53,7 @@ class FakeBackend:
     takes_unbound: bool = False
     why_unready: str = ""
 
-    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+    def query_auth_key(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         asked: Deferred[AuthKey] = Deferred()
         self.queries.append((auth_key_id, asked))
         if not self.held:
@@ -64,7 +64,9 @@ class FakeBackend:
                 asked.callback(key)
         return asked
 
-    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+    def set_auth_key(
+        self, key: AuthKey, salt: FutureSalt, expires_in: int, dc_id: int = 0
+    ) -> Deferred[bool]:
         self.stored.append((key, salt, expires_in))
         outcome = self.store_outcomes.pop(0) if self.store_outcomes else True
         if isinstance(outcome, Exception):
@@ -119,7 +121,7 @@ class FakeKeys:
     def cached(self, auth_key_id: int) -> AuthKey | None:
         return self.keys.get(auth_key_id)
 
-    def lookup(self, auth_key_id: int) -> Deferred[AuthKey]:
+    def lookup(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         key = self.keys.get(auth_key_id)
         return fail(KeyUnknown("not here")) if key is None else succeed(key)
 

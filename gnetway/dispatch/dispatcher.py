@@ -95,9 +95,10 @@ class Dispatcher:
         now: float,
         *,
         patient: bool,
+        dc_id: int = 0,
     ) -> LoneRequest:
         """Send a request that stands alone."""
-        asked = LoneRequest(self._shared, method, ring_key, payload, done, patient)
+        asked = LoneRequest(self._shared, method, ring_key, payload, done, patient, dc_id)
         asked.go_on(now)
         return asked
 

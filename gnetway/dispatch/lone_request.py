@@ -24,12 +24,16 @@ class LoneRequest:
         payload: bytes,
         done: Done | None,
         patient: bool,
+        dc_id: int = 0,
     ) -> None:
         self._shared = shared
         self._patient = patient
         self._held = False
         self.in_flight = 0
-        self.request: Request | None = Request(self, method, ring_key, payload, done)
+        request = Request(self, method, ring_key, payload, done)
+        if dc_id:
+            request.dc_id = dc_id
+        self.request: Request | None = request
 
     def decided(self, request: Request) -> Request:
         """See Owner."""
@@ -65,7 +69,8 @@ class LoneRequest:
             self._wait(request, now)
 
     def _wait(self, request: Request, now: float) -> None:
-        if not self._patient or self._shared.stopped:
+        in_a_hurry = not self._patient and not self._shared.nodes.incomplete
+        if in_a_hurry or self._shared.stopped:
             self._end(BackendUnavailable("no session node answers"))
         else:
             self._hold(request, now)

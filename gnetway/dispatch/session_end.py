@@ -25,14 +25,23 @@ class SessionEnd:
     __slots__ = ("_epoch", "_held", "_listener", "_node", "_request", "_shared", "in_flight")
 
     def __init__(
-        self, shared: Shared, node: Node, payload: bytes, ring_key: int, listener: EndListener
+        self,
+        shared: Shared,
+        node: Node,
+        payload: bytes,
+        ring_key: int,
+        listener: EndListener,
+        dc_id: int,
     ) -> None:
         self._shared = shared
         self._node = node
         self._epoch = node.epoch
         self._held = False
         self._listener = listener
-        self._request: Request | None = Request(self, Method.CLOSE_SESSION, ring_key, payload)
+        request = Request(self, Method.CLOSE_SESSION, ring_key, payload)
+        if dc_id:
+            request.dc_id = dc_id
+        self._request: Request | None = request
         self.in_flight = 0
 
     def go_on(self, now: float) -> None:

@@ -315,7 +315,8 @@ class SessionQueue(EndListener):
             self._ends = set()
         self._ends.add(node.address)
         payload = self._event(Method.CLOSE_SESSION)
-        SessionEnd(self._shared, node, payload, self._perm_auth_key_id, self).go_on(now)
+        ring_key, dc_id = self._perm_auth_key_id, self._dc_id
+        SessionEnd(self._shared, node, payload, ring_key, self, dc_id).go_on(now)
 
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""

@@ -125,11 +125,13 @@ class EmbeddedBackend:
 
     # -- keys ----------------------------------------------------------------------------------
 
-    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+    def query_auth_key(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
         return self._store.load(auth_key_id).addCallback(self._loaded_key)
 
-    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+    def set_auth_key(
+        self, key: AuthKey, salt: FutureSalt, expires_in: int, dc_id: int = 0
+    ) -> Deferred[bool]:
         """Store a new key; fires with False where its id is taken."""
         expires_at = key.expires_at
         if expires_in and not expires_at:

@@ -28,7 +28,8 @@ class StoreWanted(NamedTuple):
     """Store this key; the client hears of it only then.
 
     ``salt`` (signed) is valid from ``valid_since`` to ``valid_until``, Unix seconds.
-    ``expires_in`` is the key's life in seconds, 0 for a permanent one.
+    ``expires_in`` is the key's life in seconds, 0 for a permanent one. ``dc_id`` is the data centre
+    that the obfuscated header names, 0 for none.
     """
 
     key: AuthKey
@@ -36,6 +37,7 @@ class StoreWanted(NamedTuple):
     valid_since: int
     valid_until: int
     expires_in: int
+    dc_id: int = 0
 
     def __repr__(self) -> str:
         return f"<StoreWanted {self.key!r}>"

@@ -310,7 +310,8 @@ class KeyExchange:
         salt = first_salt(self._new_nonce, self.server_nonce)
         key.first_salt = salt
         until = since + FIRST_SALT_SECONDS
-        self._event = StoreWanted(key, salt, since, until, self._expires_in)
+        dc_id = checks.dc_number(self._header_dc)
+        self._event = StoreWanted(key, salt, since, until, self._expires_in, dc_id)
 
     def _refuse(self, key: AuthKey) -> None:
         """Let the client try another g_b, a few times."""

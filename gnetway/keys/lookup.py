@@ -82,7 +82,7 @@ class KeyLookup:
             self._check(key)
         return key
 
-    def lookup(self, auth_key_id: int) -> Deferred[AuthKey]:
+    def lookup(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
         if self._has_ended(auth_key_id):
             return fail(KeyUnknown("the key has ended"))
@@ -92,7 +92,7 @@ class KeyLookup:
             askers.append(asker)
             return asker
         self._askers[auth_key_id] = [asker]
-        self._query(auth_key_id).addCallback(self._found).addBoth(self._tell, auth_key_id)
+        self._query(auth_key_id, dc_id).addCallback(self._found).addBoth(self._tell, auth_key_id)
         return asker
 
     def add(self, key: AuthKey) -> None:
@@ -115,8 +115,8 @@ class KeyLookup:
 
     # -- queries -------------------------------------------------------------------------------
 
-    def _query(self, auth_key_id: int) -> Deferred[AuthKey]:
-        query = self._backend.query_auth_key(auth_key_id)
+    def _query(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
+        query = self._backend.query_auth_key(auth_key_id, dc_id)
         return query.addTimeout(self._timeout_seconds, self._clock, _timed_out)
 
     def _found(self, key: AuthKey) -> AuthKey:
@@ -130,9 +130,9 @@ class KeyLookup:
 
     def _assume_end(self, key: AuthKey) -> None:
         """Give a temporary key the end that was known here before, else an assumed one."""
-        ends_at = int(self._wall()) + self._assumed_life_seconds
+        end = int(self._wall()) + self._assumed_life_seconds
         known = self._cache.end_of(key.auth_key_id)
-        key.expires_at = ends_at if known is None else min(known, ends_at)
+        key.expires_at = end if known is None else min(known, end)
         key.end_is_assumed = True
 
     def _tell(self, outcome: AuthKey | Failure, auth_key_id: int) -> None:

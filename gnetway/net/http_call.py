@@ -257,7 +257,7 @@ class HttpCall:
         )
 
     def _bind_accepted(self, plaintext: bytes, session: HttpSession, bind: BindReceived) -> None:
-        self._connection.bind_accepted(bind, self._services.links.clock.seconds())
+        self._connection.bind_accepted(bind, self._services.links.wall())
         poll = None if self._over else self._wait_for_result(session)
         session.answered(poll, plaintext)
         if poll is not None:

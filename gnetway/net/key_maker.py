@@ -145,7 +145,9 @@ class KeyMaker:
             refused.callback(False)
             return refused
         salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
-        stored = maybeDeferred(self._backend.set_auth_key, wanted.key, salt, wanted.expires_in)
+        stored = maybeDeferred(
+            self._backend.set_auth_key, wanted.key, salt, wanted.expires_in, wanted.dc_id
+        )
         # In this order: whatever goes wrong the client is answered.
         return stored.addCallback(self._remember, wanted).addErrback(self._not_stored)
 

@@ -208,7 +208,8 @@ class ClientLink(LinkOutput):
             self._connection.provide_key(key)
             return
         self._wait()
-        self._services.keys.lookup(auth_key_id).addCallbacks(self._key_found, self._key_not_found)
+        found = self._services.keys.lookup(auth_key_id, self.dc_id)
+        found.addCallbacks(self._key_found, self._key_not_found)
 
     def _key_found(self, key: AuthKey) -> None:
         if self._state is not OPEN:
@@ -240,7 +241,7 @@ class ClientLink(LinkOutput):
         if perm_key is not None:
             self._prove_bind(perm_key, bind)
             return
-        found = self._services.keys.lookup(bind.perm_auth_key_id)
+        found = self._services.keys.lookup(bind.perm_auth_key_id, self.dc_id)
         found.addCallbacks(
             self._perm_key_found,
             self._perm_key_not_found,
@@ -283,7 +284,7 @@ class ClientLink(LinkOutput):
             return
         self._stop_timeout()
         if error is None:
-            self._connection.bind_accepted(bind, self._services.clock.seconds())
+            self._connection.bind_accepted(bind, self._services.wall())
             self._go_on()
         elif refused:
             self._refuse_bind(bind)

@@ -24,6 +24,7 @@ from gnetway.backends.remote.unary import UnaryLink
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
 from gnetway.dispatch.encoding import client_head, http_request, query_request, set_request
+from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outage_buffer import OutageLimits
@@ -328,24 +329,33 @@ class RemoteBackend:
 
     # -- keys ----------------------------------------------------------------------------------
 
-    def query_auth_key(self, auth_key_id: int) -> Deferred[AuthKey]:
+    def query_auth_key(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
         """Fire with the key, or fail with KeyUnknown or BackendUnavailable.
 
         In an outage the query waits; who asks says for how long.
         """
-        asked = self._ask(Method.QUERY_AUTH_KEY, auth_key_id, query_request(auth_key_id))
+        asked = self._ask(Method.QUERY_AUTH_KEY, auth_key_id, query_request(auth_key_id), dc_id)
         return asked.addCallback(read_key, auth_key_id)
 
-    def set_auth_key(self, key: AuthKey, salt: FutureSalt, expires_in: int) -> Deferred[bool]:
+    def set_auth_key(
+        self, key: AuthKey, salt: FutureSalt, expires_in: int, dc_id: int = 0
+    ) -> Deferred[bool]:
         """Store a key; fails at once in an outage, since its client is told to try again."""
         request = set_request(key, salt, expires_in)
-        asked = self._ask(Method.SET_AUTH_KEY, key.auth_key_id, request, patient=False)
+        asked = self._ask(Method.SET_AUTH_KEY, key.auth_key_id, request, dc_id, patient=False)
         return asked.addCallback(read_bool)
 
     def _ask(
-        self, method: Method, ring_key: int, payload: bytes, patient: bool = True
+        self,
+        method: Method,
+        ring_key: int,
+        payload: bytes,
+        dc_id: int = 0,
+        *,
+        patient: bool = True,
     ) -> Deferred[bytes]:
         """Send a lone request; fires with the reply or fails. Cancelling withdraws it."""
+        lone: LoneRequest
         asked: Deferred[bytes] = Deferred(lambda _: lone.withdraw())
 
         def done(reply: bytes, error: GatewayError | None) -> None:
@@ -355,7 +365,7 @@ class RemoteBackend:
                 asked.errback(error)
 
         now = self._clock.seconds()
-        lone = self._core.ask(method, ring_key, payload, done, now, patient=patient)
+        lone = self._core.ask(method, ring_key, payload, done, now, patient=patient, dc_id=dc_id)
         self._flush()
         return asked
 

@@ -5,7 +5,7 @@ import time
 from gnetway.config.rpc import Carrier
 from gnetway.dispatch.ring import Ring
 from gnetway.tl.service_messages import Ping
-from tests.live.client import LiveClient, now
+from tests.live.client import LinkEnded, LiveClient, now
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.cluster.session_service import Refusal, Told
 from tests.live.cluster.talker import Talker
@@ -118,7 +118,7 @@ class UnaryNodeTests(ClusterTestCase):
         until(lambda: len(self.service.heard("close", second.address)) == 5, "sessions closed")
 
     def test_a_redirect_that_leads_in_a_circle(self) -> None:
-        """It ends after one step, and the client is not kept waiting for ever."""
+        """It ends after one step, and the client is let go instead of being left in silence."""
         first, second = self.start_nodes(2)
         self.list_node(first.address)
         other = {first.address: second.address, second.address: first.address}
@@ -133,9 +133,11 @@ class UnaryNodeTests(ClusterTestCase):
         with LiveClient(self.gateway) as client:
             client.send(session.encrypt(Ping(1).pack(), now()))
             until(lambda: len(self.service.heard("data")) == 2, "two attempts")
-            self.service.verdict = lambda _: None
+            self.assertRaises(LinkEnded, client.receive)
+        self.assertEqual(len(self.service.heard("data")), 2)
+        self.service.verdict = lambda _: None
+        with LiveClient(self.gateway) as client:
             client.ping(session, 2)
-        self.assertEqual(len(self.service.heard("data")), 3)
 
     # -- small parts ---------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class UnaryTlsTests(ClusterTestCase):
         session = self.new_session()
         with LiveClient(self.gateway) as client:
             client.send(session.encrypt(Ping(1).pack(), now()))
-            silent = f"session node {node.address} does not answer"
+            silent = f"session node {node.address} is not used"
             until(lambda: silent in self.gateway.log, "the node is given up")
             self.assertEqual(self.service.told, [])
             node.kill()
