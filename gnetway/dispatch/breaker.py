@@ -8,6 +8,7 @@
 While the breaker is open or half open, no client's message goes to the node.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -15,6 +16,12 @@ from gnetway.backoff import BackOff
 
 #: Failures in a row after which the breaker opens, as in Teamgram's own gateway.
 STRIKES: Final = 3
+
+
+#: A server that does not serve what it is asked for is not mended within moments. It may answer a
+#: probe all the same, and then each pause costs its clients a way there and back.
+WRONG_SERVER_SECONDS: Final = 30.0
+LONGEST_WRONG_SECONDS: Final = 600.0
 
 
 class BreakerState(Enum):
@@ -29,10 +36,11 @@ class BreakerState(Enum):
 class CircuitBreaker:
     """Counts the failures of one node in a row; ``strikes`` are those since its last answer."""
 
-    __slots__ = ("_backoff", "_retry_at", "state", "strikes")
+    __slots__ = ("_backoff", "_retry_at", "_wrong_backoff", "state", "strikes")
 
-    def __init__(self, backoff: BackOff) -> None:
-        self._backoff = backoff
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._backoff = BackOff(random_bytes)
+        self._wrong_backoff = BackOff(random_bytes, WRONG_SERVER_SECONDS, LONGEST_WRONG_SECONDS)
         self._retry_at = 0.0
         self.state = BreakerState.CLOSED
         self.strikes = 0
@@ -41,6 +49,7 @@ class CircuitBreaker:
         """Note that the node has done what a client asked for."""
         self.strikes = 0
         self._backoff.reset()
+        self._wrong_backoff.reset()
 
     def failed(self, now: float) -> bool:
         """Note a failure; return whether the breaker has opened by it."""
@@ -49,13 +58,14 @@ class CircuitBreaker:
             return False
         return self.trip(now)
 
-    def trip(self, now: float) -> bool:
-        """Open at once; return whether it was closed."""
+    def trip(self, now: float, *, wrong_server: bool = False) -> bool:
+        """Open at once, for longer where it is the wrong server; return whether it was closed."""
         was_closed = self.state is BreakerState.CLOSED
         self.strikes = max(self.strikes, STRIKES)
         if self.state is not BreakerState.OPEN:
             self.state = BreakerState.OPEN
-            self._retry_at = now + self._backoff.next_delay()
+            backoff = self._wrong_backoff if wrong_server else self._backoff
+            self._retry_at = now + backoff.next_delay()
         return was_closed
 
     def try_again(self) -> None:

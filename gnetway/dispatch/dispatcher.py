@@ -164,12 +164,22 @@ class Dispatcher:
         if decision.fault is Fault.MESSAGE:
             guilty = culprit(status, [request for request, sent in unanswered if sent])
         else:
-            self._blame(node, Fault.NODE if silent else decision.fault, status, now)
+            fault = Fault.NODE if silent else decision.fault
+            self._blame(node, fault, status, now, silent=silent)
         for request, _ in unanswered:
             self._take_back(request)
+        # A node reads in order: what came before the guilty one has arrived, nothing after it.
+        read = guilty is not None
         for request, sent in unanswered:
-            way = decision if request is guilty or decision.next is Next.AGAIN else INNOCENT
-            self._settle(request, node, way, status, sent, now)
+            if request is guilty:
+                read = False
+                self._settle(request, node, decision, status, sent, now)
+            elif decision.next is Next.AGAIN:
+                self._settle(request, node, decision, status, sent, now)
+            elif read and request.method is Method.CLOSE_SESSION:
+                request.owner.confirmed(request)
+            else:
+                self._settle(request, node, INNOCENT, status, read and sent, now)
         for owner in dict.fromkeys(request.owner for request, _ in unanswered):
             owner.go_on(now)
         self._use_room(node, now)
@@ -281,6 +291,8 @@ class Dispatcher:
         """Hear that a connection to a node stands: from now on it may be used."""
         node.connecting = False
         node.connected = True
+        # It may be another process, or one that was mended.
+        node.breaker.try_again()
         self._probe(now)
         self._use_again(node, now)
 
@@ -299,7 +311,7 @@ class Dispatcher:
             return
         fault = Fault.NOBODY if status is None else decide(status, Method.QUERY_AUTH_KEY).fault
         if fault in {Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE}:
-            node.breaker.trip(now)
+            node.breaker.trip(now, wrong_server=fault is Fault.NODE)
             return
         node.breaker.probe_succeeded()
         self._use_again(node, now)
@@ -314,11 +326,13 @@ class Dispatcher:
             # Otherwise what waits would go to the first node that is there, and soon move on.
             self._wake(now)
 
-    def _blame(self, node: Node, fault: Fault, status: RpcStatus, now: float) -> None:
+    def _blame(
+        self, node: Node, fault: Fault, status: RpcStatus, now: float, *, silent: bool = False
+    ) -> None:
         """Note in a node's breaker what a status says of it."""
         opened = False
         if fault is Fault.NODE:
-            opened = node.breaker.trip(now)
+            opened = node.breaker.trip(now, wrong_server=not silent)
         elif fault is Fault.SLOW_NODE:
             opened = node.breaker.failed(now)
         elif fault is Fault.CONNECTION:

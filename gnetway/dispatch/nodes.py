@@ -10,7 +10,6 @@ message ever waits for a connection, or tries whether a node is well again.
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from gnetway.backoff import BackOff
 from gnetway.dispatch.breaker import BreakerState, CircuitBreaker
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.ring import Ring
@@ -49,7 +48,7 @@ class NodeTable:
         node = self._nodes.get(address)
         if node is not None:
             return node, False
-        node = Node(address, CircuitBreaker(BackOff(self._random_bytes)), now)
+        node = Node(address, CircuitBreaker(self._random_bytes), now)
         self._nodes[address] = node
         return node, True
 

@@ -83,6 +83,8 @@ class ConnectionTests(BackendCase):
         cluster.node(A).refuse = lambda kind: None
         cluster.node(A).frozen = False
         cluster.pass_time(20)
+        self.assertIsNot(self.core_node(cluster, A).breaker.state, BreakerState.CLOSED)
+        cluster.pass_time(20)
         self.assertIs(self.core_node(cluster, A).breaker.state, BreakerState.CLOSED)
         self.assertEqual(set(cluster.node(A).kinds()), {"query_auth_key"})
         cluster.say(session, b"2")

@@ -8,7 +8,6 @@ from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.stream import AGAIN_SECONDS, StreamLink
 from gnetway.backends.remote.unary import UnaryLink
-from gnetway.backoff import BackOff
 from gnetway.dispatch.breaker import CircuitBreaker
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.lone_request import LoneRequest
@@ -39,7 +38,7 @@ class LinkCase(SynchronousTestCase):
         self.heard: list[tuple[int, bytes, int]] = []
         self.arrived: dict[int, bool] = {}
         self.silent: list[bool] = []
-        self.node = Node(A, CircuitBreaker(BackOff(SeededBytes(1))), 0)
+        self.node = Node(A, CircuitBreaker(SeededBytes(1)), 0)
         shared = Shared(DispatchSettings(""), NodeTable(SeededBytes(1)))
         self.owner = LoneRequest(shared, Method.QUERY_AUTH_KEY, 0, b"", None, False)
 
