@@ -96,13 +96,15 @@ def decide_stream(status: RpcStatus) -> Decision:
     decision = _BY_NUMBER.get(status.code, BROKEN)
     if decision.fault is Fault.MESSAGE and status.code == StatusCode.INTERNAL:
         # Streams that are reset by peers and proxies end with INTERNAL too.
-        return decision if _PARSING in status.details else BROKEN
+        unreadable = any(word in status.details for word in _UNREADABLE)
+        return decision if unreadable else BROKEN
     return decision
 
 
 #: What gRPC's implementations say when they cannot read a message: "failed to unmarshal the
-#: received message", "Error parsing request", "deserializing request".
-_PARSING: Final = "request"
+#: received message", "error unmarshalling request", "Error parsing request", "deserializing
+#: request".
+_UNREADABLE: Final = ("unmarshal", "parsing", "deserializing")
 
 
 def culprit(status: RpcStatus, unanswered: Sequence[Request]) -> Request | None:
