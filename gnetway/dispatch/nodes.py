@@ -83,6 +83,8 @@ class NodeTable:
                 node.used, node.unused_since = node.sent, now
             elif now - node.unused_since >= FORGET_SECONDS:
                 del self._nodes[node.address]
+                # A session may still stand there, and is to decide anew.
+                self.connection_lost(node, now)
                 forgotten.append(node)
         return forgotten
 
