@@ -4,7 +4,8 @@ An outage of the session service is not a lost key and not a lost message. Queue
 further wait here, with the reading of their clients paused; when a node is back they all go on,
 each in its own order. What there is no time for ends the client's connections, so that the client
 sends it again on the next one. Where there is no room, the one gives way that holds most: of the
-address that holds most, the queue that does. So nobody is pushed out by a stranger who takes more.
+address that holds most, the queue that does, where "most" is more than half of any other's. So
+nobody is pushed out by a stranger who takes twice as much.
 """
 
 from dataclasses import dataclass

@@ -485,6 +485,8 @@ def share_of(client_ip: str) -> str:
     if ":" not in client_ip:
         return client_ip
     try:
-        return IPv6Address(client_ip.partition("%")[0]).exploded[:19]
+        address = IPv6Address(client_ip.partition("%")[0])
     except ValueError:
         return client_ip
+    # A socket for both families shows IPv4 addresses as ::ffff:192.0.2.7, all in one /64.
+    return str(address.ipv4_mapped or address.exploded[:19])
