@@ -56,6 +56,7 @@ class SessionQueue(EndListener):
         "_lead_ip",
         "_lead_key",
         "_lead_salt",
+        "_leaving",
         "_lost_before",
         "_may_know",
         "_next_order",
@@ -104,6 +105,8 @@ class SessionQueue(EndListener):
         self._closed = False
         #: The nodes that are being told of the session's end.
         self._ends: set[str] | None = None
+        #: Whether one of them is just about to be told: what leaves the node goes on by itself.
+        self._leaving = False
         #: What all messages begin with that have this perm_auth_key_id, address and salt.
         self._lead = b""
         self._lead_key = 0
@@ -316,13 +319,17 @@ class SessionQueue(EndListener):
         self._ends.add(node.address)
         payload = self._event(Method.CLOSE_SESSION)
         ring_key, dc_id = self._perm_auth_key_id, self._dc_id
-        SessionEnd(self._shared, node, payload, ring_key, self, dc_id).go_on(now)
+        end = SessionEnd(self._shared, node, payload, ring_key, self, dc_id)
+        self._leaving = True
+        end.go_on(now)
+        self._leaving = False
 
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""
         if self._ends is not None:
             self._ends.discard(address)
-        self.go_on(now)
+        if not self._leaving:
+            self.go_on(now)
 
     # -- waiting -------------------------------------------------------------------------------
 
