@@ -300,8 +300,9 @@ class Dispatcher:
         """Hear that a node has no connection: it was lost, or could not be made."""
         was_usable, was_connecting = node.usable, node.connecting
         self.nodes.connection_lost(node, now)
+        # Requests that failed with the connection may have taken the node off the ring before.
+        self._report(node, why)
         if was_usable or was_connecting:
-            self._report(node, why)
             self._use_room(node, now)
             self._wake(now)
 
