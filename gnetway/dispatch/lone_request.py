@@ -69,13 +69,19 @@ class LoneRequest:
             self._wait(request, now)
 
     def _wait(self, request: Request, now: float) -> None:
-        in_a_hurry = not self._patient and not self._shared.nodes.incomplete
-        if in_a_hurry or self._shared.stopped:
-            self._end(BackendUnavailable("no session node answers"))
-        else:
+        if self._patient or self._shared.nodes.incomplete:
+            # Even who is in a hurry waits for the first attempts to connect, which end soon.
             self._hold(request, now)
+        else:
+            self._end(BackendUnavailable("no session node answers"))
+            self._hold(request, now)
+        else:
+            self._end(BackendUnavailable("no session node answers"))
 
     def _hold(self, request: Request, now: float) -> None:
+        if self._shared.stopped:
+            self._end(BackendUnavailable("no session node answers"))
+            return
         if request.held_since is None:
             request.held_since = now
         self._held = True

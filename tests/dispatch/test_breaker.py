@@ -12,7 +12,7 @@ CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.H
 
 
 def breaker() -> CircuitBreaker:
-    return CircuitBreaker(BackOff(SeededBytes(1)))
+    return CircuitBreaker(SeededBytes(1))
 
 
 def delay_of(tripped: CircuitBreaker, now: float) -> float:

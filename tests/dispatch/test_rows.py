@@ -8,20 +8,23 @@ from gnetway.dispatch.outputs import NodeChange, NodeWish
 from gnetway.dispatch.request import Request
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import Announce
-from gnetway.errors import BackendRefused
+from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.rpc.status import RpcStatus
 from tests.dispatch.cases import (
     BROKEN,
     MEBIBYTE,
     NOT_SERVED,
     OVERLOADED,
+    STRANGER,
     TOO_LARGE,
     TOO_LATE,
     A,
     B,
     Core,
+    called,
     client_of,
     number_at,
+    redirect_to,
 )
 
 CREATE, CLOSE, DATA = Method.CREATE_SESSION, Method.CLOSE_SESSION, Method.SEND_DATA
@@ -230,6 +233,21 @@ class BlameTests(SynchronousTestCase):
 
 
 class OtherTests(SynchronousTestCase):
+    def test_nothing_waits_after_a_stop(self) -> None:
+        """Whatever nodes still say: what would wait for a connection fails."""
+        core = Core(stream=False).with_nodes(A)
+        core.dispatcher.ask(Method.QUERY_AUTH_KEY, 1, b"key", called, core.now, patient=True)
+        core.flush()
+        core.say(talkers(core, 1, A)[0], b"1", asks=True)
+        waiting = core.requests(A)
+        core.dispatcher.stop(core.now)
+        core.flush()
+        for request in waiting:
+            core.fail(request, redirect_to(STRANGER))
+        errors = [type(done.error) for done in core.finished]
+        self.assertEqual(errors, [BackendUnavailable] * 2)
+        self.assertEqual(len(core.dispatcher.buffer), 0)
+
     def test_keys_that_are_gone(self) -> None:
         """Data of a key that the service does not know: everybody forgets the key."""
         core = Core().with_nodes(A)
