@@ -74,9 +74,6 @@ class LoneRequest:
             self._hold(request, now)
         else:
             self._end(BackendUnavailable("no session node answers"))
-            self._hold(request, now)
-        else:
-            self._end(BackendUnavailable("no session node answers"))
 
     def _hold(self, request: Request, now: float) -> None:
         if self._shared.stopped:

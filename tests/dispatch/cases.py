@@ -67,6 +67,7 @@ class FakeClient:
     key: AuthKey
     session_id: int = 7
     client_ip: str = "192.0.2.1"
+    dc_id: int = 0
 
     @property
     def name(self) -> tuple[int, int]:

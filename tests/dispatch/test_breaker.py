@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS, BackOff
+from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS
 from gnetway.dispatch.breaker import STRIKES, BreakerState, CircuitBreaker
 from tests.strategies import SeededBytes
 

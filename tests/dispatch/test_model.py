@@ -20,7 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.dispatch.breaker import BreakerState
 from gnetway.dispatch.dispatcher import TICK_SECONDS
 from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
-from gnetway.dispatch.retry import Fault, decide_stream
+from gnetway.dispatch.retry import INNOCENT, Fault, culprit, decide_stream
+from gnetway.dispatch.session_end import SessionEnd
 from gnetway.dispatch.shared import Announce
 from gnetway.rpc.status import RpcStatus
 from tests.dispatch.cases import BROKEN, STRANGER, A, B, C
@@ -77,8 +78,18 @@ class Cluster(World):
         if arrived and decision.fault is Fault.NODE:
             return
         sent = arrived + share % (len(sends) - arrived + 1)
+        read = sent
+        if decision.fault is Fault.MESSAGE and sent:
+            guilty = culprit(status, [send.request for send in sends[:sent]])
+            read = next(n for n, send in enumerate(sends, 1) if send.request is guilty)
+            if arrived >= read:
+                return  # a node that has taken what is behind a message has read that one
         for number, send in enumerate(sends):
-            self.note_failure(address, send, decision, number < sent)
+            way = decision
+            if decision.fault is Fault.MESSAGE and number + 1 != read:
+                is_told = number < read and isinstance(send.request.owner, SessionEnd)
+                way = decision if is_told else INNOCENT
+            self.note_failure(address, send, way, number < read)
         self.end_stream(address, status, sent, silent)
 
     def do_broken(self, address: str, restarts: bool, told_first: bool) -> None:
