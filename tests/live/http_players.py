@@ -256,10 +256,14 @@ class WebAPlayer(Player):
 
 
 class DesktopPlayer(Player):
-    """A pool of connections, where a request waits inside the client until one is free."""
+    """A pool of connections, where a request waits inside the client until one is free.
+
+    ``sent`` are calls by their msg_ids, in whichever order the connections have taken them.
+    """
 
     def __init__(self, port: int, session: ClientSession, size: int = POOL_SIZE) -> None:
         super().__init__(port, session)
+        self.sent: dict[int, bytes] = {}
         self._pool = ThreadPoolExecutor(size)
         self._of_thread = local()
         self._links: list[HTTPConnection] = []
@@ -283,5 +287,6 @@ class DesktopPlayer(Player):
         if link is None:
             link = self._of_thread.link = self.link()
             self._links.append(link)
-        packet, _ = self.packet(*((body, True) for body in bodies), (DESKTOP_WAIT, False))
+        packet, ids = self.packet(*((body, True) for body in bodies), (DESKTOP_WAIT, False))
+        self.sent.update(zip(ids, bodies, strict=False))
         self.read(post(link, packet))

@@ -75,7 +75,8 @@ class PlayerTests(TestCase):
         for call in CALLS:
             player.ask(call)
         player.wait_for(lambda: len(player.results) == MANY)
-        self.assert_all_results([player.results[call] for call in sorted(player.results)])
+        results = {player.sent[msg_id]: result for msg_id, result in player.results.items()}
+        self.assert_all_results([results[call] for call in CALLS])
 
     def test_web_a_leaves_a_container_at_an_error_and_misses_nothing(self) -> None:
         player = self.web_a()

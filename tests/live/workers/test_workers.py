@@ -44,6 +44,13 @@ def has_connection(pid: int, client: socket.socket) -> bool:
     return False
 
 
+def unclosed(port: int) -> int:
+    """Return how many connections to a port its listener's side has not closed."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # ESTABLISHED, and CLOSE_WAIT after the client's own end.
+    return sum(line[1].endswith(f":{port:04X}") and line[3] in ("01", "08") for line in lines)
+
+
 class WorkersCase(ForeignTestCase):
     by_stream = True
     carrier = Carrier.NATIVE
@@ -235,6 +242,8 @@ class HttpTests(WorkersCase):
         made = self.start_clients(4, 1, 2, over, "-mode=handshake", rsa).result()
         self.assert_no_errors(made)
         self.assert_no_errors(self.start_clients(20, 1, 2, over).result())
+        # What is open at the stop would be counted.
+        until(lambda: not unclosed(self.gateway.port), "connections are closed")
         self.gateway.stop()
         (counters,) = self.settled(services)
         self.assertEqual((counters["reply_errors"], counters["bad"]), (0, 0))
