@@ -17,6 +17,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from gnetway.rpc.calls import IRpcClient
 from gnetway.rpc.status import RpcStatus
+from tests.live.go_builds import go_alone
 from tests.live.interop_service import SERVICE
 from tests.needs import last_line, missing, need_program
 from tests.ports import free_port
@@ -34,9 +35,10 @@ def program(name: str) -> str:
     environment = {**os.environ, "GOBIN": folder}
     command = ["go", "install", _MODULE.format(name)]
     try:
-        subprocess.run(
-            command, env=environment, check=True, capture_output=True, text=True, timeout=500
-        )
+        with go_alone():
+            subprocess.run(
+                command, env=environment, check=True, capture_output=True, text=True, timeout=500
+            )
     except subprocess.CalledProcessError as error:
         missing(f"Go cannot build grpc-go's interop programs: {last_line(error.stderr)}")
     except subprocess.TimeoutExpired:

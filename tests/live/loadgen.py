@@ -1,6 +1,6 @@
 """A load generator written in Go and knowing only the wire: clients, probes, a session service.
 
-Its sources are in ``loadgen/``; it is built once for each test run.
+Its sources are in ``loadgen/``; each process of a test run builds it once.
 """
 
 import atexit
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from tests.live.gateway import PATIENCE_SECONDS, ROOT, run, until
+from tests.live.go_builds import go_alone
 from tests.needs import last_line, missing, need_program
 from tests.ports import free_port
 
@@ -58,7 +59,9 @@ def loadgen() -> str:
 
 def go(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Go in the module's folder; skip where there is none."""
-    return run(need_program("go"), *arguments, cwd=SOURCE, seconds=300)
+    program = need_program("go")
+    with go_alone():
+        return run(program, *arguments, cwd=SOURCE, seconds=300)
 
 
 class KnownKeys:
