@@ -33,6 +33,11 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
   live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py \
   $(addprefix live/apps/,test_android.py test_ios.py test_binds.py test_forged_binds.py))
 
+# Three processes, though there may be two processors: live tests wait as much as they compute.
+# Each file stays in one of them. TEST_PROCESSES=0 runs all in one process, as pytest alone does.
+TEST_PROCESSES ?= 3
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
 .PHONY: run test bench lint clean compiled compiler etcd haproxy go chromium curl
 
 ifeq ($(GNETWAY_COMPILED),0)
@@ -43,11 +48,23 @@ run: compiled etc/server_pkcs1.key
 	PYTHONPATH=$(COMPILED) exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 endif
 
+# By this name: a line that has make's own in it would be run by make --dry-run, and with it the
+# tests.
+BACKGROUND := $(MAKE) --no-print-directory
+
+# Some hundred gateways are started: without bytecode each would compile its sources again.
+test: export PYTHONDONTWRITEBYTECODE =
+
+# The core is compiled beside the tests of pure Python, while those wait. Where that fails, it is
+# tried again behind them, for all to see.
 test: $(STAMP) etcd haproxy go chromium curl compiler $(WEB)/node_modules/.package-lock.json
-	$(BIN)/pytest
+	@setsid nice $(BACKGROUND) $(CORE_STAMP) >/dev/null 2>&1 & compiling=$$!; \
+	trap "kill -- -$$compiling 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
+	echo "$(PYTEST)"; \
+	$(PYTEST) || exit; wait $$compiling; trap - EXIT
 	$(MAKE) --no-print-directory compiled
 	@if [ -e $(CORE_STAMP) ]; then \
-	  set -x; exec $(BIN)/pytest --core=compiled $(COMPILED_TESTS); \
+	  set -x; exec $(PYTEST) --core=compiled $(COMPILED_TESTS); \
 	else \
 	  echo "the core is not compiled here: its tests have run on pure Python alone"; \
 	fi

@@ -1,4 +1,4 @@
-"""What every test run shares: a hypothesis profile, and which build of the core is tested.
+"""What every test run shares: a hypothesis profile, the order, which build of the core is tested.
 
 ``pytest --core=compiled`` tests the tree that ``make compiled`` has made, in every process.
 """
@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
+
+LIVE = ROOT / "tests" / "live"
 
 #: The package with its core compiled, in front of the checkout's where it is wanted.
 COMPILED_TREE = ROOT / "build" / "compiled"
@@ -42,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if not core_build().startswith(wanted):
         raise pytest.UsageError(f"core: {core_build()}, where the {wanted} one is to be tested")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the live tests where processes share the work: their files take longest."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LIVE not in item.path.parents)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
