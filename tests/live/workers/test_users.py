@@ -2,26 +2,29 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 from tests.live.client import LiveClient
-from tests.live.gateway import ROOT, until
+from tests.live.gateway import run, until
 from tests.live.web.listeners import dial_unix
 from tests.live.workers.test_workers import WorkersCase
 from tests.ports import free_port
 
 NOBODY = 65534
 
+#: Gives up its privileges, then tries. To start a child as another user subprocess forks, and a
+#: fork of a process with grpcio's threads may crash before it has begun.
+TRY = (
+    "import os, sys;"
+    f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY});"
+    "os.execv(sys.executable, [sys.executable, '-c', 'import gnetway'])"
+)
+
 
 def another_user() -> int:
     """Return nobody, if this is root and nobody may run this Python; else who this is."""
-    command = [sys.executable, "-c", "import gnetway"]
-    try:
-        subprocess.run(command, cwd=ROOT, check=True, user=NOBODY, group=NOBODY, extra_groups=[])
-    except (PermissionError, subprocess.CalledProcessError):
-        return os.getuid()
-    return NOBODY
+    may = run(sys.executable, "-c", TRY).returncode == 0
+    return NOBODY if may else os.getuid()
 
 
 class UserTests(WorkersCase):
