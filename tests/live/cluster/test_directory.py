@@ -70,7 +70,8 @@ class UnaryDirectoryTests(ForeignTestCase):
             client.ping(session)
             self.etcd.freeze()
             self.gateway.terminate()
-            time.sleep(0.3)
+            # No longer than that: the registration is given up after three seconds.
+            until(lambda: "Received SIGTERM" in self.gateway.log, "it stops")
             client.send(session.encrypt(Ping(2).pack(), now()))
             client.await_pong(session, 2)
             self.etcd.thaw()
