@@ -29,6 +29,7 @@ from gnetway.dispatch.outputs import (
 from gnetway.dispatch.replies import TRUE_REPLY, error_in
 from gnetway.dispatch.request import Done, Request
 from gnetway.dispatch.retry import (
+    BROKEN,
     INNOCENT,
     Decision,
     Fault,
@@ -163,7 +164,10 @@ class Dispatcher:
         guilty: Request | None = None
         if decision.fault is Fault.MESSAGE:
             guilty = culprit(status, [request for request, sent in unanswered if sent])
-        else:
+            if guilty is None:
+                # Nothing had left that could be at fault.
+                decision = BROKEN
+        if decision.fault is not Fault.MESSAGE:
             fault = Fault.NODE if silent else decision.fault
             self._blame(node, fault, status, now, silent=silent)
         for request, _ in unanswered:

@@ -79,7 +79,9 @@ class Cluster(World):
             return
         sent = arrived + share % (len(sends) - arrived + 1)
         read = sent
-        if decision.fault is Fault.MESSAGE and sent:
+        if decision.fault is Fault.MESSAGE and not sent:
+            decision = decide_stream(BROKEN)
+        if decision.fault is Fault.MESSAGE:
             guilty = culprit(status, [send.request for send in sends[:sent]])
             read = next(n for n, send in enumerate(sends, 1) if send.request is guilty)
             if arrived >= read:
@@ -152,13 +154,21 @@ class Cluster(World):
             self.do_close(number)
         self.settle()
 
+    def do_calm(self) -> None:
+        """Let nodes be connected to, and answer all that they have."""
+        for address in (*NODES, STRANGER):
+            self.do_connected(address)
+            self.do_probed(address, True)
+        while any(self.under_way.values()):
+            self.do_answer(0, TRUE_REPLY)
+
+    def do_restart(self, address: str, told_first: bool) -> None:
+        self.do_broken(address, True, told_first)
+        self.do_connected(address)
+
     def settle(self) -> None:
         for _ in range(60):
-            for address in (*NODES, STRANGER):
-                self.do_connected(address)
-                self.do_probed(address, True)
-            while any(self.under_way.values()):
-                self.do_answer(0, TRUE_REPLY)
+            self.do_calm()
             closed = all(
                 node.breaker.state is BreakerState.CLOSED for node in self.dispatcher.nodes
             )
@@ -172,7 +182,7 @@ class Cluster(World):
         self.dispatcher.stop(self.now)
         self.stopped = True
         self.flush()
-        self.do_redirect(0, STRANGER)
+        self.do_redirect(0, STRANGER, False)
         for address in (*NODES, STRANGER):
             self.do_broken(address, False, True)
         for number in range(SESSIONS):
@@ -188,11 +198,12 @@ def actions() -> SearchStrategy[list[tuple[object, ...]]]:
         tuples(just("say"), integers(0, SESSIONS - 1), integers(1, 4), sizes, booleans()),
         tuples(just("answer"), small, sampled_from(REPLIES)),
         tuples(just("arrive"), small),
-        tuples(just("tick")),
+        tuples(just("calm")),
     )
     disasters = one_of(
         tuples(just("refuse"), small, sampled_from(STATUSES), booleans()),
-        tuples(just("redirect"), small, sampled_from([*NODES, STRANGER])),
+        tuples(just("redirect"), small, sampled_from([*NODES, STRANGER]), booleans()),
+        tuples(just("restart"), nodes, booleans()),
         tuples(just("stream_ended"), small, sampled_from(STATUSES), small, booleans()),
         tuples(just("broken"), sampled_from([*NODES, STRANGER]), booleans(), booleans()),
         tuples(just("connected"), sampled_from([*NODES, STRANGER])),
@@ -202,9 +213,12 @@ def actions() -> SearchStrategy[list[tuple[object, ...]]]:
         tuples(just("time"), sampled_from([0.1, 1.0, 2.9, 61.0])),
         tuples(just("ask"), integers(-5, 5), booleans()),
         tuples(just("withdraw")),
+        tuples(just("tick")),
         tuples(just("close"), integers(0, SESSIONS - 1)),
     )
-    return lists(one_of(frequent, frequent, disasters), min_size=10, max_size=100)
+    # Not one_of, which would choose among all of them alike.
+    kinds = integers(0, 9).flatmap(lambda kind: disasters if kind < 3 else frequent)
+    return lists(kinds, min_size=20, max_size=80)
 
 
 class ModelTests(SynchronousTestCase):

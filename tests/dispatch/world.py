@@ -255,14 +255,17 @@ class World(Core):
             return  # a node that does not serve it does not do it either
         self.failed_call(address, send, status, sent or send.request in self.arrived)
 
-    def do_redirect(self, which: int, target: str) -> None:
-        """Redirect what did not arrive yet of one owner: a node does not change its mind."""
+    def do_redirect(self, which: int, target: str, backwards: bool) -> None:
+        """Redirect what did not arrive yet of one owner: a node does not change its mind.
+
+        Answers may come in another order than the requests did.
+        """
         picked = self._picked(which)
         if picked is None:
             return
         address, (owner, sends) = picked[0], (picked[1].request.owner, self.under_way[picked[0]])
         status = RpcStatus(700, f"REDIRECT_TO_{target}")
-        for send in list(sends):
+        for send in sends[::-1] if backwards else list(sends):
             if send.request in self.arrived:
                 continue
             if send.request.owner is owner:
