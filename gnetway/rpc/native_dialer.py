@@ -34,6 +34,7 @@ _CONNECT_SECONDS: Final = 5.0
 #: of its own, so these are short.
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+_NO_MORE_CALLS: Final = "the peer takes no more calls on this connection"
 #: Field blocks that are remembered, one for each method and timeout.
 _MAX_BLOCKS: Final = 256
 
@@ -189,18 +190,18 @@ class Dialer:
             self._stands = True
             self._tell_later(True, "")
 
-    def link_leaves(self, link: ClientLink) -> None:
+    def link_leaves(self, link: ClientLink, why: str = _NO_MORE_CALLS) -> None:
         """Open nothing more on this connection."""
         if link is self._link:
             self._link = None
             if self._stands:
                 self._stands = False
-                self._tell_later(False, "the peer takes no more calls on this connection")
+                self._tell_later(False, why)
 
     def link_ended(self, link: ClientLink, why: str) -> None:
         """Take note of the end of a connection."""
         self._links.discard(link)
-        self.link_leaves(link)
+        self.link_leaves(link, why)
         if link.core.settled:
             self._back_off.reset()
         else:
