@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,11 @@ settings.register_profile(
     max_examples=60,
 )
 settings.load_profile("gnetway")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it starts in the background ignore Control-C, and so would all that the tests
+    # start, which are to be stopped by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

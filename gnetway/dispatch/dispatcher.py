@@ -42,7 +42,7 @@ from gnetway.dispatch.retry import (
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import DispatchSettings, Shared
 from gnetway.errors import BackendRefused, BackendUnavailable, GatewayError, KeyUnknown
-from gnetway.rpc.status import RpcStatus, redirect_target
+from gnetway.rpc.status import RpcStatus, StatusCode, redirect_target
 
 #: How often what waits is looked at, in seconds.
 TICK_SECONDS: Final = 0.25
@@ -211,8 +211,14 @@ class Dispatcher:
             owner.not_done(request, certain=True)
             owner.again(request)
             return
-        # A node that redirects, even in circles, or that is none, has not done anything.
-        certain = not sent or decision.next is Next.FOLLOW or decision.fault is Fault.NODE
+        # A node that redirects, even in circles, or that is none, has not done anything; nor has
+        # one that could not even take the message.
+        certain = (
+            not sent
+            or decision.next is Next.FOLLOW
+            or decision.fault is Fault.NODE
+            or status.code == StatusCode.RESOURCE_EXHAUSTED
+        )
         owner.not_done(request, certain=certain)
         if decision.next is Next.AGAIN:
             if sent and decision.fault is not Fault.NODE:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
 from gnetway.errors import BackendRefused
@@ -16,6 +16,17 @@ FALSE_REPLY: Final[bytes] = mtproto_pb2.Bool(
     predicate_name="boolFalse", constructor=mtproto_pb2.BOOL_FALSE
 ).SerializeToString()
 
+_KINDS: Final = {kind.value: kind for kind in KeyKind}
+
+
+def _parses(message: Message, data: bytes) -> bool:
+    """Read a message, and return whether the data is one."""
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        return False
+    return True
+
 
 def read_bool(reply: bytes) -> bool:
     """Return whether a reply is boolTrue, by its name or its number.
@@ -24,10 +35,9 @@ def read_bool(reply: bytes) -> bool:
     """
     if reply == TRUE_REPLY:
         return True
-    try:
-        message = mtproto_pb2.Bool.FromString(reply)
-    except DecodeError:
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None
+    message = mtproto_pb2.Bool()
+    if not _parses(message, reply):
+        raise BackendRefused(500, "UNREADABLE_REPLY")
     return bool(
         message.constructor == mtproto_pb2.BOOL_TRUE or message.predicate_name == "boolTrue"
     )
@@ -38,11 +48,11 @@ def read_key(reply: bytes, auth_key_id: int) -> AuthKey:
 
     :raises BackendRefused: it is no key, or another than the one asked for.
     """
-    try:
-        info = mtproto_pb2.AuthKeyInfo.FromString(reply)
-        kind = KeyKind(info.auth_key_type)
-    except (DecodeError, ValueError):
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None
+    info = mtproto_pb2.AuthKeyInfo()
+    parses = _parses(info, reply)
+    kind = _KINDS.get(info.auth_key_type)
+    if not parses or kind is None:
+        raise BackendRefused(500, "UNREADABLE_REPLY")
     if len(info.auth_key) != AUTH_KEY_BYTES:
         raise BackendRefused(500, "AUTH_KEY_INVALID")
     key = AuthKey(info.auth_key, kind, info.perm_auth_key_id)
@@ -56,10 +66,10 @@ def read_http_payload(reply: bytes) -> bytes:
 
     :raises BackendRefused: it is none.
     """
-    try:
-        return bytes(session_pb2.HttpSessionData.FromString(reply).payload)
-    except DecodeError:
-        raise BackendRefused(500, "UNREADABLE_REPLY") from None
+    data = session_pb2.HttpSessionData()
+    if not _parses(data, reply):
+        raise BackendRefused(500, "UNREADABLE_REPLY")
+    return bytes(data.payload)
 
 
 def error_in(reply: bytes) -> BackendRefused | None:

@@ -7,6 +7,7 @@ grpcio's asyncio half in a thread of its own: that costs as much or more in a br
 
 import re
 from threading import Thread, current_thread
+from time import sleep
 from typing import Any, Final
 
 import grpc
@@ -32,6 +33,9 @@ from gnetway.rpc.threaded_stream import ThreadedStream
 
 #: How grpcio wraps the text of a status whose number it does not know.
 _FOREIGN_STATUS: Final = re.compile(r'Server sent unknown code .*? and details "(.*)"', re.DOTALL)
+
+#: How long grpcio's thread that watches a channel may take to look at it again.
+_WATCH_SECONDS: Final = 0.3
 
 #: How its texts begin where no connection took the request; nothing else tells.
 _NEVER_SENT: Final = ("failed to connect to ", "DNS resolution failed ")
@@ -162,7 +166,10 @@ class GrpcioClient:
         """
         self._watchers.append(changed)
         if len(self._watchers) == 1:
-            self._channel.subscribe(lambda state: self._batch.post(self._state_changed, state))
+            self._channel.subscribe(self._notice)
+
+    def _notice(self, state: grpc.ChannelConnectivity) -> None:
+        self._batch.post(self._state_changed, state)
 
     def _state_changed(self, state: grpc.ChannelConnectivity) -> None:
         stood, self._stands = self._stands, state is grpc.ChannelConnectivity.READY
@@ -185,6 +192,11 @@ class GrpcioClient:
         return self._end.ask()
 
     def _shut(self) -> None:
+        if self._watchers:
+            # The thread that watches the channel is to find that nobody listens any more, or it
+            # would end with an error of the closed channel.
+            self._channel.unsubscribe(self._notice)
+            sleep(_WATCH_SECONDS)
         self._channel.close()  # waits for its calls, so not in the reactor
         for reader in list(self._readers):
             reader.join()

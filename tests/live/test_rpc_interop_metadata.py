@@ -95,7 +95,7 @@ class GoServesTests(GoServerCase):
         initial, trailing = (_INITIAL, value), (_TRAILING, b64encode(value))
         fields = request_fields(SERVICE + method, client.peer, timeout_seconds=timeout)
         fields += encode_field(*initial) + encode_field(*trailing)
-        cast("Any", client)._dialer._blocks[SERVICE + method, timeout] = fields
+        cast("Any", client)._dialer._blocks[SERVICE + method, timeout, ()] = fields
         return initial, trailing
 
     async def test_custom_metadata(self) -> None:
