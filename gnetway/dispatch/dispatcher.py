@@ -12,20 +12,13 @@ is passed in, in seconds of a clock that does not jump; ``tick`` is to be called
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gnetway.dispatch.breaker import BreakerState
 from gnetway.dispatch.client import Client
 from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
+from gnetway.dispatch.node_states import NodeStates
 from gnetway.dispatch.nodes import NodeTable
-from gnetway.dispatch.outputs import (
-    KeyGone,
-    NodeChange,
-    NodeNews,
-    NodeOutput,
-    NodeWish,
-    Output,
-)
+from gnetway.dispatch.outputs import KeyGone, Output
 from gnetway.dispatch.replies import TRUE_REPLY, error_in
 from gnetway.dispatch.request import Done, Request
 from gnetway.dispatch.retry import (
@@ -57,6 +50,7 @@ class Dispatcher:
         self.nodes = NodeTable(random_bytes)
         self._shared = Shared(settings, self.nodes)
         self.outputs = self._shared.outputs
+        self._states = NodeStates(self.nodes, self.outputs)
         self.buffer = self._shared.buffer
         self.lost = self._shared.lost
         self.sessions = self._shared.sessions
@@ -140,7 +134,7 @@ class Dispatcher:
         """Take the end of a request without a reply; ``sent`` is whether it may have arrived."""
         node = self._take_back(request)
         decision = decide(status, request.method)
-        self._blame(node, decision.fault, status, now)
+        self._states.blame(node, decision.fault, status, now)
         self._settle(request, node, decision, status, sent, now)
         request.owner.go_on(now)
         self._use_room(node, now)
@@ -169,7 +163,7 @@ class Dispatcher:
                 decision = BROKEN
         if decision.fault is not Fault.MESSAGE:
             fault = Fault.NODE if silent else decision.fault
-            self._blame(node, fault, status, now, silent=silent)
+            self._states.blame(node, fault, status, now, silent=silent)
         for request, _ in unanswered:
             self._take_back(request)
         # A node reads in order: what came before the guilty one has arrived, nothing after it.
@@ -276,100 +270,24 @@ class Dispatcher:
 
     def set_nodes(self, addresses: Sequence[str], now: float) -> None:
         """Take the list of discovery: what is new is connected to, what is gone is left."""
-        for address in addresses:
-            node, _ = self.nodes.named(address, now)
-            if node.listed:
-                continue
-            self._tell(node, NodeChange.JOINS)
-            self.nodes.join(node)
-            if not node.connected:
-                node.connecting = True
-                self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
-        for node in self.nodes:
-            if node.listed and node.address not in addresses:
-                self._tell(node, NodeChange.LEAVES)
-                self.nodes.leave(node, now)
-            elif node.listed and not node.connecting:
-                # What brought this news may have ended the node's outage.
-                node.breaker.try_again()
-                if not node.connected:
-                    self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
-        self._probe(now)
+        self._states.listed(addresses, now)
         self._wake(now)
 
     def connected(self, node: Node, now: float) -> None:
         """Hear that a connection to a node stands: from now on it may be used."""
-        node.connecting = False
-        node.connected = True
-        # It may be another process, or one that was mended.
-        node.breaker.try_again()
-        self._probe(now)
-        self._use_again(node, now)
+        if self._states.connected(node, now):
+            self._wake(now)
 
     def disconnected(self, node: Node, why: str, now: float) -> None:
         """Hear that a node has no connection: it was lost, or could not be made."""
-        was_usable, was_connecting = node.usable, node.connecting
-        self.nodes.connection_lost(node, now)
-        # Requests that failed with the connection may have taken the node off the ring before.
-        self._report(node, why)
-        if was_usable or was_connecting:
+        if self._states.disconnected(node, why, now):
             self._use_room(node, now)
             self._wake(now)
 
     def probed(self, node: Node, status: RpcStatus | None, now: float) -> None:
-        """Hear how a probe has ended; a node that answers anything of its own is well."""
-        if node.breaker.state is not BreakerState.HALF_OPEN:
-            return
-        fault = Fault.NOBODY if status is None else decide(status, Method.QUERY_AUTH_KEY).fault
-        if fault in {Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE}:
-            node.breaker.trip(now, wrong_server=fault is Fault.NODE)
-            return
-        node.breaker.probe_succeeded()
-        self._use_again(node, now)
-
-    def _use_again(self, node: Node, now: float) -> None:
-        if not self.nodes.update(node):
-            return
-        if node.reported:
-            node.reported = False
-            self._tell(node, NodeChange.WELL_AGAIN)
-        if not self.nodes.incomplete:
-            # Otherwise what waits would go to the first node that is there, and soon move on.
+        """Hear how a probe has ended."""
+        if self._states.probed(node, status, now):
             self._wake(now)
-
-    def _blame(
-        self, node: Node, fault: Fault, status: RpcStatus, now: float, *, silent: bool = False
-    ) -> None:
-        """Note in a node's breaker what a status says of it."""
-        opened = False
-        if fault is Fault.NODE:
-            opened = node.breaker.trip(now, wrong_server=not silent)
-        elif fault is Fault.SLOW_NODE:
-            opened = node.breaker.failed(now)
-        elif fault is Fault.CONNECTION:
-            if not node.connected:
-                return  # one connection, one strike
-            opened = node.breaker.failed(now)
-            self.nodes.connection_lost(node, now)
-            self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
-        elif node.breaker.strikes:
-            node.breaker.succeeded()
-        if opened:
-            self._report(node, str(status))
-        if fault is not Fault.NOBODY:
-            self.nodes.update(node)
-
-    def _probe(self, now: float) -> None:
-        for node in self.nodes.probes_due(now):
-            self.outputs.append(NodeOutput(node, NodeWish.PROBE))
-
-    def _report(self, node: Node, why: str) -> None:
-        if not node.reported:
-            node.reported = True
-            self._tell(node, NodeChange.UNUSABLE, why)
-
-    def _tell(self, node: Node, change: NodeChange, why: str = "") -> None:
-        self.outputs.append(NodeNews(node, change, why))
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -392,9 +310,7 @@ class Dispatcher:
         for owner in self.buffer.expired(now):
             if owner in self.buffer:
                 owner.give_up("hold_expired", now)
-        self._probe(now)
-        for node in self.nodes.forget_unused(now):
-            self.outputs.append(NodeOutput(node, NodeWish.CLOSE))
+        self._states.tick(now)
         if len(self.nodes):
             self._wake(now)
 
