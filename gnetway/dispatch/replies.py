@@ -1,11 +1,12 @@
 """What the replies of the session service mean."""
 
+from collections.abc import Callable
 from typing import Final
 
 from google.protobuf.message import DecodeError, Message
 
 from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
-from gnetway.errors import BackendRefused
+from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, GatewayError
 from gnetway.pb import mtproto_pb2, session_pb2
 
 #: The replies that a stream's ack stands for, which has no mtproto.Bool.
@@ -78,3 +79,21 @@ def error_in(reply: bytes) -> BackendRefused | None:
         return None if read_bool(reply) else BackendRefused(500, "BOOL_FALSE")
     except BackendRefused as error:
         return error
+
+
+class SenderReply:
+    """What a node decided about a message, for the sender who waits for that."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self, done: Callable[[BackendError | None], None]) -> None:
+        self._done = done
+
+    def finished(self, reply: bytes, error: GatewayError | None) -> None:
+        """Pass it on."""
+        if error is None:
+            self._done(error_in(reply) if reply else None)
+        elif isinstance(error, BackendError):
+            self._done(error)
+        else:
+            self._done(BackendUnavailable(str(error)))

@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from typing import cast
 
-from gnetway.backends.remote.backend import (
-    Announce,
-    OutageLimits,
-    RemoteBackend,
-    RemoteSettings,
-)
+from gnetway.backends.remote.backend import RemoteBackend
+from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.config.etcd import EtcdConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.pem_files import PemFile

@@ -4,7 +4,7 @@ from typing import cast
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.backend import Announce, OutageLimits, RemoteSettings
+from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions

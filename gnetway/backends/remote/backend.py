@@ -8,7 +8,6 @@ what has happened, and then everything it wants done is done, in order.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -17,36 +16,31 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from gnetway.backends.remote.node_connection import NodeConnection, NodeLink
+from gnetway.backends.remote.node_connections import NodeConnections
 from gnetway.backends.remote.node_log import NodeLog
-from gnetway.backends.remote.stream import StreamLink
-from gnetway.backends.remote.unary import UnaryLink
+from gnetway.backends.remote.settings import RemoteSettings, dispatch_settings
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
 from gnetway.dispatch.encoding import client_head, http_request, query_request, set_request
 from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outage_buffer import OutageLimits
 from gnetway.dispatch.outputs import (
     Finished,
     KeyGone,
     NodeNews,
     NodeOutput,
-    NodeWish,
     Output,
     Reading,
     Send,
     SessionLost,
 )
-from gnetway.dispatch.replies import error_in, read_bool, read_http_payload, read_key
+from gnetway.dispatch.replies import SenderReply, read_bool, read_http_payload, read_key
 from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.session_queue import SessionQueue
-from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings
 from gnetway.errors import (
     BackendError,
     BackendRefused,
-    BackendUnavailable,
     GatewayError,
     KeyUnknown,
 )
@@ -61,36 +55,11 @@ from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcCarrier, RpcOptions
 from gnetway.rpc.status import RpcStatus
 
-__all__ = ["Announce", "OutageLimits", "RemoteBackend", "RemoteSettings"]
-
 #: How long a stop waits for what is still to be said, in seconds.
 DRAIN_SECONDS: Final = 5.0
 
-#: What gRPC servers take by default, less what the request around a client's message needs.
-MAX_MESSAGE_BYTES: Final = (4 << 20) - 1024
-
-#: What unary calls to one node may hold unanswered, in bytes.
-_MAX_CALLS_BYTES: Final = 64 << 20
-
 #: The name of an error in its text, which may tell more: causes must not grow without end.
 _NAME: Final = re.compile(r"\b[A-Z]{2,30}(?:_[A-Z]{1,30}){1,6}\b")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSettings:
-    """How to talk to the session service.
-
-    ``server_id`` is this gateway's own gRPC address, where answers come back to. A node that
-    does not answer within ``timeout_seconds`` is passed over. ``max_message_bytes`` bounds what a
-    client may send at once: a longer message ends its connection before it is sent.
-    """
-
-    server_id: str
-    use_stream: bool = False
-    announce: Announce = Announce.MESSAGE
-    timeout_seconds: float = 10.0
-    outage: OutageLimits = field(default_factory=OutageLimits)
-    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 class RemoteBackend:
@@ -114,13 +83,10 @@ class RemoteBackend:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._clock = clock
-        self._carrier = carrier
-        self._options = options
         self._discovery = discovery
         self._settings = settings
-        self._random_bytes = random_bytes
-        self._core = Dispatcher(_dispatch_settings(settings, options), random_bytes)
-        self._connections: dict[str, NodeConnection] = {}
+        self._core = Dispatcher(dispatch_settings(settings, options), random_bytes)
+        self._connections = NodeConnections(clock, carrier, options, settings, random_bytes, self)
         self._node_log = NodeLog(clock)
         self._target: IPushTarget | None = None
         self._flushing = False
@@ -159,7 +125,7 @@ class RemoteBackend:
         self._core.stop(self._clock.seconds())
         self._flush()
         self._stopped = True
-        closing = [connection.close() for connection in self._connections.values()]
+        closing = self._connections.close()
         self._flush()
         await DeferredList(closing, consumeErrors=True)
         await self._discovery.stop()
@@ -222,7 +188,8 @@ class RemoteBackend:
                 if output.perm_auth_key_id not in {0, output.auth_key_id}:
                     self._target.doubt_key(output.perm_auth_key_id)
         elif isinstance(output, NodeOutput):
-            self._node_wish(output.node, output.wish)
+            if not self._stopped:
+                self._connections.fulfil(output.node, output.wish)
         elif isinstance(output, NodeNews):
             self._node_log.tell(output.node.address, output.change, output.why)
 
@@ -243,34 +210,6 @@ class RemoteBackend:
             self.refused.count(named[0] if named is not None else str(error.code))
         elif isinstance(error, KeyUnknown):
             self.refused.count("AUTH_KEY_UNREGISTERED")
-
-    def _node_wish(self, node: Node, wish: NodeWish) -> None:
-        if self._stopped:
-            return
-        connection = self._connections.get(node.address)
-        if wish is NodeWish.CLOSE:
-            if connection is not None:
-                del self._connections[node.address]
-                connection.close().addErrback(
-                    lambda failure: self._log.failure("Closing a node's link failed", failure)
-                )
-            return
-        if connection is None:
-            connection = self._connections[node.address] = self._connection(node)
-        if wish is NodeWish.PROBE:
-            connection.probe()
-        else:
-            connection.connect()
-
-    def _connection(self, node: Node) -> NodeConnection:
-        timeout = self._settings.timeout_seconds
-        client = self._carrier.client(node.address, self._options)
-        link: NodeLink
-        if self._settings.use_stream:
-            link = StreamLink(self._clock, node, client, timeout, self)
-        else:
-            link = UnaryLink(client, timeout, self)
-        return NodeConnection(self._clock, node, client, link, self, self._random_bytes, timeout)
 
     def _ticked(self) -> None:
         self._tick = None
@@ -389,7 +328,7 @@ class RemoteBackend:
         queue = client.backend_state
         assert isinstance(queue, SessionQueue), "open_session comes first"
         key_id = client.key.perm_auth_key_id
-        decided = None if done is None else _Decision(done).finished
+        decided = None if done is None else SenderReply(done).finished
         request = DataRequest(queue, key_id, salt, payload, quick_ack, decided)
         data = queue.straight(request)
         if not data:
@@ -422,34 +361,3 @@ class RemoteBackend:
 
 
 classImplements(RemoteBackend, ISessionBackend)
-
-
-def _dispatch_settings(settings: RemoteSettings, options: RpcOptions) -> DispatchSettings:
-    stream = settings.use_stream
-    return DispatchSettings(
-        server_id=settings.server_id,
-        announce=settings.announce,
-        window=STREAM_WINDOW if stream else 1,
-        max_in_flight=options.max_unsent_messages if stream else options.max_calls,
-        max_in_flight_bytes=options.max_unsent_bytes if stream else _MAX_CALLS_BYTES,
-        max_message_bytes=settings.max_message_bytes,
-        outage=settings.outage,
-    )
-
-
-class _Decision:
-    """What a node decided about a message whose sender waits for it."""
-
-    __slots__ = ("_done",)
-
-    def __init__(self, done: Callable[[BackendError | None], None]) -> None:
-        self._done = done
-
-    def finished(self, reply: bytes, error: GatewayError | None) -> None:
-        """Pass it on."""
-        if error is None:
-            self._done(error_in(reply) if reply else None)
-        elif isinstance(error, BackendError):
-            self._done(error)
-        else:
-            self._done(BackendUnavailable(str(error)))

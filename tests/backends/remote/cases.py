@@ -6,11 +6,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gnetway.backends.remote.backend import (
+from gnetway.backends.remote.backend import RemoteBackend
+from gnetway.backends.remote.settings import (
     MAX_MESSAGE_BYTES,
     Announce,
     OutageLimits,
-    RemoteBackend,
     RemoteSettings,
 )
 from gnetway.dispatch.outage_buffer import OutageBuffer

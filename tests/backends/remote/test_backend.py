@@ -4,7 +4,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.backend import DRAIN_SECONDS, OutageLimits
+from gnetway.backends.remote.backend import DRAIN_SECONDS
+from gnetway.backends.remote.settings import OutageLimits
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, ISessionBackend

@@ -2,7 +2,7 @@
 
 import gc
 
-from gnetway.backends.remote.backend import Announce, OutageLimits
+from gnetway.backends.remote.settings import Announce, OutageLimits
 from gnetway.dispatch.session_queue import MAX_WAITING, MAX_WAITING_BYTES, SessionQueue
 from gnetway.errors import KeyUnknown
 from gnetway.rpc.calls import RpcOptions
