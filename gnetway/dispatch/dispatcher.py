@@ -115,7 +115,7 @@ class Dispatcher:
                 if error is not None:
                     self._fail(request, error, "message_refused")
                     return True
-            if request is owner.announcing:
+            if request is owner.affinity.announcing:
                 owner.confirmed(request)
             if request.done is not None:
                 self._shared.finish(request, reply, None)

@@ -8,65 +8,40 @@ By unary calls one request is in flight at a time, since calls may overtake each
 any number, as a stream keeps order, but all with one node. Once something has failed nothing new
 starts until all that was in flight is answered, so what failed goes again before what came after.
 
-A node hears of the session before its first message there, and of its end when the session has
-moved on or is closed and nothing is in flight. What a node was told before its connection was
-lost it may have forgotten: there the session is announced anew, and its end is not told.
+A node hears of the session before its first message there (affinity.py).
 """
 
-from collections import deque
-from ipaddress import IPv6Address
-from operator import attrgetter
-from typing import Final
-
+from gnetway.dispatch.affinity import Affinity
+from gnetway.dispatch.backlog import Backlog
 from gnetway.dispatch.client import Client
-from gnetway.dispatch.encoding import client_head, data_lead, data_request, event_request
+from gnetway.dispatch.data_lead import DataLead
+from gnetway.dispatch.encoding import data_request
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
+from gnetway.dispatch.outage_buffer import share_of
 from gnetway.dispatch.outputs import Reading, SessionLost
 from gnetway.dispatch.request import DataRequest, Request
-from gnetway.dispatch.session_end import EndListener, SessionEnd
+from gnetway.dispatch.session_end import EndListener
 from gnetway.dispatch.shared import Announce, Shared
 from gnetway.errors import BackendRefused, BackendUnavailable
 
-#: Above so many waiting requests, or bytes of them, the client is not read any further; it is
-#: again below half of both.
-MAX_WAITING: Final = 64
-MAX_WAITING_BYTES: Final = 1024 * 1024
-
-#: No node table's generation: the way of the next message is decided anew.
-_UNDECIDED: Final = -1
-
-_by_order = attrgetter("order")
-
 
 class SessionQueue(EndListener):
-    """The requests of one session, in order, and where the session is known."""
+    """The requests of one session, in order.
+
+    ``affinity`` is where the session is known, ``paused`` whether its client is not read now.
+    """
 
     __slots__ = (
-        "_announced",
+        "_backlog",
         "_client",
         "_closed",
-        "_dc_id",
-        "_ends",
-        "_epoch",
-        "_failed",
-        "_generation",
         "_held",
         "_lead",
-        "_lead_ip",
-        "_lead_key",
-        "_lead_salt",
-        "_leaving",
         "_lost_before",
-        "_may_know",
         "_next_order",
-        "_node",
-        "_perm_auth_key_id",
         "_shared",
-        "_target",
-        "_waiting",
-        "_waiting_bytes",
-        "announcing",
+        "affinity",
         "in_flight",
         "paused",
     )
@@ -74,44 +49,16 @@ class SessionQueue(EndListener):
     def __init__(self, shared: Shared, client: Client) -> None:
         self._shared = shared
         self._client = client
-        #: Under which it was opened, and is to be closed: a bind that a service refuses takes it
-        #: from the key.
-        self._perm_auth_key_id = client.key.perm_auth_key_id
-        self._waiting: deque[DataRequest] | None = None
-        self._waiting_bytes = 0
-        #: Not None from a failure until nothing is in flight; what is to go again.
-        self._failed: list[DataRequest] | None = None
+        self._backlog: Backlog | None = None
         self.in_flight = 0
         self._next_order = 0
         #: What was handed over before this one is lost, and does not go again.
         self._lost_before = 0
         self._held = False
-        #: Whether the client is not read now.
         self.paused = False
-        #: Where the session is: the node, its epoch then, whether it was announced there, by which
-        #: request as long as that is not confirmed, and whether the node may know of it.
-        self._node: Node | None = None
-        self._epoch = 0
-        self._announced = False
-        self.announcing: Request | None = None
-        self._may_know = False
-        #: The data centre that its client named by then: streams to a node differ by it, and one
-        #: session is on one of them at a time.
-        self._dc_id = client.dc_id
-        #: The node that a redirect named, empty where the ring decides.
-        self._target = ""
-        #: The node table's, if by then nothing was left to decide about the next message.
-        self._generation = _UNDECIDED
+        self.affinity = Affinity(shared, client)
         self._closed = False
-        #: The nodes that are being told of the session's end.
-        self._ends: set[str] | None = None
-        #: Whether one of them is just about to be told: what leaves the node goes on by itself.
-        self._leaving = False
-        #: What all messages begin with that have this perm_auth_key_id, address and salt.
-        self._lead = b""
-        self._lead_key = 0
-        self._lead_ip = ""
-        self._lead_salt = 0
+        self._lead = DataLead()
 
     @property
     def client(self) -> Client:
@@ -126,12 +73,7 @@ class SessionQueue(EndListener):
     @property
     def stirs(self) -> bool:
         """Whether an answer may let the queue do something."""
-        return (
-            self._waiting is not None
-            or self._failed is not None
-            or self.paused
-            or (self._closed and not self.in_flight)
-        )
+        return self._backlog is not None or self.paused or (self._closed and not self.in_flight)
 
     def reopen(self, client: Client) -> None:
         """Go on for a client that has come back."""
@@ -139,7 +81,7 @@ class SessionQueue(EndListener):
             self._shared.outputs.append(Reading(self._client, False))
             self._shared.outputs.append(Reading(client, True))
         self._client = client
-        self._perm_auth_key_id = client.key.perm_auth_key_id
+        self.affinity.perm_auth_key_id = client.key.perm_auth_key_id
         self._closed = False
 
     # -- in ------------------------------------------------------------------------------------
@@ -150,17 +92,18 @@ class SessionQueue(EndListener):
         Empty where something has to be decided first: then ``submit`` is to be called. This is
         the way of nearly all messages, and is what they would be told by ``submit``.
         """
-        node, shared, client = self._node, self._shared, self._client
+        shared, client, lead = self._shared, self._client, self._lead
+        affinity = self.affinity
+        node = affinity.node
         key = request.ring_key
         if (
-            self._generation != shared.nodes.generation
+            affinity.generation != shared.nodes.generation
             or node is None
-            or self._waiting is not None
-            or self._failed is not None
+            or self._backlog is not None
             or self.in_flight >= shared.window
-            or key != self._lead_key
-            or request.salt != self._lead_salt
-            or client.client_ip != self._lead_ip
+            or key != lead.ring_key
+            or request.salt != lead.salt
+            or client.client_ip != lead.client_ip
             or shared.outputs
             or request.size > shared.max_message_bytes
             # As Shared.has_room has it, whose call would cost a twentieth of all this.
@@ -171,13 +114,13 @@ class SessionQueue(EndListener):
         request.order = self._next_order
         self._next_order += 1
         request.node = node
-        if self._dc_id:
-            request.dc_id = self._dc_id
+        if affinity.dc_id:
+            request.dc_id = affinity.dc_id
         self.in_flight += 1
         node.in_flight += 1
         node.in_flight_bytes += request.size
         node.sent += 1
-        return data_request(self._lead, False, request.quick_ack, request.payload)
+        return data_request(lead.data, False, request.quick_ack, request.payload)
 
     def submit(self, request: DataRequest, now: float) -> None:
         """Add a message behind all others, and send what can be sent."""
@@ -191,10 +134,9 @@ class SessionQueue(EndListener):
                 self.lose("message_too_big")
             self._go_on(now)
             return
-        if self._waiting is None:
-            self._waiting = deque()
-        self._waiting.append(request)
-        self._waiting_bytes += size
+        if self._backlog is None:
+            self._backlog = Backlog()
+        self._backlog.append(request)
         if self._held:
             self._wait_in_buffer(request, now)
             self._mind_reading()
@@ -216,31 +158,35 @@ class SessionQueue(EndListener):
         self._go_on(now)
 
     def _go_on(self, now: float) -> None:
-        if self._failed is not None and not self.in_flight:
-            self._put_back()
+        backlog = self._backlog
+        if backlog is not None and backlog.has_failed and not self.in_flight:
+            backlog.put_back()
+            self._drop_if_over()
         while (
-            self._waiting is not None
-            and self._failed is None
+            self._backlog is not None
+            and self._backlog.ready
             and not self._held
-            and self._sent(self._waiting[0], now)
+            and self._sent(self._backlog.first, now)
         ):
             pass
         self._mind_reading()
-        if self._closed and not self.in_flight and self._waiting is None and self._failed is None:
-            self._leave_node(now)
-            if not self._ends:
+        if self._closed and not self.in_flight and self._backlog is None:
+            self.affinity.leave(self._client, self, now)
+            if not self.affinity.ends_anywhere:
                 self._shared.forget_session(self.name, self)
 
     def _sent(self, request: DataRequest, now: float) -> bool:
         """Send the first waiting request, or take a step towards it; False where it has to wait."""
-        if self.announcing is not None and self.announcing.method is Method.CREATE_SESSION:
+        affinity = self.affinity
+        if affinity.awaits_create:
             return False
-        node = self._shared.find(request, self._target, now)
-        if self.in_flight and (node is not self._node or self.in_flight >= self._shared.window):
+        node = self._shared.find(request, affinity.target, now)
+        if self.in_flight and (node is not affinity.node or self.in_flight >= self._shared.window):
             # Two nodes do not keep each other's order: the next one waits for the last answer.
             return False
         if node is None:
-            self._forget_tries()
+            if self._backlog is not None:
+                self._backlog.forget_tries()
             self._hold(now)
             return False
         if not node.usable or (request.tried and node.address in request.tried):
@@ -249,27 +195,18 @@ class SessionQueue(EndListener):
             node.room_waiters[self] = None
             self._hold(now)
             return False
-        if node is self._node and self._epoch == node.epoch and self._announced:
-            self._take_first()
-            request.dc_id = self._dc_id
-            self._shared.send(request, node, self._bytes_of(request, first=False))
-            if self._lead_key == request.ring_key and self._is_choice(node, request):
-                self._generation = self._shared.nodes.generation
+        if affinity.stands_at(node):
+            self._send_first(request, node, announces=False)
+            affinity.settle(request)
             return True
         if self.in_flight:
             return False
-        if self._ends and node.address in self._ends:
+        if affinity.ends_at(node):
             # Its end there is not answered yet, and could overtake the new beginning: another
             # node may have it, or it waits until the end is told.
             request.passes_over(node.address)
             return True
         return self._announce(node, request, now)
-
-    def _is_choice(self, node: Node, request: DataRequest) -> bool:
-        """Return whether all messages go to a node until the generation changes."""
-        if self._target:
-            return self._target == node.address
-        return not request.tried
 
     def _not_usable(self, node: Node, request: DataRequest, now: float) -> bool:
         """Wait for the connection that a redirect has asked for, or let the ring decide again."""
@@ -279,85 +216,52 @@ class SessionQueue(EndListener):
             self._hold(now)
             return False
         request.passes_over(node.address)
-        self._target = ""
-        self._generation = _UNDECIDED
+        self.affinity.decide_anew()
         return True
 
     def _announce(self, node: Node, request: DataRequest, now: float) -> bool:
-        if node is not self._node:
-            self._leave_node(now)
-            self._node = node
-        if self._epoch != node.epoch or not self._announced:
-            self._may_know = self._may_know and self._epoch == node.epoch
-        self._epoch = node.epoch
-        self._generation = _UNDECIDED
-        self._announced = True
-        self._dc_id = self._client.dc_id
+        affinity = self.affinity
+        if node is not affinity.node:
+            affinity.leave(self._client, self, now)
+        affinity.begin(node, self._client)
         if self._shared.announce is Announce.MESSAGE:
-            self.announcing = request
-            self._take_first()
-            request.dc_id = self._dc_id
-            self._shared.send(request, node, self._bytes_of(request, first=True))
+            affinity.announcing = request
+            self._send_first(request, node, announces=True)
             return True
-        payload = self._event(Method.CREATE_SESSION)
-        create = Request(self, Method.CREATE_SESSION, request.ring_key, payload)
-        create.dc_id = self._dc_id
-        self.announcing = create
-        self._shared.send(create, node, payload)
+        create = affinity.create(self, request.ring_key, self._client)
+        self._shared.send(create, node, create.payload)
         return False
 
-    def _leave_node(self, now: float) -> None:
-        """Tell the node where the session is that it is there no more, if it may know of it."""
-        node, self._node = self._node, None
-        may_know, self._may_know = self._may_know, False
-        self._announced = False
-        self._generation = _UNDECIDED
-        if node is None or not may_know or node.epoch != self._epoch:
-            return
-        if self._ends is None:
-            self._ends = set()
-        self._ends.add(node.address)
-        payload = self._event(Method.CLOSE_SESSION)
-        ring_key, dc_id = self._perm_auth_key_id, self._dc_id
-        end = SessionEnd(self._shared, node, payload, ring_key, self, dc_id)
-        self._leaving = True
-        end.go_on(now)
-        self._leaving = False
+    def _send_first(self, request: DataRequest, node: Node, announces: bool) -> None:
+        """Send the first waiting request; ``announces`` is whether it announces the session."""
+        self._take_first()
+        request.dc_id = self.affinity.dc_id
+        lead = self._lead.update(self._shared.server_id, self._client, request)
+        data = data_request(lead, announces, request.quick_ack, request.payload)
+        self._shared.send(request, node, data)
 
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""
-        if self._ends is not None:
-            self._ends.discard(address)
-        if not self._leaving:
+        self.affinity.end_told(address)
+        if not self.affinity.leaving:
             self.go_on(now)
 
     # -- waiting -------------------------------------------------------------------------------
 
     def _take_first(self) -> None:
-        assert self._waiting is not None
-        self._waiting_bytes -= self._waiting.popleft().size
-        if not self._waiting:
-            self._waiting = None
+        assert self._backlog is not None
+        self._backlog.take_first()
+        self._drop_if_over()
 
-    def _put_back(self) -> None:
-        """Let what failed wait again, before what came after it."""
-        failed, self._failed = self._failed, None
-        if not failed:
-            return
-        # Answers may come in any order, even where requests do not.
-        failed.sort(key=_by_order)
-        self._waiting_bytes += sum(request.size for request in failed)
-        self._waiting = deque([*failed, *(self._waiting or ())])
-
-    def _forget_tries(self) -> None:
-        for request in self._waiting or ():
-            request.tried = None
-            request.redirected_to = ""
+    def _drop_if_over(self) -> None:
+        if self._backlog is not None and self._backlog.over:
+            self._backlog = None
 
     def _hold(self, now: float) -> None:
         """Stop in the outage buffer; everything that waits needs room there."""
-        assert self._waiting is not None
-        first = self._waiting[0]
+        backlog = self._backlog
+        assert backlog is not None
+        first = backlog.first
         if self._shared.stopped:
             self.give_up("stopped", now)
             return
@@ -365,7 +269,7 @@ class SessionQueue(EndListener):
             first.held_since = now
         self._held = True
         self._shared.buffer.stop(self, first.held_since, share_of(self._client.client_ip))
-        for request in list(self._waiting):
+        for request in backlog.waiting:
             if self._held:
                 self._wait_in_buffer(request, now)
 
@@ -382,18 +286,17 @@ class SessionQueue(EndListener):
         """See Owner."""
         if self._held:
             self._leave_buffer()
-        if self._waiting is not None:
+        if self._backlog is not None and len(self._backlog):
             self.lose(cause)
         self._go_on(now)
 
     def lose(self, cause: str) -> None:
         """See Owner."""
         self._lost_before = self._next_order
-        given_up = [*(self._failed or ()), *(self._waiting or ())]
-        if self._failed is not None:
-            self._failed = []
-        self._waiting = None
-        self._waiting_bytes = 0
+        given_up: list[DataRequest] = []
+        if self._backlog is not None:
+            given_up = self._backlog.clear()
+            self._drop_if_over()
         if self._held:
             self._leave_buffer()
         for request in given_up:
@@ -407,13 +310,12 @@ class SessionQueue(EndListener):
 
     def _mind_reading(self) -> None:
         """Read the client no further while much waits, or read on."""
-        waiting = 0 if self._waiting is None else len(self._waiting)
-        size = self._waiting_bytes
+        backlog = self._backlog
         if not self.paused:
-            if self._held or waiting > MAX_WAITING or size > MAX_WAITING_BYTES:
+            if self._held or (backlog is not None and backlog.too_many):
                 self.paused = True
                 self._shared.outputs.append(Reading(self._client, True))
-        elif not self._held and waiting <= MAX_WAITING // 2 and size <= MAX_WAITING_BYTES // 2:
+        elif not self._held and (backlog is None or backlog.few):
             self.paused = False
             self._shared.outputs.append(Reading(self._client, False))
 
@@ -421,79 +323,46 @@ class SessionQueue(EndListener):
 
     def decided(self, request: Request) -> Request:
         """See Owner: createSession goes where the message behind it is to go."""
-        if request.method is Method.CREATE_SESSION and self._waiting is not None:
-            return self._waiting[0]
+        backlog = self._backlog
+        if request.method is Method.CREATE_SESSION and backlog is not None and len(backlog):
+            return backlog.first
         return request
 
     def confirmed(self, request: Request) -> None:
         """See Owner."""
-        if request is self.announcing:
-            self.announcing = None
-            self._may_know = True
+        self.affinity.confirmed(request)
 
     def not_done(self, request: Request, certain: bool) -> None:
         """See Owner."""
-        self._generation = _UNDECIDED
-        if request is self.announcing:
-            self.announcing = None
-            self._announced = False
-            if not certain:
-                self._may_know = True
+        self.affinity.not_done(request, certain)
 
     def again(self, request: Request) -> None:
         """See Owner."""
-        if self._failed is None:
-            self._failed = []
+        if self._backlog is None:
+            self._backlog = Backlog()
+        self._backlog.stop()
         if not isinstance(request, DataRequest):
-            return  # an announcement is made anew by what it is for
+            return  # an affinity is made anew by what it is for
         if request.order < self._lost_before:
             self._give_up(request, "not_acknowledged")
         else:
-            self._failed.append(request)
+            self._backlog.fail(request)
 
     def ended(self, request: Request) -> Request:
         """See Owner: with createSession the message fails that it is for."""
         self.not_done(request, certain=False)
-        if request.method is not Method.CREATE_SESSION or self._waiting is None:
+        backlog = self._backlog
+        if request.method is not Method.CREATE_SESSION or backlog is None or not len(backlog):
             return request
-        first = self._waiting[0]
+        first = backlog.first
         self._take_first()
         return first
 
     def redirected(self, request: Request, address: str) -> bool:
         """See Owner: the session stays with the node that a redirect named until it fails."""
-        self._target = address
+        self.affinity.target = address
         return True
 
     def unreachable(self, request: Request, address: str) -> None:
         """See Owner."""
-        if self._target == address:
-            self._target = ""
-
-    # -- bytes ---------------------------------------------------------------------------------
-
-    def _event(self, method: Method) -> bytes:
-        return event_request(method, self._shared.server_id, self._client, self._perm_auth_key_id)
-
-    def _bytes_of(self, request: DataRequest, first: bool) -> bytes:
-        client = self._client
-        # By the key that it was handed over under: a bind that is refused meanwhile takes it away.
-        key, address, salt = request.ring_key, client.client_ip, request.salt
-        if (key, address, salt) != (self._lead_key, self._lead_ip, self._lead_salt) or (
-            not self._lead
-        ):
-            self._lead_key, self._lead_ip, self._lead_salt = key, address, salt
-            self._lead = data_lead(client_head(self._shared.server_id, client, key), salt)
-        return data_request(self._lead, first, request.quick_ack, request.payload)
-
-
-def share_of(client_ip: str) -> str:
-    """Return what shares one part of the buffer: an IPv4 address, or the /64 of an IPv6 one."""
-    if ":" not in client_ip:
-        return client_ip
-    try:
-        address = IPv6Address(client_ip.partition("%")[0])
-    except ValueError:
-        return client_ip
-    # A socket for both families shows IPv4 addresses as ::ffff:192.0.2.7, all in one /64.
-    return str(address.ipv4_mapped or address.exploded[:19])
+        self.affinity.unreachable(address)

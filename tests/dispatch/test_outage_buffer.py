@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits, Weights
+from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits, Weights, share_of
 from gnetway.dispatch.request import Request
-from gnetway.dispatch.session_queue import share_of
 
 
 class Waiter:

@@ -3,7 +3,8 @@
 import gc
 
 from gnetway.backends.remote.settings import Announce, OutageLimits
-from gnetway.dispatch.session_queue import MAX_WAITING, MAX_WAITING_BYTES, SessionQueue
+from gnetway.dispatch.backlog import MAX_WAITING, MAX_WAITING_BYTES
+from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.errors import KeyUnknown
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
