@@ -47,7 +47,8 @@ def dispatch_settings(settings: RemoteSettings, options: RpcOptions) -> Dispatch
         announce=settings.announce,
         window=STREAM_WINDOW if stream else 1,
         max_in_flight=options.max_unsent_messages if stream else options.max_calls,
-        max_in_flight_bytes=options.max_unsent_bytes if stream else _MAX_CALLS_BYTES,
+        # A carrier counts what is around a message too, and is never to be full before the core.
+        max_in_flight_bytes=options.max_unsent_bytes * 3 // 4 if stream else _MAX_CALLS_BYTES,
         max_message_bytes=settings.max_message_bytes,
         outage=settings.outage,
     )
