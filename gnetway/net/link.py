@@ -22,10 +22,10 @@ from gnetway.connection.events import (
     MessageReceived,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, BackendUnavailable, Busy, KeyUnknown, ProtocolError
+from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.net.carrier import Carrier
+from gnetway.net.link_binds import LinkBind
 from gnetway.net.link_output import OPEN, LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
@@ -101,7 +101,7 @@ class ClientLink(LinkOutput):
         if self._state is OPEN:
             self._count_lost("client_closed" if clean else "client_lost")
         self._state = LinkState.LOST
-        self._stop_timeout()
+        self.stop_timeout()
         self._clear_backlog()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
@@ -183,7 +183,8 @@ class ClientLink(LinkOutput):
         elif isinstance(event, ExchangeWanted):
             self._services.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
-            self._bind_received(event)
+            self._wait()
+            LinkBind(self._services, self._connection, event, self).find_perm_key(self.dc_id)
 
     def _hand_over(
         self, message: MessageReceived, done: Callable[[BackendError | None], None] | None
@@ -219,7 +220,7 @@ class ClientLink(LinkOutput):
         except ProtocolError as error:
             self._end(error)
             return
-        self._go_on()
+        self.go_on()
 
     def _key_not_found(self, failure: Failure) -> None:
         if self._state is not OPEN:
@@ -232,82 +233,29 @@ class ClientLink(LinkOutput):
         # Never a code: the client would throw its key away.
         self._close(self._services.backend_cause("backend_unavailable"))
 
-    # -- binds ---------------------------------------------------------------------------------
+    # -- binds: what one asks of its link ------------------------------------------------------
 
-    def _bind_received(self, bind: BindReceived) -> None:
-        """Find the permanent key, to check the proof before anything goes out in its name."""
-        perm_key = self._services.keys.cached(bind.perm_auth_key_id)
-        self._wait()
-        if perm_key is not None:
-            self._prove_bind(perm_key, bind)
-            return
-        found = self._services.keys.lookup(bind.perm_auth_key_id, self.dc_id)
-        found.addCallbacks(
-            self._perm_key_found,
-            self._perm_key_not_found,
-            callbackArgs=(bind,),
-            errbackArgs=(bind,),
-        )
+    @property
+    def awaits_bind(self) -> bool:
+        """Whether the link is open and a bind, or a key, is waited for."""
+        return self._state is OPEN and self._waiting
 
-    def _perm_key_found(self, perm_key: AuthKey, bind: BindReceived) -> None:
-        self._prove_bind(perm_key, bind)
+    def forward_bind(
+        self, message: MessageReceived, done: Callable[[BackendError | None], None]
+    ) -> None:
+        """Give a proved bind to the backend; ``done`` hears the decision, maybe at once."""
+        self._hand_over(message, done)
         if self._state is OPEN and not self._pumping:
             # The quick ack: the pump that would write it goes on after the decision only.
             self._flush()
 
-    def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
-        if self._state is not OPEN:
-            return
-        if not self._connection.prove_bind(bind, perm_key):
-            self._refuse_bind(bind)
-            return
-        limit = self._services.limits.bind_seconds
-        self._timeout = self._services.clock.callLater(
-            limit, self._bind_decided, bind, BackendUnavailable(f"no decision in {limit:g} s")
-        )
-        self._hand_over(bind.message, lambda error: self._bind_decided(bind, error))
+    def bind_failed(self, failure: Failure) -> None:
+        """Hear that the permanent key of a bind could not be looked for."""
+        self._key_not_found(failure)
 
-    def _perm_key_not_found(self, failure: Failure, bind: BindReceived) -> None:
-        if self._state is OPEN and isinstance(failure.value, KeyUnknown):
-            self._refuse_bind(bind)
-        else:
-            self._key_not_found(failure)
-
-    def _bind_decided(self, bind: BindReceived, error: BackendError | None) -> None:
-        key = bind.message.key
-        refused = error is not None and refuses_bind(error)
-        if refused:
-            self._sessions.leave_key(key, self)
-            # Only now: the end of the session was told under it.
-            key.perm_auth_key_id = 0
-        if self._state is not OPEN or not self._waiting:
-            return
-        self._stop_timeout()
-        if error is None:
-            self._connection.bind_accepted(bind, self._services.wall())
-            self._go_on()
-        elif refused:
-            self._refuse_bind(bind)
-        else:
-            self._close(self._services.backend_cause("backend_unavailable"))
-
-    def _refuse_bind(self, bind: BindReceived) -> None:
-        """Answer, later each time: official clients repeat a refused bind at once."""
-        key = bind.message.key
-        key.refused_binds += 1
-        delay = refusal_delay(key.refused_binds)
-        if delay:
-            self._timeout = self._services.clock.callLater(delay, self._bind_refused, bind)
-        else:
-            self._bind_refused(bind)
-
-    def _bind_refused(self, bind: BindReceived) -> None:
-        self._stop_timeout()
-        if bind.message.key.refused_binds > MAX_REFUSALS:
-            self._close("bind_refused")
-            return
-        self._connection.bind_refused(bind, self._services.wall())
-        self._go_on()
+    def leave_key(self, key: AuthKey) -> None:
+        """Leave the sessions of a key."""
+        self._sessions.leave_key(key, self)
 
     # -- key exchanges -------------------------------------------------------------------------
 
@@ -330,7 +278,8 @@ class ClientLink(LinkOutput):
         self._waiting = True
         self._carrier.pause_reading()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Read on: what was waited for is decided."""
         self._waiting = False
         self._read_on()
         self._pump_again()
@@ -380,8 +329,8 @@ class ClientLink(LinkOutput):
             return
         if isinstance(error, Busy):
             self._wait()
-            self._stop_timeout()
-            self._timeout = self._services.clock.callLater(BUSY_SECONDS, self._close, error.cause)
+            self.stop_timeout()
+            self.start_timeout(BUSY_SECONDS, self._close, error.cause)
             return
         self._connection.fail(error)
         self._close(error.cause, told=error.transport_error is not None)
@@ -398,13 +347,20 @@ class ClientLink(LinkOutput):
 
     def _linger(self) -> None:
         """Take nothing more; the connection is aborted if it does not end by itself."""
-        self._stop_timeout()
+        self.stop_timeout()
         self._state = LinkState.ENDING
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + LINGER_SECONDS
         self._services.wheel.add(self)
 
-    def _stop_timeout(self) -> None:
+    def start_timeout(
+        self, seconds: float, function: Callable[..., None], *arguments: object
+    ) -> None:
+        """Call ``function`` when so much time has passed, unless the link ends before."""
+        self._timeout = self._services.clock.callLater(seconds, function, *arguments)
+
+    def stop_timeout(self) -> None:
+        """Forget the timeout that runs, if any."""
         if self._timeout is not None and self._timeout.active():
             self._timeout.cancel()
         self._timeout = None

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.connection.connection import Connection
+from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.mtproto.message import pack_message
 from gnetway.testing import ClientSession, Framing, QuickAck, Style, plain_packet
 from gnetway.tl.service_messages import Ping, Pong
@@ -16,6 +17,7 @@ from tests.connection.styles import STYLES
 from tests.fakes import Sent, some_key
 from tests.handshake.server import make_client
 from tests.net.gateway import Gateway
+from tests.net.unbound import connect, decide, say_bind
 from tests.strategies import cut, cuts
 
 KEY = some_key(1)
@@ -59,6 +61,25 @@ class MessageTests(SynchronousTestCase):
         link.leave()
         del link.link
         self.assertEqual(self.connections(), held - 1)
+
+    def test_nor_does_one_that_was_lost_at_a_bind(self) -> None:
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for error in (None, KeyUnknown("401"), BackendUnavailable("down")):
+            for decided_first in (True, False):
+                gateway, link, session = connect()
+                held = self.connections()
+                say_bind(link, session)
+                sent = gateway.backend.sent.pop()
+                if decided_first:
+                    decide(sent, error)
+                link.leave()
+                del link.link
+                if not decided_first:
+                    decide(sent, error)
+                del sent
+                self.assertEqual(self.connections(), held - 1)
 
     def connections(self) -> int:
         # By their types: what other tests have left may not even tell its class.
