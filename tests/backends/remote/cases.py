@@ -19,7 +19,8 @@ from gnetway.dispatch.ring import Ring
 from gnetway.errors import BackendError
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
-from tests.backends.remote.fakes import FakeCarrier, FakeDiscovery, FakeNode, FakeSession
+from tests.backends.remote.fake_carrier import FakeCarrier
+from tests.backends.remote.fakes import FakeDiscovery, FakeNode, FakeSession
 from tests.fakes import FakeTarget, some_key
 from tests.strategies import SeededBytes
 

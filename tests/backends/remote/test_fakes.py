@@ -6,7 +6,8 @@ from zope.interface.verify import verifyObject
 
 from gnetway.interfaces import IDiscovery
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, IRpcStream, RpcOptions
-from tests.backends.remote.fakes import FakeCarrier, FakeClient, FakeDiscovery, FakeStream
+from tests.backends.remote.fake_carrier import FakeCarrier, FakeClient, FakeStream
+from tests.backends.remote.fakes import FakeDiscovery
 from tests.rpc.peers import Recorder
 
 

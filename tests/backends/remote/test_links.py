@@ -21,7 +21,8 @@ from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IStreamListener, RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.backends.remote.cases import A
-from tests.backends.remote.fakes import FakeCarrier, FakeClient, FakeStream, key_info
+from tests.backends.remote.fake_carrier import FakeCarrier, FakeClient, FakeStream
+from tests.backends.remote.fakes import key_info
 from tests.fakes import some_key
 from tests.strategies import SeededBytes
 

@@ -17,7 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.backends.remote.settings import Announce, OutageLimits
 from gnetway.rpc.calls import RpcOptions
 from tests.backends.remote.cases import A, B, C, Cluster, redirecting
-from tests.backends.remote.fakes import FakeCall, FakeNode, FakeSession
+from tests.backends.remote.fake_carrier import FakeCall
+from tests.backends.remote.fakes import FakeNode, FakeSession
 
 NODES = (A, B, C)
 SESSIONS = 3
