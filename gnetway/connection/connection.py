@@ -26,6 +26,7 @@ from gnetway.connection.events import (
     MessageReceived,
 )
 from gnetway.connection.packet_output import PacketOutput
+from gnetway.connection.plain import announced_key_id, next_wanting_answer, plain_body
 from gnetway.connection.setup import (
     AuthKeyGone,
     AuthKeyMissing,
@@ -46,11 +47,11 @@ from gnetway.connection.unbound import (
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import decrypt
-from gnetway.errors import HandshakeError, MessageError, PacketTooLarge
+from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number
 from gnetway.handshake.exchange import KeyExchange, Reply
-from gnetway.mtproto.binding import BindRefused, check_bind, note_end
-from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
+from gnetway.mtproto.binding import note_end
+from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
 from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.mtproto.peek import wants_no_answer
@@ -222,7 +223,7 @@ class Connection(PacketOutput):
         return key
 
     def _open_plain(self, packet: bytes, now: float, monotonic: float) -> Event | None:
-        body = self._plain_body(packet)
+        body = plain_body(packet, self._setup.first_packet_bytes)
         if wants_no_answer(body):
             # Android acknowledges each answer of the exchange so.
             self.ignored_plain = True
@@ -245,11 +246,6 @@ class Connection(PacketOutput):
             return None
         return ExchangeWanted(exchange, said)
 
-    def _plain_body(self, packet: bytes) -> bytes:
-        if len(packet) > self._setup.first_packet_bytes:
-            raise PacketTooLarge(len(packet), self._setup.first_packet_bytes)
-        return parse_plain(packet)[1]
-
     def _newer_beginning_follows(self) -> bool:
         """Return whether the next packet is here and begins an exchange as well.
 
@@ -260,18 +256,12 @@ class Connection(PacketOutput):
         self._beginnings += 1
         if self._beginnings > MAX_BEGINNINGS:
             raise TooManyBeginnings(f"{self._beginnings} beginnings of an exchange in a row")
-        codec = self._codec
+        codec, max_bytes = self._codec, self._setup.first_packet_bytes
         assert codec is not None
-        while (following := codec.next_packet()) is not None:
-            if following[0][: len(PLAIN_KEY_ID)] == PLAIN_KEY_ID:
-                body = self._plain_body(following[0])
-                if wants_no_answer(body):
-                    continue
-                self._held = following
-                return is_beginning(body)
-            self._held = following
+        following = self._held = next_wanting_answer(codec, max_bytes)
+        if following is None or following[0][: len(PLAIN_KEY_ID)] != PLAIN_KEY_ID:
             return False
-        return False
+        return is_beginning(plain_body(following[0], max_bytes))
 
     def _own(self, exchange: KeyExchange) -> None:
         """Note that the run was begun or gone on with here; the oldest leaves if they are many."""
@@ -284,20 +274,8 @@ class Connection(PacketOutput):
             self._setup.exchanges.drop(self._exchanges.pop(0))
 
     def _judge_announced(self, codec: Codec) -> Event | None:
-        """Bound what a link without a known key may make us buffer.
-
-        A client that resumes may begin with a large message, so its key is looked up as soon as
-        the first 8 bytes are here, before the rest is taken.
-        """
-        announced = codec.announced()
-        if announced is None or announced[0] <= self._setup.first_packet_bytes:
-            return None
-        size, head = announced
-        if len(head) < 8:
-            return None
-        if head == PLAIN_KEY_ID:
-            raise PacketTooLarge(size, self._setup.first_packet_bytes)
-        return self._want_key(head, None)
+        id_bytes = announced_key_id(codec, self._setup.first_packet_bytes)
+        return None if id_bytes is None else self._want_key(id_bytes, None)
 
     def _want_key(self, id_bytes: bytes, held: tuple[bytes, bool] | None) -> KeyWanted:
         self._held = held
@@ -344,21 +322,6 @@ class Connection(PacketOutput):
         answers = answer_unbound(unbound, peek, now, setup.random_bytes)
         self._answer(message, known_salt(message.key), answers, now)
         return None
-
-    def prove_bind(self, bind: BindReceived, perm_key: AuthKey) -> bool:
-        """Check the proof of a BindReceived by the permanent key that it names.
-
-        True: the key is bound from here on, and ``bind.message`` may be forwarded in the name of
-        ``perm_key``; then comes ``bind_accepted`` or, if the backend knows better,
-        ``bind_refused``. False: ``bind_refused`` is all that may follow.
-        """
-        key = bind.message.key
-        try:
-            check_bind(key, perm_key, bind.bind, bind.peek.bind_msg_id, bind.message.session_id)
-        except BindRefused:
-            return False
-        key.perm_auth_key_id = perm_key.auth_key_id
-        return True
 
     def bind_accepted(self, bind: BindReceived, now: float) -> None:
         """Hear that the backend took a message whose bind was proved; ``now`` in Unix seconds."""

@@ -23,9 +23,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from gnetway.connection.events import BindReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import FIRST_SALT_SECONDS
-from gnetway.mtproto.binding import BIND_REFUSED
+from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.mtproto.message import pack_message, payload_body
 from gnetway.mtproto.message_id import judge_message_id
 from gnetway.mtproto.peek import Peek, peek_message
@@ -135,6 +136,22 @@ def answer_unbound(
         created = NewSessionCreated(peek.first_msg_id, unique_id, salt)
         answers.append(Answer(created.pack(), content=True, response=False))
     return answers
+
+
+def prove_bind(bind: BindReceived, perm_key: AuthKey) -> bool:
+    """Check the proof of a bind by the permanent key that it names.
+
+    True: the key is bound from here on, and ``bind.message`` may be forwarded in the name of
+    ``perm_key``; then comes the connection's ``bind_accepted`` or, if the backend knows better,
+    ``bind_refused``. False: ``bind_refused`` is all that may follow.
+    """
+    key = bind.message.key
+    try:
+        check_bind(key, perm_key, bind.bind, bind.peek.bind_msg_id, bind.message.session_id)
+    except BindRefused:
+        return False
+    key.perm_auth_key_id = perm_key.auth_key_id
+    return True
 
 
 def refuse_bind(peek: Peek, key: AuthKey, now: float) -> Answers:

@@ -22,6 +22,7 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
 )
+from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import (
     BackendError,
@@ -239,7 +240,7 @@ class HttpCall:
     def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
         if self._over:
             return
-        if not self._connection.prove_bind(bind, perm_key):
+        if not prove_bind(bind, perm_key):
             self._refuse_bind(bind)
             return
         try:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import BindReceived, MessageReceived
+from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
@@ -89,7 +90,7 @@ class LinkBind:
     def _prove(self, perm_key: AuthKey) -> None:
         if not self._link.awaits_bind:
             return
-        if not self._connection.prove_bind(self._bind, perm_key):
+        if not prove_bind(self._bind, perm_key):
             self._refuse()
             return
         limit = self._services.limits.bind_seconds

@@ -5,6 +5,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.events import BindReceived
+from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ClientSession, QuickAck, Wish
 from gnetway.tl.service_messages import (
@@ -148,7 +149,7 @@ class BackendTakesUnboundTests(SynchronousTestCase):
         self.link.say(self.session, CALL)
         (bind,) = self.link.binds
         self.assertEqual((self.link.messages, self.link.got), ([], []))
-        self.assertTrue(self.link.connection.prove_bind(bind, PERM))
+        self.assertTrue(prove_bind(bind, PERM))
 
 
 class BindTests(SynchronousTestCase):
@@ -163,7 +164,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(body_of(bind.message), body)
         self.assertEqual((link.messages, link.got), ([], []))
         self.assertTrue(key.unbound)
-        self.assertTrue(link.connection.prove_bind(bind, PERM))
+        self.assertTrue(prove_bind(bind, PERM))
         link.pump()
         self.assertEqual((link.messages, link.got), ([], []))
         self.assertEqual(key.perm_auth_key_id, PERM.auth_key_id)
@@ -216,7 +217,7 @@ class BindTests(SynchronousTestCase):
         bind_msg_id = session.msg_id
         link.say(session, CALL)
         (bind,) = link.binds
-        self.assertFalse(link.connection.prove_bind(bind, perm))
+        self.assertFalse(prove_bind(bind, perm))
         self.assertTrue(session.key.unbound)
         link.pump()
         self.assertEqual((link.messages, link.got), ([], []))
@@ -233,7 +234,7 @@ class BindTests(SynchronousTestCase):
         link.send(session.encrypt(Ping(2).pack(), NOW))
         (bind,) = link.binds
         self.assertEqual(bind.peek.bind_msg_id, 404)
-        self.assertFalse(link.connection.prove_bind(bind, PERM))
+        self.assertFalse(prove_bind(bind, PERM))
         link.connection.bind_refused(bind, NOW)
         link.pump()
         self.assertTrue(session.key.unbound)
@@ -271,11 +272,11 @@ class BindTests(SynchronousTestCase):
         link, session = connect()
         session.key.refused_binds = 4
         link.say(session, next_bind(session, PERM, NOW).pack())
-        link.connection.prove_bind(link.binds[0], PERM)
+        prove_bind(link.binds[0], PERM)
         self.assertEqual(session.key.refused_binds, 4)
 
     def accept(self, link: Link, bind: BindReceived) -> None:
-        self.assertTrue(link.connection.prove_bind(bind, PERM))
+        self.assertTrue(prove_bind(bind, PERM))
         link.connection.bind_accepted(bind, link.now)
 
     def test_a_bind_seen_on_one_link_holds_on_the_others(self) -> None:
