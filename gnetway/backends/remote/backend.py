@@ -332,7 +332,7 @@ class RemoteBackend:
         request = DataRequest(queue, key_id, salt, payload, quick_ack, decided)
         data = queue.straight(request)
         if not data:
-            self._core_submit(queue, request)
+            self._submit(queue, request)
             return
         node = request.node
         assert node is not None, "it goes where the last one went"
@@ -341,7 +341,7 @@ class RemoteBackend:
             self._core.failed(request, status, False, self._clock.seconds())
             self._flush()
 
-    def _core_submit(self, queue: SessionQueue, request: DataRequest) -> None:
+    def _submit(self, queue: SessionQueue, request: DataRequest) -> None:
         queue.submit(request, self._clock.seconds())
         self._flush()
 
