@@ -6,8 +6,7 @@ grpcio's asyncio half in a thread of its own: that costs as much or more in a br
 """
 
 import re
-from threading import Thread, current_thread
-from time import sleep
+from threading import Event, Thread, current_thread
 from typing import Any, Final
 
 import grpc
@@ -196,7 +195,7 @@ class GrpcioClient:
             # The thread that watches the channel is to find that nobody listens any more, or it
             # would end with an error of the closed channel.
             self._channel.unsubscribe(self._notice)
-            sleep(_WATCH_SECONDS)
+            Event().wait(_WATCH_SECONDS)
         self._channel.close()  # waits for its calls, so not in the reactor
         for reader in list(self._readers):
             reader.join()
