@@ -122,6 +122,39 @@ class SessionQueue(EndListener):
         node.sent += 1
         return data_request(lead.data, False, request.quick_ack, request.payload)
 
+    def next_straight(self) -> DataRequest | None:
+        """Count the first waiting request as sent if it goes where the last one went; return it.
+
+        As ``straight``, for the many that by calls wait for the answer to the one before them.
+        None where something has to be decided first.
+        """
+        affinity, shared, backlog = self.affinity, self._shared, self._backlog
+        node = affinity.node
+        if (
+            affinity.generation != shared.nodes.generation
+            or node is None
+            or backlog is None
+            or not backlog.ready
+            or self._held
+            or self.paused
+            or self.in_flight >= shared.window
+            or shared.outputs
+            or node.room_waiters
+        ):
+            return None
+        request = backlog.first
+        if request.tried or not shared.has_room(node, request.size):
+            return None
+        self._take_first()
+        request.dc_id = affinity.dc_id
+        shared.note_sent(request, node)
+        return request
+
+    def data_of(self, request: DataRequest, announces: bool = False) -> bytes:
+        """Return the bytes of a request; ``announces`` is whether it announces the session."""
+        lead = self._lead.update(self._shared.server_id, self._client, request)
+        return data_request(lead, announces, request.quick_ack, request.payload)
+
     def submit(self, request: DataRequest, now: float) -> None:
         """Add a message behind all others, and send what can be sent."""
         request.order = self._next_order
@@ -166,6 +199,8 @@ class SessionQueue(EndListener):
             self._backlog is not None
             and self._backlog.ready
             and not self._held
+            and self.in_flight < self._shared.window
+            and not self.affinity.awaits_create
             and self._sent(self._backlog.first, now)
         ):
             pass
@@ -177,11 +212,9 @@ class SessionQueue(EndListener):
 
     def _sent(self, request: DataRequest, now: float) -> bool:
         """Send the first waiting request, or take a step towards it; False where it has to wait."""
-        affinity = self.affinity
-        if affinity.awaits_create:
-            return False
-        node = self._shared.find(request, affinity.target, now)
-        if self.in_flight and (node is not affinity.node or self.in_flight >= self._shared.window):
+        affinity, shared = self.affinity, self._shared
+        node = shared.find(request, affinity.target, now)
+        if self.in_flight and node is not affinity.node:
             # Two nodes do not keep each other's order: the next one waits for the last answer.
             return False
         if node is None:
@@ -191,7 +224,7 @@ class SessionQueue(EndListener):
             return False
         if not node.usable or (request.tried and node.address in request.tried):
             return self._not_usable(node, request, now)
-        if not self._shared.has_room(node, request.size):
+        if not shared.has_room(node, request.size):
             node.room_waiters[self] = None
             self._hold(now)
             return False
@@ -236,9 +269,7 @@ class SessionQueue(EndListener):
         """Send the first waiting request; ``announces`` is whether it announces the session."""
         self._take_first()
         request.dc_id = self.affinity.dc_id
-        lead = self._lead.update(self._shared.server_id, self._client, request)
-        data = data_request(lead, announces, request.quick_ack, request.payload)
-        self._shared.send(request, node, data)
+        self._shared.send(request, node, self.data_of(request, announces))
 
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""

@@ -90,6 +90,7 @@ class RemoteBackend:
         self._node_log = NodeLog(clock)
         self._target: IPushTarget | None = None
         self._flushing = False
+        self._nodes_heard = False
         self._tick: IDelayedCall | None = None
         self._stopped = False
         self._drained: Deferred[None] | None = None
@@ -147,8 +148,13 @@ class RemoteBackend:
 
     # -- what the core wants done --------------------------------------------------------------
 
-    def _flush(self) -> None:
-        """Do everything that the core wants done; what that brings about is done here too."""
+    def _flush(self, nodes_heard: bool = True) -> None:
+        """Do everything that the core wants done; what that brings about is done here too.
+
+        ``nodes_heard`` is whether something may have changed about nodes, so that the core may
+        need ticks for them: to find that out for each message would cost as much as the rest.
+        """
+        self._nodes_heard = self._nodes_heard or nodes_heard
         if self._flushing:
             return
         self._flushing = True
@@ -160,8 +166,10 @@ class RemoteBackend:
                     self._log.failure("What a session was to be told could not be told")
         finally:
             self._flushing = False
-        if self._tick is None and not self._stopped and self._core.needs_ticks:
-            self._tick = self._clock.callLater(TICK_SECONDS, self._ticked)
+        if self._tick is None and not self._stopped:
+            heard, self._nodes_heard = self._nodes_heard, False
+            if self._core.needs_ticks if heard else len(self._core.buffer):
+                self._tick = self._clock.callLater(TICK_SECONDS, self._ticked)
         if self._drained is not None and not self._core.sessions and not self._drained.called:
             self._drained.callback(None)
 
@@ -226,9 +234,14 @@ class RemoteBackend:
     def answered(self, request: Request, reply: bytes) -> None:
         """See Answers."""
         if self._core.answered(request, reply):
-            self._core.resume(request, self._clock.seconds())
+            owner = request.owner
+            following = owner.next_straight() if isinstance(owner, SessionQueue) else None
+            if isinstance(owner, SessionQueue) and following is not None:
+                self._send(following, owner.data_of(following))
+            else:
+                self._core.resume(request, self._clock.seconds())
         if self._core.outputs:
-            self._flush()
+            self._flush(nodes_heard=False)
 
     def failed(self, request: Request, status: RpcStatus, sent: bool) -> None:
         """See Answers."""
@@ -343,7 +356,7 @@ class RemoteBackend:
 
     def _submit(self, queue: SessionQueue, request: DataRequest) -> None:
         queue.submit(request, self._clock.seconds())
-        self._flush()
+        self._flush(nodes_heard=False)
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
         """Call for an HTTP client; fires with the plaintext that answers, maybe empty."""
