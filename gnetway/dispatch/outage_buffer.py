@@ -9,7 +9,6 @@ nobody is pushed out by a stranger who takes twice as much.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import Final, Generic, TypeVar
 
 from gnetway.dispatch.request import Owner
@@ -154,15 +153,3 @@ class OutageBuffer:
         owners.change(owner, weight)
         if not owners:
             del self._owners[stay.address]
-
-
-def share_of(client_ip: str) -> str:
-    """Return what shares one part of the buffer: an IPv4 address, or the /64 of an IPv6 one."""
-    if ":" not in client_ip:
-        return client_ip
-    try:
-        address = IPv6Address(client_ip.partition("%")[0])
-    except ValueError:
-        return client_ip
-    # A socket for both families shows IPv4 addresses as ::ffff:192.0.2.7, all in one /64.
-    return str(address.ipv4_mapped or address.exploded[:19])

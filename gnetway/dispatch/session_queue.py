@@ -11,6 +11,7 @@ starts until all that was in flight is answered, so what failed goes again befor
 A node hears of the session before its first message there (affinity.py).
 """
 
+from gnetway.client_network import client_network
 from gnetway.dispatch.affinity import Affinity
 from gnetway.dispatch.backlog import Backlog
 from gnetway.dispatch.client import Client
@@ -18,7 +19,6 @@ from gnetway.dispatch.data_lead import DataLead
 from gnetway.dispatch.encoding import data_request
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outage_buffer import share_of
 from gnetway.dispatch.outputs import Reading, SessionLost
 from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.session_end import EndListener
@@ -299,7 +299,7 @@ class SessionQueue(EndListener):
         if first.held_since is None:
             first.held_since = now
         self._held = True
-        self._shared.buffer.stop(self, first.held_since, share_of(self._client.client_ip))
+        self._shared.buffer.stop(self, first.held_since, client_network(self._client.client_ip))
         for request in backlog.waiting:
             if self._held:
                 self._wait_in_buffer(request, now)

@@ -11,9 +11,9 @@ each run is counted to the address that began it, and where there is no more roo
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from typing import Final
 
+from gnetway.client_network import client_network
 from gnetway.errors import Busy, HandshakeError, TLError
 from gnetway.handshake.checks import BadQuery, check_age
 from gnetway.handshake.exchange import KeyExchange
@@ -104,7 +104,7 @@ class PendingExchanges:
             raise BadQuery("the body is no query of the key exchange") from error
         if isinstance(query, ReqPq):
             repeated = self._repeated(query, monotonic)
-            return repeated or self._begin(query, monotonic, _network(client_ip))
+            return repeated or self._begin(query, monotonic, client_network(client_ip))
         run = self._runs.get((query.nonce, query.server_nonce))
         if run is None:
             raise UnknownExchange("no key exchange has these nonces")
@@ -186,10 +186,3 @@ class PendingExchanges:
             del self._counts[run.address]
         if self._newest.get(place[0]) == place:
             del self._newest[place[0]]
-
-
-def _network(client_ip: str) -> str:
-    """Return what stands for one client: an IPv6 client has a whole /64 to itself."""
-    if ":" not in client_ip:
-        return client_ip
-    return IPv6Address(client_ip).packed[:8].hex()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits, Weights, share_of
+from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits, Weights
 from gnetway.dispatch.request import Request
 
 
@@ -196,19 +196,3 @@ class FairTests(SynchronousTestCase):
         gone = [one for stranger in strangers for one in held(buffer, stranger, 400)]
         self.assertTrue(gone)
         self.assertEqual({one.address for one in gone}, {"203.0.113.1"})
-
-
-class ShareTests(SynchronousTestCase):
-    def test_shares(self) -> None:
-        """An IPv4 address, or the /64 that one customer has."""
-        same = ["2001:db8::1", "2001:db8::ffff:1", "2001:DB8:0:0:1:2:3:4", "2001:db8::1%eth0"]
-        self.assertEqual({share_of(one) for one in same}, {"2001:0db8:0000:0000"})
-        self.assertNotEqual(share_of("2001:db8:0:1::1"), share_of("2001:db8::1"))
-        self.assertEqual(share_of("192.0.2.1"), "192.0.2.1")
-        self.assertEqual(share_of(""), NO_ADDRESS)
-        self.assertEqual(share_of("not:an:address"), "not:an:address")
-
-    def test_mapped(self) -> None:
-        """An IPv4 address that a socket for both shows as IPv6: not one share for all of IPv4."""
-        self.assertEqual(share_of("::ffff:192.0.2.1"), "192.0.2.1")
-        self.assertNotEqual(share_of("::ffff:192.0.2.1"), share_of("::ffff:192.0.2.2"))

@@ -220,6 +220,17 @@ class ShareTests(SynchronousTestCase):
         table.ask(req_pq(2), NOW)
         self.assertEqual(len(table.begun), 5)
 
+    def test_clients_of_a_socket_for_both_families_are_themselves(self) -> None:
+        """It shows their IPv4 addresses in IPv6 form; one of a link has its name behind it."""
+        table = Table(4)
+        table.ask(req_pq(0), NOW, "::ffff:192.0.2.1")
+        for number in range(1, 4):
+            table.ask(req_pq(number), NOW, "::ffff:192.0.2.2")
+        table.ask(req_pq(4), NOW, "fe80::1%eth0")
+        table.ask(req_pq(0), NOW)
+        table.ask(req_pq(2), NOW)
+        self.assertEqual(len(table.begun), 5)
+
     def test_runs_that_are_over_leave_first(self) -> None:
         table = Table(2)
         table.ask(req_pq(1))

@@ -1,0 +1,21 @@
+"""What stands for one client, by its address."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.client_network import client_network
+
+
+class ClientNetworkTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        """An IPv4 address, or the /64 that one customer has."""
+        same = ["2001:db8::1", "2001:db8::ffff:1", "2001:DB8:0:0:1:2:3:4", "2001:db8::1%eth0"]
+        self.assertEqual({client_network(one) for one in same}, {"2001:0db8:0000:0000"})
+        self.assertNotEqual(client_network("2001:db8:0:1::1"), client_network("2001:db8::1"))
+        self.assertEqual(client_network("192.0.2.1"), "192.0.2.1")
+        self.assertEqual(client_network(""), "")
+        self.assertEqual(client_network("not:an:address"), "not:an:address")
+
+    def test_mapped(self) -> None:
+        """An IPv4 address that a socket for both shows as IPv6: not one share for all of IPv4."""
+        self.assertEqual(client_network("::ffff:192.0.2.1"), "192.0.2.1")
+        self.assertNotEqual(client_network("::ffff:192.0.2.1"), client_network("::ffff:192.0.2.2"))
