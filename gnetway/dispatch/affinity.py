@@ -106,8 +106,7 @@ class Affinity:
     def create(self, owner: Owner, ring_key: int, client: Client) -> Request:
         """Return the createSession by which the session is announced."""
         payload = self._event(Method.CREATE_SESSION, client)
-        create = Request(owner, Method.CREATE_SESSION, ring_key, payload)
-        create.dc_id = self.dc_id
+        create = Request(owner, Method.CREATE_SESSION, ring_key, payload, dc_id=self.dc_id)
         self.announcing = create
         return create
 

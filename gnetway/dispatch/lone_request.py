@@ -2,7 +2,6 @@
 
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outage_buffer import NO_ADDRESS
 from gnetway.dispatch.request import Done, Request
 from gnetway.dispatch.shared import Shared
 from gnetway.errors import BackendUnavailable
@@ -14,7 +13,7 @@ class LoneRequest:
     A ``patient`` one waits in an outage, within the bounds of the outage buffer.
     """
 
-    __slots__ = ("_held", "_patient", "_shared", "in_flight", "request")
+    __slots__ = ("_patient", "_shared", "in_flight", "request")
 
     def __init__(
         self,
@@ -28,12 +27,8 @@ class LoneRequest:
     ) -> None:
         self._shared = shared
         self._patient = patient
-        self._held = False
         self.in_flight = 0
-        request = Request(self, method, ring_key, payload, done)
-        if dc_id:
-            request.dc_id = dc_id
-        self.request: Request | None = request
+        self.request: Request | None = Request(self, method, ring_key, payload, done, dc_id)
 
     def decided(self, request: Request) -> Request:
         """See Owner."""
@@ -41,9 +36,9 @@ class LoneRequest:
 
     def go_on(self, now: float) -> None:
         """See Owner."""
-        if self._held:
-            self._leave_buffer()
-        while self.request is not None and not self.in_flight and not self._held:
+        buffer = self._shared.buffer
+        buffer.leave(self)
+        while self.request is not None and not self.in_flight and self not in buffer:
             self._try(self.request, now)
 
     def _try(self, request: Request, now: float) -> None:
@@ -78,16 +73,8 @@ class LoneRequest:
     def _hold(self, request: Request, now: float) -> None:
         if self._shared.stopped:
             self._end(BackendUnavailable("no session node answers"))
-            return
-        if request.held_since is None:
-            request.held_since = now
-        self._held = True
-        self._shared.buffer.stop(self, request.held_since, NO_ADDRESS)
-        self._shared.wait_in_buffer(self, request.size, now)
-
-    def _leave_buffer(self) -> None:
-        self._held = False
-        self._shared.buffer.leave(self)
+        else:
+            self._shared.hold_alone(self, request, now)
 
     def _end(self, error: BackendUnavailable) -> None:
         request, self.request = self.request, None
@@ -96,8 +83,7 @@ class LoneRequest:
 
     def withdraw(self) -> None:
         """Forget a request that nobody asks for any more."""
-        if self._held:
-            self._leave_buffer()
+        self._shared.buffer.leave(self)
         if self.request is not None:
             self.request.done = None
             self.request = None
@@ -133,8 +119,7 @@ class LoneRequest:
 
     def give_up(self, cause: str, now: float) -> None:
         """See Owner."""
-        if self._held:
-            self._leave_buffer()
+        self._shared.buffer.leave(self)
         if self.request is not None:
             self._shared.lost.count(cause)
         self._end(BackendUnavailable("the session service did not answer in time"))

@@ -90,7 +90,7 @@ class Request:
         ring_key: int,
         payload: bytes,
         done: Done | None = None,
-        target: str = "",
+        dc_id: int = 0,
     ) -> None:
         self.owner = owner
         self.method = method
@@ -98,8 +98,10 @@ class Request:
         self.payload = payload
         self.done = done
         self.size = len(payload)
-        self.target = target
+        self.target = ""
         self.order = -1
+        if dc_id:
+            self.dc_id = dc_id
         self.node: Node | None = None
 
     def passes_over(self, address: str) -> None:

@@ -1,18 +1,18 @@
 """The end of a session at one node, which that node alone is told."""
 
+from typing import Protocol
+
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outage_buffer import NO_ADDRESS
 from gnetway.dispatch.request import Request
 from gnetway.dispatch.shared import Shared
 
 
-class EndListener:
+class EndListener(Protocol):
     """Hears that a node has been told, or need not be any more."""
 
     def end_told(self, address: str, now: float) -> None:
         """Go on there."""
-        raise NotImplementedError
 
 
 class SessionEnd:
@@ -22,7 +22,7 @@ class SessionEnd:
     and is told nothing.
     """
 
-    __slots__ = ("_epoch", "_held", "_listener", "_node", "_request", "_shared", "in_flight")
+    __slots__ = ("_epoch", "_listener", "_node", "_request", "_shared", "in_flight")
 
     def __init__(
         self,
@@ -36,19 +36,15 @@ class SessionEnd:
         self._shared = shared
         self._node = node
         self._epoch = node.epoch
-        self._held = False
         self._listener = listener
-        request = Request(self, Method.CLOSE_SESSION, ring_key, payload)
-        if dc_id:
-            request.dc_id = dc_id
+        request = Request(self, Method.CLOSE_SESSION, ring_key, payload, dc_id=dc_id)
         self._request: Request | None = request
         self.in_flight = 0
 
     def go_on(self, now: float) -> None:
         """See Owner."""
-        if self._held:
-            self._leave_buffer()
         request, node, shared = self._request, self._node, self._shared
+        shared.buffer.leave(self)
         if request is None or self.in_flight:
             return
         gone = not node.usable and node.was_listed and not node.listed
@@ -59,15 +55,7 @@ class SessionEnd:
         else:
             if node.usable:
                 node.room_waiters[self] = None
-            if request.held_since is None:
-                request.held_since = now
-            self._held = True
-            shared.buffer.stop(self, request.held_since, NO_ADDRESS)
-            shared.wait_in_buffer(self, request.size, now)
-
-    def _leave_buffer(self) -> None:
-        self._held = False
-        self._shared.buffer.leave(self)
+            shared.hold_alone(self, request, now)
 
     def _over(self, now: float) -> None:
         if self._request is not None:
@@ -78,8 +66,7 @@ class SessionEnd:
 
     def give_up(self, cause: str, now: float) -> None:
         """See Owner: the node takes nothing, and whoever takes nothing forgets by itself."""
-        if self._held:
-            self._leave_buffer()
+        self._shared.buffer.leave(self)
         self._over(now)
 
     def lose(self, cause: str) -> None:

@@ -21,12 +21,11 @@ from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import Reading, SessionLost
 from gnetway.dispatch.request import DataRequest, Request
-from gnetway.dispatch.session_end import EndListener
 from gnetway.dispatch.shared import Announce, Shared
 from gnetway.errors import BackendRefused, BackendUnavailable
 
 
-class SessionQueue(EndListener):
+class SessionQueue:
     """The requests of one session, in order.
 
     ``affinity`` is where the session is known, ``paused`` whether its client is not read now.
@@ -373,7 +372,7 @@ class SessionQueue(EndListener):
             self._backlog = Backlog()
         self._backlog.stop()
         if not isinstance(request, DataRequest):
-            return  # an affinity is made anew by what it is for
+            return  # an announcement is made anew by what it is for
         if request.order < self._lost_before:
             self._give_up(request, "not_acknowledged")
         else:

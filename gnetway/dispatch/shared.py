@@ -7,11 +7,14 @@ from typing import Final
 
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.nodes import NodeTable
-from gnetway.dispatch.outage_buffer import OutageBuffer, OutageLimits
+from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits
 from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send
 from gnetway.dispatch.request import Owner, Request
 from gnetway.errors import GatewayError
 from gnetway.metrics import Causes
+
+#: What gRPC servers take by default, less what the request around a client's message needs.
+MAX_MESSAGE_BYTES: Final = (4 << 20) - 1024
 
 
 class Announce(Enum):
@@ -41,7 +44,7 @@ class DispatchSettings:
     window: int = 1
     max_in_flight: int = 16_384
     max_in_flight_bytes: int = 16 << 20
-    max_message_bytes: int = 4 << 20
+    max_message_bytes: int = MAX_MESSAGE_BYTES
     outage: OutageLimits = field(default_factory=OutageLimits)
 
 
@@ -130,6 +133,13 @@ class Shared:
     def finish(self, request: Request, reply: bytes, error: GatewayError | None) -> None:
         """Tell the end of a request, once."""
         self.outputs.append(Finished(request, reply, error))
+
+    def hold_alone(self, owner: Owner, request: Request, now: float) -> None:
+        """Let the one request of an owner wait in the outage buffer; nobody knows for whom."""
+        if request.held_since is None:
+            request.held_since = now
+        self.buffer.stop(owner, request.held_since, NO_ADDRESS)
+        self.wait_in_buffer(owner, request.size, now)
 
     def wait_in_buffer(self, owner: Owner, size: int, now: float) -> None:
         """Let a request of an owner that is in the buffer wait there; who has most gives way."""

@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.dispatch.outage_buffer import OutageLimits
-from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings
+from gnetway.dispatch.shared import (
+    MAX_MESSAGE_BYTES,
+    STREAM_WINDOW,
+    Announce,
+    DispatchSettings,
+)
 from gnetway.rpc.calls import RpcOptions
 
 __all__ = [
@@ -14,9 +19,6 @@ __all__ = [
     "RemoteSettings",
     "dispatch_settings",
 ]
-
-#: What gRPC servers take by default, less what the request around a client's message needs.
-MAX_MESSAGE_BYTES: Final = (4 << 20) - 1024
 
 #: What unary calls to one node may hold unanswered, in bytes.
 _MAX_CALLS_BYTES: Final = 64 << 20
