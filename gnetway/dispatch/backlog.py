@@ -70,9 +70,11 @@ class Backlog:
         self._waiting.append(request)
         self._size += request.size
 
-    def take_first(self) -> None:
-        """Remove the one that is sent, or failed."""
-        self._size -= self._waiting.popleft().size
+    def take_first(self) -> DataRequest:
+        """Remove the one that is sent, or failed, and return it."""
+        request = self._waiting.popleft()
+        self._size -= request.size
+        return request
 
     def forget_tries(self) -> None:
         """Let all nodes be tried again."""

@@ -18,7 +18,7 @@ from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.node_states import NodeStates
 from gnetway.dispatch.nodes import NodeTable
-from gnetway.dispatch.outputs import KeyGone, Output
+from gnetway.dispatch.outputs import KeyGone, Output, Send
 from gnetway.dispatch.replies import TRUE_REPLY, error_in
 from gnetway.dispatch.request import Done, Request
 from gnetway.dispatch.retry import (
@@ -100,7 +100,10 @@ class Dispatcher:
     # -- answers -------------------------------------------------------------------------------
 
     def answered(self, request: Request, reply: bytes) -> bool:
-        """Take a reply; return whether ``resume`` of the request is to be called."""
+        """Take a reply; return whether something may go on by it.
+
+        Then ``following`` is what to send next, or if it is nothing ``resume`` is to be called.
+        """
         node = request.node
         assert node is not None
         node.in_flight -= 1
@@ -123,6 +126,11 @@ class Dispatcher:
         owner.confirmed(request)
         self._shared.finish(request, reply, None)
         return True
+
+    def following(self, request: Request) -> Send | None:
+        """Return what waited for the answer to a request and goes where that went, if anything."""
+        owner = request.owner
+        return owner.next_straight() if isinstance(owner, SessionQueue) else None
 
     def resume(self, request: Request, now: float) -> None:
         """Let those go on that an answer may have let go on."""

@@ -19,7 +19,7 @@ from gnetway.dispatch.data_lead import DataLead
 from gnetway.dispatch.encoding import data_request
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outputs import Reading, SessionLost
+from gnetway.dispatch.outputs import Reading, Send, SessionLost
 from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.shared import Announce, Shared
 from gnetway.errors import BackendRefused, BackendUnavailable
@@ -121,8 +121,8 @@ class SessionQueue:
         node.sent += 1
         return data_request(lead.data, False, request.quick_ack, request.payload)
 
-    def next_straight(self) -> DataRequest | None:
-        """Count the first waiting request as sent if it goes where the last one went; return it.
+    def next_straight(self) -> Send | None:
+        """Count the first waiting request as sent if it goes where the last one went; return both.
 
         As ``straight``, for the many that by calls wait for the answer to the one before them.
         None where something has to be decided first.
@@ -144,15 +144,9 @@ class SessionQueue:
         request = backlog.first
         if request.tried or not shared.has_room(node, request.size):
             return None
-        self._take_first()
-        request.dc_id = affinity.dc_id
+        data = self._take_first(announces=False)
         shared.note_sent(request, node)
-        return request
-
-    def data_of(self, request: DataRequest, announces: bool = False) -> bytes:
-        """Return the bytes of a request; ``announces`` is whether it announces the session."""
-        lead = self._lead.update(self._shared.server_id, self._client, request)
-        return data_request(lead, announces, request.quick_ack, request.payload)
+        return Send(request, data)
 
     def submit(self, request: DataRequest, now: float) -> None:
         """Add a message behind all others, and send what can be sent."""
@@ -228,7 +222,7 @@ class SessionQueue:
             self._hold(now)
             return False
         if affinity.stands_at(node):
-            self._send_first(request, node, announces=False)
+            shared.send(request, node, self._take_first(announces=False))
             affinity.settle(request)
             return True
         if self.in_flight:
@@ -258,17 +252,11 @@ class SessionQueue:
         affinity.begin(node, self._client)
         if self._shared.announce is Announce.MESSAGE:
             affinity.announcing = request
-            self._send_first(request, node, announces=True)
+            self._shared.send(request, node, self._take_first(announces=True))
             return True
         create = affinity.create(self, request.ring_key, self._client)
         self._shared.send(create, node, create.payload)
         return False
-
-    def _send_first(self, request: DataRequest, node: Node, announces: bool) -> None:
-        """Send the first waiting request; ``announces`` is whether it announces the session."""
-        self._take_first()
-        request.dc_id = self.affinity.dc_id
-        self._shared.send(request, node, self.data_of(request, announces))
 
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""
@@ -278,10 +266,17 @@ class SessionQueue:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    def _take_first(self) -> None:
+    def _take_first(self, announces: bool) -> bytes:
+        """Remove the first waiting request, to be sent as these bytes.
+
+        ``announces`` is whether it announces the session.
+        """
         assert self._backlog is not None
-        self._backlog.take_first()
+        request = self._backlog.take_first()
         self._drop_if_over()
+        request.dc_id = self.affinity.dc_id
+        lead = self._lead.update(self._shared.server_id, self._client, request)
+        return data_request(lead, announces, request.quick_ack, request.payload)
 
     def _drop_if_over(self) -> None:
         if self._backlog is not None and self._backlog.over:
@@ -384,8 +379,8 @@ class SessionQueue:
         backlog = self._backlog
         if request.method is not Method.CREATE_SESSION or backlog is None or not len(backlog):
             return request
-        first = backlog.first
-        self._take_first()
+        first = backlog.take_first()
+        self._drop_if_over()
         return first
 
     def redirected(self, request: Request, address: str) -> bool:

@@ -234,10 +234,9 @@ class RemoteBackend:
     def answered(self, request: Request, reply: bytes) -> None:
         """See Answers."""
         if self._core.answered(request, reply):
-            owner = request.owner
-            following = owner.next_straight() if isinstance(owner, SessionQueue) else None
-            if isinstance(owner, SessionQueue) and following is not None:
-                self._send(following, owner.data_of(following))
+            following = self._core.following(request)
+            if following is not None:
+                self._send(following.request, following.data)
             else:
                 self._core.resume(request, self._clock.seconds())
         if self._core.outputs:
