@@ -116,6 +116,20 @@ class StreamAnnouncementTests(AnnouncementTests):
 
 
 class EndTests(BackendCase):
+    def begun(self, cluster: Cluster, at: str) -> FakeSession:
+        """A session that a node knows by its first message, b"1"."""
+        session = cluster.session(at=at)
+        cluster.say(session, b"1")
+        cluster.settle()
+        return session
+
+    def taken_over(self, cluster: Cluster) -> FakeSession:
+        """A session that A knows alone, but whose key goes to B from now on."""
+        cluster.ring.add(B)
+        session = self.begun(cluster, B)
+        cluster.discovery.say(A, B)
+        return session
+
     def closed(self, cluster: Cluster, session: FakeSession) -> None:
         cluster.backend.close_session(session)
         cluster.settle()
@@ -159,11 +173,7 @@ class EndTests(BackendCase):
         """Where a new node takes over a key, the one before is told."""
         for announce in Announce:
             cluster = self.cluster(A, announce=announce)
-            cluster.ring.add(B)
-            session = cluster.session(at=B)
-            cluster.say(session, b"1")
-            cluster.settle()
-            cluster.discovery.say(A, B)
+            session = self.taken_over(cluster)
             cluster.say(session, b"2")
             cluster.settle()
             self.assertEqual(cluster.node(A).live, set())
@@ -176,11 +186,7 @@ class EndTests(BackendCase):
     def test_to_the_node_that_knows(self) -> None:
         """A session that has not moved yet is ended where it is."""
         cluster = self.cluster(A)
-        cluster.ring.add(B)
-        session = cluster.session(at=B)
-        cluster.say(session, b"1")
-        cluster.settle()
-        cluster.discovery.say(A, B)
+        session = self.taken_over(cluster)
         self.closed(cluster, session)
         self.assertEqual((cluster.node(A).live, cluster.node(B).events), (set(), []))
 
@@ -188,9 +194,7 @@ class EndTests(BackendCase):
         """It is told as long as it lives; the gone are not waited for."""
         for up in (True, False):
             cluster = self.cluster(A, B)
-            session = cluster.session(at=A)
-            cluster.say(session, b"1")
-            cluster.settle()
+            session = self.begun(cluster, A)
             cluster.node(A).up = up
             cluster.discovery.say(B)
             cluster.backend.close_session(session)
@@ -201,9 +205,7 @@ class EndTests(BackendCase):
     def test_a_node_that_is_down_for_a_while(self) -> None:
         """It may be another process then, so it is told nothing, and nobody waits for it."""
         cluster = self.cluster(A, B)
-        session = cluster.session(at=A)
-        cluster.say(session, b"1")
-        cluster.settle()
+        session = self.begun(cluster, A)
         cluster.node(A).up = False
         cluster.backend.close_session(session)
         again = FakeSession(session.key, session.session_id)
@@ -219,11 +221,7 @@ class EndTests(BackendCase):
         """Even where a session comes back to a node that is still to hear that it left."""
         for reopened in (False, True):
             cluster = self.cluster(A)
-            cluster.ring.add(B)
-            session = cluster.session(at=B)
-            cluster.say(session, b"1")
-            cluster.settle()
-            cluster.discovery.say(A, B)
+            session = self.taken_over(cluster)
             cluster.say(session, b"2")
             if reopened:
                 cluster.backend.close_session(session)
