@@ -30,6 +30,7 @@ from gnetway.dispatch.outputs import (
     KeyGone,
     NodeNews,
     NodeOutput,
+    NodeWish,
     Output,
     Reading,
     Send,
@@ -196,6 +197,8 @@ class RemoteBackend:
                 if output.perm_auth_key_id not in {0, output.auth_key_id}:
                     self._target.doubt_key(output.perm_auth_key_id)
         elif isinstance(output, NodeOutput):
+            if output.wish is NodeWish.CLOSE:
+                self._node_log.forget(output.node.address)
             if not self._stopped:
                 self._connections.fulfil(output.node, output.wish)
         elif isinstance(output, NodeNews):

@@ -33,10 +33,16 @@ class NodeLog:
             return
         if change is NodeChange.WELL_AGAIN and address not in self._unusable:
             return
-        self._unusable.discard(address)
         if change is NodeChange.LEAVES:
-            self._told.pop(address, None)
+            self.forget(address)
+        else:
+            self._unusable.discard(address)
         self._log.info("session node {node} {change}", node=address, change=change.value)
+
+    def forget(self, address: str) -> None:
+        """Forget a node that is not known any more."""
+        self._unusable.discard(address)
+        self._told.pop(address, None)
 
     def _unusable_now(self, address: str, why: str) -> None:
         now = self._clock.seconds()

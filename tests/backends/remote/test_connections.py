@@ -103,6 +103,20 @@ class ConnectionTests(BackendCase):
         cluster.pass_time(2)
         self.assertEqual(cluster.node(A).payloads(), [b"1"])
 
+    def test_a_node_that_only_a_redirect_named_is_forgotten(self) -> None:
+        """With its connection, and with what the log knows of it."""
+        cluster = self.cluster(A)
+        cluster.node(A).refuse = redirecting(C, "send_data")
+        cluster.node(C).up = False
+        cluster.say(cluster.session(), b"1")
+        cluster.pass_time(2)
+        self.assertIn(C, cluster.backend._node_log._told)
+        cluster.node(A).refuse = lambda kind: None
+        cluster.pass_time(130)
+        self.assertIsNone(cluster.backend._core.nodes.known(C))
+        self.assertTrue(cluster.carrier.client_of(C).closed)
+        self.assertEqual(cluster.backend._node_log._told, {})
+
     def test_why_it_is_not_ready(self) -> None:
         cluster = self.cluster()
         self.assertEqual(cluster.backend.unready(), "no session node is known")
