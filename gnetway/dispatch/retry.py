@@ -56,6 +56,7 @@ class Decision(NamedTuple):
 BROKEN: Final = Decision(Fault.CONNECTION, Next.AGAIN)
 #: What became of a message because of another one: it goes again, to the same node.
 INNOCENT: Final = Decision(Fault.NOBODY, Next.AGAIN)
+# CANCELLED is what the calls of a node get that stops: a call cancelled on our side tells nobody.
 _TABLE: Final = {
     StatusCode.CANCELLED: BROKEN,
     StatusCode.UNAVAILABLE: BROKEN,

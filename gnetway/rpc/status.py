@@ -70,19 +70,6 @@ class ListenFailed(GatewayError):
     """The address of a server cannot be bound."""
 
 
-def is_unavailable(status: RpcStatus) -> bool:
-    """Tell whether the node is down or too slow, so that the next one is to be tried.
-
-    A connection that fails or breaks is UNAVAILABLE too. CANCELLED is what the calls of a node
-    get that stops: a call cancelled on our side tells nobody.
-    """
-    return status.code in {
-        StatusCode.CANCELLED,
-        StatusCode.UNAVAILABLE,
-        StatusCode.DEADLINE_EXCEEDED,
-    }
-
-
 def is_key_unregistered(status: RpcStatus) -> bool:
     """Tell whether the service has proved that it does not know the auth key."""
     return (

@@ -7,7 +7,6 @@ from gnetway.rpc.status import (
     RpcStatus,
     StatusCode,
     is_key_unregistered,
-    is_unavailable,
     redirect_target,
 )
 
@@ -21,14 +20,6 @@ class RpcStatusTests(SynchronousTestCase):
         self.assertEqual((status.code, status.details), (299, "odd"))
         self.assertEqual(str(status), "299 status: odd")
         self.assertIsInstance(status, GatewayError)
-
-
-class UnavailableTests(SynchronousTestCase):
-    def test_only_those_that_mean_the_node_is_down(self) -> None:
-        down = {code for code in StatusCode if is_unavailable(RpcStatus(code))}
-        self.assertEqual(
-            down, {StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE}
-        )
 
 
 class KeyUnregisteredTests(SynchronousTestCase):
