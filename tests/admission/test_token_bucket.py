@@ -1,0 +1,34 @@
+"""A rate with a burst."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.admission.token_bucket import TokenBucket
+
+
+class TokenBucketTests(SynchronousTestCase):
+    def test_burst_then_rate(self) -> None:
+        bucket = TokenBucket(2, 3, now=10)
+        self.assertEqual([bucket.take(10) for _ in range(4)], [True, True, True, False])
+        self.assertFalse(bucket.has_token(10.4))
+        self.assertTrue(bucket.has_token(10.5))
+        self.assertTrue(bucket.take(10.5))
+        self.assertFalse(bucket.take(10.5))
+
+    def test_refilled_up_to_the_burst(self) -> None:
+        bucket = TokenBucket(2, 3, now=0)
+        self.assertTrue(bucket.is_full(0))
+        bucket.take(0)
+        self.assertFalse(bucket.is_full(0.4))
+        self.assertTrue(bucket.is_full(0.5))
+        self.assertEqual([bucket.take(1000) for _ in range(4)], [True, True, True, False])
+
+    def test_a_line_within_patience(self) -> None:
+        """Who waits has its token taken; who would wait too long takes none."""
+        bucket = TokenBucket(2, 1, now=0)
+        self.assertEqual([bucket.reserve(0, 1.0) for _ in range(4)], [0.0, 0.5, 1.0, None])
+        self.assertEqual(bucket.reserve(0.5, 1.0), 1.0)
+
+    def test_no_limit(self) -> None:
+        bucket = TokenBucket(0, 0, now=0)
+        self.assertTrue(all(bucket.take(0) for _ in range(100)))
+        self.assertTrue(bucket.has_token(0) and bucket.is_full(0))
