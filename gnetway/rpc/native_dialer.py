@@ -25,7 +25,6 @@ from gnetway.http2.field_blocks import encode_field
 from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
 from gnetway.rpc.native_link import NativeLink
-from gnetway.rpc.native_tls import check_name, client_endpoint
 from gnetway.rpc.status import StatusCode
 from gnetway.turns import TurnEnd
 
@@ -75,6 +74,8 @@ class ClientLink(NativeLink):
 
     def check_peer(self) -> None:
         """Check that the certificate is the peer's."""
+        from gnetway.rpc.native_tls import check_name  # noqa: PLC0415 - see _make_endpoint
+
         check_name(cast("Any", self.transport).getHandle(), self._dialer.tls_name)
 
     def role_event(self, event: Event) -> None:
@@ -238,6 +239,9 @@ class Dialer:
             endpoint = HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
         tls = self.options.tls
         if tls is not None:
+            # Here, so that a cluster without TLS needs no packages for it.
+            from gnetway.rpc.native_tls import client_endpoint  # noqa: PLC0415
+
             self.tls_name = tls.server_name or host
             endpoint = client_endpoint(endpoint, tls, self.tls_name)
         return endpoint

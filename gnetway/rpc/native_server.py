@@ -26,7 +26,6 @@ from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, 
 from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_link import ServerLink
 from gnetway.rpc.native_served import ServedCall, ServedStream, answer, refuse
-from gnetway.rpc.native_tls import server_factory
 from gnetway.rpc.status import ListenFailed, StatusCode
 from gnetway.turns import TurnEnd
 
@@ -150,6 +149,9 @@ class NativeServer:
     def _make_factory(self) -> IProtocolFactory:
         factory: IProtocolFactory = _Factory(self)
         if self.options.tls is not None:
+            # Here, so that a cluster without TLS needs no packages for it.
+            from gnetway.rpc.native_tls import server_factory  # noqa: PLC0415
+
             factory = server_factory(factory, self.options.tls, self.reactor)
         return factory
 
