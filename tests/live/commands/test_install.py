@@ -23,7 +23,7 @@ from tests.needs import missing, need_program
 README = "README.md"
 
 #: The packages of each extra that a command installs, one of each for all.
-EXTRAS = {"etcd": "etcd3", "web": "autobahn"}
+EXTRAS = {"remote": "etcd3", "web": "autobahn"}
 
 
 class InstallTestCase(TestCase):
