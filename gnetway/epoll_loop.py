@@ -8,7 +8,7 @@ no other work it waits again at once: a gateway that has little to do wakes up f
 two or three times, so that what is done in each turn counts. What goes wrong in a descriptor is
 treated as Twisted does: logged, and the descriptor dropped.
 
-It is taken only for a reactor and a version of Twisted whose code was compared; with any other
+It is taken only for a reactor whose code is still the code that was compared; with any other
 everything works as well, by timers. It is for a process that is the gateway's: lines that others
 log from their descriptors lose the ``system`` of Twisted's legacy log.
 """
@@ -25,8 +25,21 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Client, Server
 from twisted.logger import Logger
 
-from gnetway.known_twisted import is_known
+from gnetway.compared_code import why_not as differs
 from gnetway.turns import TurnEnd
+
+#: What this loop stands in for, or knows of, by digests of the source.
+_COMPARED: Final = {
+    "twisted.internet.epollreactor:EPollReactor.doPoll": "09b62ae68ef01b4b",
+    "twisted.internet.posixbase:_PollLikeMixin._doReadOrWrite": "5ffee55b79492b00",
+    "twisted.python.log:callWithLogger": "802f8564bca3531f",
+    "twisted.internet.base:ReactorBase.mainLoop": "769125a86d0cd7e9",
+    "twisted.internet.base:ReactorBase.runUntilCurrent": "b9fbbdb8e8414792",
+    "twisted.internet.base:ReactorBase.timeout": "347720436ca8713c",
+    "twisted.internet.base:ReactorBase._insertNewDelayedCalls": "793e23d07f8fb7da",
+    "twisted.internet.tcp:Connection.doRead": "20ac74ffecd6b7f2",
+    "twisted.internet.tcp:Connection._dataReceived": "7ed147aeca0c7f8a",
+}
 
 #: The classes whose ``doRead`` is known; a subclass may do anything.
 _CONNECTIONS: Final[frozenset[type]] = frozenset((Server, Client))
@@ -203,20 +216,34 @@ class EpollLoop:
         return ended
 
 
-def install(reactor: IReactorCore, turn_end: TurnEnd) -> bool:
-    """Have ``turn_end`` run by the reactor's loop; False where the reactor is not known.
+def why_not(reactor: object) -> str:
+    """Return why a reactor cannot have this loop, in a few words; empty where it can, or has."""
+    if _loop_of(reactor) is not None:
+        return ""
+    try:
+        from twisted.internet.epollreactor import EPollReactor  # noqa: PLC0415 - Linux only
+    except ImportError:
+        return "this system has no epoll"
+    if type(reactor) is not EPollReactor:
+        return f"the reactor is {type(reactor).__name__}"
+    if "doIteration" in vars(reactor):
+        return "the reactor has another loop already"
+    return differs(_COMPARED)
+
+
+def install(reactor: IReactorCore, turn_end: TurnEnd) -> None:
+    """Have ``turn_end`` run by the reactor's loop, unless there is a reason ``why_not``.
 
     Several may be installed in one reactor; each is to be uninstalled.
     """
     loop = _loop_of(reactor)
     if loop is None:
-        known = _known(reactor)
-        if known is None:
-            return False
+        if why_not(reactor):
+            return
+        known = cast(_EPollReactor, reactor)
         loop = EpollLoop(known)
         known.doIteration = loop.iterate
     loop.add(turn_end)
-    return True
 
 
 def uninstall(reactor: IReactorCore, turn_end: TurnEnd) -> None:
@@ -230,16 +257,3 @@ def _loop_of(reactor: object) -> EpollLoop | None:
     """Return the loop that is installed in a reactor."""
     owner = getattr(getattr(reactor, "doIteration", None), "__self__", None)
     return owner if isinstance(owner, EpollLoop) else None
-
-
-def _known(reactor: object) -> _EPollReactor | None:
-    """Return the reactor as what it is known to be, if it is known and as Twisted made it."""
-    if not is_known():
-        return None
-    try:
-        from twisted.internet.epollreactor import EPollReactor  # noqa: PLC0415 - Linux only
-    except ImportError:
-        return None
-    if type(reactor) is not EPollReactor or "doIteration" in vars(reactor):
-        return None
-    return cast(_EPollReactor, reactor)

@@ -5,8 +5,8 @@ system calls to ask and an event to hear it, and it nearly always has. Here they
 kernel first. What it does not take goes the usual way, and so does everything behind that, since
 this looks at the transport's own buffers: nothing overtakes, and producers are paused as ever.
 
-Only for Twisted's own TCP transports, without TLS, in a version whose code was compared; all
-others are written to as usual.
+Only for Twisted's own TCP transports, without TLS, whose code is still the code that was compared;
+all others are written to as usual.
 """
 
 from typing import Final
@@ -14,10 +14,20 @@ from typing import Final
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Client, Server
 
-from gnetway.known_twisted import is_known
+from gnetway.compared_code import why_not as differs
+
+#: Why nothing is sent so here, in a few words; empty where it is.
+WHY_NOT: Final = differs(
+    {
+        "twisted.internet.abstract:FileDescriptor.write": "3e46c97fc173bc7e",
+        "twisted.internet.abstract:FileDescriptor.doWrite": "a986d7b1b1054e43",
+        "twisted.internet.tcp:Connection.writeSomeData": "2dd0d4209260b94e",
+        "twisted.internet.tcp:Connection.connectionLost": "dd7a9a87035a2084",
+    }
+)
 
 #: The classes that are known; a subclass may do anything.
-_KNOWN: Final[frozenset[type]] = frozenset((Server, Client) if is_known() else ())
+_KNOWN: Final[frozenset[type]] = frozenset(() if WHY_NOT else (Server, Client))
 
 
 def write(transport: ITransport, data: bytes) -> None:

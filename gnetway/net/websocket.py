@@ -26,7 +26,7 @@ from gnetway.net.cors import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip, local_ip
-from gnetway.net.websocket_frames import binary_messages, is_known, take_messages
+from gnetway.net.websocket_frames import binary_messages, take_messages, why_not
 from gnetway.net.websocket_head import HEAD_END, clear_head
 from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
 
@@ -312,7 +312,7 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
         self.traffic = TrafficStats()
         self.validator = Utf8Validator()
         self._protocol = configured(GatewayWebSocketProtocol, self)
-        self._protocol.is_plain = is_known()
+        self._protocol.is_plain = not why_not()
         self._protocol.max_plain_bytes = min(settings.max_frame_bytes, settings.max_message_bytes)
 
     def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:

@@ -13,8 +13,6 @@ from typing import Final
 
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 
-from gnetway.known_twisted import release
-
 #: Major and minor of the Autobahn whose state was compared: who reads and writes beside it has to
 #: know when it is inside a frame, or has something to write.
 KNOWN_AUTOBAHN: Final = (26, 10)
@@ -37,9 +35,13 @@ _TWO_BYTE_HEAD: Final = Struct("!BBH")
 _EIGHT_BYTE_HEAD: Final = Struct("!BBQ")
 
 
-def is_known() -> bool:
-    """Whether the Autobahn that is installed is the one that was compared."""
-    return release(version("autobahn")) == KNOWN_AUTOBAHN
+def why_not() -> str:
+    """Return why Autobahn reads and writes all frames here, in a few words; empty where not."""
+    installed = version("autobahn")
+    major, minor = installed.split(".")[:2]
+    if (int(major), int(minor)) == KNOWN_AUTOBAHN:
+        return ""
+    return f"Autobahn {installed} was not compared"
 
 
 def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:

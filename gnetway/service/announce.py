@@ -15,6 +15,7 @@ from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
 from gnetway.crypto.libcrypto import in_use
 from gnetway.metrics import GatewayCounts
+from gnetway.service.fast_paths import SlowPath
 from gnetway.service.listeners import Listener
 
 _log = Logger("gnetway")
@@ -40,17 +41,24 @@ def write_public_keys(keys: Iterable[RsaKeyConfig]) -> None:
 
 
 def announce(
-    config: GatewayConfig, listeners: list[Listener], backend: str, waits: str = ""
+    config: GatewayConfig,
+    listeners: list[Listener],
+    backend: str,
+    slow: Iterable[SlowPath],
+    waits: str = "",
 ) -> None:
     """Log version, build of the core, addresses, fingerprints, backend, and how to try it.
 
-    ``waits`` says what clients may have to wait for, empty where they can be served.
+    ``slow`` are the fast paths that are not taken. ``waits`` says what clients may have to wait
+    for, empty where they can be served.
     """
     if waits:
         _log.info("gnetway {version} has started, {waits}", version=__version__, waits=waits)
     else:
         _log.info("gnetway {version} is ready", version=__version__)
     _log.info("core: {build}", build=core_build())
+    for path in slow:
+        _log.info("slower without {path}: {why}", path=path.name, why=path.why)
     for listener in listeners:
         _log.info("listening on {address} ({spoken})", address=listener, spoken=_spoken(listener))
     for loaded in config.rsa_keys:

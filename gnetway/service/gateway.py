@@ -39,6 +39,7 @@ from gnetway.service.announce import announce, tell_all_counts, tell_counts, wri
 from gnetway.service.backends import make_side
 from gnetway.service.carriers import Carriers
 from gnetway.service.certificates import Certificates
+from gnetway.service.fast_paths import slow_paths
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 from gnetway.service.malloc import keep_large_blocks
@@ -226,7 +227,8 @@ class GatewayService(PreparedService):
         wanting = self.unready()
         if self._place is None:
             waits = f"not ready yet: {'; '.join(wanting)}" if wanting else ""
-            announce(self._config, self._listeners, backend.description, waits)
+            slow = slow_paths(self._config, self._reactor, self._own_process)
+            announce(self._config, self._listeners, backend.description, slow, waits)
         self._readiness.start(told=self._place is None and bool(wanting))
 
     def _start_failed(self, failure: Failure) -> None:

@@ -27,6 +27,7 @@ from gnetway.metrics import GatewayCounts
 from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.certificates import Certificates
+from gnetway.service.fast_paths import slow_paths
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
 from gnetway.service.secret_files import warn_of_open_files
@@ -133,7 +134,9 @@ class WorkersService(PreparedService):
             self._announced = True
             remote = self._config.session.embedded is None
             waits = "a worker that is not ready yet says so" if remote else ""
-            announce(self._config, self._sockets.listeners, backend, waits)
+            # Workers have reactors like this one.
+            slow = slow_paths(self._config, self._reactor, own_process=True)
+            announce(self._config, self._sockets.listeners, backend, slow, waits)
 
     def worker_gone(self, number: int) -> None:
         """See KeeperEars."""

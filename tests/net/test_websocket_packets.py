@@ -29,7 +29,7 @@ class PacketTests(WebSocketCase):
     plain = True
 
     def begin(self, settings: WebSocketSettings | None = None) -> None:
-        with patch.object(websocket, "is_known", lambda: self.plain):
+        with patch.object(websocket, "why_not", lambda: "" if self.plain else "not compared"):
             super().begin(settings)
         self.writes: list[bytes] = []
 

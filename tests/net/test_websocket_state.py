@@ -50,7 +50,7 @@ class AutobahnAlone(test_websocket.WebSocketCase):
     """Where its version is not the one that was compared."""
 
     def begin(self, settings: WebSocketSettings | None = None) -> None:
-        with patch.object(websocket, "is_known", lambda: False):
+        with patch.object(websocket, "why_not", lambda: "not compared"):
             super().begin(settings)
 
 

@@ -1,4 +1,5 @@
 import shlex
+from collections.abc import Sequence
 
 from twisted.logger import capturedLogs, formatEvent
 
@@ -6,6 +7,7 @@ from gnetway.config.load import load_mapping
 from gnetway.config.older import OLDER_NOTE
 from gnetway.crypto import libcrypto
 from gnetway.service.announce import announce
+from gnetway.service.fast_paths import SlowPath
 from gnetway.service.listeners import bind_all, close_all
 from tests.crypto.openssl_case import machine_libcrypto
 from tests.net.certificates import Files, Pair
@@ -16,12 +18,14 @@ Server = dict[str, object]
 
 
 class AnnounceTests(ServiceCase):
+    slow: Sequence[SlowPath] = ()
+
     def lines(self, *servers: Server) -> list[str]:
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": list(servers)})
         listeners = bind_all(config)
         self.addCleanup(close_all, listeners)
         with capturedLogs() as logs:
-            announce(config, listeners, "a fake")
+            announce(config, listeners, "a fake", self.slow)
         return [str(formatEvent(log)) for log in logs]
 
     def tried(self, *servers: Server) -> list[str]:
@@ -56,6 +60,11 @@ class AnnounceTests(ServiceCase):
         ):
             self.assertRegex(line, f"^{form}$")
 
+    def test_what_could_be_faster(self) -> None:
+        self.slow = [SlowPath("the loop for epoll", "the reactor is PollReactor")]
+        lines = self.lines({"Addresses": ["127.0.0.1:0"]})
+        self.assertIn("slower without the loop for epoll: the reactor is PollReactor", lines)
+
     def test_the_first_that_a_plain_client_reaches_is_to_be_tried(self) -> None:
         unix: Server = {"Addresses": [f"unix:{self.directory}/a.sock"]}
         balanced: Server = {"Addresses": ["127.0.0.1:0"], "PPV1": True}
@@ -76,7 +85,7 @@ class AnnounceTests(ServiceCase):
             }
         )
         with capturedLogs() as logs:
-            announce(config, [], "a fake")
+            announce(config, [], "a fake", [])
         self.assertIn(OLDER_NOTE, [str(formatEvent(log)) for log in logs])
 
     def test_what_takes_powers(self) -> None:
