@@ -2,7 +2,8 @@
 """The seam between the gateway and what carries its gRPC: unary and stream, calling and serving.
 
 Messages are serialised already: protobuf is the callers' business. Everything here is called in
-the reactor thread, and calls back in it. No method blocks, and none calls back before it returns.
+the reactor thread, and calls back in it. No method blocks, and none calls back before it returns;
+a Deferred that one returns may have fired.
 """
 
 from collections.abc import Callable, Mapping
