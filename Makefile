@@ -1,7 +1,9 @@
 # make run    the gateway on its embedded backend, ready for a client
 # make test   every test, live ones included
+# make unit   those without live processes, in two minutes; make coverage: and the lines they miss
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
+# make changelog   the fragments in changes/ as CHANGES.md will have them
 # make clean  remove everything that the others have made, the key and the store of make run included
 #
 # The core is compiled where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run
@@ -38,7 +40,8 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
 TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test bench lint clean compiled compiler etcd haproxy go chromium curl
+.PHONY: run test unit coverage bench lint changelog clean compiled compiler etcd haproxy go chromium \
+  curl
 
 ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
@@ -69,6 +72,19 @@ test: $(STAMP) etcd haproxy go chromium curl compiler $(WEB)/node_modules/.packa
 	  echo "the core is not compiled here: its tests have run on pure Python alone"; \
 	fi
 
+unit: $(STAMP)
+	$(PYTEST) --ignore=tests/live
+
+# The least that the tests without live processes reach, in percent of lines and branches.
+COVERED := 90
+
+coverage: $(STAMP)
+	$(BIN)/coverage run -m pytest --ignore=tests/live
+	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
+
+changelog: $(STAMP)
+	@$(BIN)/towncrier build --draft --version $$($(BIN)/python -c 'import gnetway; print(gnetway.__version__)')
+
 # ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
 # CORE=compiled, and CHECKOUT for the folder of another gateway.
 bench: $(STAMP) etcd $(if $(filter compiled,$(CORE)),compiled)
@@ -93,12 +109,13 @@ lint: $(STAMP)
 dotted = { while sleep 2; do printf .; done & dots=$$!; trap "kill $$dots" EXIT; \
   trap 'exit 130' INT TERM; $(1); status=$$?; echo; (exit $$status); }
 
-# The lock file has hashes, so nothing but what was locked can be installed. The .pth file puts the
+# The lock file has hashes, so nothing but what was locked can be installed. It has what tests, lint
+# and the compiler need besides; requirements.lock has what a gateway needs to run. The .pth file puts the
 # checkout on the path, where twistd finds its plugin.
-$(STAMP): requirements.lock
+$(STAMP): requirements-dev.lock
 	@echo "installing packages into $(VENV): a minute or two the first time"
 	@$(PYTHON) -m venv $(VENV)
-	@$(call dotted,$(BIN)/pip install --quiet --require-hashes -r requirements.lock)
+	@$(call dotted,$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock)
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | \
 	  { read -r site; pwd > "$$site/gnetway-checkout.pth"; }
 	@touch $@

@@ -36,7 +36,7 @@ class CompiledModulesTests(TestCase):
             self.assertTrue(list(ROOT.glob(pattern)), pattern)
 
     def test_the_compiler_is_the_locked_mypy(self) -> None:
-        lock = (ROOT / "requirements.lock").read_text()
+        lock = (ROOT / "requirements-dev.lock").read_text()
         self.assertIn(f"\n{options()['requires']} ", lock)
 
     def test_no_error_is_raised_from_none(self) -> None:
