@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory
-from autobahn.websocket.protocol import TrafficStats
+from autobahn.websocket.protocol import FrameHeader, TrafficStats
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway import straight_send
@@ -28,7 +27,9 @@ from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.net.websocket_frames import binary_messages, take_messages, why_not
 from gnetway.net.websocket_head import HEAD_END, clear_head
-from gnetway.net.websocket_state import SmallWebSocketProtocol, configured
+from gnetway.net.websocket_intake import FrameIntake
+from gnetway.net.websocket_reader import ControlFrame
+from gnetway.net.websocket_state import QuietLogger, SmallWebSocketProtocol, configured
 
 #: The paths that web clients ask for.
 PATHS: Final = frozenset(
@@ -45,6 +46,7 @@ _NORMAL: Final = 1000
 _GOING_AWAY: Final = 1001
 _PROTOCOL_ERROR: Final = 1002
 _UNSUPPORTED_DATA: Final = 1003
+_POLICY_VIOLATION: Final = 1008
 _TOO_BIG: Final = 1009
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
@@ -77,6 +79,8 @@ _CLOSE_CODES: Final = {
     "bind_refused": _PROTOCOL_ERROR,
     "message_too_big": _TOO_BIG,
     "packet_too_large": _TOO_BIG,
+    "websocket_control_frames": _POLICY_VIOLATION,
+    "websocket_small_frames": _POLICY_VIOLATION,
     "websocket_text": _UNSUPPORTED_DATA,
 }
 
@@ -97,35 +101,30 @@ class WebSocketSettings:
     max_message_bytes: int = 17 * 1024 * 1024
 
 
-class QuietLogger:
-    """Takes Autobahn's lines about single clients: their mistakes are counted, not logged."""
-
-    _log = Logger()
-
-    def trace(self, *args: object, **values: object) -> None:
-        """Drop it."""
-
-    debug = info = warn = trace
-
-    def error(self, text: str, **values: object) -> None:
-        """Log a fault of our own."""
-        self._log.error(text, **values)
-
-    critical = failure = error
-
-
 class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     """Moves bytes between a WebSocket and its :class:`ClientLink`."""
 
-    __slots__ = ("_end_cause", "_link", "_origin", "_origins", "_paused", "_services")
+    __slots__ = (
+        "_end_cause",
+        "_intake",
+        "_link",
+        "_origin",
+        "_origins",
+        "_searched",
+        "_services",
+        "is_paused",
+    )
 
     log = QuietLogger()
 
     transport: ILinkTransport
 
-    #: Whether plain frames are read and written here, and how long they may be.
+    #: Whether plain messages are read and written here, and how long they may be.
     is_plain: ClassVar[bool] = False
     max_plain_bytes: ClassVar[int] = 0
+
+    #: How long a frame, and how long a message may be.
+    max_bytes: ClassVar[tuple[int, int]] = (0, 0)
 
     def __init__(self, services: LinkServices, origins: CorsPolicy) -> None:
         super().__init__()
@@ -135,7 +134,11 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self._origin: bytes | None = None
         self._link: ClientLink | None = None
         self._end_cause = "websocket_handshake"
-        self._paused = False
+        self.is_paused = False
+        #: Where to look on for the end of the head of the handshake.
+        self._searched = 0
+        #: Reads what is no plain message; None before the first of that.
+        self._intake: FrameIntake | None = None
 
     # -- what Autobahn calls -------------------------------------------------------------------
 
@@ -146,38 +149,57 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Hear of the end; ``onClose`` has done the rest."""
+        if self._intake is not None:
+            self._intake.stop()
         super().connectionLost(reason)
         self._services.open_links.remove(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass on what came; what is not plain Autobahn takes.
+        """Pass on what came; what is no plain message is taken in frame by frame.
 
-        Without the debug line that it would format for each.
+        Without the debug line that Autobahn would format for each.
         """
+        intake = self._intake
         if (
             self.is_plain
+            and (intake is None or intake.is_idle)
             and self.state == self.STATE_OPEN
-            and not (self.data or self.current_frame or self.inside_message)
             and self.autoPingTimeoutCall is None
             and self._link is not None
         ):
             payload, taken = take_messages(data, self.max_plain_bytes)
             if payload:
                 self._link.receive(payload)
+            if taken > 2 * len(payload) or (intake is not None and intake.debt_bytes):
+                self._taken_in().owe(taken - 2 * len(payload))
             if taken == len(data):
                 return
             data = data[taken:]
-        self._dataReceived(data)
+        if self.state == self.STATE_CONNECTING:
+            self._dataReceived(data)
+        else:
+            self._taken_in().receive(data)
+
+    def consumeData(self) -> None:  # noqa: N802
+        """Take what came with the end of the handshake; until then it is Autobahn's."""
+        if self.state == self.STATE_CONNECTING:
+            super().consumeData()
+        else:
+            data, self.data = self.data, b""
+            self._taken_in().receive(data)
 
     def processHandshake(self) -> None:  # noqa: N802
         """Show Autobahn the head of the handshake without what it would refuse by itself."""
-        end = self.data.find(HEAD_END, 0, MAX_HEAD_BYTES)
-        if end < 0 and len(self.data) >= MAX_HEAD_BYTES:
-            self.failHandshake("Request Header Fields Too Large", 431)
-        elif end >= 0:
+        end = self.data.find(HEAD_END, self._searched, MAX_HEAD_BYTES)
+        if end >= 0:
             head, self._origin = clear_head(self.data[:end])
             self.data = head + self.data[end:]
             super().processHandshake()
+        elif len(self.data) >= MAX_HEAD_BYTES:
+            self.data = b""
+            self.failHandshake("Request Header Fields Too Large", 431)
+        else:
+            self._searched = max(0, len(self.data) - len(HEAD_END) + 1)
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """Take a connection on one of the known paths; the subprotocol is echoed."""
@@ -200,23 +222,6 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 
-    def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N803
-        """Refuse text."""
-        super().onMessageBegin(isBinary)
-        if not isBinary and self._link is not None:
-            self._link.end("websocket_text")
-
-    def onMessageFrameData(self, payload: bytes) -> None:
-        """Pass on what came of a frame."""
-        if self._link is not None and self.state == self.STATE_OPEN:
-            self._link.receive(payload)
-
-    def onMessageFrameEnd(self) -> None:
-        """Keep nothing: it was passed on."""
-
-    def onMessageEnd(self) -> None:
-        """Keep nothing: it was passed on."""
-
     def _fail_connection(self, code: int = _PROTOCOL_ERROR, reason: str = "") -> None:
         """Hear of a fault in the client's frames, for which Autobahn closes with its own code."""
         super()._fail_connection(code, reason)
@@ -225,7 +230,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def onAutoPingTimeout(self) -> None:  # noqa: N802
         """Drop a connection that is dead, unless its answer may wait to be read."""
-        if self._paused:
+        if self.is_paused:
             self._sendAutoPing()
         else:
             super().onAutoPingTimeout()
@@ -245,6 +250,55 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         link, self._link = self._link, None
         link.lost(clean=wasClean)
 
+    # -- what the intake asks and calls --------------------------------------------------------
+
+    def _taken_in(self) -> FrameIntake:
+        if self._intake is None:
+            self._intake = FrameIntake(self, self._services.clock, *self.max_bytes)
+        return self._intake
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether messages are taken, and no close frame was sent."""
+        return bool(self.state == self.STATE_OPEN)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing at all is taken any more."""
+        return bool(self.state == self.STATE_CLOSED)
+
+    def take_payload(self, payload: bytes) -> None:
+        """Pass on what data frames carry."""
+        if self._link is not None:
+            self._link.receive(payload)
+        if self.autoPingTimeoutCall is not None:
+            # Who sends is there, whether the ping was answered yet or not.
+            self._cancelAutoPingTimeoutCall()  # type: ignore[unreachable] # typed as None
+
+    def take_control(self, control: ControlFrame) -> None:
+        """Let Autobahn answer a control frame."""
+        self.current_frame = FrameHeader(control.opcode, True, 0, len(control.payload), "")
+        self.control_frame_data = [control.payload]
+        self.processControlFrame()
+        self.current_frame = None  # type: ignore[assignment] # as Autobahn has it between two
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close, as the client has broken the rules of WebSocket."""
+        self._fail_connection(code, reason)
+
+    def refuse(self, cause: str) -> None:
+        """Close for a cause of our own."""
+        if self._link is not None:
+            self._link.end(cause)
+
+    def stop_bytes(self) -> None:
+        """Bring no more bytes."""
+        self.transport.pauseProducing()
+
+    def start_bytes(self) -> None:
+        """Bring what comes."""
+        self.transport.resumeProducing()
+
     # -- what the link calls -------------------------------------------------------------------
 
     def write(self, packets: list[bytes]) -> None:
@@ -260,13 +314,16 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def pause_reading(self) -> None:
         """Read nothing more."""
-        self._paused = True
+        self.is_paused = True
         self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read on."""
-        self._paused = False
-        self.transport.resumeProducing()
+        """Read on, beginning with the frames that are left."""
+        self.is_paused = False
+        if self._intake is None:
+            self.transport.resumeProducing()
+        else:
+            self._intake.go_on()
 
     def end(self, cause: str, told: bool = False) -> None:
         """Close in due form; the client was told by its last message, if there is a code."""
@@ -281,6 +338,8 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def abort(self) -> None:
         """Close now."""
+        if self._intake is not None:
+            self._intake.stop()
         self.transport.abortConnection()
 
 
@@ -313,7 +372,8 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
         self.validator = Utf8Validator()
         self._protocol = configured(GatewayWebSocketProtocol, self)
         self._protocol.is_plain = not why_not()
-        self._protocol.max_plain_bytes = min(settings.max_frame_bytes, settings.max_message_bytes)
+        self._protocol.max_bytes = settings.max_frame_bytes, settings.max_message_bytes
+        self._protocol.max_plain_bytes = min(self._protocol.max_bytes)
 
     def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:
         """Return the protocol for a connection that was just accepted."""

@@ -2,7 +2,8 @@
 
 Nearly all that comes is whole binary messages of one masked frame each, and all that is sent is
 the same without a mask. Autobahn spends 40 µs on a pair of them: a cipher object for the mask, a
-dozen calls, statistics. Everything else is left to it, from the first byte that is not plain.
+dozen calls, statistics. From the first byte that is not plain the frames go to
+:mod:`~gnetway.net.websocket_reader`.
 
 Source: RFC 6455, section 5.2
 """
@@ -28,8 +29,11 @@ _EIGHT_BYTES: Final = 127
 _LONGEST_OF_TWO: Final = 0xFFFF
 _MASK_BYTES: Final = 4
 
+#: Messages that are taken at once, so that many small ones leave the others their turn.
+MAX_MESSAGES: Final = 256
+
 #: From so many bytes on Autobahn's own cipher is faster than one large number.
-_LARGE_BYTES: Final = 2048
+LARGE_BYTES: Final = 2048
 
 _TWO_BYTE_HEAD: Final = Struct("!BBH")
 _EIGHT_BYTE_HEAD: Final = Struct("!BBQ")
@@ -48,11 +52,14 @@ def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
     """Return what the plain messages at the beginning of ``data`` carry, joined.
 
     With it the number of bytes that they took: there begins a frame that is not whole, not plain,
-    has more than 65,535 bytes or more than ``max_bytes``, or breaks the protocol.
+    has more than 65,535 bytes or more than ``max_bytes``, or breaks the protocol; or they were
+    ``MAX_MESSAGES``.
     """
-    payloads = []
+    payloads: list[bytes] = []
     begin, end = 0, len(data)
-    while end - begin >= 2 + _MASK_BYTES and data[begin] == _BINARY:
+    while (
+        end - begin >= 2 + _MASK_BYTES and data[begin] == _BINARY and len(payloads) < MAX_MESSAGES
+    ):
         size = data[begin + 1] - _MASKED
         mask_at = begin + 2
         if size == _TWO_BYTES:
@@ -66,13 +73,14 @@ def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
         if payload_at + size > end or size > max_bytes:
             break
         begin = payload_at + size
-        payloads.append(_unmask(data[payload_at:begin], data[mask_at:payload_at]))
+        payloads.append(unmask(data[payload_at:begin], data[mask_at:payload_at]))
     return payloads[0] if len(payloads) == 1 else b"".join(payloads), begin
 
 
-def _unmask(payload: bytes, mask: bytes) -> bytes:
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """Return a payload without its mask of 4 bytes."""
     size = len(payload)
-    if size >= _LARGE_BYTES:
+    if size >= LARGE_BYTES:
         unmasked: bytes = create_xor_masker(mask, size).process(payload)
         return unmasked
     masks = (mask * (size // _MASK_BYTES + 1))[:size]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.logger import Logger
 
 P = TypeVar("P", bound="SmallWebSocketProtocol")
 
@@ -121,6 +122,23 @@ class SmallWebSocketProtocol(WebSocketServerProtocol):
         self.utf8validator = self.factory.validator
         # Nothing here is sent in pieces of its own timing.
         self.send_queue = ()  # type: ignore[assignment]
+
+
+class QuietLogger:
+    """Takes Autobahn's lines about single clients: their mistakes are counted, not logged."""
+
+    _log = Logger()
+
+    def trace(self, *args: object, **values: object) -> None:
+        """Drop it."""
+
+    debug = info = warn = trace
+
+    def error(self, text: str, **values: object) -> None:
+        """Log a fault of our own."""
+        self._log.error(text, **values)
+
+    critical = failure = error
 
 
 def configured(protocol: type[P], factory: WebSocketServerFactory) -> type[P]:

@@ -1,4 +1,4 @@
-"""What an open WebSocket keeps, and the same WebSocket where Autobahn does all of it."""
+"""What an open WebSocket keeps, and the same WebSocket beside an Autobahn that is not known."""
 
 from unittest.mock import patch
 
@@ -24,7 +24,7 @@ class SmallTests(test_websocket.WebSocketCase):
         self.assertIsNone(protocol.http_request_data)
         self.assertIs(protocol.trafficStats, self.factory.traffic)
 
-    def test_none_after_frames_that_autobahn_reads(self) -> None:
+    def test_none_after_frames_that_are_not_plain(self) -> None:
         socket = self.open()
         session = socket.session(KEY)
         packet = socket.client.packet(session.encrypt(BODY, socket.now))
