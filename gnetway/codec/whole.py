@@ -14,53 +14,45 @@ class WholeCodec:
     ``size`` is the body's length in bytes, None where it comes in chunks.
     """
 
-    __slots__ = ("_parts", "_received_bytes", "_size", "_whole", "max_packet_bytes")
+    __slots__ = ("_body", "_size", "_whole", "max_packet_bytes")
     name: ClassVar[str] = "http"
     supports_quick_ack: ClassVar[bool] = False
 
     def __init__(self, max_packet_bytes: int, size: int | None = None) -> None:
         self.max_packet_bytes = max_packet_bytes
         self._size = size or 0
-        self._parts: list[bytes] = []
-        self._received_bytes = 0
+        #: Joined as it comes: in chunks of a byte or two, each would take 40 of its own.
+        self._body = bytearray()
         self._whole = False
 
     def receive(self, data: bytes) -> None:
         """Take the next part of the body."""
-        self._parts.append(data)
-        self._received_bytes += len(data)
+        self._body += data
 
-    def end(self) -> bytes:
-        """Note that the body is all here; returns it."""
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = [body]
+    def end(self) -> None:
+        """Note that the body is all here."""
         self._whole = True
-        return body
 
     def next_packet(self) -> tuple[bytes, bool] | None:
         """Return the body once it is whole, then None; a quick ack is never wanted.
 
         :raises PacketTooLarge: it is announced, or has grown, above ``max_packet_bytes``.
         """
-        size = max(self._size, self._received_bytes)
+        size = max(self._size, len(self._body))
         if size > self.max_packet_bytes:
             raise PacketTooLarge(size, self.max_packet_bytes)
         if not self._whole:
             return None
-        (body,) = self._parts
-        self._parts = []
-        self._received_bytes = 0
+        body = bytes(self._body)
+        self._body = bytearray()
         self._whole = False
         return body, False
 
     def announced(self) -> tuple[int, bytes] | None:
         """Return how long the body will be, as far as that is known, and its first 8 bytes."""
-        if not self._received_bytes:
+        if not self._body:
             return None
-        if len(self._parts[0]) < _ANNOUNCED_BYTES:
-            self._parts = [b"".join(self._parts)]
-        head = self._parts[0][:_ANNOUNCED_BYTES]
-        return max(self._size, self._received_bytes), head
+        return max(self._size, len(self._body)), bytes(self._body[:_ANNOUNCED_BYTES])
 
     def frame(self, payload: bytes) -> bytes:
         """Return ``payload`` as it is."""

@@ -103,9 +103,13 @@ class HttpCall:
     # -- the request's side --------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Take the next part of the body."""
+        """Take the next part of the body; ``came`` has it looked at."""
         if not self._over:
             self._codec.receive(data)
+
+    def came(self) -> None:
+        """Look at what is here of the body: it tells its key, and whether it is too long."""
+        if not self._over:
             self._pump()
 
     def whole(self) -> None:

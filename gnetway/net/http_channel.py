@@ -6,6 +6,11 @@ A connection is late
     while a request comes      likewise, or 120 s after its first byte                  408, closed
     while one is answered      90 s after it was here                                   503
     while it closes            3 s after the last answer was written                    cut
+
+What a client's bytes may cost is bounded as well
+
+    requests in a row          a few, then the others' turn; nothing is read meanwhile
+    heads, bodies in chunks    more lines than any client sends, more framing than body 400, closed
 """
 
 # ruff: noqa: N802, N815 - the names are Twisted's
@@ -16,7 +21,7 @@ from enum import Enum
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -25,6 +30,7 @@ from zope.interface import implementer
 from gnetway import straight_send
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_answer import pack_status
+from gnetway.net.http_bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
 from gnetway.net.http_call import BAD_REQUEST
 from gnetway.net.http_request import HttpRequest, RequestLine
 from gnetway.net.http_services import HttpServices
@@ -34,8 +40,8 @@ from gnetway.net.unsent import Backlog
 
 _REQUEST_TIMEOUT: Final = 408
 
-#: Digits that a Content-Length may have; int() raises on thousands of them.
-_MAX_LENGTH_DIGITS: Final = 19
+#: Requests of a connection that are answered in one turn of the reactor, each in 0.2 ms or so.
+_REQUESTS_A_TURN: Final = 4
 
 
 class ChannelState(Enum):
@@ -81,6 +87,12 @@ class GatewayHttpChannel(HTTPChannel):
         self._backlog: Backlog | None = None
         #: The request that was answered last, until its answer has left.
         self._answered: HttpRequest | None = None
+        #: Whether the client's bytes are being read, how many requests they have brought, and the
+        #: turn in which the next ones are looked at.
+        self._reading = False
+        self._done_in_turn = 0
+        self._turn: IDelayedCall | None = None
+        self._bounds = RequestBounds()
         settings, links = services.settings, services.links
         self._idle_seconds = settings.idle_seconds + links.random_bytes(1)[0] % 10
         self.deadline = 0.0
@@ -108,7 +120,17 @@ class GatewayHttpChannel(HTTPChannel):
             self._whole_by = now + self.services.settings.request_seconds
         if self._state is ChannelState.RECEIVING:
             self.deadline = min(now + self._idle_seconds, self._whole_by)
-        super().dataReceived(data)
+        if self._reading:
+            # What stands behind a request, for whoever reads it.
+            super().dataReceived(data)
+            return
+        self._reading = True
+        self._done_in_turn = 0
+        try:
+            super().dataReceived(data)
+        finally:
+            self._reading = False
+        self._close_if_half_closed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End."""
@@ -120,6 +142,8 @@ class GatewayHttpChannel(HTTPChannel):
             self._count(links.backend_cause(cause) if answering else cause)
         self._state = ChannelState.LOST
         self._clear_backlog()
+        if self._turn is not None:
+            self._turn.cancel()
         links.wheel.remove(self)
         links.open_links.remove(self)
         super().connectionLost(reason)
@@ -146,22 +170,53 @@ class GatewayHttpChannel(HTTPChannel):
         """Hear that the client has read."""
         self._clear_backlog()
         super().resumeProducing()
-        request, self._answered = self._answered, None
-        if request is not None and not self._is_ending:
-            super().requestDone(request)
-            self._close_if_half_closed()
+        if not self._is_ending:
+            self._go_on()
 
     # -- what twisted.web calls ----------------------------------------------------------------
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line of a head."""
+        if not self._bounds.take_line():
+            self._respondToBadRequestAndDisconnect()
         if not self._is_ending:
             super().lineReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a part of a body, or what follows a request that is being answered."""
-        if not self._is_ending:
+        if self._is_ending:
+            return
+        if self._transferDecoder is None:
             super().rawDataReceived(data)
+        elif self.length is not None:
+            super().rawDataReceived(data)
+            self._body_came()
+        else:
+            self._chunks_received(data)
+
+    def _chunks_received(self, data: bytes) -> None:
+        decoder = self._transferDecoder
+        for begin in range(0, len(data), MAX_CHUNK_DEBT_BYTES):
+            if self._is_ending:
+                return
+            if self._transferDecoder is not decoder:
+                # The body has ended, and its request may be answered already.
+                following = self.dataReceived if self.line_mode else self.rawDataReceived
+                following(data[begin:])
+                return
+            part = data[begin : begin + MAX_CHUNK_DEBT_BYTES]
+            before = self.requests[-1].body_bytes
+            super().rawDataReceived(part)
+            if self._transferDecoder is decoder and not self._is_ending:
+                carried = self.requests[-1].body_bytes - before
+                if self._bounds.take_chunks(len(part), carried):
+                    self._body_came()
+                else:
+                    self._respondToBadRequestAndDisconnect()
+
+    def _body_came(self) -> None:
+        if self._transferDecoder is not None and not self._is_ending:
+            self.requests[-1].body_came()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a head that is too long."""
@@ -169,8 +224,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         """Take a header field; returns whether it may stand."""
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value.strip()) > _MAX_LENGTH_DIGITS:
+        if not self._bounds.take_field(line):
             self._respondToBadRequestAndDisconnect()
         return not self._is_ending and bool(super().headerReceived(line))
 
@@ -185,9 +239,24 @@ class GatewayHttpChannel(HTTPChannel):
         if not self._is_ending:
             self._state = ChannelState.IDLE
             self.deadline = self.services.links.clock.seconds() + self._idle_seconds
-        if self._backlog is not None and self.persistent:
-            self._answered = request
-        else:
+        self._answered = request
+        self._done_in_turn += 1
+        if self.persistent and self._done_in_turn >= _REQUESTS_A_TURN:
+            self.transport.pauseProducing()
+            if self._turn is None:
+                self._turn = self.services.links.clock.callLater(0, self._next_turn)
+        elif self._backlog is None or not self.persistent:
+            self._go_on()
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        if self._backlog is None and not self._is_ending:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Look at what follows the request that was answered."""
+        request, self._answered = self._answered, None
+        if request is not None:
             super().requestDone(request)
             self._close_if_half_closed()
 
@@ -218,6 +287,7 @@ class GatewayHttpChannel(HTTPChannel):
     def request_received(self) -> None:
         """Hear that a request is here whole, and will be answered."""
         self._served = True
+        self._bounds.next_request()
         self._state = ChannelState.ANSWERING
         now = self.services.links.clock.seconds()
         self.deadline = now + self.services.settings.answer_seconds
@@ -301,8 +371,10 @@ class GatewayHttpChannel(HTTPChannel):
         return self._state in (ChannelState.ENDING, ChannelState.LOST)
 
     def _close_if_half_closed(self) -> None:
-        """Close unless a request is being answered: no other can come."""
-        if not self._half_closed or self._state is ChannelState.ANSWERING:
+        """Close unless there are requests to be answered: no others can come."""
+        if not self._half_closed or self._reading or self._answered:
+            return
+        if self._state is ChannelState.ANSWERING:
             return
         if not self._is_ending:
             self._count("client_closed")

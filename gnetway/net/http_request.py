@@ -79,6 +79,8 @@ class HttpRequest(Request):
         self._services = channel.services
         self.client_ip = channel.client_ip
         self.local_ip = channel.local_ip
+        #: How much of the body has come.
+        self.body_bytes = 0
         self._call: HttpCall | None = None
         #: The answer to a request that has no body for the core.
         self._verdict = 0
@@ -108,8 +110,14 @@ class HttpRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a part of the body."""
+        self.body_bytes += len(data)
         if self._call is not None and not self._answered:
             self._call.receive(data)
+
+    def body_came(self) -> None:
+        """Look at what is here of a body that is not whole yet: once a read, not once a chunk."""
+        if self._call is not None and not self._answered:
+            self._call.came()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Hear that the request is whole."""

@@ -22,7 +22,7 @@ class WholeCodecTests(SynchronousTestCase):
             assert announced is not None
             self.assertEqual(announced[0], len(body))
             self.assertTrue(body[:8].startswith(announced[1]))
-        self.assertEqual(whole.end(), body)
+        whole.end()
         self.assertEqual(whole.next_packet(), (body, False))
         self.assertIsNone(whole.next_packet())
         self.assertIsNone(whole.announced())
