@@ -44,6 +44,9 @@ BAD_REQUEST: Final = 400
 TOO_LARGE: Final = 413
 UNAVAILABLE: Final = 503
 
+#: What a client that is one too many is told to wait, in seconds, on top of what it was kept for.
+RETRY_SECONDS: Final = 10
+
 
 class Responder(Protocol):
     """The HTTP request whose body it is."""
@@ -58,7 +61,10 @@ class Responder(Protocol):
         """Answer with a status alone."""
 
     def refuse_with(self, code: TransportErrorCode) -> None:
-        """Answer with a transport error."""
+        """Answer with a transport error, and close."""
+
+    def refuse_too_many(self, retry_seconds: int) -> None:
+        """Answer 429, with the time after which to come again, and close."""
 
     def pause_reading(self) -> None:
         """Bring no more of the body until ``resume_reading``."""
@@ -219,6 +225,9 @@ class HttpCall:
         if failure.check(KeyUnknown) is not None:
             self._fail(AuthKeyMissing("the session backend does not know the key"))
             return
+        if isinstance(failure.value, Busy):
+            self._fail(failure.value)
+            return
         if failure.check(BackendError) is None:
             self._log.failure("The session backend failed at an HTTP request", failure)
         # Never 404: the client would throw its key away.
@@ -325,18 +334,33 @@ class HttpCall:
     # -- the end -------------------------------------------------------------------------------
 
     def _fail(self, error: ProtocolError) -> None:
-        links = self._services.links
-        links.causes.count(error.cause)
         if isinstance(error, Busy):
-            self._in_hand = True
-            links.clock.callLater(BUSY_SECONDS, self._refuse, UNAVAILABLE)
+            self.refuse_too_many(error.cause)
             return
+        self._services.links.causes.count(error.cause)
         code = error.transport_error
         if code is not None:
             if self._finish():
                 self._responder.refuse_with(code)
         else:
             self._refuse(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
+
+    def refuse_too_many(self, cause: str) -> None:
+        """Answer 429 and close, but not yet: a client that does not heed it would be back at once.
+
+        Whatever raises :class:`~gnetway.errors.Busy` under a request comes here; who counts
+        requests of an address may call it, at any time before the answer.
+        """
+        if self._over:
+            return
+        links = self._services.links
+        links.causes.count(cause)
+        self._in_hand = True
+        links.clock.callLater(BUSY_SECONDS, self._too_many)
+
+    def _too_many(self) -> None:
+        if self._finish():
+            self._responder.refuse_too_many(RETRY_SECONDS)
 
     def _answer(self, body: bytes) -> None:
         if not self._over:

@@ -160,8 +160,13 @@ class HttpRequest(Request):
         self._refuse(pack_status(status, self._fields, self._is_last))
 
     def refuse_with(self, code: TransportErrorCode) -> None:
-        """Answer with a transport error."""
-        self._refuse(pack_transport_error(code, self._fields, self._is_last))
+        """Answer with a transport error and close, as over TCP: the next one costs a connection."""
+        self._refuse_and_close(pack_transport_error(code, self._fields, last=True))
+
+    def refuse_too_many(self, retry_seconds: int) -> None:
+        """Answer 429, with the time after which to come again, and close."""
+        fields = b"%bRetry-After: %d\r\n" % (self._fields, retry_seconds)
+        self._refuse_and_close(pack_transport_error(TransportErrorCode.FLOOD, fields, last=True))
 
     def pause_reading(self) -> None:
         """Bring no more of the body."""
@@ -215,6 +220,10 @@ class HttpRequest(Request):
         if self._whole:
             self._send(answer)
         else:
+            self._refuse_and_close(answer)
+
+    def _refuse_and_close(self, answer: bytes) -> None:
+        if not self._answered:
             self._close()
             self.channel.finish_with(answer)
 

@@ -108,7 +108,7 @@ class OriginTests(ChannelCase):
             (request("POST", PATH, {"Content-Length": "99999999", **origin}), 413),
         ):
             with self.subTest(status=status):
-                answer = self.link.ask(data)
+                answer = self.gateway.browse().ask(data)
                 self.assertEqual(answer.status, status)
                 self.assertEqual(answer.fields["access-control-allow-origin"], "*")
 

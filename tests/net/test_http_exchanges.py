@@ -48,7 +48,7 @@ class ExchangeTests(SynchronousTestCase):
         answer = link.ask(post(plain_packet(query, link.now)))
         self.assertEqual((answer.status, answer.body), (404, b"\x6c\xfe\xff\xff"))
         self.assertEqual(gateway.ended(), {"handshake_unknown": 1})
-        self.assertTrue(link.is_open)
+        self.assertEqual((answer.fields["connection"], link.is_open), ("close", False))
 
     def test_a_failed_check(self) -> None:
         gateway = HttpGateway()
@@ -58,7 +58,8 @@ class ExchangeTests(SynchronousTestCase):
         assert query is not None
         broken = query[:-1] + bytes([query[-1] ^ 1])
         self.assertEqual(link.status(post(plain_packet(broken, link.now))), 404)
-        self.assertEqual(link.status(post(plain_packet(query, link.now))), 404)
+        again = gateway.browse()
+        self.assertEqual(again.status(post(plain_packet(query, link.now))), 404)
 
     def test_too_much_work(self) -> None:
         gateway = HttpGateway(max_waiting=0)
@@ -70,7 +71,12 @@ class ExchangeTests(SynchronousTestCase):
         gateway.wait(BUSY_SECONDS - 0.1)
         self.assertEqual(link.answers(), [])
         gateway.wait(0.2)
-        self.assertEqual(link.answer().status, 503)
+        answer = link.answer()
+        self.assertEqual((answer.status, answer.body), (429, b"\x53\xfe\xff\xff"))
+        self.assertEqual(
+            (answer.fields["retry-after"], answer.fields["connection"]), ("10", "close")
+        )
+        self.assertFalse(link.is_open)
         self.assertEqual(gateway.ended(), {"handshake_too_much_work": 1})
 
     def test_a_store_out_of_reach_is_a_refusal_for_the_client(self) -> None:

@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import KeyKind
-from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.errors import BackendRefused, BackendUnavailable, Busy, KeyUnknown
 from gnetway.net.http_settings import HttpSettings
+from gnetway.net.link import BUSY_SECONDS
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import (
     MsgsAck,
@@ -142,7 +143,28 @@ class StatusTests(SynchronousTestCase):
         body = (-404).to_bytes(4, "little", signed=True) if status == 404 else b""
         self.assertEqual((answer.status, answer.body), (status, body))
         self.assertEqual(self.gateway.ended(), {cause: 1})
-        self.assertTrue(self.link.is_open)
+        self.assertEqual(self.link.is_open, status != 404)
+
+    def test_a_lookup_that_is_one_too_many(self) -> None:
+        self.gateway.backend.keys.clear()
+        self.gateway.backend.held = True
+        self.link.say(self.session, PING)
+        self.gateway.backend.queries[-1][1].errback(Busy("one too many"))
+        self.gateway.wait(BUSY_SECONDS - 0.1)
+        self.assertEqual(self.link.answers(), [])
+        self.gateway.wait(0.2)
+        answer = self.link.answer()
+        self.assertEqual((answer.status, answer.fields["retry-after"]), (429, "10"))
+        self.assertFalse(self.link.is_open)
+
+    def test_a_client_that_leaves_before_it_is_told(self) -> None:
+        self.gateway.backend.keys.clear()
+        self.gateway.backend.held = True
+        self.link.say(self.session, PING)
+        self.gateway.backend.queries[-1][1].errback(Busy("one too many"))
+        self.link.leave()
+        self.gateway.wait(BUSY_SECONDS + 0.1)
+        self.assertEqual(self.link.answers(), [])
 
     def packet(self) -> bytes:
         return self.session.encrypt(PING, self.link.now)
@@ -260,7 +282,9 @@ class StatusTests(SynchronousTestCase):
         self.link.say(self.session, CALL)
         self.assertEqual(self.link.answer().status, 429)
         self.assertEqual(self.gateway.ended(), {"http_too_many_sessions": 1})
+        self.assertFalse(self.link.is_open)
         links[3].leave()
+        self.link = self.gateway.browse()
         self.link.say(self.session, CALL)
         self.assertEqual(self.link.answers(), [])
         self.assertEqual(len(self.gateway.http.sessions), most)
