@@ -8,7 +8,7 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
 from gnetway.config.origins import ANY_ORIGIN, origin
 from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
-from gnetway.config.proxy import ProxyProtocolConfig
+from gnetway.config.proxy import Network, ProxyProtocolConfig, network
 from gnetway.config.public_address import PublicAddressConfig, public_addresses
 from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
@@ -94,6 +94,15 @@ class ServerConfig:
             "any: MTProto asks for no cookie, so a foreign page gains nothing here",
         ),
     )
+    trusted_proxies: tuple[Network, ...] | None = field(
+        default=None,
+        metadata=key(
+            "TrustedProxies",
+            list_of(network),
+            "",
+            "nobody is believed: whoever sends X-Forwarded-For can claim any address",
+        ),
+    )
     websocket: WebSocketConfig = field(
         default_factory=WebSocketConfig,
         metadata=key(
@@ -145,6 +154,7 @@ def server(node: Node, reading: Reading) -> ServerConfig:
                 reading.reject(Node(None, reading.lines[public.path], public.path), found, "a port")
     for name, has_effect in (
         ("AllowedOrigins", read.proto is not Proto.TCP),
+        ("TrustedProxies", read.proto is not Proto.TCP),
         ("WebSocket", read.proto in {Proto.WEBSOCKET, Proto.AUTO}),
         ("UnixMode", any(isinstance(address, UnixAddress) for address in read.addresses)),
         ("PublicAddress", read.speaks_tcp),

@@ -25,7 +25,11 @@ _SAME: Final = {
     "proxy": "PPV1 or ProxyProtocol",
     "unix_mode": "UnixMode",
     "allowed_origins": "AllowedOrigins",
+    "trusted_proxies": "TrustedProxies",
 }
+
+#: What means nothing to plain TCP: no page and no balancer for HTTP connects by it.
+_OF_WEB: Final = ("allowed_origins", "trusted_proxies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +77,7 @@ def _check(
         if other.serves(item.proto) or item.serves(other.proto):
             reject_second(address, place.address.path, node, reading)
         for attribute, names in _SAME.items():
-            # No page connects by plain TCP.
-            if attribute == "allowed_origins" and Proto.TCP in (item.proto, other.proto):
+            if attribute in _OF_WEB and Proto.TCP in (item.proto, other.proto):
                 continue
             if getattr(item, attribute) != getattr(other, attribute):
                 found = f"{address} a second time, with {names} other than at {place.address.path}"
@@ -100,5 +103,5 @@ def _shared(
     values = {item.name: getattr(first, item.name) for item in fields(first)}
     values["addresses"] = addresses
     if first.proto is Proto.TCP:
-        values["allowed_origins"] = others[0].allowed_origins
+        values.update((name, getattr(others[0], name)) for name in _OF_WEB)
     return SharedServerConfig(**values, beside=tuple(other.proto for other in others))

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from gnetway.errors import TransportErrorCode
+from gnetway.net.forwarded import BadForwardedFor
 from gnetway.net.http_answer import pack_answer, pack_status, pack_transport_error
 from gnetway.net.http_call import BAD_REQUEST, TOO_LARGE, HttpCall
 from gnetway.net.http_services import HttpServices
@@ -95,12 +96,14 @@ class HttpRequest(Request):
         line = self.channel.request_line
         origin = self._field(b"Origin")
         self._verdict = self._judge(line, origin, length)
-        self._fields = self._answer_fields(line, origin)
-        if self._verdict >= BAD_REQUEST:
+        if not self._verdict:
+            self._find_client()
+        elif self._verdict >= BAD_REQUEST:
             links = self._services.links
             links.causes.count(f"http_{self._verdict}")
             if self._verdict == FORBIDDEN and origin is not None:
                 links.refused_origins.note(origin, links.clock.seconds())
+        self._fields = self._answer_fields(line, origin)
         if self._verdict and length != 0:
             # It would be told to go on.
             self.requestHeaders.removeHeader(b"Expect")
@@ -196,6 +199,16 @@ class HttpRequest(Request):
         if length is not None and length > settings.max_body_bytes:
             return TOO_LARGE
         return BAD_REQUEST if length == 0 else 0
+
+    def _find_client(self) -> None:
+        """Take the client's own address, where the connection is a balancer's."""
+        values = self.requestHeaders.getRawHeaders(b"X-Forwarded-For")
+        if values:
+            try:
+                self.client_ip = self._services.trusted_proxies.client_ip(self.client_ip, values)
+            except BadForwardedFor as error:
+                self._services.links.causes.count(error.cause)
+                self._verdict = BAD_REQUEST
 
     def _answer_fields(self, line: RequestLine, origin: bytes | None) -> bytes:
         cors = self._services.cors

@@ -8,6 +8,7 @@ Source: core.telegram.org/mtproto/transports#websocket
 """
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import ClassVar, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -22,6 +23,7 @@ from gnetway import straight_send
 from gnetway.codec.http_head import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.cors import CorsPolicy
+from gnetway.net.forwarded import BadForwardedFor, TrustedProxies
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
 from gnetway.net.peer import client_ip, local_ip
@@ -90,11 +92,13 @@ class WebSocketSettings:
     """What a WebSocket listener allows.
 
     ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any.
+    ``trusted_proxies`` are the balancers that are believed about the address of their client.
     A connection is pinged every ``ping_seconds``, and dropped if nothing comes from it within
     ``ping_timeout_seconds`` after that. Sizes are in bytes.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     ping_seconds: float = 50
     ping_timeout_seconds: float = 30
     max_frame_bytes: int = 17 * 1024 * 1024
@@ -105,11 +109,13 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     """Moves bytes between a WebSocket and its :class:`ClientLink`."""
 
     __slots__ = (
+        "_client_ip",
         "_end_cause",
         "_intake",
         "_link",
         "_origin",
         "_origins",
+        "_proxies",
         "_searched",
         "_services",
         "is_paused",
@@ -126,10 +132,14 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     #: How long a frame, and how long a message may be.
     max_bytes: ClassVar[tuple[int, int]] = (0, 0)
 
-    def __init__(self, services: LinkServices, origins: CorsPolicy) -> None:
+    def __init__(
+        self, services: LinkServices, origins: CorsPolicy, proxies: TrustedProxies
+    ) -> None:
         super().__init__()
         self._services = services
         self._origins = origins
+        self._proxies = proxies
+        self._client_ip = ""
         #: The Origin of the handshake, None for none and once that is over.
         self._origin: bytes | None = None
         self._link: ClientLink | None = None
@@ -211,14 +221,19 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             services.refused_origins.note(origin, services.clock.seconds())
             self._end_cause = "websocket_origin"
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "Forbidden")
+        forwarded = request.headers.get("x-forwarded-for")
+        values = () if forwarded is None else (forwarded.encode("latin-1"),)
+        try:
+            self._client_ip = self._proxies.client_ip(client_ip(self.transport), values)
+        except BadForwardedFor as error:
+            self._end_cause = error.cause
+            raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, "Bad Request") from None
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:
         """Begin."""
         self.transport.setTcpNoDelay(True)
-        self._link = ClientLink(
-            self._services, self, client_ip(self.transport), local_ip(self.transport)
-        )
+        self._link = ClientLink(self._services, self, self._client_ip, local_ip(self.transport))
         self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 
@@ -355,6 +370,7 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
         super().__init__(reactor=reactor, protocols=[SUBPROTOCOL], server="gnetway")
         self._services = services
         self._origins = CorsPolicy(settings.allowed_origins)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -377,6 +393,6 @@ class GatewayWebSocketFactory(WebSocketServerFactory):
 
     def buildProtocol(self, addr: object) -> GatewayWebSocketProtocol:
         """Return the protocol for a connection that was just accepted."""
-        protocol = self._protocol(self._services, self._origins)
+        protocol = self._protocol(self._services, self._origins, self._proxies)
         protocol.factory = self
         return protocol

@@ -16,6 +16,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.factory import GatewayFactory
+from gnetway.net.forwarded import TrustedProxies
 from gnetway.net.http_relay import RelayFactory
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_settings import HttpSettings
@@ -109,6 +110,7 @@ class Carriers:
         max_bytes = self._max_packet_bytes + _FRAME_EXTRA_BYTES
         settings = WebSocketSettings(
             allowed_origins=server.allowed_origins,
+            trusted_proxies=server.trusted_proxies or (),
             ping_seconds=server.websocket.ping_seconds,
             ping_timeout_seconds=server.websocket.ping_timeout_seconds,
             max_frame_bytes=max_bytes,
@@ -121,8 +123,9 @@ class Carriers:
         path = self._http_elsewhere.get(server)
         if path is not None:
             return RelayFactory(self._links, cast(IReactorUNIX, self._links.clock), path)
-        # Sessions and key exchanges go over all listeners; what pages may come does not.
-        return GatewayHttpFactory(self._http.for_origins(server.allowed_origins))
+        # Sessions and key exchanges go over all listeners; who may come, and from where, does not.
+        proxies = TrustedProxies(server.trusted_proxies or ())
+        return GatewayHttpFactory(self._http.for_listener(server.allowed_origins, proxies))
 
     def _tls(self, server: ServerConfig, following: ServerFactory) -> ServerFactory | None:
         certificate = self._certificates.of(server)

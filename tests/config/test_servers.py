@@ -169,6 +169,25 @@ class UnusedTests(ServerCase):
             ),
         )
 
+    def test_balancers_of_web_clients(self) -> None:
+        for proto in ("websocket", "http", "auto"):
+            config = self.config(f"Proto: {proto}", "TrustedProxies: [10.0.0.0/8, fd00::5]")
+            self.assertEqual(config.unused, ())
+            trusted = config.gnetway.servers[0].trusted_proxies
+            self.assertEqual(
+                [str(network) for network in trusted or ()], ["10.0.0.0/8", "fd00::5/128"]
+            )
+        self.assertEqual(self.config("Proto: auto").gnetway.servers[0].trusted_proxies, None)
+        unused = self.config("TrustedProxies: [10.0.0.5]").unused
+        self.assertEqual(unused, ("Gnetway.Server[0].TrustedProxies",))
+
+    def test_a_balancer_that_is_none(self) -> None:
+        self.assert_faults(
+            self.text("Proto: auto", "TrustedProxies: [balancer]"),
+            "6: Gnetway.Server[0].TrustedProxies[0]: found 'balancer'; allowed: a network such as"
+            " 10.0.0.0/8 or fd00::/8, or one address",
+        )
+
     def test_origins_of_web_clients(self) -> None:
         for proto in ("websocket", "http", "auto"):
             config = self.config(f"Proto: {proto}", "AllowedOrigins: [https://a.org]")

@@ -104,6 +104,7 @@ class SharedTests(ConfigCase):
             ("PPV1: true", "PPV1 or ProxyProtocol"),
             ("ProxyProtocol: {Versions: [1]}", "PPV1 or ProxyProtocol"),
             ("AllowedOrigins: ['https://a.org']", "AllowedOrigins"),
+            ("TrustedProxies: [10.0.0.5]", "TrustedProxies"),
         ):
             self.assert_faults(
                 text(
