@@ -122,7 +122,8 @@ class Carriers:
     def _http_site(self, server: ServerConfig) -> ServerFactory:
         path = self._http_elsewhere.get(server)
         if path is not None:
-            return RelayFactory(self._links, cast(IReactorUNIX, self._links.clock), path)
+            reactor = cast(IReactorUNIX, self._links.clock)
+            return RelayFactory(self._links, self._http.settings, reactor, path)
         # Sessions and key exchanges go over all listeners; who may come, and from where, does not.
         proxies = TrustedProxies(server.trusted_proxies or ())
         return GatewayHttpFactory(self._http.for_listener(server.allowed_origins, proxies))

@@ -7,11 +7,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.net.http_relay import HttpRelay, RelayFactory
+from gnetway.net.http_relay import GRACE_SECONDS, HttpRelay, RelayFactory
+from gnetway.net.http_settings import HttpSettings
+from gnetway.net.link import LINGER_SECONDS
 from tests.net.gateway import Gateway
 from tests.net.openings import PeerMemoryTransport, Wire, peer_of
 
 PATH = "/run/gnetway/http-0"
+SETTINGS = HttpSettings(idle_seconds=75, answer_seconds=90)
 CLIENT = b"PROXY TCP4 192.0.2.7 10.0.0.1 50000 10443\r\n"
 
 
@@ -29,7 +32,8 @@ class RelayCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()
         self.reactor = UnixReactor()
-        self.factory = RelayFactory(self.gateway.services, cast(IReactorUNIX, self.reactor), PATH)
+        reactor = cast(IReactorUNIX, self.reactor)
+        self.factory = RelayFactory(self.gateway.services, SETTINGS, reactor, PATH)
         self.wire = Wire(self.gateway, self.factory, "192.0.2.7")
 
     def far_end(self) -> PeerMemoryTransport:
@@ -147,6 +151,85 @@ class EndTests(RelayCase):
         self.gateway.settle()
         self.assertIsNone(self.successResultOf(done))
         self.assertEqual(self.gateway.ended(), {"gateway_stopped": 1})
+
+
+class DeadlineTests(RelayCase):
+    def stall(self) -> PeerMemoryTransport:
+        """A client that reads nothing of what the worker has sent."""
+        far = self.far_end()
+        self.wire.transport.client_reads = False
+        far.client_sends(bytes(1 << 17))
+        return far
+
+    def assert_ended(self, cause: str) -> None:
+        self.assertTrue(self.wire.ended)
+        self.assertEqual(self.gateway.ended(), {cause: 1})
+        self.assertEqual((len(self.gateway.wheel), len(self.gateway.open_links)), (0, 0))
+        self.assertEqual(self.gateway.services.unsent.total_bytes, 0)
+
+    def test_a_client_that_does_not_read(self) -> None:
+        far = self.stall()
+        for _ in range(3):
+            # That it sends does not count.
+            self.gateway.wait(25)
+            self.wire.send(b"more")
+        self.assertFalse(self.wire.ended)
+        self.gateway.wait(25)
+        self.assertTrue(far.aborted)
+        self.assert_ended("slow_reader")
+
+    def test_what_it_does_not_read_is_counted(self) -> None:
+        self.stall()
+        self.assertEqual(self.gateway.services.unsent.total_bytes, 1 << 17)
+        self.wire.transport.client_reads = True
+        self.wire.take()
+        self.assertEqual(self.gateway.services.unsent.total_bytes, 0)
+
+    def test_with_all_others_it_is_too_much(self) -> None:
+        self.gateway.services.unsent.max_bytes = 1 << 16
+        self.stall()
+        self.gateway.settle()
+        self.assert_ended("slow_reader_total")
+
+    def test_one_that_reads_slowly_stays(self) -> None:
+        far = self.stall()
+        for _ in range(5):
+            self.gateway.wait(80)
+            self.wire.transport.client_reads = True
+            self.wire.take()
+            self.wire.transport.client_reads = False
+            self.gateway.settle()
+            far.client_sends(bytes(1 << 17))
+        self.assertFalse(self.wire.ended)
+
+    def test_a_worker_that_hangs(self) -> None:
+        far = self.far_end()
+        for _ in range(3):
+            self.gateway.wait(100)
+            self.wire.send(b"POST")
+        self.assertFalse(self.wire.ended)
+        self.gateway.wait(75 + 90 + GRACE_SECONDS + 2)
+        self.assertTrue(far.aborted)
+        self.assert_ended("http_worker_silent")
+
+    def test_the_rest_of_an_answer_has_time(self) -> None:
+        far = self.stall()
+        far.client_leaves()
+        self.gateway.wait(60)
+        self.assertFalse(self.wire.ended)
+        self.gateway.wait(40)
+        self.assertTrue(self.wire.ended)
+        self.assertEqual((len(self.gateway.wheel), len(self.gateway.open_links)), (0, 0))
+
+    def test_a_client_that_has_left_is_not_waited_for(self) -> None:
+        far = self.far_end()
+        far.client_reads = False
+        self.wire.send(bytes(1 << 17))
+        self.wire.leave()
+        self.assertTrue(far.closing)
+        self.gateway.wait(LINGER_SECONDS + 2)
+        self.assertTrue(far.aborted)
+        self.assertEqual(len(self.gateway.wheel), 0)
 
 
 class FactoryTests(RelayCase):
