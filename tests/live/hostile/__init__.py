@@ -1,0 +1,1 @@
+"""One hostile address, and what another one feels of it."""
