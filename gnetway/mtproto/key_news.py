@@ -35,6 +35,11 @@ _ERROR_BYTES: Final = 44
 #: The least of a container: its head, and one message of any object.
 _CONTAINER_BYTES: Final = 28
 
+#: Lengths of bodies that may be news. A pong's, the commonest of all, is none of them.
+NEWS_LENGTHS: Final = frozenset(
+    (_BARE_BYTES, _DESTROYED_BYTES, *range(_CONTAINER_BYTES, MAX_NEWS_BYTES + 1))
+)
+
 #: Where the body begins in a plaintext, and in it the result of an rpc_result.
 _BODY_AT: Final = HEADER_BYTES
 _RESULT_AT: Final = HEADER_BYTES + 12
@@ -54,7 +59,7 @@ class KeyNews(Enum):
 
 def may_be_key_news(plaintext: bytes, length: int) -> bool:
     """Return whether it is worth to call ``key_news``; ``length`` is that of the body in bytes."""
-    if length > MAX_NEWS_BYTES:
+    if length not in NEWS_LENGTHS:
         return False
     if length == _DESTROYED_BYTES:
         return plaintext[_RESULT_AT : _RESULT_AT + 4] == _DESTROYED

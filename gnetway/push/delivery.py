@@ -9,7 +9,7 @@ from gnetway.errors import GatewayError
 from gnetway.interfaces import IPushTarget
 from gnetway.keys.heed import heed_key_news
 from gnetway.metrics import Causes
-from gnetway.mtproto.key_news import MAX_NEWS_BYTES, may_be_key_news
+from gnetway.mtproto.key_news import NEWS_LENGTHS, may_be_key_news
 from gnetway.mtproto.message import HEADER_BYTES, MAX_PADDING_BYTES
 
 #: What the encryption adds at most; with more than the rest of it the client refuses the message.
@@ -57,7 +57,7 @@ class Delivery:
             return False
         try:
             taken = target.push(auth_key_id, session_id, payload)
-            if length <= MAX_NEWS_BYTES and may_be_key_news(payload, length):
+            if length in NEWS_LENGTHS and may_be_key_news(payload, length):
                 heed_key_news(target, auth_key_id, payload)
         except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
             self._log.failure("A push could not be delivered")
