@@ -67,11 +67,10 @@ class Request:
     sends = 0
     tried: set[str] | None = None
     held_since: float | None = None
-    #: The data centre that its client has named, 0 for none.
-    dc_id = 0
 
     __slots__ = (
         "__dict__",
+        "dc_id",
         "done",
         "method",
         "node",
@@ -100,8 +99,7 @@ class Request:
         self.size = len(payload)
         self.target = ""
         self.order = -1
-        if dc_id:
-            self.dc_id = dc_id
+        self.dc_id = dc_id
         self.node: Node | None = None
 
     def passes_over(self, address: str) -> None:
@@ -134,6 +132,7 @@ class DataRequest(Request):
         self.size = len(payload)
         self.target = ""
         self.order = -1
+        self.dc_id = 0
         self.node = None
         self.salt = salt
         self.quick_ack = quick_ack
