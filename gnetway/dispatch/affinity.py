@@ -94,8 +94,10 @@ class Affinity:
 
     # -- how it begins -------------------------------------------------------------------------
 
-    def begin(self, node: Node, client: Client) -> None:
-        """Note that a node is told of the session now; the one before was left."""
+    def begin(self, node: Node, client: Client, listener: EndListener, now: float) -> None:
+        """Note that a node is told of the session now, and leave the one before."""
+        if node is not self.node:
+            self.leave(client, listener, now)
         self.node = node
         self._may_know = self._may_know and self._epoch == node.epoch
         self._epoch = node.epoch

@@ -41,9 +41,9 @@ class Backlog:
         return not self._waiting and self._failed is None
 
     @property
-    def ready(self) -> bool:
-        """Whether the first may be sent."""
-        return bool(self._waiting) and self._failed is None
+    def ready(self) -> DataRequest | None:
+        """The one that is to go next, if it may be sent."""
+        return self._waiting[0] if self._waiting and self._failed is None else None
 
     @property
     def first(self) -> DataRequest:

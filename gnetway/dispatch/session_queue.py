@@ -22,18 +22,17 @@ from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import Reading, Send, SessionLost
 from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.shared import Announce, Shared
-from gnetway.errors import BackendRefused, BackendUnavailable
 
 
 class SessionQueue:
     """The requests of one session, in order.
 
-    ``affinity`` is where the session is known, ``paused`` whether its client is not read now.
+    ``affinity`` is where the session of ``client`` is known, ``paused`` whether that is not read
+    now, as is so whenever the queue is in the outage buffer.
     """
 
     __slots__ = (
         "_backlog",
-        "_client",
         "_closed",
         "_held",
         "_lead",
@@ -41,13 +40,14 @@ class SessionQueue:
         "_next_order",
         "_shared",
         "affinity",
+        "client",
         "in_flight",
         "paused",
     )
 
     def __init__(self, shared: Shared, client: Client) -> None:
         self._shared = shared
-        self._client = client
+        self.client = client
         self._backlog: Backlog | None = None
         self.in_flight = 0
         self._next_order = 0
@@ -60,14 +60,9 @@ class SessionQueue:
         self._lead = DataLead()
 
     @property
-    def client(self) -> Client:
-        """Whose session it is."""
-        return self._client
-
-    @property
     def name(self) -> tuple[int, int]:
         """auth_key_id and session_id."""
-        return self._client.key.auth_key_id, self._client.session_id
+        return self.client.key.auth_key_id, self.client.session_id
 
     @property
     def stirs(self) -> bool:
@@ -76,22 +71,25 @@ class SessionQueue:
 
     def reopen(self, client: Client) -> None:
         """Go on for a client that has come back."""
-        if self.paused and client is not self._client:
-            self._shared.outputs.append(Reading(self._client, False))
+        if self.paused and client is not self.client:
+            self._shared.outputs.append(Reading(self.client, False))
             self._shared.outputs.append(Reading(client, True))
-        self._client = client
+        self.client = client
         self.affinity.perm_auth_key_id = client.key.perm_auth_key_id
         self._closed = False
 
     # -- in ------------------------------------------------------------------------------------
 
-    def straight(self, request: DataRequest) -> bytes:
+    def straight(self, request: DataRequest) -> bytes | None:
         """Count a request as sent if it goes where the last one went; return its bytes.
 
-        Empty where something has to be decided first: then ``submit`` is to be called. This is
-        the way of nearly all messages, and is what they would be told by ``submit``.
+        None where it can but wait for the answer to another one, which it does. Empty where
+        something has to be decided first: then ``submit`` is to be called. This is the way of
+        nearly all messages, and is what they would be told by ``submit``.
         """
-        shared, client, lead = self._shared, self._client, self._lead
+        shared, client, lead = self._shared, self.client, self._lead
+        if self.in_flight >= shared.window:
+            return None if self._waits(request) else b""
         affinity = self.affinity
         node = affinity.node
         key = request.ring_key
@@ -99,7 +97,6 @@ class SessionQueue:
             affinity.generation != shared.nodes.generation
             or node is None
             or self._backlog is not None
-            or self.in_flight >= shared.window
             or key != lead.ring_key
             or request.salt != lead.salt
             or client.client_ip != lead.client_ip
@@ -113,13 +110,26 @@ class SessionQueue:
         request.order = self._next_order
         self._next_order += 1
         request.node = node
-        if affinity.dc_id:
-            request.dc_id = affinity.dc_id
+        request.dc_id = affinity.dc_id
         self.in_flight += 1
         node.in_flight += 1
         node.in_flight_bytes += request.size
         node.sent += 1
         return data_request(lead.data, False, request.quick_ack, request.payload)
+
+    def _waits(self, request: DataRequest) -> bool:
+        """Add a message behind all others if it need not be looked at; return whether so."""
+        if self.paused or request.size > self._shared.max_message_bytes:
+            return False
+        backlog = self._backlog
+        request.order = self._next_order
+        self._next_order += 1
+        if backlog is None:
+            backlog = self._backlog = Backlog()
+        backlog.append(request)
+        if backlog.too_many:
+            self._mind_reading()
+        return True
 
     def next_straight(self) -> Send | None:
         """Count the first waiting request as sent if it goes where the last one went; return both.
@@ -127,35 +137,42 @@ class SessionQueue:
         As ``straight``, for the many that by calls wait for the answer to the one before them.
         None where something has to be decided first.
         """
-        affinity, shared, backlog = self.affinity, self._shared, self._backlog
+        backlog, affinity, shared, lead = self._backlog, self.affinity, self._shared, self._lead
+        request = None if backlog is None else backlog.ready
         node = affinity.node
         if (
-            affinity.generation != shared.nodes.generation
+            backlog is None
+            or request is None
             or node is None
-            or backlog is None
-            or not backlog.ready
-            or self._held
+            or affinity.generation != shared.nodes.generation
             or self.paused
             or self.in_flight >= shared.window
+            or request.tried
+            or request.ring_key != lead.ring_key
+            or request.salt != lead.salt
+            or self.client.client_ip != lead.client_ip
             or shared.outputs
             or node.room_waiters
+            or node.in_flight >= shared.max_in_flight
+            or (node.in_flight and node.in_flight_bytes + request.size > shared.max_in_flight_bytes)
         ):
             return None
-        request = backlog.first
-        if request.tried or not shared.has_room(node, request.size):
-            return None
-        data = self._take_first(announces=False)
-        shared.note_sent(request, node)
-        return Send(request, data)
+        backlog.take_first()
+        if backlog.over:
+            self._backlog = None
+        request.node = node
+        request.dc_id = affinity.dc_id
+        self.in_flight += 1
+        node.in_flight += 1
+        node.in_flight_bytes += request.size
+        node.sent += 1
+        return Send(request, data_request(lead.data, False, request.quick_ack, request.payload))
 
     def submit(self, request: DataRequest, now: float) -> None:
         """Add a message behind all others, and send what can be sent."""
         request.order = self._next_order
         self._next_order += 1
-        size, limit = request.size, self._shared.max_message_bytes
-        if size > limit:
-            text = f"MESSAGE_TOO_LARGE: {size} bytes, allowed are {limit}"
-            self._shared.finish(request, b"", BackendRefused(400, text))
+        if self._shared.refuses(request):
             if request.done is None:
                 self.lose("message_too_big")
             self._go_on(now)
@@ -164,7 +181,7 @@ class SessionQueue:
             self._backlog = Backlog()
         self._backlog.append(request)
         if self._held:
-            self._wait_in_buffer(request, now)
+            self._shared.wait_in_buffer(self, request, now)
             self._mind_reading()
         else:
             self._go_on(now)
@@ -199,7 +216,7 @@ class SessionQueue:
             pass
         self._mind_reading()
         if self._closed and not self.in_flight and self._backlog is None:
-            self.affinity.leave(self._client, self, now)
+            self.affinity.leave(self.client, self, now)
             if not self.affinity.ends_anywhere:
                 self._shared.forget_session(self.name, self)
 
@@ -247,14 +264,12 @@ class SessionQueue:
 
     def _announce(self, node: Node, request: DataRequest, now: float) -> bool:
         affinity = self.affinity
-        if node is not affinity.node:
-            affinity.leave(self._client, self, now)
-        affinity.begin(node, self._client)
+        affinity.begin(node, self.client, self, now)
         if self._shared.announce is Announce.MESSAGE:
             affinity.announcing = request
             self._shared.send(request, node, self._take_first(announces=True))
             return True
-        create = affinity.create(self, request.ring_key, self._client)
+        create = affinity.create(self, request.ring_key, self.client)
         self._shared.send(create, node, create.payload)
         return False
 
@@ -275,7 +290,7 @@ class SessionQueue:
         request = self._backlog.take_first()
         self._drop_if_over()
         request.dc_id = self.affinity.dc_id
-        lead = self._lead.update(self._shared.server_id, self._client, request)
+        lead = self._lead.update(self._shared.server_id, self.client, request)
         return data_request(lead, announces, request.quick_ack, request.payload)
 
     def _drop_if_over(self) -> None:
@@ -293,15 +308,10 @@ class SessionQueue:
         if first.held_since is None:
             first.held_since = now
         self._held = True
-        self._shared.buffer.stop(self, first.held_since, client_network(self._client.client_ip))
+        self._shared.buffer.stop(self, first.held_since, client_network(self.client.client_ip))
         for request in backlog.waiting:
             if self._held:
-                self._wait_in_buffer(request, now)
-
-    def _wait_in_buffer(self, request: DataRequest, now: float) -> None:
-        if request.held_since is None:
-            request.held_since = now
-        self._shared.wait_in_buffer(self, request.size, now)
+                self._shared.wait_in_buffer(self, request, now)
 
     def _leave_buffer(self) -> None:
         self._held = False
@@ -325,13 +335,8 @@ class SessionQueue:
         if self._held:
             self._leave_buffer()
         for request in given_up:
-            self._give_up(request, cause)
-        self._shared.outputs.append(SessionLost(self._client, cause))
-
-    def _give_up(self, request: Request, cause: str) -> None:
-        self._shared.lost.count(cause)
-        error = BackendUnavailable("the session service did not answer in time")
-        self._shared.finish(request, b"", error)
+            self._shared.give_up(request, cause)
+        self._shared.outputs.append(SessionLost(self.client, cause))
 
     def _mind_reading(self) -> None:
         """Read the client no further while much waits, or read on."""
@@ -339,10 +344,10 @@ class SessionQueue:
         if not self.paused:
             if self._held or (backlog is not None and backlog.too_many):
                 self.paused = True
-                self._shared.outputs.append(Reading(self._client, True))
+                self._shared.outputs.append(Reading(self.client, True))
         elif not self._held and (backlog is None or backlog.few):
             self.paused = False
-            self._shared.outputs.append(Reading(self._client, False))
+            self._shared.outputs.append(Reading(self.client, False))
 
     # -- what became of a request --------------------------------------------------------------
 
@@ -369,7 +374,7 @@ class SessionQueue:
         if not isinstance(request, DataRequest):
             return  # an announcement is made anew by what it is for
         if request.order < self._lost_before:
-            self._give_up(request, "not_acknowledged")
+            self._shared.give_up(request, "not_acknowledged")
         else:
             self._backlog.fail(request)
 

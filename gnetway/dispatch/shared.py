@@ -10,7 +10,7 @@ from gnetway.dispatch.nodes import NodeTable
 from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits
 from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send
 from gnetway.dispatch.request import Owner, Request
-from gnetway.errors import GatewayError
+from gnetway.errors import BackendRefused, BackendUnavailable, GatewayError
 from gnetway.metrics import Causes
 
 #: What gRPC servers take by default, less what the request around a client's message needs.
@@ -134,14 +134,31 @@ class Shared:
         """Tell the end of a request, once."""
         self.outputs.append(Finished(request, reply, error))
 
+    def refuses(self, request: Request) -> bool:
+        """Fail a message that is larger than nodes take; return whether it is."""
+        size, limit = request.size, self.max_message_bytes
+        if size <= limit:
+            return False
+        text = f"MESSAGE_TOO_LARGE: {size} bytes, allowed are {limit}"
+        self.finish(request, b"", BackendRefused(400, text))
+        return True
+
+    def give_up(self, request: Request, cause: str) -> None:
+        """Count a request as lost, and fail it."""
+        self.lost.count(cause)
+        error = BackendUnavailable("the session service did not answer in time")
+        self.finish(request, b"", error)
+
     def hold_alone(self, owner: Owner, request: Request, now: float) -> None:
         """Let the one request of an owner wait in the outage buffer; nobody knows for whom."""
         if request.held_since is None:
             request.held_since = now
         self.buffer.stop(owner, request.held_since, NO_ADDRESS)
-        self.wait_in_buffer(owner, request.size, now)
+        self.wait_in_buffer(owner, request, now)
 
-    def wait_in_buffer(self, owner: Owner, size: int, now: float) -> None:
+    def wait_in_buffer(self, owner: Owner, request: Request, now: float) -> None:
         """Let a request of an owner that is in the buffer wait there; who has most gives way."""
-        for heaviest in self.buffer.add(owner, size):
+        if request.held_since is None:
+            request.held_since = now
+        for heaviest in self.buffer.add(owner, request.size):
             heaviest.give_up("hold_full", now)

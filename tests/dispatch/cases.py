@@ -233,10 +233,15 @@ class Core:
         (at,) = [number for number, send in enumerate(sends) if send.request is request]
         del sends[at]
 
-    def answer(self, request: Request, reply: bytes = TRUE_REPLY) -> None:
+    def answer(self, request: Request, reply: bytes = TRUE_REPLY, straight: bool = True) -> None:
+        """Answer a request as the shell does it; ``straight`` is whether by the short way."""
         self.take_back(request)
         if self.dispatcher.answered(request, reply):
-            self.dispatcher.resume(request, self.now)
+            following = self.dispatcher.following(request) if straight else None
+            if following is not None:
+                self.sent(following.request, following.data)
+            else:
+                self.dispatcher.resume(request, self.now)
         self.flush()
 
     def answer_all(self, address: str) -> None:

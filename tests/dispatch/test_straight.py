@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.dispatch.backlog import MAX_WAITING
 from gnetway.dispatch.request import DataRequest
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.rpc.status import RpcStatus, StatusCode
@@ -35,6 +36,18 @@ class StraightTests(SynchronousTestCase):
                 talk.take(step, number)
             self.assertEqual(made.seen(), wanted.seen())
 
+    def test_pause(self) -> None:
+        """A client that has too much waiting is not read, until little is left."""
+        made, wanted = (Talk(False, straight) for straight in (True, False))
+        paused: list[bool] = []
+        for step in [*["say"] * (MAX_WAITING + 3), *["answer"] * (MAX_WAITING + 3)]:
+            for talk in (made, wanted):
+                talk.take(step, 1)
+            self.assertEqual(made.seen(), wanted.seen())
+            paused.append(made.queue.paused)
+        self.assertEqual(paused.index(True), MAX_WAITING + 1)
+        self.assertFalse(paused[-1])
+
 
 class Talk:
     """One session that either may take the short way or not."""
@@ -59,19 +72,21 @@ class Talk:
             core.end_stream(B if number % 2 else A, BROKEN, number)
             core.connect(A, B)
         elif busy and step == "answer":
-            core.answer(busy[number % len(busy)])
+            core.answer(busy[number % len(busy)], straight=self._straight)
         elif busy:
             status = redirect_to(B) if step == "redirect" else RpcStatus(StatusCode.UNKNOWN)
             core.fail(busy[number % len(busy)], status)
 
     def say(self, request: DataRequest) -> None:
-        if self._straight and (data := self.queue.straight(request)):
+        data = self.queue.straight(request) if self._straight else b""
+        if data:
             self.core.sent(request, data)
-        else:
+        elif data is not None:
             self.queue.submit(request, self.core.now)
-            self.core.flush()
+        self.core.flush()
 
     def seen(self) -> list[object]:
         nodes = [(node.address, node.in_flight, node.sent) for node in self.core.dispatcher.nodes]
         sends = [(send.data, send.request.order) for send in self.core.sends]
-        return [nodes, sends, self.core.lost and len(self.core.lost), len(self.core.finished)]
+        ended = self.core.lost and len(self.core.lost), len(self.core.finished)
+        return [nodes, sends, self.queue.paused, *ended]

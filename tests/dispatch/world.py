@@ -169,7 +169,7 @@ class World(Core):
             # As the shell does it.
             if data := queue.straight(request):
                 self.sent(request, data)
-            else:
+            elif data is not None:
                 queue.submit(request, self.now)
             self.flush()
 

@@ -346,6 +346,10 @@ class RemoteBackend:
         decided = None if done is None else SenderReply(done).finished
         request = DataRequest(queue, key_id, salt, payload, quick_ack, decided)
         data = queue.straight(request)
+        if data is None:
+            if self._core.outputs:
+                self._flush(nodes_heard=False)
+            return
         if not data:
             self._submit(queue, request)
             return

@@ -70,9 +70,13 @@ class Recorder:
 #: Messages that wait for the answer to others while a key is bound.
 BOUND = [*[("send", 0), ("settle", 0)] * 3, *[("send", 0)] * 4, ("bind", 3), ("settle", 0)]
 
+#: Messages that wait under the old key and, behind them, under the new one.
+BOUND_MEANWHILE = [*BOUND[:-3], ("send", 0), ("bind", 3), ("send", 0), ("send", 0), ("settle", 0)]
+
 
 class StraightTests(SynchronousTestCase):
     @example(stream=False, steps=BOUND)
+    @example(stream=False, steps=BOUND_MEANWHILE)
     @given(stream=sampled_from([True, False]), steps=lists(tuples(STEPS, integers(0, 5))))
     def test_the_same(self, stream: bool, steps: list[tuple[str, int]]) -> None:
         made = Recorder(stream)
