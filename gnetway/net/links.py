@@ -6,6 +6,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
+from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
@@ -39,6 +40,10 @@ class LinkLimits:
     max_unsent_bytes: int = 4 * 1024 * 1024
 
 
+def _unbounded() -> Accounts:
+    return Accounts(lambda network: AccountLimits())
+
+
 @dataclass(frozen=True, slots=True)
 class LinkServices:
     """What a connection's shell works with; one for the whole gateway."""
@@ -58,6 +63,7 @@ class LinkServices:
     limits: LinkLimits
     turn_end: TurnEnd
     unsent: UnsentAccount = field(default_factory=UnsentAccount)
+    accounts: Accounts = field(default_factory=_unbounded)
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
 
     def backend_cause(self, cause: str) -> str:

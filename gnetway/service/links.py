@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
@@ -76,6 +77,7 @@ def make_link_services(
         ),
         turn_end=turn_end,
         unsent=UnsentAccount(limits.max_unsent_bytes),
+        accounts=Accounts(lambda network: AccountLimits()),
     )
 
 
