@@ -1,6 +1,10 @@
 """What stands for one client where shares are counted by address."""
 
 from ipaddress import IPv6Address
+from typing import Final
+
+#: How much of an IPv6 client's network is its /48, which a customer gets as a rule.
+_WIDE_CHARACTERS: Final = 14
 
 
 def client_network(client_ip: str) -> str:
@@ -17,3 +21,13 @@ def client_network(client_ip: str) -> str:
         return client_ip
     # A socket for both families shows IPv4 addresses as ::ffff:192.0.2.7, all in one /64.
     return str(address.ipv4_mapped or address.exploded[:19])
+
+
+def wider_network(network: str) -> str:
+    """Return what somebody who has many networks has, as a rule: a /24 of IPv4, a /48 of IPv6.
+
+    ``network`` is what ``client_network`` has returned.
+    """
+    if ":" in network:
+        return network[:_WIDE_CHARACTERS]
+    return network.rpartition(".")[0] or network

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.client_network import client_network
+from gnetway.client_network import client_network, wider_network
 
 
 class ClientNetworkTests(SynchronousTestCase):
@@ -19,3 +19,19 @@ class ClientNetworkTests(SynchronousTestCase):
         """An IPv4 address that a socket for both shows as IPv6: not one share for all of IPv4."""
         self.assertEqual(client_network("::ffff:192.0.2.1"), "192.0.2.1")
         self.assertNotEqual(client_network("::ffff:192.0.2.1"), client_network("::ffff:192.0.2.2"))
+
+
+class WiderNetworkTests(SynchronousTestCase):
+    def wide(self, client_ip: str) -> str:
+        return wider_network(client_network(client_ip))
+
+    def test_what_one_may_have_many_of(self) -> None:
+        self.assertEqual(self.wide("192.0.2.1"), self.wide("192.0.2.255"))
+        self.assertNotEqual(self.wide("192.0.2.1"), self.wide("192.0.3.1"))
+        self.assertEqual(self.wide("2001:db8:1:2::1"), self.wide("2001:db8:1:ffff::1"))
+        self.assertNotEqual(self.wide("2001:db8:1::1"), self.wide("2001:db8:2::1"))
+        self.assertEqual(self.wide("::ffff:192.0.2.1"), self.wide("192.0.2.9"))
+
+    def test_what_is_no_address(self) -> None:
+        for name in ("", "unix"):
+            self.assertEqual(self.wide(name), name)

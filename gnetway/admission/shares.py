@@ -1,0 +1,125 @@
+"""Who has how many of something that is not enough for all, and who gives way to whom.
+
+A network stands for one client, see ``client_network``. Whoever has many of them, such as all
+of 192.0.2.0/24, has no more for it: shares are counted by the wider network first, and inside of
+it by network.
+"""
+
+from collections import OrderedDict
+
+from gnetway.client_network import wider_network
+
+
+class Tally:
+    """How many each name has, and who has most, known at once however many names there are."""
+
+    __slots__ = ("_by_count", "_counts", "most")
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        #: Ordered ones, whose first is found at once however many stood before it.
+        self._by_count: dict[int, OrderedDict[str, None]] = {}
+        self.most = 0
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def of(self, name: str) -> int:
+        """Return how many ``name`` has."""
+        return self._counts.get(name, 0)
+
+    def heaviest(self) -> str:
+        """Return who has most; of several the one that has had so many for longest.
+
+        :raises KeyError: nobody has any.
+        """
+        return next(iter(self._by_count[self.most]))
+
+    def add(self, name: str) -> None:
+        """Count one more for ``name``."""
+        self._change(name, 1)
+
+    def remove(self, name: str) -> None:
+        """Count one less for ``name``, which has some."""
+        self._change(name, -1)
+
+    def _change(self, name: str, by: int) -> None:
+        before = self._counts.get(name, 0)
+        after = before + by
+        if before:
+            same = self._by_count[before]
+            del same[name]
+            if not same:
+                del self._by_count[before]
+        if after:
+            self._counts[name] = after
+            if after not in self._by_count:
+                self._by_count[after] = OrderedDict()
+            self._by_count[after][name] = None
+        else:
+            del self._counts[name]
+        if after > self.most or (before == self.most and before not in self._by_count):
+            # It was alone at the top, and stands right below it now.
+            self.most = after
+
+
+class Shares:
+    """How many each network has."""
+
+    __slots__ = ("_inside", "_wide")
+
+    def __init__(self) -> None:
+        self._wide = Tally()
+        #: By the wider network, the networks in it that have some.
+        self._inside: dict[str, Tally] = {}
+
+    def __len__(self) -> int:
+        """Return how many networks have some."""
+        return sum(map(len, self._inside.values()))
+
+    def of(self, network: str) -> int:
+        """Return how many ``network`` has."""
+        inside = self._inside.get(wider_network(network))
+        return 0 if inside is None else inside.of(network)
+
+    def add(self, network: str) -> None:
+        """Count one more for ``network``."""
+        wide = wider_network(network)
+        if wide not in self._inside:
+            self._inside[wide] = Tally()
+        self._inside[wide].add(network)
+        self._wide.add(wide)
+
+    def remove(self, network: str) -> None:
+        """Count one less for ``network``, which has some."""
+        wide = wider_network(network)
+        self._inside[wide].remove(network)
+        self._wide.remove(wide)
+        if not self._inside[wide]:
+            del self._inside[wide]
+
+    def heavier_than(self, network: str) -> str | None:
+        """Return the network that gives one up to ``network``, None where nobody does.
+
+        It is the heaviest of the heaviest wider network, if that would still have as many as the
+        other after it; and so on inside of the same wider network.
+        """
+        wide = wider_network(network)
+        if self._wide.most > self._wide.of(wide) + 1:
+            return self._inside[self._wide.heaviest()].heaviest()
+        inside = self._inside.get(wide)
+        if inside is not None and inside.most > inside.of(network) + 1:
+            return inside.heaviest()
+        return None
+
+    def like(self, network: str) -> str:
+        """Return the network itself if it has any, else one that has as few.
+
+        To be asked where nobody is ``heavier_than`` it.
+
+        :raises KeyError: nobody has any.
+        """
+        inside = self._inside.get(wider_network(network))
+        if inside is None:
+            inside = self._inside[self._wide.heaviest()]
+        return network if inside.of(network) else inside.heaviest()
