@@ -108,6 +108,7 @@ class KeyExchange:
         "nonce",
         "phase",
         "server_nonce",
+        "work_from",
     )
 
     def __init__(
@@ -122,6 +123,8 @@ class KeyExchange:
         self._secret_source = secret_source
         self._random_bytes = random_bytes
         self.phase = Phase.WANT_REQ_PQ
+        #: No work for the run is begun before this time, of the clock that goes on.
+        self.work_from = 0.0
         self.nonce = b""
         self.server_nonce = random_bytes(_NONCE_BYTES)
         self._now = 0.0
@@ -242,6 +245,8 @@ class KeyExchange:
         :raises HandshakeError: what came to light fails a check.
         """
         if self.phase is Phase.DEAD:
+            if isinstance(result, Opened):
+                result.secret.wipe()
             return
         try:
             if isinstance(result, Opened):
@@ -267,6 +272,14 @@ class KeyExchange:
         failed = checks.WorkFailed("a step of the key exchange failed on our side")
         failed.__cause__ = error  # mypyc knows no "raise … from" but of what is being handled
         raise failed
+
+    def work_put_off(self, wanted: WorkWanted) -> None:
+        """Answer WorkWanted with nothing: nobody waits for it now.
+
+        The client's query, repeated, wants it again.
+        """
+        if self.phase is not Phase.DEAD:
+            self._event = wanted
 
     def stored(self, ok: bool) -> None:
         """Answer StoreWanted: whether the key is stored, under an id that was free."""

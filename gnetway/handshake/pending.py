@@ -2,18 +2,23 @@
 
 They belong to no link: over HTTP each query may come on another one, and iOS comes back after a
 lost link with the same nonces. The table is bounded, and so is what one client can do to another:
-each run is counted to the address that began it, and where there is no more room
+each run is counted to the network that began it, and where there is no more room
 
     runs that are over leave first                  their last answer is hardly asked for again
-    then the oldest of the address that has most    if that has more than the one that asks
+    then the oldest of the network that has most    if that has more than the one that asks
     then the oldest of those that have as many      once it has had SURE_SECONDS
+
+Where one has many networks, all of them count as one: see ``admission/shares.py``. How fast a
+network may begin runs, its account says. Above that the work of a run waits in line, so that its
+client hears the second answer later; where the line is too long, no run begins.
 """
 
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from gnetway.client_network import client_network
+from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.shares import Shares
 from gnetway.errors import Busy, HandshakeError, TLError
 from gnetway.handshake.checks import BadQuery, check_age
 from gnetway.handshake.exchange import KeyExchange
@@ -22,6 +27,9 @@ from gnetway.tl.key_exchange import ReqPq, parse_request
 #: How long a run keeps its place in a full table against those of addresses that have as many, in
 #: seconds: the time a client gets for its first messages. Where there is room it stays longer.
 SURE_SECONDS: Final = 30
+
+#: How long the work of a run may wait in line, in seconds: iOS gives up after 12.
+PATIENCE_SECONDS: Final = 8.0
 
 _Place = tuple[bytes, bytes]
 
@@ -38,33 +46,46 @@ class TooManyExchanges(Busy):
     cause = "handshake_too_many"
 
 
+class ExchangesTooFast(Busy):
+    """One network begins more runs than it may, and the line is too long."""
+
+    cause = "handshake_too_fast"
+
+
 class _Run:
     """A run with its place, the time of its beginning, and whose it is."""
 
-    __slots__ = ("address", "begun_at", "exchange", "place")
+    __slots__ = ("begun_at", "exchange", "network", "place")
 
-    def __init__(self, exchange: KeyExchange, place: _Place, begun_at: float, address: str) -> None:
+    def __init__(self, exchange: KeyExchange, place: _Place, begun_at: float, network: str) -> None:
         self.exchange = exchange
         self.place = place
         self.begun_at = begun_at
-        self.address = address
+        self.network = network
+
+
+def _no_limits(network: str) -> AccountLimits:
+    return AccountLimits()
 
 
 class PendingExchanges:
     """At most ``max_exchanges`` runs, each for at most ``lifetime_seconds``.
 
     Runs that are over stay while there is room, so that a lost last answer can be repeated.
-    ``monotonic`` is in the seconds of a clock that only goes on, whatever it began with.
+    ``monotonic`` is in the seconds of a clock that only goes on, whatever it began with; it is
+    also the clock of ``accounts``.
     """
 
     __slots__ = (
-        "_counts",
+        "_accounts",
+        "_by_network",
         "_lifetime_seconds",
         "_make_exchange",
         "_max_exchanges",
         "_newest",
         "_over",
         "_runs",
+        "_shares",
     )
 
     def __init__(
@@ -72,18 +93,22 @@ class PendingExchanges:
         max_exchanges: int,
         lifetime_seconds: float,
         make_exchange: Callable[[ReqPq], KeyExchange],
+        accounts: Accounts | None = None,
     ) -> None:
         self._max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
         self._make_exchange = make_exchange
-        #: By (nonce, server_nonce), the oldest first.
-        self._runs: dict[_Place, _Run] = {}
+        self._accounts = Accounts(_no_limits) if accounts is None else accounts
+        #: By (nonce, server_nonce), the oldest first. These are ordered ones, whose first is found
+        #: at once however many stood before it.
+        self._runs: OrderedDict[_Place, _Run] = OrderedDict()
         #: The place of the newest run with a nonce.
         self._newest: dict[bytes, _Place] = {}
         #: The places of runs that are over, the oldest first.
-        self._over: dict[_Place, None] = {}
-        #: How many runs each address has.
-        self._counts: Counter[str] = Counter()
+        self._over: OrderedDict[_Place, None] = OrderedDict()
+        #: The runs that each network has, the oldest first, and how many.
+        self._by_network: dict[str, OrderedDict[_Place, None]] = {}
+        self._shares = Shares()
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -97,6 +122,7 @@ class PendingExchanges:
         :raises UnknownExchange: no run has its nonces.
         :raises ExchangeExpired: its run began too long ago.
         :raises TooManyExchanges: it would begin a run, and there is no room for it.
+        :raises ExchangesTooFast: it would begin a run, and its network has begun too many.
         """
         try:
             query = parse_request(body)
@@ -104,7 +130,7 @@ class PendingExchanges:
             raise BadQuery("the body is no query of the key exchange") from error
         if isinstance(query, ReqPq):
             repeated = self._repeated(query, monotonic)
-            return repeated or self._begin(query, monotonic, client_network(client_ip))
+            return repeated or self._begin(query, monotonic, client_ip)
         run = self._runs.get((query.nonce, query.server_nonce))
         if run is None:
             raise UnknownExchange("no key exchange has these nonces")
@@ -146,33 +172,42 @@ class PendingExchanges:
             raise
         return run.exchange
 
-    def _begin(self, query: ReqPq, monotonic: float, address: str) -> KeyExchange:
+    def _begin(self, query: ReqPq, monotonic: float, client_ip: str) -> KeyExchange:
+        account = self._accounts.of(client_ip, monotonic)
+        network: str = account.network
         if len(self._runs) >= self._max_exchanges:
-            self._make_room(address, monotonic)
+            self._make_room(network, monotonic)
+        # Only now: what finds no room does not count.
+        wait: float | None = account.exchanges.reserve(monotonic, PATIENCE_SECONDS)
+        if wait is None:
+            raise ExchangesTooFast("too many key exchanges of one network")
         exchange = self._make_exchange(query)
+        if wait:
+            exchange.work_from = monotonic + wait
         place = (query.nonce, exchange.server_nonce)
-        self._runs[place] = _Run(exchange, place, monotonic, address)
+        self._runs[place] = _Run(exchange, place, monotonic, network)
         self._newest[query.nonce] = place
-        self._counts[address] += 1
+        if network not in self._by_network:
+            self._by_network[network] = OrderedDict()
+        self._by_network[network][place] = None
+        self._shares.add(network)
         return exchange
 
-    def _make_room(self, address: str, monotonic: float) -> None:
+    def _make_room(self, network: str, monotonic: float) -> None:
         if self.expire(monotonic):
             return
         if self._over:
             self._remove(next(iter(self._over)))
             return
-        counts = self._counts
-        ((most, count),) = counts.most_common(1)
-        own = counts[address]
-        if count > own + 1:
-            run = next(run for run in self._runs.values() if run.address == most)
-        else:
-            # None of those that have less: however many one begins, they keep what they have.
-            run = next(run for run in self._runs.values() if counts[run.address] >= own)
-            if run.begun_at >= monotonic - SURE_SECONDS:
-                raise TooManyExchanges(f"{len(self._runs)} key exchanges are open")
-        self._remove(run.place)
+        heavier: str | None = self._shares.heavier_than(network)
+        if heavier is not None:
+            self._remove(next(iter(self._by_network[heavier])))
+            return
+        # None of those that have less: however many one begins, they keep what they have.
+        place = next(iter(self._by_network[self._shares.like(network)]))
+        if self._runs[place].begun_at >= monotonic - SURE_SECONDS:
+            raise TooManyExchanges(f"{len(self._runs)} key exchanges are open")
+        self._remove(place)
 
     def _remove(self, place: _Place) -> None:
         run = self._runs.pop(place, None)
@@ -181,8 +216,10 @@ class PendingExchanges:
         # Whoever still holds the run, its secrets end here.
         run.exchange.end()
         self._over.pop(place, None)
-        self._counts[run.address] -= 1
-        if not self._counts[run.address]:
-            del self._counts[run.address]
+        own = self._by_network[run.network]
+        del own[place]
+        if not own:
+            del self._by_network[run.network]
+        self._shares.remove(run.network)
         if self._newest.get(place[0]) == place:
             del self._newest[place[0]]

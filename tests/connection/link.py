@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from gnetway.admission.accounts import Accounts
 from gnetway.connection.connection import Connection, ConnectionSetup
 from gnetway.connection.events import (
     BindReceived,
@@ -47,13 +48,14 @@ def make_pending(
     random_bytes: SeededBytes,
     setup: ExchangeSetup | None = None,
     max_exchanges: int = 100,
+    accounts: Accounts | None = None,
 ) -> PendingExchanges:
     chosen = setup or make_setup()
 
     def begin(query: ReqPq) -> KeyExchange:
         return KeyExchange(chosen, PQ_OF_DOCUMENTS, secrets.take, random_bytes)
 
-    return PendingExchanges(max_exchanges, LIFETIME_SECONDS, begin)
+    return PendingExchanges(max_exchanges, LIFETIME_SECONDS, begin, accounts)
 
 
 def make_connection_setup(seed: int = 1000, max_keys: int = 8) -> ConnectionSetup:

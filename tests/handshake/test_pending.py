@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.errors import TransportErrorCode
 from gnetway.handshake.checks import BadQuery, ExchangeExpired, WrongStep
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.handshake.pending import (
+    PATIENCE_SECONDS,
     SURE_SECONDS,
+    ExchangesTooFast,
     PendingExchanges,
     TooManyExchanges,
     UnknownExchange,
@@ -24,10 +27,10 @@ from tests.handshake.server import NOW, Server, make_client
 class Table:
     """A table with the server that stands behind each of its runs."""
 
-    def __init__(self, max_exchanges: int = 3) -> None:
+    def __init__(self, max_exchanges: int = 3, accounts: Accounts | None = None) -> None:
         self.begun: list[ReqPq] = []
         self.servers: dict[KeyExchange, Server] = {}
-        self.pending = PendingExchanges(max_exchanges, 600, self.make)
+        self.pending = PendingExchanges(max_exchanges, 600, self.make, accounts)
 
     def make(self, query: ReqPq) -> KeyExchange:
         self.begun.append(query)
@@ -171,7 +174,7 @@ class BoundTests(SynchronousTestCase):
         for number, gap in enumerate(gaps):
             now += gap
             try:
-                table.ask(req_pq(number), now)
+                table.ask(req_pq(number), now, f"192.0.{gap % 3}.{gap % 5}")
             except TooManyExchanges:
                 self.assertEqual(len(table.pending), 3)
             self.assertLessEqual(len(table.pending), 3)
@@ -210,6 +213,21 @@ class ShareTests(SynchronousTestCase):
             table.ask(req_pq(3), NOW + SURE_SECONDS, "192.0.2.3")
         table.ask(req_pq(3), NOW + SURE_SECONDS + 1, "192.0.2.3")
 
+    def test_many_addresses_of_one_network_are_one(self) -> None:
+        """A /24 has no more than one address elsewhere that wants as much."""
+        table = Table(64)
+        for number in range(256):
+            with contextlib.suppress(TooManyExchanges):
+                table.ask(req_pq(number), NOW, f"192.0.2.{number}")
+        for number in range(1000, 1032):
+            table.ask(req_pq(number), NOW, "198.51.100.1")
+        with self.assertRaises(TooManyExchanges):
+            table.ask(req_pq(1032), NOW, "198.51.100.1")
+        table.ask(req_pq(2000), NOW, "203.0.113.1")
+        for number in range(1000, 1031):
+            table.ask(req_pq(number), NOW, "198.51.100.1")
+        self.assertEqual((len(table.begun), len(table.pending)), (64 + 32 + 1, 64))
+
     def test_an_ipv6_client_is_its_network(self) -> None:
         table = Table(4)
         table.ask(req_pq(0), NOW, "2001:db8:0:1::1")
@@ -246,7 +264,54 @@ class ShareTests(SynchronousTestCase):
         table = Table(1)
         for number in range(5):
             table.ask(req_pq(number), NOW + 700 * number, f"192.0.2.{number}")
-        self.assertEqual(len(table.pending._counts), 1)
+        self.assertEqual((len(table.pending._shares), len(table.pending._by_network)), (1, 1))
+
+
+class RateTests(SynchronousTestCase):
+    """How fast one network begins runs."""
+
+    def setUp(self) -> None:
+        limits = AccountLimits(exchange_rate=2, exchange_burst=3)
+        self.table = Table(100, Accounts(lambda network: limits))
+
+    def begin(self, number: int, now: float, client_ip: str = "192.0.2.66") -> float:
+        """Return how long the work of a new run waits."""
+        self.table.ask(req_pq(number), now, client_ip)
+        run = self.table.pending.route(req_pq(number), now, client_ip)
+        return max(0.0, run.work_from - now)
+
+    def test_above_it_work_waits_in_line(self) -> None:
+        waits = [self.begin(number, NOW) for number in range(6)]
+        self.assertEqual(waits, [0, 0, 0, 0.5, 1.0, 1.5])
+        self.assertEqual(self.begin(10, NOW + 1), 1.0)
+
+    def test_a_line_that_is_too_long(self) -> None:
+        room = 3 + int(2 * PATIENCE_SECONDS)
+        for number in range(room):
+            self.begin(number, NOW)
+        error = self.assertRaises(ExchangesTooFast, self.begin, room, NOW)
+        self.assertIsNone(error.transport_error)
+        self.assertEqual(len(self.table.pending), room)
+        self.begin(room, NOW + 0.5)
+
+    def test_nobody_else_waits(self) -> None:
+        for number in range(8):
+            self.begin(number, NOW)
+        self.assertEqual(self.begin(20, NOW, "192.0.2.67"), 0)
+
+    def test_a_repeat_is_no_new_run(self) -> None:
+        for _ in range(50):
+            self.assertEqual(self.begin(1, NOW), 0)
+
+    def test_no_room_takes_nothing_from_the_rate(self) -> None:
+        table = Table(2, Accounts(lambda network: AccountLimits(exchange_rate=1, exchange_burst=3)))
+        for number in range(2):
+            table.ask(req_pq(number))
+        for number in range(2, 9):
+            self.assertRaises(TooManyExchanges, table.ask, req_pq(number))
+        table.ask(req_pq(2), NOW + 0.1, "198.51.100.1")
+        table.pending.expire(NOW + 601)
+        self.assertEqual(table.pending._accounts.of("", NOW).exchanges.has_token(NOW), True)
 
 
 class ExpiryTests(SynchronousTestCase):

@@ -59,6 +59,7 @@ class CodeTests(WebSocketCase):
             1011: ("handshake_work_failed",),
             1013: (
                 "backend_unavailable",
+                "handshake_too_fast",
                 "handshake_too_many",
                 "handshake_too_much_work",
                 "hold_expired",
