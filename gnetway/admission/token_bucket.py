@@ -37,6 +37,16 @@ class TokenBucket:
         """Return whether one could be taken now."""
         return not self.rate or self._refilled(now) >= 1.0
 
+    def give_back(self, now: float) -> None:
+        """Put one back that was taken and not used."""
+        self._level = min(self.burst, self._refilled(now) + 1.0)
+
+    def seconds_to_token(self, now: float) -> float:
+        """Return how long it takes until one can be taken."""
+        if not self.rate:
+            return 0.0
+        return max(0.0, (1.0 - self._refilled(now)) / self.rate)
+
     def is_full(self, now: float) -> bool:
         """Return whether nothing of it is used, so that a new one would be the same."""
         return not self.rate or self._refilled(now) >= self.burst

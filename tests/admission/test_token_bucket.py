@@ -28,6 +28,21 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertEqual([bucket.reserve(0, 1.0) for _ in range(4)], [0.0, 0.5, 1.0, None])
         self.assertEqual(bucket.reserve(0.5, 1.0), 1.0)
 
+    def test_one_that_was_not_used_is_given_back(self) -> None:
+        bucket = TokenBucket(2, 1, now=0)
+        bucket.take(0)
+        bucket.give_back(0)
+        self.assertTrue(bucket.is_full(0))
+        bucket.give_back(0)
+        self.assertEqual([bucket.take(0), bucket.take(0)], [True, False])
+
+    def test_when_there_is_one(self) -> None:
+        bucket = TokenBucket(2, 1, now=0)
+        self.assertEqual(bucket.seconds_to_token(0), 0)
+        bucket.take(0)
+        self.assertEqual(bucket.seconds_to_token(0.1), 0.4)
+        self.assertEqual(TokenBucket(0, 0, now=0).seconds_to_token(0), 0)
+
     def test_no_limit(self) -> None:
         bucket = TokenBucket(0, 0, now=0)
         self.assertTrue(all(bucket.take(0) for _ in range(100)))
