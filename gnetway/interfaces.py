@@ -182,10 +182,13 @@ class IKeyLookup(Interface):
     def cached(auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""
 
-    def lookup(auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
+    def lookup(auth_key_id: int, dc_id: int = 0, client_ip: str = "") -> Deferred[AuthKey]:
         """Fire with the key; one query runs however many ask.
 
-        Fails with KeyUnknown, or with BackendUnavailable after a bounded time.
+        ``client_ip`` is whose query it is: a network may ask for so many keys that nobody knows.
+        Fails with KeyUnknown on proof, which may be some seconds old, with BackendUnavailable
+        after a bounded time, or with a Busy, which says nothing about the key. Whoever waits no
+        more cancels the Deferred.
         """
 
     def add(key: AuthKey) -> None:

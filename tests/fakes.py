@@ -121,7 +121,7 @@ class FakeKeys:
     def cached(self, auth_key_id: int) -> AuthKey | None:
         return self.keys.get(auth_key_id)
 
-    def lookup(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
+    def lookup(self, auth_key_id: int, dc_id: int = 0, client_ip: str = "") -> Deferred[AuthKey]:
         key = self.keys.get(auth_key_id)
         return fail(KeyUnknown("not here")) if key is None else succeed(key)
 

@@ -1,23 +1,32 @@
 """Auth keys by id: the cache, and behind it the session backend.
 
+    cached → at hand                           no call
+    lookup → ended, or just proved unknown     KeyUnknown, no call
+             asked for already                 that call's end
+             the line of the client's network  one call
+
 A key that has ended here stays ended, though the backend may still know it. A temporary key that
 comes from the backend without an end gets one. A permanent key that has been at hand for long is
 asked for again beside its use, as it may have been destroyed elsewhere.
 """
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from functools import partial
+from typing import Final, NoReturn, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.keys.cache import KeyCache
+from gnetway.keys.call_lines import CallLines
+from gnetway.keys.unknown import UnknownKeys
 from gnetway.wall_clock import WallClock
 
 #: The longest life of a temporary key whose end the backend does not tell, in seconds, from when
@@ -39,13 +48,17 @@ MAX_CHECKS: Final = 16
 #: How long nothing is asked for again after a backend that could not answer, in seconds.
 REST_SECONDS: Final = 60.0
 
+T = TypeVar("T")
+
 
 @implementer(IKeyLookup)
 class KeyLookup:
     """One query for a key runs at a time, however many connections ask for it.
 
-    A query that takes longer than ``timeout_seconds`` fails as BackendUnavailable. Without an end
-    of its own a temporary key lives for ``assumed_life_seconds``.
+    A query that takes longer than ``timeout_seconds`` fails as BackendUnavailable, and one that
+    waits for its turn for as long is refused. Without an end of its own a temporary key lives for
+    ``assumed_life_seconds``. ``accounts`` say how many keys that nobody knows a network may ask
+    for.
     """
 
     _log = Logger()
@@ -58,6 +71,7 @@ class KeyLookup:
         cache: KeyCache,
         timeout_seconds: float,
         assumed_life_seconds: int = ASSUMED_LIFE_SECONDS,
+        accounts: Accounts | None = None,
     ) -> None:
         self._clock = clock
         self._wall = wall
@@ -65,6 +79,12 @@ class KeyLookup:
         self._cache = cache
         self._timeout_seconds = timeout_seconds
         self._assumed_life_seconds = assumed_life_seconds
+        if accounts is None:
+            accounts = Accounts(lambda network: AccountLimits())
+        self._accounts = accounts
+        self._lines: CallLines[AuthKey] = CallLines(clock, timeout_seconds)
+        self._unknown = UnknownKeys()
+        #: By key that is asked for now, who waits for it beside the one that began.
         self._askers: dict[int, list[Deferred[AuthKey]]] = {}
         #: Keys that are asked for again, and until when none are.
         self._checked: set[int] = set()
@@ -82,22 +102,45 @@ class KeyLookup:
             self._check(key)
         return key
 
-    def lookup(self, auth_key_id: int, dc_id: int = 0) -> Deferred[AuthKey]:
-        """Fire with the key, or fail with KeyUnknown or BackendUnavailable."""
-        if self._has_ended(auth_key_id):
-            return fail(KeyUnknown("the key has ended"))
-        asker: Deferred[AuthKey] = Deferred(lambda gone: self._withdraw(auth_key_id, gone))
-        askers = self._askers.get(auth_key_id)
-        if askers is not None:
-            askers.append(asker)
-            return asker
-        self._askers[auth_key_id] = [asker]
-        self._query(auth_key_id, dc_id).addCallback(self._found).addBoth(self._tell, auth_key_id)
+    def lookup(self, auth_key_id: int, dc_id: int = 0, client_ip: str = "") -> Deferred[AuthKey]:
+        """Fire with the key, or fail with KeyUnknown, BackendUnavailable or a Busy."""
+        if auth_key_id in self._askers:
+            return self._join(auth_key_id)
+        if self._is_unknown(auth_key_id):
+            return fail(KeyUnknown("the key has ended, or was unknown a moment ago"))
+        account = self._accounts.of(client_ip, self._clock.seconds())
+        asker: Deferred[AuthKey] = Deferred(_ignore)
+        found = self._lines.run(
+            account.network,
+            partial(self._ask, auth_key_id, dc_id),
+            lambda: not asker.called,
+            account.unknown_keys,
+        )
+        found.addBoth(_tell, asker)
+        return asker
+
+    def _ask(self, auth_key_id: int, dc_id: int) -> Deferred[AuthKey]:
+        """Ask the backend, unless what came since the client has asked makes that needless."""
+        if auth_key_id in self._askers:
+            return self._join(auth_key_id)
+        key = self._cache.get(auth_key_id, self._wall())
+        if key is not None:
+            return succeed(key)
+        if self._is_unknown(auth_key_id):
+            return fail(KeyUnknown("the key was found to be unknown meanwhile"))
+        self._askers[auth_key_id] = []
+        asked = self._query(auth_key_id, dc_id).addCallback(self._found)
+        return asked.addErrback(self._not_found, auth_key_id).addBoth(self._tell_all, auth_key_id)
+
+    def _join(self, auth_key_id: int) -> Deferred[AuthKey]:
+        asker: Deferred[AuthKey] = Deferred(_ignore)
+        self._askers[auth_key_id].append(asker)
         return asker
 
     def add(self, key: AuthKey) -> None:
         """Keep a key that was just made."""
         self._cache.add(key).asked_at = self._clock.seconds()
+        self._unknown.forget(key.auth_key_id)
 
     def forget(self, auth_key_id: int) -> None:
         """Drop a key that is over: from now on it is unknown, whatever the backend says."""
@@ -135,15 +178,19 @@ class KeyLookup:
         key.expires_at = end if known is None else min(known, end)
         key.end_is_assumed = True
 
-    def _tell(self, outcome: AuthKey | Failure, auth_key_id: int) -> None:
-        for asker in self._askers.pop(auth_key_id):
-            asker.callback(outcome)
+    def _not_found(self, failure: Failure, auth_key_id: int) -> Failure:
+        # A key that was made here while it was asked for is no unknown one.
+        if (
+            failure.check(KeyUnknown) is not None
+            and self._cache.get(auth_key_id, self._wall()) is None
+        ):
+            self._unknown.note(auth_key_id, self._clock.seconds())
+        return failure
 
-    def _withdraw(self, auth_key_id: int, gone: Deferred[AuthKey]) -> None:
-        # The query goes on for the others, and for the cache.
-        askers = self._askers.get(auth_key_id)
-        if askers is not None and gone in askers:
-            askers.remove(gone)
+    def _tell_all(self, outcome: T, auth_key_id: int) -> T:
+        for asker in self._askers.pop(auth_key_id):
+            _tell(outcome, asker)
+        return outcome
 
     # -- keys at hand that are asked for again -------------------------------------------------
 
@@ -176,6 +223,9 @@ class KeyLookup:
 
     # -- small parts ---------------------------------------------------------------------------
 
+    def _is_unknown(self, auth_key_id: int) -> bool:
+        return self._has_ended(auth_key_id) or self._unknown.has(auth_key_id, self._clock.seconds())
+
     def _has_ended(self, auth_key_id: int) -> bool:
         ends_at = self._cache.end_of(auth_key_id)
         return ends_at is not None and ends_at <= self._wall()
@@ -183,3 +233,12 @@ class KeyLookup:
 
 def _timed_out(result: object, timeout: float) -> NoReturn:
     raise BackendUnavailable(f"no answer to a key query in {timeout:g} s")
+
+
+def _tell(outcome: object, asker: Deferred[AuthKey]) -> None:
+    if not asker.called:
+        asker.callback(outcome)  # type: ignore[arg-type]  # or a Failure
+
+
+def _ignore(asker: Deferred[AuthKey]) -> None:
+    """Let the call go on, for the others and for the cache: its asker is gone."""

@@ -71,7 +71,7 @@ class LogTests(SynchronousTestCase):
             link.say(link.session(key), body)
             link.feed(b"\xff" * 200)
         gateway.backend.held = True
-        for error in (KeyUnknown("no"), BackendUnavailable("no"), ZeroDivisionError()):
+        for error in (BackendUnavailable("no"), ZeroDivisionError(), KeyUnknown("no")):
             link = gateway.connect()
             link.say(link.session(some_key(4)), body)
             gateway.backend.queries[-1][1].errback(error)
