@@ -4,23 +4,32 @@
                                               ↓
     the core's answer to every asker     ← exchange_answered()
 
-A step belongs to no connection: it goes on when the one that asked is gone, and whoever repeats
-the query meanwhile, on another connection too, hears its end as well.
+A step belongs to no connection: whoever repeats the query meanwhile, on another connection too,
+hears its end as well. Work that nobody waits for any more, since all who asked are gone or the run
+had to make room, is not done; a query that comes again wants it anew. The key is stored all the
+same. Each step waits for the turn of the network that asked for it.
 """
 
 from typing import ClassVar, Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway.client_network import client_network
 from gnetway.errors import ProtocolError
 from gnetway.handshake.exchange import KeyExchange, Reply, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges
-from gnetway.net.key_maker import KeyMaker
+from gnetway.handshake.phases import Phase
+from gnetway.net.key_maker import KeyMaker, Unwanted
 
 
 class ExchangeAsker(Protocol):
     """A connection or a request whose client waits for the end of a step."""
+
+    @property
+    def client_ip(self) -> str:
+        """The client's address."""
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that ``exchange`` has its answer."""
@@ -32,21 +41,41 @@ class ExchangeAsker(Protocol):
         """Hear that the exchange had to make room for others: there will be no answer."""
 
 
+class _Step:
+    """A step under way: of which run, for which network, and who waits for its end."""
+
+    __slots__ = ("askers", "exchange", "network")
+
+    def __init__(self, exchange: KeyExchange, asker: ExchangeAsker) -> None:
+        self.exchange = exchange
+        self.network = client_network(asker.client_ip)
+        #: A set, in the order of asking.
+        self.askers: dict[ExchangeAsker, None] = {asker: None}
+
+    def is_wanted(self) -> bool:
+        """Return whether it is of use to anybody; asked in threads too."""
+        return bool(self.askers) and self.exchange.phase is not Phase.DEAD
+
+
 class ExchangeDriver:
     """Does what the key exchanges of all connections want."""
 
     _log: ClassVar = Logger()
 
-    def __init__(self, key_maker: KeyMaker, exchanges: PendingExchanges) -> None:
+    def __init__(
+        self, clock: IReactorTime, key_maker: KeyMaker, exchanges: PendingExchanges
+    ) -> None:
+        self._clock = clock
         self._key_maker = key_maker
         self._exchanges = exchanges
-        #: Who waits for the end of a step: a set, in the order of asking.
-        self._askers: dict[KeyExchange, dict[ExchangeAsker, None]] = {}
+        self._steps: dict[KeyExchange, _Step] = {}
+        #: The steps that each asker waits for.
+        self._waits: dict[ExchangeAsker, list[_Step]] = {}
         self._stopped = False
 
     def __len__(self) -> int:
         """Return how many steps are under way."""
-        return len(self._askers)
+        return len(self._steps)
 
     def stop(self) -> None:
         """Begin nothing more: the steps under way end with the work that a thread does now."""
@@ -60,36 +89,53 @@ class ExchangeDriver:
     ) -> None:
         """Begin a step, or, with nothing wanted, wait for the end of the one under way.
 
-        ``asker`` hears once what came of it, maybe before this returns.
+        ``asker`` hears once what came of it, maybe before this returns, unless it leaves.
         """
-        if wanted is not None:
-            self._askers[exchange] = {asker: None}
-            self._perform(exchange, wanted)
-        elif exchange in self._askers:
-            self._askers[exchange][asker] = None
-        else:
+        step = self._steps.get(exchange)
+        if step is None and wanted is None:
             asker.exchange_dropped()
+            return
+        if step is None:
+            step = self._steps[exchange] = _Step(exchange, asker)
+        elif asker in step.askers:
+            return
+        else:
+            step.askers[asker] = None
+        self._waits.setdefault(asker, []).append(step)
+        if wanted is not None:
+            self._perform(step, wanted)
 
-    def _perform(self, exchange: KeyExchange, wanted: WorkWanted | StoreWanted) -> None:
+    def leave(self, asker: ExchangeAsker) -> None:
+        """Let a client that is gone hear of nothing more."""
+        for step in self._waits.pop(asker, ()):
+            del step.askers[asker]
+
+    def _perform(self, step: _Step, wanted: WorkWanted | StoreWanted) -> None:
         if self._stopped:
             # Its connections are gone, and the store may be closed.
-            del self._askers[exchange]
-            return
-        if isinstance(wanted, StoreWanted):
-            self._key_maker.store(wanted).addCallback(self._stored, exchange)
-            return
-        try:
-            working = self._key_maker.run(wanted.work)
-        except ProtocolError as error:
-            self._work_ended(error, exchange)
+            self._end(step)
+        elif isinstance(wanted, StoreWanted):
+            self._key_maker.store(wanted, step.network).addCallback(self._stored, step)
         else:
-            working.addBoth(self._work_ended, exchange)
+            seconds = step.exchange.work_from - self._clock.seconds()
+            if seconds > 0:
+                self._clock.callLater(seconds, self._work, step, wanted)
+            else:
+                self._work(step, wanted)
 
-    def _work_ended(self, result: object, exchange: KeyExchange) -> None:
+    def _work(self, step: _Step, wanted: WorkWanted) -> None:
+        working = self._key_maker.run(wanted.work, step.network, step.is_wanted)
+        working.addBoth(self._work_ended, step, wanted)
+
+    def _work_ended(self, result: object, step: _Step, wanted: WorkWanted) -> None:
         if isinstance(result, Failure):
+            if result.check(Unwanted) is not None:
+                self._not_done(step, wanted)
+                return
             if result.check(ProtocolError) is None:
                 self._log.failure("Work for a key exchange failed", result)
             result = result.value
+        exchange = step.exchange
         try:
             if isinstance(result, Exception):
                 exchange.work_failed(result)
@@ -97,24 +143,44 @@ class ExchangeDriver:
                 exchange.work_done(result)
         except ProtocolError as error:
             self._exchanges.note_over(exchange)
-            for asker in self._askers.pop(exchange):
+            for asker in self._end(step):
                 asker.exchange_failed(error)
         else:
-            self._step(exchange)
+            self._go_on(step)
 
-    def _stored(self, ok: bool, exchange: KeyExchange) -> None:
-        exchange.stored(ok)
-        self._step(exchange)
+    def _not_done(self, step: _Step, wanted: WorkWanted) -> None:
+        if step.is_wanted():
+            # Somebody has asked again just now.
+            self._perform(step, wanted)
+            return
+        step.exchange.work_put_off(wanted)
+        for asker in self._end(step):
+            asker.exchange_dropped()
 
-    def _step(self, exchange: KeyExchange) -> None:
+    def _stored(self, ok: bool, step: _Step) -> None:
+        step.exchange.stored(ok)
+        self._go_on(step)
+
+    def _go_on(self, step: _Step) -> None:
+        exchange = step.exchange
         said = exchange.next_event()
         if said is not None and not isinstance(said, Reply):
-            self._perform(exchange, said)
+            self._perform(step, said)
             return
         if exchange.done:
             self._exchanges.note_over(exchange)
-        for asker in self._askers.pop(exchange):
+        for asker in self._end(step):
             if said is None:
                 asker.exchange_dropped()
             else:
                 asker.exchange_answered(exchange)
+
+    def _end(self, step: _Step) -> list[ExchangeAsker]:
+        """Forget a step; returns who is to hear of its end."""
+        del self._steps[step.exchange]
+        for asker in step.askers:
+            waits = self._waits[asker]
+            waits.remove(step)
+            if not waits:
+                del self._waits[asker]
+        return list(step.askers)

@@ -10,6 +10,7 @@ exchange and the session, is found by what the request says.
 
 from typing import Final, Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -84,6 +85,7 @@ class HttpCall:
         "_connection",
         "_in_hand",
         "_key",
+        "_lookup",
         "_over",
         "_poll",
         "_responder",
@@ -99,12 +101,19 @@ class HttpCall:
         self._codec = WholeCodec(services.settings.max_body_bytes, size)
         self._connection = Connection(services.links.setup, self._codec, responder.client_ip)
         self._key: AuthKey | None = None
+        #: The look-up that the request waits for, to be given up when its client is gone.
+        self._lookup: Deferred[AuthKey] | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
         #: Whether something is under way that will answer.
         self._in_hand = False
         #: Whether it is answered, or its client gone.
         self._over = False
+
+    @property
+    def client_ip(self) -> str:
+        """The client's address."""
+        return self._responder.client_ip
 
     # -- the request's side --------------------------------------------------------------------
 
@@ -128,7 +137,7 @@ class HttpCall:
             self._answer_or_wait()
 
     def lost(self) -> None:
-        """Hear that the client is gone; a key in the making is made all the same."""
+        """Hear that the client is gone: it may ask again, over another connection."""
         self._over = True
         self._leave()
 
@@ -182,9 +191,11 @@ class HttpCall:
             return
         self._in_hand = True
         self._responder.pause_reading()
-        keys.lookup(auth_key_id).addCallbacks(self._key_found, self._backend_failed)
+        self._lookup = keys.lookup(auth_key_id, client_ip=self.client_ip)
+        self._lookup.addCallbacks(self._key_found, self._backend_failed)
 
     def _key_found(self, key: AuthKey) -> None:
+        self._lookup = None
         if self._over:
             return
         self._in_hand = False
@@ -222,6 +233,13 @@ class HttpCall:
         self._answer(self._connection.data_to_send())
 
     def _backend_failed(self, failure: Failure) -> None:
+        self._lookup = None
+        if isinstance(failure.value, CancelledError):
+            # By _leave: nobody is to be told anything.
+            return
+        if isinstance(failure.value, Busy):
+            self._fail(failure.value)
+            return
         if failure.check(KeyUnknown) is not None:
             self._fail(AuthKeyMissing("the session backend does not know the key"))
             return
@@ -245,7 +263,7 @@ class HttpCall:
         if perm_key is not None:
             self._prove_bind(perm_key, bind)
             return
-        found = keys.lookup(bind.perm_auth_key_id)
+        found = keys.lookup(bind.perm_auth_key_id, client_ip=self.client_ip)
         found.addCallbacks(
             self._prove_bind, self._bind_failed, callbackArgs=(bind,), errbackArgs=(bind,)
         )
@@ -380,6 +398,10 @@ class HttpCall:
         return True
 
     def _leave(self) -> None:
+        self._services.links.exchange_driver.leave(self)
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup.cancel()
         if self._poll is not None and self._session is not None:
             self._session.leave(self._poll)
         self._poll = None

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from time import sleep
-from typing import ClassVar, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -12,32 +12,30 @@ from twisted.python.failure import Failure
 
 from gnetway.crypto.diffie_hellman import DHSecret, make_secret
 from gnetway.crypto.pq import PQ, make_pq
-from gnetway.errors import BackendError, Busy
+from gnetway.errors import BackendError
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
-
-#: How many pieces of work may wait for a thread: so many that even a slow processor does them while
-#: their clients still wait, which iOS does for 12 seconds; each takes a millisecond or two.
-MAX_WAITING: Final = 4096
+from gnetway.keys.call_lines import CallLines
 
 #: How often exchanges past their deadline are swept out, in seconds.
 SWEEP_SECONDS: Final = 5.0
 
+#: How long the call that stores a key may wait for its turn, in seconds: longer than any client.
+STORE_PATIENCE_SECONDS: Final = 30.0
+
 T = TypeVar("T")
 
 
-class TooMuchWork(Busy):
-    """More work for key exchanges waits than will be done in time."""
-
-    cause: ClassVar[str] = "handshake_too_much_work"
+class Unwanted(Exception):
+    """Work was not done: nobody wanted it any more when its turn came."""
 
 
 class RunInThread(Protocol):
-    """Runs a callable beside the reactor."""
+    """Runs a callable beside the reactor, when it is its network's turn."""
 
-    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
-        """Fire with what ``work`` returns, or fail with what it raises."""
+    def __call__(self, work: Callable[[], T], network: str = "") -> Deferred[T]:
+        """Fire with what ``work`` returns, or fail with what it raises, or with a Busy."""
 
 
 class SpareSecrets:
@@ -83,10 +81,7 @@ class SpareSecrets:
 
 
 class KeyMaker:
-    """Does for the key exchanges of all connections what must not be done on the reactor.
-
-    At most ``max_waiting`` pieces of work wait for a thread.
-    """
+    """Does for the key exchanges of all connections what must not be done on the reactor."""
 
     _log = Logger()
 
@@ -98,7 +93,6 @@ class KeyMaker:
         secrets: SpareSecrets,
         backend: ISessionBackend,
         keys: IKeyLookup,
-        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._clock = clock
         self._run_in_thread = run_in_thread
@@ -106,7 +100,7 @@ class KeyMaker:
         self._secrets = secrets
         self._backend = backend
         self._keys = keys
-        self._max_waiting = max_waiting
+        self._stores: CallLines[bool] = CallLines(clock, STORE_PATIENCE_SECONDS)
         self._waiting = 0
         self._refilling = False
         self._sweep: IDelayedCall | None = None
@@ -122,34 +116,43 @@ class KeyMaker:
             self._sweep.cancel()
             self._sweep = None
 
-    def run(self, work: Callable[[], object]) -> Deferred[object]:
-        """Fire with the result of ``work``, done in a thread.
+    def run(
+        self, work: Callable[[], T], network: str, is_wanted: Callable[[], bool]
+    ) -> Deferred[T]:
+        """Fire with the result of ``work``, done in a thread when it is the turn of ``network``.
 
-        :raises TooMuchWork: too much waits already.
+        ``is_wanted`` is called in the thread. Where it says no, nothing is done, and the Deferred
+        fails with Unwanted; with TooMuchWork where too much waits.
         """
-        if self._waiting >= self._max_waiting:
-            raise TooMuchWork(f"{self._waiting} exchanges wait for a thread")
-        self._waiting += 1
-        done: Deferred[object] = self._run_in_thread(work)
-        done.addBoth(self._finished)
-        return done
 
-    def store(self, wanted: StoreWanted) -> Deferred[bool]:
+        def do() -> T:
+            if not is_wanted():
+                raise Unwanted
+            return work()
+
+        self._waiting += 1
+        done = self._run_in_thread(do, network)
+        return done.addBoth(self._finished)
+
+    def store(self, wanted: StoreWanted, network: str) -> Deferred[bool]:
         """Fire with whether the key is stored, so that its client may hear of it.
 
         A key whose id is taken is refused: its client makes another. A backend that cannot be
-        reached is a refusal as well, never an error.
+        reached is a refusal as well, never an error. The call waits for the turn of ``network``.
         """
         if self._keys.cached(wanted.key.auth_key_id) is not None:
             refused: Deferred[bool] = Deferred()
             refused.callback(False)
             return refused
-        salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
-        stored = maybeDeferred(
-            self._backend.set_auth_key, wanted.key, salt, wanted.expires_in, wanted.dc_id
-        )
+        stored = self._stores.run(network, lambda: self._set_auth_key(wanted))
         # In this order: whatever goes wrong the client is answered.
         return stored.addCallback(self._remember, wanted).addErrback(self._not_stored)
+
+    def _set_auth_key(self, wanted: StoreWanted) -> Deferred[bool]:
+        salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
+        return maybeDeferred(
+            self._backend.set_auth_key, wanted.key, salt, wanted.expires_in, wanted.dc_id
+        )
 
     def _remember(self, ok: bool, wanted: StoreWanted) -> bool:
         if ok:

@@ -8,6 +8,7 @@ the protocol itself the core decides.
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -47,6 +48,7 @@ class ClientLink(LinkOutput):
     __slots__ = (
         "_held",
         "_idle_seconds",
+        "_lookup",
         "_sessions",
         "_timeout",
         "_waiting",
@@ -63,6 +65,8 @@ class ClientLink(LinkOutput):
     ) -> None:
         super().__init__(services, carrier, client_ip)
         self._timeout: IDelayedCall | None = None
+        #: The look-up that the link waits for, to be given up when the client is gone.
+        self._lookup: Deferred[AuthKey] | None = None
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
@@ -103,9 +107,16 @@ class ClientLink(LinkOutput):
         self._state = LinkState.LOST
         self.stop_timeout()
         self._clear_backlog()
+        self._give_up_waits()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
+
+    def _give_up_waits(self) -> None:
+        self._services.exchange_driver.leave(self)
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup.cancel()
 
     def _count_lost(self, cause: str) -> None:
         connection = self._connection
@@ -209,10 +220,11 @@ class ClientLink(LinkOutput):
             self._connection.provide_key(key)
             return
         self._wait()
-        found = self._services.keys.lookup(auth_key_id, self.dc_id)
+        found = self._lookup = self._services.keys.lookup(auth_key_id, self.dc_id, self.client_ip)
         found.addCallbacks(self._key_found, self._key_not_found)
 
     def _key_found(self, key: AuthKey) -> None:
+        self._lookup = None
         if self._state is not OPEN:
             return
         try:
@@ -223,10 +235,15 @@ class ClientLink(LinkOutput):
         self.go_on()
 
     def _key_not_found(self, failure: Failure) -> None:
+        self._lookup = None
         if self._state is not OPEN:
             return
         if isinstance(failure.value, KeyUnknown):
             self._end(AuthKeyMissing("the session backend does not know the key"))
+            return
+        if isinstance(failure.value, Busy):
+            # It says nothing about the key: no code, which would end it.
+            self._end(failure.value)
             return
         if not isinstance(failure.value, BackendError):
             self._log.failure("Looking for an auth key failed", failure)
@@ -349,6 +366,7 @@ class ClientLink(LinkOutput):
         """Take nothing more; the connection is aborted if it does not end by itself."""
         self.stop_timeout()
         self._state = LinkState.ENDING
+        self._give_up_waits()
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + LINGER_SECONDS
         self._services.wheel.add(self)

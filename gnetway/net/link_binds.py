@@ -25,6 +25,8 @@ from gnetway.net.links import LinkServices
 class BindAsker(Protocol):
     """A link that waits for the end of a bind, and reads nothing meanwhile."""
 
+    client_ip: str
+
     @property
     def awaits_bind(self) -> bool:
         """Whether the link is open and still waits."""
@@ -78,7 +80,7 @@ class LinkBind:
         if perm_key is not None:
             self._prove(perm_key)
             return
-        found = self._services.keys.lookup(auth_key_id, dc_id)
+        found = self._services.keys.lookup(auth_key_id, dc_id, self._link.client_ip)
         found.addCallbacks(self._prove, self._perm_key_not_found)
 
     def _perm_key_not_found(self, failure: Failure) -> None:

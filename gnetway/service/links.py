@@ -37,6 +37,7 @@ def make_link_services(
 ) -> LinkServices:
     """Build the services of all connections."""
     limits = config.gnetway.limits
+    accounts = Accounts(lambda network: AccountLimits())
     keys = KeyLookup(
         reactor,
         wall,
@@ -44,9 +45,10 @@ def make_link_services(
         KeyCache(config.gnetway.key_cache_bytes),
         limits.key_lookup_seconds,
         min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds),
+        accounts,
     )
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
-    exchanges = _make_exchanges(config, secrets, random_bytes)
+    exchanges = _make_exchanges(config, accounts, secrets, random_bytes)
     key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
     return LinkServices(
         clock=reactor,
@@ -64,7 +66,7 @@ def make_link_services(
         keys=keys,
         registry=SessionRegistry(backend, keys),
         key_maker=key_maker,
-        exchange_driver=ExchangeDriver(key_maker, exchanges),
+        exchange_driver=ExchangeDriver(reactor, key_maker, exchanges),
         wheel=IdleWheel(reactor),
         open_links=OpenLinks(),
         causes=causes,
@@ -77,12 +79,15 @@ def make_link_services(
         ),
         turn_end=turn_end,
         unsent=UnsentAccount(limits.max_unsent_bytes),
-        accounts=Accounts(lambda network: AccountLimits()),
+        accounts=accounts,
     )
 
 
 def _make_exchanges(
-    config: GatewayConfig, secrets: SpareSecrets, random_bytes: Callable[[int], bytes]
+    config: GatewayConfig,
+    accounts: Accounts,
+    secrets: SpareSecrets,
+    random_bytes: Callable[[int], bytes],
 ) -> PendingExchanges:
     limits = config.gnetway.limits
     setup = ExchangeSetup(
@@ -94,4 +99,4 @@ def _make_exchanges(
     def begin(query: ReqPq) -> KeyExchange:
         return KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
 
-    return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin)
+    return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin, accounts)

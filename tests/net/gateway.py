@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import ExchangeSetup
@@ -20,6 +21,7 @@ from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
+from gnetway.net.work_threads import TooMuchWork
 from gnetway.testing import Style
 from gnetway.turns import TurnEnd
 from tests.clocks import FakeWall
@@ -37,13 +39,21 @@ LOOKUP_SECONDS = 5.0
 
 
 class Threads:
-    """A run_in_thread whose work is done at once, or, while ``held``, when the test says so."""
+    """A run_in_thread whose work is done at once, or, while ``held``, when the test says so.
 
-    def __init__(self) -> None:
+    ``networks`` are whose work it was.
+    """
+
+    def __init__(self, max_waiting: int = 256) -> None:
         self.held = False
+        self.max_waiting = max_waiting
+        self.networks: list[str] = []
         self.waiting: list[Callable[[], None]] = []
 
-    def __call__(self, work: Callable[[], T]) -> Deferred[T]:
+    def __call__(self, work: Callable[[], T], network: str = "") -> Deferred[T]:
+        self.networks.append(network)
+        if len(self.waiting) >= self.max_waiting:
+            return fail(TooMuchWork())
         done: Deferred[T] = Deferred()
 
         def run() -> None:
@@ -78,21 +88,32 @@ class Gateway:
         exchange_setup: ExchangeSetup | None = None,
         unsent: UnsentAccount | None = None,
         max_exchanges: int = 100,
+        account_limits: AccountLimits | None = None,
     ) -> None:
         self.chance = SeededBytes(1000)
         self.clock = Clock()
         self.clock.advance(MONOTONIC)
         self.wall = FakeWall(self.clock, NOW)
         self.backend = FakeBackend()
-        self.threads = Threads()
+        self.accounts = Accounts(lambda network: account_limits or AccountLimits())
+        self.threads = Threads(max_waiting)
         self.secrets = Secrets(self.chance)
         self.key_cache = KeyCache(1 << 20)
-        self.keys = KeyLookup(self.clock, self.wall, self.backend, self.key_cache, LOOKUP_SECONDS)
+        self.keys = KeyLookup(
+            self.clock,
+            self.wall,
+            self.backend,
+            self.key_cache,
+            LOOKUP_SECONDS,
+            accounts=self.accounts,
+        )
         self.registry = SessionRegistry(self.backend, self.keys)
         self.causes = Causes()
         self.wheel = IdleWheel(self.clock)
         self.open_links = OpenLinks()
-        self.exchanges = make_pending(self.secrets, self.chance, exchange_setup, max_exchanges)
+        self.exchanges = make_pending(
+            self.secrets, self.chance, exchange_setup, max_exchanges, self.accounts
+        )
         self.key_maker = KeyMaker(
             self.clock,
             self.threads,
@@ -100,7 +121,6 @@ class Gateway:
             SpareSecrets(self.chance, 0),
             self.backend,
             self.keys,
-            max_waiting,
         )
         self.services = LinkServices(
             clock=self.clock,
@@ -110,7 +130,7 @@ class Gateway:
             keys=self.keys,
             registry=self.registry,
             key_maker=self.key_maker,
-            exchange_driver=ExchangeDriver(self.key_maker, self.exchanges),
+            exchange_driver=ExchangeDriver(self.clock, self.key_maker, self.exchanges),
             wheel=self.wheel,
             open_links=self.open_links,
             causes=self.causes,
@@ -118,6 +138,7 @@ class Gateway:
             limits=limits or LinkLimits(),
             turn_end=TurnEnd(self.clock),
             unsent=unsent or UnsentAccount(),
+            accounts=self.accounts,
         )
         self.factory = GatewayFactory(self.services)
         self._links = 0

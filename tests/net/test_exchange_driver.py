@@ -8,6 +8,7 @@ from gnetway.handshake.checks import WorkFailed
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.phases import Phase
 from gnetway.net.exchange_driver import ExchangeDriver
+from gnetway.net.key_maker import Unwanted
 from gnetway.testing import ClientExchange
 from tests.handshake.server import NOW, make_client
 from tests.net.gateway import Gateway
@@ -16,7 +17,8 @@ from tests.net.gateway import Gateway
 class Asker:
     """Somebody who waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, client_ip: str = "192.0.2.1") -> None:
+        self.client_ip = client_ip
         self.answers: list[bytes] = []
         self.errors: list[ProtocolError] = []
         self.dropped = 0
@@ -108,6 +110,81 @@ class DriverTests(SynchronousTestCase):
         self.assertEqual((self.asker.dropped, self.asker.answers), (1, []))
         self.assertEqual(len(self.driver), 0)
 
+    def test_work_that_nobody_waits_for_is_not_done(self) -> None:
+        """Until the query comes again, over another connection."""
+        self.threads.held = True
+        query, other = self.until_work(), Asker()
+        for asker in (self.asker, other):
+            self.driver.go_on(*self.hand(query), asker)
+            self.driver.leave(asker)
+        self.threads.work()
+        self.assertEqual((len(self.driver), self.gateway.secrets.taken), (0, []))
+        back = Asker()
+        self.driver.go_on(*self.hand(query), back)
+        self.driver.leave(self.asker)
+        self.threads.work()
+        self.assertIsNotNone(self.client.receive(back.answers.pop()))
+        for asker in (self.asker, other):
+            self.assertEqual((asker.answers, asker.errors, asker.dropped), ([], [], 0))
+        self.assertEqual((self.driver._steps, self.driver._waits), ({}, {}))
+
+    def test_nor_is_that_of_a_run_that_had_to_leave(self) -> None:
+        self.threads.held = True
+        exchange, wanted = self.hand(self.until_work())
+        self.driver.go_on(exchange, wanted, self.asker)
+        self.gateway.exchanges.drop(exchange)
+        self.threads.work()
+        self.assertEqual((self.asker.dropped, self.gateway.secrets.taken), (1, []))
+
+    def test_somebody_comes_back_just_then(self) -> None:
+        """A thread has found nobody, and the reactor has yet to hear of it."""
+        query = self.until_work()
+        self.patch(self.gateway.key_maker, "_run_in_thread", lambda work, network: found)
+        found: Deferred[object] = Deferred()
+        self.driver.go_on(*self.hand(query), self.asker)
+        self.driver.leave(self.asker)
+        back = Asker()
+        self.driver.go_on(*self.hand(query), back)
+        self.patch(self.gateway.key_maker, "_run_in_thread", self.threads)
+        found.errback(Unwanted())
+        self.assertIsNotNone(self.client.receive(back.answers.pop()))
+
+    def test_the_key_is_stored_though_its_client_is_gone(self) -> None:
+        query = self.until_work()
+        self.driver.go_on(*self.hand(query), self.asker)
+        query = self.client.receive(self.asker.answers.pop()) or b""
+        stored: Deferred[bool] = Deferred()
+        self.patch(self.gateway.key_maker, "store", lambda wanted, network: stored)
+        self.driver.go_on(*self.hand(query), self.asker)
+        self.driver.leave(self.asker)
+        stored.callback(True)
+        self.assertEqual((len(self.driver), self.asker.answers), (0, []))
+        exchange = self.gateway.exchanges.route(query, NOW)
+        self.assertTrue(exchange.made_key)
+
+    def test_work_waits_for_its_time(self) -> None:
+        """As of a network that begins more runs than it may; the run may be gone by then."""
+        clock = self.gateway.clock
+        for gone in (False, True):
+            client, asker = make_client(7 + gone), Asker()
+            exchange, wanted = self.hand(self.until_work(client))
+            exchange.work_from = clock.seconds() + 2
+            self.driver.go_on(exchange, wanted, asker)
+            clock.advance(1.9)
+            self.assertEqual((asker.answers, len(self.driver)), ([], 1))
+            if gone:
+                self.gateway.exchanges.drop(exchange)
+            clock.advance(0.2)
+            self.assertEqual((len(asker.answers), asker.dropped), (not gone, gone))
+
+    def test_it_is_the_work_of_whoever_asks(self) -> None:
+        query: bytes | None = self.until_work()
+        asker = Asker("192.0.2.9")
+        while query is not None:
+            self.driver.go_on(*self.hand(query), asker)
+            query = self.client.receive(asker.answers.pop())
+        self.assertEqual(self.threads.networks, ["192.0.2.9"] * 2)
+
     def test_nothing_under_way(self) -> None:
         exchange, _ = self.hand(self.until_work())
         self.driver.go_on(exchange, None, self.asker)
@@ -123,7 +200,7 @@ class DriverTests(SynchronousTestCase):
     def test_after_a_stop_nothing_is_stored(self) -> None:
         stored: list[object] = []
 
-        def store(wanted: StoreWanted) -> Deferred[bool]:
+        def store(wanted: StoreWanted, network: str) -> Deferred[bool]:
             stored.append(wanted)
             return Deferred()
 

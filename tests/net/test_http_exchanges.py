@@ -106,11 +106,12 @@ class LostAnswerTests(SynchronousTestCase):
         link.leave()
         return query
 
-    def test_asked_again_after_the_work_was_done(self) -> None:
+    def test_asked_again_after_its_turn_was_past(self) -> None:
         query = self.until_work()
         self.gateway.threads.work()
         link = self.gateway.browse()
         link.query(query)
+        self.gateway.threads.work()
         self.assertIsNotNone(self.client.receive(link.plain_answer()))
 
     def test_asked_again_while_the_work_runs(self) -> None:
@@ -137,7 +138,7 @@ class LostAnswerTests(SynchronousTestCase):
         link = self.gateway.browse()
         link.query(query)
         query = self.client.receive(link.plain_answer()) or b""
-        self.gateway.key_maker.store = lambda wanted: stored  # type: ignore[method-assign]
+        self.gateway.key_maker.store = lambda wanted, network: stored  # type: ignore[method-assign]
         link.query(query)
         link.leave()
         again = self.gateway.browse()
@@ -166,7 +167,7 @@ class LostAnswerTests(SynchronousTestCase):
         query = client.receive(link.plain_answer())
         self.gateway.threads.held = False
 
-        def fail_at(work: object) -> Deferred[object]:
+        def fail_at(*ignored: object) -> Deferred[object]:
             return fail(ZeroDivisionError())
 
         self.patch(self.gateway.key_maker, "run", fail_at)

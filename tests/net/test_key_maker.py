@@ -10,7 +10,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.handshake.exchange import StoreWanted
-from gnetway.net.key_maker import SWEEP_SECONDS, KeyMaker, SpareSecrets, TooMuchWork
+from gnetway.net.key_maker import SWEEP_SECONDS, KeyMaker, SpareSecrets, Unwanted
 from tests.connection.link import LIFETIME_SECONDS, Secrets, make_pending
 from tests.fakes import FakeBackend, FakeKeys, some_key
 from tests.handshake.server import make_client
@@ -85,36 +85,39 @@ class KeyMakerTestCase(SynchronousTestCase):
         self.exchanges = make_pending(Secrets(chance), chance)
         self.spare = SpareSecrets(chance, 1)
         self.maker = KeyMaker(
-            self.clock, self.threads, self.exchanges, self.spare, self.backend, self.keys, 3
+            self.clock, self.threads, self.exchanges, self.spare, self.backend, self.keys
         )
+
+    def run_work(self, work: Callable[[], object] = lambda: 7) -> Deferred[object]:
+        return self.maker.run(work, "192.0.2.1", lambda: True)
 
 
 class RunTests(KeyMakerTestCase):
     def test_the_result_or_the_error_comes_back(self) -> None:
-        self.assertEqual(self.successResultOf(self.maker.run(lambda: 7)), 7)
+        self.assertEqual(self.successResultOf(self.run_work()), 7)
 
         def broken() -> object:
             raise ZeroDivisionError
 
-        self.failureResultOf(self.maker.run(broken), ZeroDivisionError)
+        self.failureResultOf(self.run_work(broken), ZeroDivisionError)
 
-    def test_so_much_waits_and_no_more(self) -> None:
+    def test_it_waits_for_the_turn_of_its_network(self) -> None:
+        self.maker.run(lambda: 7, "192.0.2.7", lambda: True)
+        self.assertEqual(self.threads.networks[0], "192.0.2.7")
+
+    def test_what_nobody_wants_any_more_is_not_done(self) -> None:
+        """Whether somebody does is asked when a thread comes to it."""
         self.threads.held = True
-        running = [self.maker.run(lambda: 7) for _ in range(3)]
-        with self.assertRaises(TooMuchWork) as caught:
-            self.maker.run(lambda: 7)
-        self.assertIsNone(caught.exception.transport_error)
+        wanted, done = [True], []
+        runs = [
+            self.maker.run(lambda: done.append(1), "192.0.2.1", lambda: wanted[0]) for _ in range(2)
+        ]
+        self.threads.waiting.pop(0)()
+        wanted[0] = False
         self.threads.work()
-        for done in running:
-            self.assertEqual(self.successResultOf(done), 7)
-        self.assertNoResult(self.maker.run(lambda: 7))
-
-    def test_failed_work_makes_room_as_well(self) -> None:
-        def broken() -> object:
-            raise ZeroDivisionError
-
-        for _ in range(10):
-            self.failureResultOf(self.maker.run(broken), ZeroDivisionError)
+        self.successResultOf(runs[0])
+        self.failureResultOf(runs[1], Unwanted)
+        self.assertEqual(done, [1])
 
     def test_work_that_has_taken_is_followed_by_a_refill(self) -> None:
         self.threads.held = True
@@ -122,7 +125,7 @@ class RunTests(KeyMakerTestCase):
         self.assertEqual(len(self.threads.waiting), 1)
         self.threads.work()
         taken = self.spare.take()
-        self.maker.run(lambda: 7)
+        self.run_work()
         self.threads.work()
         self.assertEqual(len(self.threads.waiting), 1)
         self.threads.work()
@@ -132,15 +135,15 @@ class RunTests(KeyMakerTestCase):
     def test_no_refill_where_nothing_is_taken(self) -> None:
         self.maker.start()
         self.threads.held = True
-        self.maker.run(lambda: 7)
+        self.run_work()
         self.threads.work()
         self.assertEqual(self.threads.waiting, [])
         self.maker.stop()
 
     def test_no_refill_while_work_waits(self) -> None:
         self.threads.held = True
-        self.maker.run(lambda: 7)
-        self.maker.run(lambda: 7)
+        self.run_work()
+        self.run_work()
         self.threads.waiting.pop(0)()
         self.assertEqual(len(self.threads.waiting), 1)
         self.threads.work()
@@ -150,7 +153,7 @@ class RunTests(KeyMakerTestCase):
         self.threads.held = True
         self.maker.start()
         for _ in range(3):
-            self.maker.run(lambda: 7)
+            self.run_work()
         waiting, self.threads.waiting = self.threads.waiting, []
         for run in waiting[1:]:
             run()
@@ -170,14 +173,14 @@ class RunTests(KeyMakerTestCase):
             self.keys,
         )
         maker.start()
-        self.successResultOf(maker.run(lambda: 7))
+        self.successResultOf(maker.run(lambda: 7, "192.0.2.1", lambda: True))
         maker.stop()
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 2)
 
 
 class StoreTests(KeyMakerTestCase):
     def test_a_stored_key_is_kept_at_hand(self) -> None:
-        self.assertTrue(self.successResultOf(self.maker.store(WANTED)))
+        self.assertTrue(self.successResultOf(self.maker.store(WANTED, "192.0.2.1")))
         self.assertEqual(self.backend.stored, [(KEY, (100, 1900, 5), 60)])
         self.assertIs(self.keys.cached(KEY.auth_key_id), KEY)
 
@@ -185,7 +188,7 @@ class StoreTests(KeyMakerTestCase):
         for outcome in (False, BackendUnavailable("down"), KeyUnknown("no")):
             with self.subTest(outcome=outcome):
                 self.backend.store_outcomes = [outcome]
-                self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
+                self.assertFalse(self.successResultOf(self.maker.store(WANTED, "192.0.2.1")))
                 self.assertIsNone(self.keys.cached(KEY.auth_key_id))
 
     def test_a_backend_that_raises_is_logged(self) -> None:
@@ -194,7 +197,7 @@ class StoreTests(KeyMakerTestCase):
 
         replaced: Callable[..., Deferred[bool]] = broken
         self.patch(self.backend, "set_auth_key", replaced)
-        self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
+        self.assertFalse(self.successResultOf(self.maker.store(WANTED, "192.0.2.1")))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_a_key_that_cannot_be_kept_is_answered(self) -> None:
@@ -203,12 +206,12 @@ class StoreTests(KeyMakerTestCase):
 
         replaced: Callable[[AuthKey], None] = broken
         self.patch(self.keys, "add", replaced)
-        self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
+        self.assertFalse(self.successResultOf(self.maker.store(WANTED, "192.0.2.1")))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_an_id_that_is_taken_is_refused_without_the_backend(self) -> None:
         self.keys.add(KEY)
-        self.assertFalse(self.successResultOf(self.maker.store(WANTED)))
+        self.assertFalse(self.successResultOf(self.maker.store(WANTED, "192.0.2.1")))
         self.assertEqual(self.backend.stored, [])
 
 

@@ -8,7 +8,7 @@ from time import sleep
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.work_threads import WorkThreads
+from gnetway.net.work_threads import TooMuchWork, WorkThreads
 from tests.rpc.threads import HeldReactor
 
 
@@ -67,6 +67,41 @@ class WorkThreadsTests(SynchronousTestCase):
             sleep(0)
             self.reactor.run()
         self.assertEqual([self.successResultOf(done) for done in made], list(range(500)))
+
+    def test_networks_take_turns(self) -> None:
+        """Whoever comes behind a crowd of another network waits for one of its pieces."""
+        threads = WorkThreads(self.reactor.typed(), 1, "test work")
+        order: list[str] = []
+        for _ in range(50):
+            threads.run(lambda: order.append("attacker"), "192.0.2.66")
+        threads.run(lambda: order.append("victim"), "198.51.100.1")
+        threads.start()
+        threads.stop()
+        self.assertEqual((order.index("victim"), len(order)), (1, 51))
+
+    def test_so_much_of_one_network_waits(self) -> None:
+        threads = WorkThreads(self.reactor.typed(), 1, "test work", max_each=2)
+        runs = [threads.run(lambda: 7, "192.0.2.66") for _ in range(3)]
+        self.assertNoResult(runs[2])
+        self.reactor.run()
+        refused = self.failureResultOf(runs[2], TooMuchWork)
+        self.assertIsNone(refused.value.transport_error)
+        threads.start()
+        threads.stop()
+        self.reactor.run()
+        self.assertEqual([self.successResultOf(run) for run in runs[:2]], [7, 7])
+
+    def test_the_heaviest_gives_way(self) -> None:
+        threads = WorkThreads(self.reactor.typed(), 1, "test work", max_all=4)
+        attacker = [threads.run(lambda: 7, "192.0.2.66") for _ in range(4)]
+        victim = threads.run(lambda: 8, "198.51.100.1")
+        self.reactor.run()
+        self.failureResultOf(attacker.pop(), TooMuchWork)
+        threads.start()
+        threads.stop()
+        self.reactor.run()
+        self.assertEqual(self.successResultOf(victim), 8)
+        self.assertEqual([self.successResultOf(run) for run in attacker], [7] * 3)
 
     def test_two_work_side_by_side(self) -> None:
         self.start()

@@ -26,7 +26,7 @@ from tests.strategies import SeededBytes
 T = TypeVar("T")
 
 
-def no_thread(work: Callable[[], T]) -> Deferred[T]:
+def no_thread(work: Callable[[], T], network: str = "") -> Deferred[T]:
     raise AssertionError("nothing here has work for a thread")
 
 
