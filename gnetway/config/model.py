@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gnetway.config.addresses import Address
+from gnetway.config.admission import AdmissionConfig
 from gnetway.config.etcd import EtcdConfig
 from gnetway.config.faults import fault_line
 from gnetway.config.limits import MIB, LimitsConfig
@@ -57,6 +58,10 @@ class GnetwayConfig:
     limits: LimitsConfig = field(
         default_factory=LimitsConfig,
         metadata=key("Limits", section(LimitsConfig), "", "each has its own default"),
+    )
+    admission: AdmissionConfig = field(
+        default_factory=AdmissionConfig,
+        metadata=key("Admission", section(AdmissionConfig), "", "each has its own default"),
     )
 
     @property

@@ -129,7 +129,7 @@ class CallLines(Generic[T]):
 
     def _ended(self, result: T, line: _Line[T]) -> T:
         line.in_flight -= 1
-        unknown = isinstance(result, Failure) and result.check(KeyUnknown) is not None
+        unknown = isinstance(result, Failure) and isinstance(result.value, KeyUnknown)
         if line.bucket is not None and not unknown:
             line.bucket.give_back(self._clock.seconds())
         self._serve(line)

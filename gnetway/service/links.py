@@ -37,7 +37,7 @@ def make_link_services(
 ) -> LinkServices:
     """Build the services of all connections."""
     limits = config.gnetway.limits
-    accounts = Accounts(lambda network: AccountLimits())
+    accounts = _make_accounts(config)
     keys = KeyLookup(
         reactor,
         wall,
@@ -81,6 +81,17 @@ def make_link_services(
         unsent=UnsentAccount(limits.max_unsent_bytes),
         accounts=accounts,
     )
+
+
+def _make_accounts(config: GatewayConfig) -> Accounts:
+    admission = config.gnetway.admission
+    limits = AccountLimits(
+        exchange_rate=admission.exchanges_per_second,
+        exchange_burst=admission.exchange_burst,
+        unknown_key_rate=admission.unknown_keys_per_second,
+        unknown_key_burst=admission.unknown_key_burst,
+    )
+    return Accounts(lambda network: limits)
 
 
 def _make_exchanges(

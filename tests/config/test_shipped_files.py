@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from gnetway.config.admission import AdmissionConfig
 from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import load_file
@@ -48,7 +49,7 @@ class ShippedFileTests(ConfigCase):
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
         # AuthKeyCacheM, StrictDC, UnixMode and ThisDC beside them.
-        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)))
+        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)) + len(keys_of(AdmissionConfig)))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,

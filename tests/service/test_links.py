@@ -11,7 +11,7 @@ from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.config.load import load_mapping
 from gnetway.crypto.rsa import generate_pem
 from gnetway.embedded.backend import EmbeddedBackend
-from gnetway.errors import ProtocolError, TransportErrorCode
+from gnetway.errors import KeyUnknown, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import Reply, WorkWanted
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
@@ -31,7 +31,7 @@ def no_thread(work: Callable[[], T], network: str = "") -> Deferred[T]:
 
 
 class LinkServicesCase(SynchronousTestCase):
-    def services(self, backend: FakeBackend | None = None, **gnetway: int) -> LinkServices:
+    def services(self, backend: FakeBackend | None = None, **gnetway: object) -> LinkServices:
         path = self.mktemp()
         with open(path, "wb") as file:
             file.write(generate_pem())
@@ -53,6 +53,29 @@ class LinkServicesCase(SynchronousTestCase):
             SeededBytes(1),
             TurnEnd(reactor),
         )
+
+
+class AdmissionTests(LinkServicesCase):
+    def test_what_the_file_allows_a_network(self) -> None:
+        services = self.services(
+            Admission={
+                "ExchangesPerSecond": 5,
+                "ExchangeBurst": 6,
+                "UnknownKeysPerSecond": 7,
+                "UnknownKeyBurst": 8,
+            }
+        )
+        account = services.accounts.of("192.0.2.1", 0)
+        self.assertEqual((account.exchanges.rate, account.exchanges.burst), (5, 6))
+        self.assertEqual((account.unknown_keys.rate, account.unknown_keys.burst), (7, 8))
+
+    def test_they_reach_exchanges_and_look_ups(self) -> None:
+        services = self.services(Admission={"ExchangeBurst": 1, "UnknownKeyBurst": 1})
+        account = services.accounts.of("192.0.2.1", 0)
+        query = ClientExchange([self.config.rsa_keys[0].key], SeededBytes(2)).begin()
+        services.setup.exchanges.route(query, 0, "192.0.2.1")
+        self.failureResultOf(services.keys.lookup(7, client_ip="192.0.2.1"), KeyUnknown)
+        self.assertFalse(account.exchanges.has_token(0) or account.unknown_keys.has_token(0))
 
 
 class StrictDcTests(LinkServicesCase):
