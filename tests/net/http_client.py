@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 
+from gnetway.admission.accounts import AccountLimits
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
 from gnetway.net.http_services import HttpServices
@@ -91,8 +92,13 @@ class HttpGateway(Gateway):
     Otherwise the backend answers with ``answers``, one after another, then with nothing.
     """
 
-    def __init__(self, settings: HttpSettings | None = None, max_waiting: int = 256) -> None:
-        super().__init__(max_waiting=max_waiting)
+    def __init__(
+        self,
+        settings: HttpSettings | None = None,
+        max_waiting: int = 256,
+        account_limits: AccountLimits | None = None,
+    ) -> None:
+        super().__init__(max_waiting=max_waiting, account_limits=account_limits)
         self.http = HttpServices(self.services, settings or HttpSettings())
         self.http_factory = GatewayHttpFactory(self.http)
         self.held = False
