@@ -237,9 +237,6 @@ class HttpCall:
         if isinstance(failure.value, CancelledError):
             # By _leave: nobody is to be told anything.
             return
-        if isinstance(failure.value, Busy):
-            self._fail(failure.value)
-            return
         if failure.check(KeyUnknown) is not None:
             self._fail(AuthKeyMissing("the session backend does not know the key"))
             return
