@@ -53,7 +53,8 @@ class Gateway:
     """One configuration, and the process that runs it; ``remove`` it at the end.
 
     ``limits`` are those of Gnetway.Limits; ``handler`` is the path of an IRpcHandler.
-    ``environment`` is added to that of the tests, ``twistd_options`` to those of twistd.
+    ``environment`` is added to that of the tests, ``twistd_options`` to those of twistd;
+    ``launcher`` is a command that starts twistd in its own place, such as prlimit.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Gateway:
         self.log_file = self.folder / "log"
         self.config_file = self.folder / "gnetway.yaml"
         self.environment: dict[str, str] = {}
+        self.launcher: list[str] = []
         self.twistd_options: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -105,7 +107,7 @@ class Gateway:
 
     def start(self) -> None:
         """Begin in the foreground, and return once clients are served."""
-        command = [TWISTD, "-n", "--pidfile=", *self.twistd_options]
+        command = [*self.launcher, TWISTD, "-n", "--pidfile=", *self.twistd_options]
         command += ["gnetway", "-c", str(self.config_file)]
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:

@@ -28,6 +28,9 @@ SHORT = {
     ".venv/bin/python -m benchmarks.mixed": "--minutes 0.05",
     ".venv/bin/python -m benchmarks.capacity": "--series active --seconds {seconds}",
     ".venv/bin/python -m benchmarks.embedded": "--runs 1 --seconds {seconds} start ping",
+    ".venv/bin/python -m benchmarks.hostile --list": "",
+    ".venv/bin/python -m benchmarks.hostile --runs": "--runs 1 --seconds {seconds} salts outage",
+    ".venv/bin/python -m benchmarks.hostile --minutes": "--minutes 0.05 chunks grpc-streams",
 }
 
 #: Seconds of load: more where a busy machine has done nothing that counts in so few.
@@ -170,6 +173,19 @@ class ProgramTests(BenchmarkTests):
         self.assertEqual(said, "")
         self.assertIn('"connections, all sending"', card.with_suffix(".json").read_text())
         self.assertNotEqual(card.read_text(), before)
+
+    def test_hostile(self) -> None:
+        """Attacks one by one; what they are told to do to others is not looked at."""
+        program = ".venv/bin/python -m benchmarks.hostile"
+        self.assertIn("\nsalts ", self.type_shown(f"{program} --list"))
+        said = self.type_shown(f"{program} --runs")
+        for row in ("1,000 get_future_salts", "a full buffer in an outage"):
+            self.assertIn(f"\n| {row} | ", said)
+
+    def test_hostile_in_turn(self) -> None:
+        said = self.type_shown(".venv/bin/python -m benchmarks.hostile --minutes")
+        for setting in ("embedded", "remote"):
+            self.assertIn(f"\n| 1 in turn, 0.05 min, {setting} | ", said)
 
     def test_embedded(self) -> None:
         said = self.type_shown(".venv/bin/python -m benchmarks.embedded")

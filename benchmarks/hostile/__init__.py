@@ -1,0 +1,1 @@
+"""What one hostile address does to others."""
