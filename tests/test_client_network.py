@@ -1,5 +1,9 @@
 """What stands for one client, by its address."""
 
+from ipaddress import IPv6Address
+
+from hypothesis import given
+from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.client_network import client_network, wider_network
@@ -15,9 +19,19 @@ class ClientNetworkTests(SynchronousTestCase):
         self.assertEqual(client_network(""), "")
         self.assertEqual(client_network("not:an:address"), "not:an:address")
 
+    @given(lists(integers(0, 65_535), min_size=8, max_size=8))
+    def test_any(self, groups: list[int]) -> None:
+        """In whatever form it is written."""
+        written = ":".join(format(group, "x") for group in groups)
+        address = IPv6Address(written)
+        expected = str(address.ipv4_mapped or address.exploded[:19])
+        for form in (written, str(address), address.exploded, written.upper(), f"{written}%eth0"):
+            self.assertEqual(client_network(form), expected)
+
     def test_mapped(self) -> None:
         """An IPv4 address that a socket for both shows as IPv6: not one share for all of IPv4."""
         self.assertEqual(client_network("::ffff:192.0.2.1"), "192.0.2.1")
+        self.assertEqual(client_network("0:0:0:0:0:ffff:c000:201"), "192.0.2.1")
         self.assertNotEqual(client_network("::ffff:192.0.2.1"), client_network("::ffff:192.0.2.2"))
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gnetway.admission.token_bucket import TokenBucket
 from gnetway.client_network import client_network
+
+if TYPE_CHECKING:
+    from gnetway.admission.admission import Place
 
 #: So many accounts are kept, about 1 KiB each, unless more than so many have something now: what
 #: an account remembers of one that is quiet is only how much of its rates is used.
@@ -22,7 +25,8 @@ class AccountLimits:
 
     ``connections`` and ``half_open`` at a time: half open is one without a key, or still at TLS,
     PROXY or WebSocket. New connections, key exchanges and look-ups of keys that nobody knows have
-    a rate a second and a burst.
+    a rate a second and a burst. A network that is ``denied`` may have nothing; the connections of
+    one that is ``exempt`` never give way to those of others.
     """
 
     connections: int = 0
@@ -33,12 +37,16 @@ class AccountLimits:
     exchange_burst: float = 0
     unknown_key_rate: float = 0
     unknown_key_burst: float = 0
+    denied: bool = False
+    exempt: bool = False
 
 
 class Account:
     """What one network has now, and how fast it may take more.
 
-    ``held_bytes`` is what byte budgets count for it, all of them together.
+    ``connections`` are all that were let in, ``half_open`` those of them without a key; ``held``
+    is how many wait to be let in, or to be closed. ``held_bytes`` is what byte budgets count for
+    it, all of them together.
     """
 
     __slots__ = (
@@ -46,9 +54,12 @@ class Account:
         "connections",
         "exchanges",
         "half_open",
+        "half_open_places",
+        "held",
         "held_bytes",
         "limits",
         "network",
+        "open_places",
         "unknown_keys",
     )
 
@@ -57,16 +68,24 @@ class Account:
         self.limits = limits
         self.connections = 0
         self.half_open = 0
+        self.held = 0
         self.held_bytes = 0
+        #: The oldest first.
+        self.half_open_places: dict[Place, None] = {}
+        self.open_places: dict[Place, None] = {}
         self.connecting = TokenBucket(limits.connect_rate, limits.connect_burst, now)
         self.exchanges = TokenBucket(limits.exchange_rate, limits.exchange_burst, now)
         self.unknown_keys = TokenBucket(limits.unknown_key_rate, limits.unknown_key_burst, now)
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the network has something now."""
+        return bool(self.connections or self.held or self.held_bytes)
+
     def is_quiet(self, now: float) -> bool:
         """Return whether nothing would be lost with it."""
         return (
-            not self.connections
-            and not self.held_bytes
+            not self.is_in_use
             and self.connecting.is_full(now)
             and self.exchanges.is_full(now)
             and self.unknown_keys.is_full(now)
@@ -110,7 +129,7 @@ class Accounts:
         oldest = list(islice(self._accounts.values(), _LOOKED_AT))
         idle: Account | None = None
         for account in oldest:
-            if account.connections or account.held_bytes:
+            if account.is_in_use:
                 # It is in use; looked at again when all others were.
                 del self._accounts[account.network]
                 self._accounts[account.network] = account

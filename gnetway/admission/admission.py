@@ -1,0 +1,367 @@
+"""Who is let in, and who gives way where there is no room.
+
+A connection has a place from the moment it is let in. It is half open until its client has used a
+key (over HTTP: until it has sent a request), and it is named where it counts to its client's own
+address: behind a balancer that is only known when the PROXY header is here.
+
+    turn_of    how long a new connection has to wait for its turn     rate of its network
+    admit      a place                                                counts of its network, of all
+    name       the same for a connection that was let in unnamed
+
+Where there is no room in all, the network with most connections gives one up to a network that has
+fewer: a half-open one first, then the one that has been silent for longest. So whoever opens all
+he can takes nobody else's place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Protocol
+
+from gnetway.admission.accounts import Account, AccountLimits
+from gnetway.admission.ranking import Ranking
+from gnetway.admission.refusals import (
+    AddressDenied,
+    TooManyConnections,
+    TooManyHalfOpen,
+    TooManyNewConnections,
+)
+
+#: A half-open connection gives way to a new one of its own network only when it is as old, in
+#: seconds: else a crowd that comes at once would push itself out, and nobody would get anywhere.
+GRACE_SECONDS: Final = 5.0
+
+#: So many of a network's connections are looked at for the one that is silent for longest.
+_LOOKED_AT: Final = 16
+
+
+class Served(Protocol):
+    """Whatever serves a connection now."""
+
+    def end(self, cause: str) -> None:
+        """End the connection; ``cause`` is what it is counted under."""
+
+
+class Cut(Protocol):
+    """The transport of a connection."""
+
+    def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How many there may be over all networks.
+
+    ``connections`` at a time, with those that are ``held``: that wait to be let in, or to be
+    closed. A network may have a quarter of those, and not more than ``half_open`` in all may be
+    half open. ``patience`` is for how many seconds a new connection may wait for its turn.
+    """
+
+    connections: int = 1 << 20
+    half_open: int = 1 << 20
+    held: int = 1 << 12
+    patience: float = 5.0
+
+
+class Place:
+    """What one connection has."""
+
+    __slots__ = (
+        "_admission",
+        "_served",
+        "_transport",
+        "account",
+        "descriptors",
+        "is_half_open",
+        "is_named",
+        "since",
+    )
+
+    def __init__(self, admission: "Admission | None", account: Account, now: float) -> None:
+        self._admission = admission
+        self.account = account
+        #: A relay takes a second one.
+        self.descriptors = 1
+        self.is_half_open = True
+        self.is_named = True
+        self.since = now
+        self._served: Served | None = None
+        self._transport: Cut | None = None
+
+    def carried(self, transport: Cut) -> None:
+        """Hear what carries the connection."""
+        self._transport = transport
+
+    def serves(self, served: Served) -> None:
+        """Hear what serves the connection from now on."""
+        if self._admission is not None:
+            self._served = served
+
+    def opened(self) -> None:
+        """Hear that the client has used a key."""
+        if self.is_half_open and self._admission is not None:
+            self._admission.opened(self)
+
+    def left(self) -> None:
+        """Hear that the connection is gone."""
+        if self._admission is not None:
+            self._admission.leave(self)
+            self._admission = None
+        self._served = self._transport = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is gone, or has given way."""
+        return self._admission is None
+
+    @property
+    def deadline(self) -> float:
+        """When the connection is late, which follows from when its client has spoken last."""
+        deadline: float = getattr(self._served, "deadline", 0.0)
+        return deadline
+
+    def give_way(self, cause: str) -> bool:
+        """End the connection at once; False where nothing was there to count the cause."""
+        served, transport = self._served, self._transport
+        self.left()
+        if served is not None:
+            served.end(cause)
+        if transport is not None:
+            # Its own end takes its time, and its descriptor is wanted now.
+            transport.abortConnection()
+        return served is not None
+
+    def relayed(self) -> None:
+        """Hear that it takes another descriptor."""
+        if self._admission is not None:
+            self.descriptors += 1
+            self._admission.descriptors += 1
+
+    def hold(self, account: Account) -> bool:
+        """Count it as one that waits to be closed; False where no more may wait."""
+        return self._admission is not None and self._admission.hold(account, 0)
+
+    def release(self, account: Account) -> None:
+        """Take back one ``hold``."""
+        if self._admission is not None:
+            self._admission.release(account, 0)
+
+    def name(self, account: Account, now: float, bounded: bool = True) -> float:
+        """Count to a network from now on; return how many seconds it has to wait.
+
+        Without ``bounded`` the network's own bounds do not count.
+
+        :raises NotAdmitted: that network may not have it.
+        """
+        if self._admission is None or self.is_named:
+            return 0.0
+        return self._admission.name(self, account, now, bounded)
+
+
+class Admission:
+    """The door; ``count`` hears the cause of an end that nothing else would count."""
+
+    def __init__(self, bounds: Bounds, count: Callable[[str], None]) -> None:
+        self.bounds = bounds
+        self._count = count
+        self._by_connections = Ranking()
+        self._by_half_open = Ranking()
+        #: Of all connections that have a place, and of those that are held.
+        self.descriptors = 0
+        self.half_open = 0
+        self.held = 0
+        #: Closes one that is held only to be closed later; returns whether there was one.
+        self.close_refused: Callable[[], bool] = bool
+        #: Hears that a connection has given way, and of which cause.
+        self.gave_way: Callable[[str], None] = _tell_nobody
+
+    def heaviest(self) -> Account | None:
+        """Return the account with most connections."""
+        return self._by_connections.heaviest()
+
+    # -- being let in --------------------------------------------------------------------------
+
+    def turn_of(self, account: Account, now: float) -> float:
+        """Take a turn of the network; return in how many seconds it comes.
+
+        :raises NotAdmitted: the network may have no connection, or not so many that wait.
+        """
+        if account.limits.denied:
+            raise AddressDenied
+        wait = account.connecting.reserve(now, self.bounds.patience)
+        if wait is None:
+            raise TooManyNewConnections
+        return wait
+
+    def admit(self, account: Account, now: float, named: bool = True) -> Place:
+        """Give a connection a place, somebody else's if need be.
+
+        One that is not ``named`` is bounded only with all others.
+
+        :raises NotAdmitted: there is none.
+        """
+        if named:
+            self._check_own(account, now)
+        bounds = self.bounds
+        if self.half_open >= bounds.half_open:
+            self._make_half_open_room(account, now)
+        if self.descriptors >= bounds.connections:
+            self._make_room(account, now)
+        place = Place(self, account, now)
+        place.is_named = named
+        self.descriptors += 1
+        self._enter(place, account)
+        return place
+
+    def name(self, place: Place, account: Account, now: float, bounded: bool) -> float:
+        """See Place."""
+        wait = 0.0
+        if bounded:
+            wait = self.turn_of(account, now)
+            # What has come with its own address is among those that are counted.
+            self._check_own(account, now, having=int(account is place.account))
+        place.is_named = True
+        if account is not place.account and not place.is_gone:
+            self._exit(place)
+            place.account = account
+            self._enter(place, account)
+        return wait
+
+    def _check_own(self, account: Account, now: float, having: int = 0) -> None:
+        limits = account.limits
+        if limits.denied:
+            raise AddressDenied
+        if limits.connections and account.connections - having >= limits.connections:
+            raise TooManyConnections
+        if limits.half_open and account.half_open - having >= limits.half_open:
+            self._replace_half_open(account, now)
+
+    # -- giving way ----------------------------------------------------------------------------
+
+    def _replace_half_open(self, account: Account, now: float) -> None:
+        """Have the oldest half-open connection of a network give way to a new one of it."""
+        oldest = next(iter(account.half_open_places), None)
+        if oldest is None or now - oldest.since < GRACE_SECONDS:
+            raise TooManyHalfOpen
+        self._give_way(oldest, TooManyHalfOpen.cause)
+
+    def _make_half_open_room(self, account: Account, now: float) -> None:
+        heaviest = self._by_half_open.heaviest()
+        if heaviest is None or heaviest.half_open <= account.half_open + 1:
+            self._replace_half_open(account, now)
+        else:
+            self._give_way(next(iter(heaviest.half_open_places)), TooManyHalfOpen.cause)
+
+    def _make_room(self, account: Account, now: float) -> None:
+        if self.close_refused():
+            return
+        heaviest = self._by_connections.heaviest()
+        has = 0 if account.limits.exempt else account.connections
+        if heaviest is None or heaviest.connections <= has + 1:
+            oldest = next(iter(account.half_open_places), None)
+            if oldest is None or now - oldest.since < GRACE_SECONDS:
+                raise TooManyConnections
+            self._give_way(oldest, TooManyConnections.cause)
+        elif heaviest.half_open_places:
+            self._give_way(next(iter(heaviest.half_open_places)), "gave_way")
+        else:
+            self._give_way(_most_silent(heaviest), "gave_way")
+
+    def _give_way(self, place: Place, cause: str) -> None:
+        if not place.give_way(cause):
+            self._count(cause)
+        self.gave_way(cause)
+
+    # -- what a place says ---------------------------------------------------------------------
+
+    def opened(self, place: Place) -> None:
+        """Hear that a connection is half open no more."""
+        account = place.account
+        place.is_half_open = False
+        del account.half_open_places[place]
+        account.open_places[place] = None
+        self._half_open_changed(account, -1)
+
+    def leave(self, place: Place) -> None:
+        """Hear that a connection is gone."""
+        self.descriptors -= place.descriptors
+        self._exit(place)
+
+    def _enter(self, place: Place, account: Account) -> None:
+        if place.is_half_open:
+            account.half_open_places[place] = None
+            self._half_open_changed(account, 1)
+        else:
+            account.open_places[place] = None
+        self._connections_changed(account, 1)
+
+    def _exit(self, place: Place) -> None:
+        account = place.account
+        if place.is_half_open:
+            del account.half_open_places[place]
+            self._half_open_changed(account, -1)
+        else:
+            del account.open_places[place]
+        self._connections_changed(account, -1)
+
+    def _half_open_changed(self, account: Account, step: int) -> None:
+        self.half_open += step
+        before = account.half_open
+        account.half_open = after = before + step
+        if (before > 1 or after > 1) and not account.limits.exempt:
+            self._by_half_open.changed(account, before, after)
+
+    def _connections_changed(self, account: Account, step: int) -> None:
+        before = account.connections
+        account.connections = after = before + step
+        if (before > 1 or after > 1) and not account.limits.exempt:
+            self._by_connections.changed(account, before, after)
+
+    # -- what is held --------------------------------------------------------------------------
+
+    def hold(self, account: Account, descriptors: int = 1) -> bool:
+        """Count a connection that waits; False where no more of them may wait."""
+        bounds = self.bounds
+        if (
+            self.held >= bounds.held
+            or account.held * 4 >= bounds.held
+            or self.descriptors + descriptors > bounds.connections
+        ):
+            return False
+        self.held += 1
+        self.descriptors += descriptors
+        account.held += 1
+        return True
+
+    def release(self, account: Account, descriptors: int = 1) -> None:
+        """Take back one ``hold``."""
+        self.held -= 1
+        self.descriptors -= descriptors
+        account.held -= 1
+
+
+def _tell_nobody(cause: str) -> None:
+    """Hear of it where nobody wants to."""
+
+
+def _most_silent(account: Account) -> Place:
+    """Return the connection that has been silent for longest, of those looked at longest ago."""
+    places = account.open_places
+    oldest = list(islice(places, _LOOKED_AT))
+    found = min(oldest, key=lambda place: place.deadline)
+    for place in oldest:
+        # Another time others are looked at.
+        del places[place]
+        places[place] = None
+    return found
+
+
+#: Of a connection that nobody has let in, such as one in memory; nothing is counted for it.
+NO_PLACE: Final = Place(None, Account("", AccountLimits(), 0.0), 0.0)
+
+
+def place_of(transport: object) -> Place:
+    """Return the place of the connection that a transport, whatever is around it, belongs to."""
+    place: Place = getattr(transport, "place", NO_PLACE)
+    return place

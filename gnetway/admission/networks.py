@@ -1,0 +1,59 @@
+"""What is said of networks, found for the network of one client."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+#: Bits of the network that stands for one client, see client_network.
+_CLIENT_BITS: Final = {4: 32, 6: 64}
+
+
+class NetworkTable(Generic[T]):
+    """Values by network; the one of the smallest network that has a client is the client's.
+
+    A part of an IPv6 /64 stands for all of it, since that is what one client has. However many
+    networks there are, finding one takes as long as there are lengths of prefixes among them.
+    """
+
+    def __init__(self, values: Iterable[tuple[IPv4Network | IPv6Network, T]]) -> None:
+        tables: dict[tuple[int, int], dict[int, T]] = {}
+        for network, value in values:
+            bits = min(network.prefixlen, _CLIENT_BITS[network.version])
+            prefix = int(network.network_address) >> (network.max_prefixlen - bits)
+            tables.setdefault((network.version, bits), {})[prefix] = value
+        #: Of each version the longest prefixes first.
+        self._tables = sorted(
+            (
+                (version, _CLIENT_BITS[version] - bits, table)
+                for (version, bits), table in tables.items()
+            ),
+            key=lambda entry: entry[1],
+        )
+
+    def __len__(self) -> int:
+        return sum(len(table) for _, _, table in self._tables)
+
+    def of(self, network: str, default: T) -> T:
+        """Return the value for what ``client_network`` has returned."""
+        if not self._tables:
+            return default
+        version, number = _number(network)
+        for of_version, shift, table in self._tables:
+            if of_version == version:
+                prefix = number >> shift
+                if prefix in table:
+                    return table[prefix]
+        return default
+
+
+def _number(network: str) -> tuple[int, int]:
+    """Return version and bits of a client's network; version 0 for what is no IP address."""
+    try:
+        if ":" in network:
+            return 6, int(network.replace(":", ""), 16)
+        first, second, third, fourth = map(int, network.split("."))
+    except ValueError:
+        return 0, 0
+    return 4, first << 24 | second << 16 | third << 8 | fourth
