@@ -135,6 +135,44 @@ class LimitsConfig:
             " connection that is just being closed",
         ),
     )
+    keep_alive_seconds: int = field(
+        default=120,
+        metadata=key(
+            "KeepAliveSeconds",
+            whole(10, 86_400),
+            "seconds",
+            "of silence until the kernel asks whether a client's machine is still there; a client"
+            " pings every 60, so it is asked only of what is at rest",
+        ),
+    )
+    keep_alive_interval_seconds: int = field(
+        default=15,
+        metadata=key(
+            "KeepAliveIntervalSeconds",
+            whole(1, 3600),
+            "seconds",
+            "from one such question to the next",
+        ),
+    )
+    keep_alive_probes: int = field(
+        default=4,
+        metadata=key(
+            "KeepAliveProbes",
+            whole(1, 100),
+            "questions",
+            "without an answer until the connection is lost: a minute",
+        ),
+    )
+    unacknowledged_seconds: int = field(
+        default=120,
+        metadata=key(
+            "UnacknowledgedSeconds",
+            whole(10, 3600),
+            "seconds",
+            "until a connection is lost on which nothing of what was sent arrives, or whose client"
+            " reads nothing: time for a tunnel; the kernel's own bound is above 15 minutes",
+        ),
+    )
     key_lookup_seconds: int = field(
         default=10,
         metadata=key(

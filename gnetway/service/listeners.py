@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
 
 from gnetway.config.addresses import Address, UnixAddress
+from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
@@ -73,6 +74,8 @@ def bind_each(
         for address in server.addresses:
             try:
                 bound.append(bind_one(server, address))
+                for listener in bound[-1]:
+                    keep_alive(listener.bound, config.gnetway.limits)
             except OSError as error:
                 found = f"{address}, which cannot be bound: {error.strerror or error}"
                 faults.append(config.fault(address.path, found, "an address that is free"))
@@ -81,6 +84,26 @@ def bind_each(
             close_all(listeners)
         raise ConfigError(faults)
     return bound
+
+
+def keep_alive(bound: socket.socket, limits: LimitsConfig) -> None:
+    """Have the kernel find out which clients of a listening socket are gone.
+
+    Accepted sockets have what is set here, without a call for each.
+    """
+    if bound.family == socket.AF_UNIX:
+        return
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", limits.keep_alive_seconds),
+        ("TCP_KEEPINTVL", limits.keep_alive_interval_seconds),
+        ("TCP_KEEPCNT", limits.keep_alive_probes),
+        ("TCP_USER_TIMEOUT", limits.unacknowledged_seconds * 1000),
+    ):
+        # Not every system has all of them.
+        option = getattr(socket, name, None)
+        if option is not None:
+            bound.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def close_all(listeners: list[Listener]) -> None:

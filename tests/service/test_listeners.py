@@ -63,3 +63,21 @@ class BindTests(ServiceCase):
             f"app: Gnetway.Server[0].Addresses[{index}]: found {address}, which cannot be bound:"
             f" {why}; allowed: an address that is free"
         )
+
+    def test_accepted_sockets_have_its_times(self) -> None:
+        """The kernel copies them, so that no connection costs a call."""
+        config = self.listening("127.0.0.1:0", f"unix:{self.directory}/gateway.sock")
+        tcp, unix = bind_all(config)
+        self.addCleanup(close_all, [tcp, unix])
+        with socket.create_connection((tcp.host, tcp.port)):
+            accepted, _ = tcp.bound.accept()
+        with accepted:
+            self.assertEqual(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
+            for name, value in (
+                ("TCP_KEEPIDLE", 120),
+                ("TCP_KEEPINTVL", 15),
+                ("TCP_KEEPCNT", 4),
+                ("TCP_USER_TIMEOUT", 120_000),
+            ):
+                option = getattr(socket, name)
+                self.assertEqual(accepted.getsockopt(socket.IPPROTO_TCP, option), value, name)
