@@ -25,6 +25,7 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Client, Server
 from twisted.logger import Logger
 
+from gnetway.client_transport import ClientTransport
 from gnetway.compared_code import why_not as differs
 from gnetway.turns import TurnEnd
 
@@ -41,8 +42,8 @@ _COMPARED: Final = {
     "twisted.internet.tcp:Connection._dataReceived": "7ed147aeca0c7f8a",
 }
 
-#: The classes whose ``doRead`` is known; a subclass may do anything.
-_CONNECTIONS: Final[frozenset[type]] = frozenset((Server, Client))
+#: The classes whose ``doRead`` is known; another subclass may do anything.
+_CONNECTIONS: Final[frozenset[type]] = frozenset((Server, Client, ClientTransport))
 
 #: "There is something to read", and nothing else. epoll's flags are those of poll.
 _READABLE: Final = getattr(select, "POLLIN", 1)

@@ -14,6 +14,7 @@ from typing import Final
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Client, Server
 
+from gnetway.client_transport import ClientTransport
 from gnetway.compared_code import why_not as differs
 
 #: Why nothing is sent so here, in a few words; empty where it is.
@@ -26,8 +27,8 @@ WHY_NOT: Final = differs(
     }
 )
 
-#: The classes that are known; a subclass may do anything.
-_KNOWN: Final[frozenset[type]] = frozenset(() if WHY_NOT else (Server, Client))
+#: The classes that are known; another subclass may do anything.
+_KNOWN: Final[frozenset[type]] = frozenset(() if WHY_NOT else (Server, Client, ClientTransport))
 
 
 def write(transport: ITransport, data: bytes) -> None:

@@ -1,18 +1,146 @@
-"""Gnetway.Admission: what one client network may take, an IPv4 address or an IPv6 /64."""
+"""Gnetway.Admission: how many connections a network may have, and which may have none."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from gnetway.config.proxy import Network, network
+from gnetway.config.reader import section
 from gnetway.config.section import key
-from gnetway.config.values import whole
+from gnetway.config.values import flag, list_of, optional, whole
 
 _MAX_COUNT: Final = 10_000_000
 
 
+def _share(value: int, count: int) -> int:
+    """Return one part of so many, rounded up; 0 stays what it means."""
+    return -(-value // count)
+
+
+def _share_or_none(value: int | None, count: int) -> int | None:
+    return None if value is None else _share(value, count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Bounds of some networks; what is left out is as for all others, 0 is no bound."""
+
+    networks: tuple[Network, ...] = field(
+        metadata=key("Networks", list_of(network), "", "a list of networks or addresses")
+    )
+    exempt: bool = field(
+        default=False,
+        metadata=key("Exempt", flag, "", "true: no bound, and it never gives way to others"),
+    )
+    connections_per_address: int | None = field(
+        default=None,
+        metadata=key(
+            "ConnectionsPerAddress", whole(0, _MAX_COUNT), "connections", "as for all others"
+        ),
+    )
+    half_open_per_address: int | None = field(
+        default=None,
+        metadata=key(
+            "HalfOpenPerAddress", whole(0, _MAX_COUNT), "connections", "as for all others"
+        ),
+    )
+    new_connections_per_second: int | None = field(
+        default=None,
+        metadata=key(
+            "NewConnectionsPerSecond", whole(0, _MAX_COUNT), "connections", "as for all others"
+        ),
+    )
+    new_connections_burst: int | None = field(
+        default=None,
+        metadata=key(
+            "NewConnectionsBurst", whole(1, _MAX_COUNT), "connections", "as for all others"
+        ),
+    )
+
+    def share(self, count: int) -> "NetworkConfig":
+        """Return the share of one of so many processes."""
+        return replace(
+            self,
+            connections_per_address=_share_or_none(self.connections_per_address, count),
+            half_open_per_address=_share_or_none(self.half_open_per_address, count),
+            new_connections_per_second=_share_or_none(self.new_connections_per_second, count),
+            new_connections_burst=_share_or_none(self.new_connections_burst, count),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionConfig:
-    """Rates of one network; each field gives its default, unit and reason."""
+    """Bounds on connections, in all and for each address, and on what else an address may take.
 
+    An address is an IPv6 /64 too.
+    """
+
+    connections: int = field(
+        default=0,
+        metadata=key(
+            "Connections",
+            whole(0, _MAX_COUNT),
+            "connections",
+            "in all; 0 is what the limit of open files leaves, less a sixteenth and at least 64 of"
+            " it for the store, gRPC, etcd and the log, and it is never more",
+        ),
+    )
+    half_open: int = field(
+        default=0,
+        metadata=key(
+            "HalfOpen",
+            whole(0, _MAX_COUNT),
+            "connections",
+            "in all, that have used no key yet; 0 is half of Connections: even a crowd that comes"
+            " at once is past that in seconds, and a flood leaves half to clients that are known",
+        ),
+    )
+    connections_per_address: int = field(
+        default=0,
+        metadata=key(
+            "ConnectionsPerAddress",
+            whole(0, _MAX_COUNT),
+            "connections",
+            "0 is half of Connections: behind carrier-grade NAT one address has thousands of phones"
+            " of 3 to 8 connections, and where all is full, it gives way to others",
+        ),
+    )
+    half_open_per_address: int = field(
+        default=0,
+        metadata=key(
+            "HalfOpenPerAddress",
+            whole(0, _MAX_COUNT),
+            "connections",
+            "0 is a quarter of Connections, at most 4096: as many as a NAT's clients that come back"
+            " at once after a restart",
+        ),
+    )
+    new_connections_per_second: int = field(
+        default=200,
+        metadata=key(
+            "NewConnectionsPerSecond",
+            whole(0, _MAX_COUNT),
+            "connections",
+            "of one address, for long; thousands of phones make some dozens. 0 is no bound",
+        ),
+    )
+    new_connections_burst: int = field(
+        default=2000,
+        metadata=key(
+            "NewConnectionsBurst",
+            whole(1, _MAX_COUNT),
+            "connections",
+            "of one address, at once: a NAT's clients that come back after a restart",
+        ),
+    )
+    wait_seconds: int = field(
+        default=5,
+        metadata=key(
+            "WaitSeconds",
+            whole(0, 60),
+            "seconds",
+            "a connection above the rate may wait for its turn; clients give up after 8 to 15",
+        ),
+    )
     exchanges_per_second: int = field(
         default=100,
         metadata=key(
@@ -54,3 +182,36 @@ class AdmissionConfig:
             " are asked for at a time, known or not",
         ),
     )
+    allow: tuple[Network, ...] | None = field(
+        default=None,
+        metadata=key("Allow", optional(list_of(network)), "", "every network may connect"),
+    )
+    deny: tuple[Network, ...] | None = field(
+        default=None, metadata=key("Deny", optional(list_of(network)), "", "nobody is shut out")
+    )
+    networks: tuple[NetworkConfig, ...] | None = field(
+        default=None,
+        metadata=key(
+            "Networks", optional(list_of(section(NetworkConfig))), "", "all have the bounds above"
+        ),
+    )
+
+    def share(self, count: int) -> "AdmissionConfig":
+        """Return the share of one of so many processes, over which the kernel spreads clients.
+
+        What follows from the limit of open files is each one's own, as that limit is.
+        """
+        return replace(
+            self,
+            connections=_share(self.connections, count),
+            half_open=_share(self.half_open, count),
+            connections_per_address=_share(self.connections_per_address, count),
+            half_open_per_address=_share(self.half_open_per_address, count),
+            new_connections_per_second=_share(self.new_connections_per_second, count),
+            new_connections_burst=_share(self.new_connections_burst, count),
+            exchanges_per_second=_share(self.exchanges_per_second, count),
+            exchange_burst=_share(self.exchange_burst, count),
+            unknown_keys_per_second=_share(self.unknown_keys_per_second, count),
+            unknown_key_burst=_share(self.unknown_key_burst, count),
+            networks=self.networks and tuple(item.share(count) for item in self.networks),
+        )

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import ServerFactory
 
-from gnetway.codec.first_bytes import FirstBytes, FirstKind
+from gnetway.codec.first_bytes import First, FirstBytes, FirstKind
 from gnetway.codec.http_head import HeadKind, HttpHead
 from gnetway.net.links import LinkServices
 from gnetway.net.opening import Opening
+from gnetway.net.peer import client_ip
 
 
 class Routes(NamedTuple):
@@ -49,13 +50,27 @@ class AutoOpening(Opening):
             first = self._first.result()
             if first is None:
                 return
-            self._first, data = None, first.data
-            if first.kind is not FirstKind.HTTP:
-                self.pass_on(self._serves(first.kind), data)
-                return
-            self._head = HttpHead()
-        if self._head is None:
+            self._first = None
+            if first.kind is FirstKind.PROXY and self._routes.proxy is not None:
+                # Its header will say to whom the connection counts.
+                self._told(first)
+            else:
+                self.name(client_ip(self.transport), lambda: self._told(first))
+        elif self._head is not None:
+            self._read_head(data)
+
+    def _told(self, first: First) -> None:
+        """Go on with what the first bytes tell."""
+        if self._ending:
             return
+        if first.kind is not FirstKind.HTTP:
+            self.pass_on(self._serves(first.kind), first.data)
+            return
+        self._head = HttpHead()
+        self._read_head(first.data)
+
+    def _read_head(self, data: bytes) -> None:
+        assert self._head is not None, "a head is read"
         self._head.receive(data)
         head = self._head.result()
         if head is not None:

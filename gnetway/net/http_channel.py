@@ -28,6 +28,7 @@ from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from gnetway import straight_send
+from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_answer import pack_status
 from gnetway.net.http_bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
@@ -109,6 +110,7 @@ class GatewayHttpChannel(HTTPChannel):
         self.deadline = links.clock.seconds() + self.services.settings.idle_seconds
         links.wheel.add(self)
         links.open_links.add(self)
+        place_of(self.transport).serves(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on."""
@@ -286,6 +288,8 @@ class GatewayHttpChannel(HTTPChannel):
 
     def request_received(self) -> None:
         """Hear that a request is here whole, and will be answered."""
+        if not self._served:
+            place_of(self.transport).opened()
         self._served = True
         self._bounds.next_request()
         self._state = ChannelState.ANSWERING

@@ -24,6 +24,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, co
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_settings import HttpSettings
@@ -104,6 +105,7 @@ class HttpRelay(Protocol):
         self._far_end: _FarEnd | None = None
         self._early = b""
         self._state = RelayState.DIALLING
+        self._place = NO_PLACE
         #: What waits for a client that does not read; None while it reads.
         self._backlog: Backlog | None = None
         self._unread_seconds = settings.idle_seconds + GRACE_SECONDS
@@ -117,6 +119,9 @@ class HttpRelay(Protocol):
         """Connect to the worker that serves HTTP."""
         self._services.open_links.add(self)
         self._services.wheel.add(self)
+        self._place = place_of(self.transport)
+        self._place.serves(self)
+        self._place.relayed()
         self.transport.pauseProducing()
         peer, host = self.transport.getPeer(), self.transport.getHost()
         self._early = v1_line(
@@ -185,6 +190,8 @@ class HttpRelay(Protocol):
             return
         self._state = RelayState.CARRYING
         self._far_end = far_end
+        # The other worker watches over what it is sent.
+        self._place.opened()
         far_end.transport.write(self._early)
         self._early = b""
         self.transport.registerProducer(self, True)

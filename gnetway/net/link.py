@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from gnetway.admission.admission import NO_PLACE, Place
 from gnetway.connection.connection import AuthKeyGone, AuthKeyMissing
 from gnetway.connection.events import (
     BindReceived,
@@ -49,6 +50,7 @@ class ClientLink(LinkOutput):
         "_held",
         "_idle_seconds",
         "_lookup",
+        "_place",
         "_sessions",
         "_timeout",
         "_waiting",
@@ -61,7 +63,12 @@ class ClientLink(LinkOutput):
     _log: ClassVar = Logger()
 
     def __init__(
-        self, services: LinkServices, carrier: Carrier, client_ip: str, local_ip: str = ""
+        self,
+        services: LinkServices,
+        carrier: Carrier,
+        client_ip: str,
+        local_ip: str = "",
+        place: Place = NO_PLACE,
     ) -> None:
         super().__init__(services, carrier, client_ip)
         self._timeout: IDelayedCall | None = None
@@ -71,6 +78,8 @@ class ClientLink(LinkOutput):
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
         self._sessions = LinkSessions(services)
+        self._place = place
+        place.serves(self)
         self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
         self.client_ip = client_ip
         self.local_ip = local_ip
@@ -218,6 +227,7 @@ class ClientLink(LinkOutput):
         key = self._services.keys.cached(auth_key_id)
         if key is not None:
             self._connection.provide_key(key)
+            self._place.opened()
             return
         self._wait()
         found = self._lookup = self._services.keys.lookup(auth_key_id, self.dc_id, self.client_ip)
@@ -232,6 +242,7 @@ class ClientLink(LinkOutput):
         except ProtocolError as error:
             self._end(error)
             return
+        self._place.opened()
         self.go_on()
 
     def _key_not_found(self, failure: Failure) -> None:

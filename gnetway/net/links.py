@@ -7,6 +7,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.admission import Admission, Bounds
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
@@ -44,6 +45,10 @@ def _unbounded() -> Accounts:
     return Accounts(lambda network: AccountLimits())
 
 
+def _open_to_all() -> Admission:
+    return Admission(Bounds(), lambda cause: None)
+
+
 @dataclass(frozen=True, slots=True)
 class LinkServices:
     """What a connection's shell works with; one for the whole gateway."""
@@ -64,6 +69,7 @@ class LinkServices:
     turn_end: TurnEnd
     unsent: UnsentAccount = field(default_factory=UnsentAccount)
     accounts: Accounts = field(default_factory=_unbounded)
+    admission: Admission = field(default_factory=_open_to_all)
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
 
     def backend_cause(self, cause: str) -> str:

@@ -8,14 +8,24 @@ Each is a protocol that makes the next one when its own part is done, and passes
 comes from then on. So the last one, which has the client link, sees nothing but a transport.
 """
 
+from collections.abc import Callable
+
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
+from gnetway.admission.accounts import Account
+from gnetway.admission.admission import NO_PLACE, place_of
+from gnetway.admission.refusals import NotAdmitted
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.link import BUSY_SECONDS, LINGER_SECONDS
 from gnetway.net.links import LinkServices
 
 
@@ -26,8 +36,12 @@ class Opening(Protocol):
     """
 
     __slots__ = (
+        "_call",
         "_ending",
+        "_held",
         "_next",
+        "_place",
+        "_refused",
         "_services",
         "connected",
         "deadline",
@@ -42,6 +56,12 @@ class Opening(Protocol):
         self._services = services
         self._next: IProtocol | None = None
         self._ending = False
+        self._place = NO_PLACE
+        #: Goes on when the connection's turn has come.
+        self._call: IDelayedCall | None = None
+        #: Why the connection will be closed, and as what it is held until then.
+        self._refused = ""
+        self._held: Account | None = None
         self.deadline = services.clock.seconds() + seconds
         self.wheel_slot = -1
 
@@ -62,6 +82,8 @@ class Opening(Protocol):
 
     def connectionMade(self) -> None:
         """Begin."""
+        self._place = place_of(self.transport)
+        self._place.serves(self)
         self._services.wheel.add(self)
         self._services.open_links.add(self)
 
@@ -69,7 +91,7 @@ class Opening(Protocol):
         """Take what came, or pass it on."""
         if self._next is not None:
             self._next.dataReceived(data)
-        elif not self._ending:
+        elif not self._ending and not self._refused:
             self.take(data)
 
     def __conform__(self, interface: type[Interface]) -> object:
@@ -88,6 +110,42 @@ class Opening(Protocol):
             self._ending = True
             self._services.causes.count(self.lost_cause(reason))
         self._leave()
+
+    # -- to whom it counts ---------------------------------------------------------------------
+
+    def name(self, client_ip: str, go_on: Callable[[], None], bounded: bool = True) -> None:
+        """Count the connection to its client's address, and go on when its turn has come.
+
+        ``bounded`` is as in Place. One that was named before goes on.
+        """
+        services = self._services
+        now = services.clock.seconds()
+        account = services.accounts.of(client_ip, now)
+        try:
+            wait = self._place.name(account, now, bounded)
+        except NotAdmitted as refusal:
+            self._refuse_later(refusal.cause, account)
+            return
+        if not wait:
+            go_on()
+            return
+
+        def turn() -> None:
+            self._call = None
+            self.transport.resumeProducing()
+            go_on()
+
+        self.transport.pauseProducing()
+        self._call = services.clock.callLater(wait, turn)
+
+    def _refuse_later(self, cause: str, account: Account) -> None:
+        """Close without a word, but not yet: closed at once the client would be back at once."""
+        if not self._place.hold(account):
+            self.refuse(cause)
+            return
+        self._refused, self._held = cause, account
+        self.transport.pauseProducing()
+        self._set_deadline(BUSY_SECONDS)
 
     # -- ends of this part ---------------------------------------------------------------------
 
@@ -109,6 +167,7 @@ class Opening(Protocol):
         services = self._services
         services.causes.count(cause)
         self._ending = True
+        self._wait_no_more()
         self._set_deadline(LINGER_SECONDS)
         self.transport.loseConnection()
 
@@ -125,13 +184,22 @@ class Opening(Protocol):
         if self._ending:
             self.transport.abortConnection()
         else:
-            self.refuse(self.late_cause())
+            self.refuse(self._refused or self.late_cause())
 
     def _set_deadline(self, seconds: float) -> None:
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + seconds
         self._services.wheel.add(self)
 
+    def _wait_no_more(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._held is not None:
+            self._place.release(self._held)
+            self._held = None
+
     def _leave(self) -> None:
+        self._wait_no_more()
         self._services.wheel.remove(self)
         self._services.open_links.remove(self)

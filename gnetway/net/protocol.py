@@ -5,6 +5,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gnetway import straight_send
+from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import ClientLink
 from gnetway.net.links import LinkServices
@@ -29,8 +30,9 @@ class GatewayProtocol(Protocol):
         """Begin."""
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        transport = self.transport
         self._link = ClientLink(
-            self._services, self, client_ip(self.transport), local_ip(self.transport)
+            self._services, self, client_ip(transport), local_ip(transport), place_of(transport)
         )
         self.transport.registerProducer(self._link, True)
 

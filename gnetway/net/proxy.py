@@ -20,25 +20,31 @@ from gnetway.errors import FramingError
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.links import LinkServices
 from gnetway.net.opening import Opening
-from gnetway.net.peer import PeerTransport
+from gnetway.net.peer import UNIX_CLIENT, PeerTransport
 
 
 class ProxySettings(NamedTuple):
     """Which headers are taken from whom; ``trusted_networks`` is None for everybody.
 
     Who comes through a socket in the file system is trusted: its mode says who may.
-    ``seconds``: until the header is here.
+    ``seconds``: until the header is here. Connections that are ``relayed`` by another worker were
+    let in there, by the bounds of their network.
     """
 
     versions: tuple[int, ...] = (1, 2)
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] | None = None
     seconds: float = 5
+    relayed: bool = False
 
     def trusts(self, peer: IAddress) -> bool:
         """Tell whether a header from ``peer`` is believed."""
-        if self.trusted_networks is None or isinstance(peer, UNIXAddress):
+        return isinstance(peer, UNIXAddress) or self.trusts_ip(getattr(peer, "host", ""))
+
+    def trusts_ip(self, client_ip: str) -> bool:
+        """Tell the same of an address, or UNIX_CLIENT."""
+        if self.trusted_networks is None or client_ip == UNIX_CLIENT:
             return True
-        address = ip_address(getattr(peer, "host", ""))
+        address = ip_address(client_ip)
         return any(address in network for network in self.trusted_networks)
 
 
@@ -75,7 +81,17 @@ class ProxyOpening(Opening):
                 return
             data = self._info.leftover
             self._set_deadline(self._services.limits.handshake_seconds)
-        if data:
+            if self._info.source_ip is not None:
+                self.name(
+                    self._info.source_ip, lambda: self._go_on(data), not self._settings.relayed
+                )
+                return
+        self._go_on(data)
+
+    def _go_on(self, data: bytes) -> None:
+        """Let what follows begin with its first bytes: a probe may bring none."""
+        assert self._info is not None, "the header is here"
+        if data and not self._ending:
             self.pass_on(self._following, data, self._behind(self._info))
 
     def lost_cause(self, reason: Failure) -> str:

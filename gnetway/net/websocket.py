@@ -20,6 +20,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from gnetway import straight_send
+from gnetway.admission.admission import place_of
 from gnetway.codec.http_head import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.cors import CorsPolicy
@@ -67,6 +68,9 @@ _CLOSE_CODES: Final = {
     "key_unknown": _NORMAL,
     "key_unregistered": _NORMAL,
     # The gateway's own fault or its backend's, or a crowd.
+    "gave_way": _TRY_AGAIN_LATER,
+    "too_many_connections": _TRY_AGAIN_LATER,
+    "too_many_half_open": _TRY_AGAIN_LATER,
     "backend_unavailable": _TRY_AGAIN_LATER,
     "handshake_too_fast": _TRY_AGAIN_LATER,
     "handshake_too_many": _TRY_AGAIN_LATER,
@@ -158,6 +162,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         """Let the gateway know of the connection until there is a link."""
         super().connectionMade()
         self._services.open_links.add(self)
+        place_of(self.transport).serves(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Hear of the end; ``onClose`` has done the rest."""
@@ -235,7 +240,10 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     def onOpen(self) -> None:
         """Begin."""
         self.transport.setTcpNoDelay(True)
-        self._link = ClientLink(self._services, self, self._client_ip, local_ip(self.transport))
+        transport = self.transport
+        self._link = ClientLink(
+            self._services, self, self._client_ip, local_ip(transport), place_of(transport)
+        )
         self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 

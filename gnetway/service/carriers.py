@@ -14,6 +14,7 @@ from twisted.internet.protocol import ServerFactory
 
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
+from gnetway.net.accepting import IsBalancer
 from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.forwarded import TrustedProxies
@@ -63,7 +64,13 @@ class Carriers:
 
     def relayed(self, server: ServerConfig) -> ServerFactory:
         """Return what serves the HTTP connections that other workers carry here."""
-        return ProxyFactory(self._links, ProxySettings(versions=(1,)), self._http_site(server))
+        settings = ProxySettings(versions=(1,), relayed=True)
+        return ProxyFactory(self._links, settings, self._http_site(server))
+
+    def balancers(self, server: ServerConfig) -> IsBalancer:
+        """Return what tells which addresses a listener believes to be those of balancers."""
+        settings = _proxy_settings(server)
+        return no_balancer if settings is None else settings.trusts_ip
 
     def _auto(self, server: ServerConfig) -> ServerFactory:
         routes = Routes(
@@ -139,8 +146,22 @@ class Carriers:
         return cast(ServerFactory, TlsFactory(self._links, certificate, following))
 
     def _proxy(self, server: ServerConfig, following: ServerFactory) -> ServerFactory | None:
-        proxy = server.proxy
-        if proxy is None:
-            return None
-        settings = ProxySettings(proxy.versions, proxy.trusted_networks, proxy.timeout_seconds)
-        return ProxyFactory(self._links, settings, following)
+        settings = _proxy_settings(server)
+        return None if settings is None else ProxyFactory(self._links, settings, following)
+
+
+def any_balancer(client_ip: str) -> bool:
+    """Tell that whoever connects speaks for others."""
+    return True
+
+
+def no_balancer(client_ip: str) -> bool:
+    """Tell that whoever connects speaks for himself."""
+    return False
+
+
+def _proxy_settings(server: ServerConfig) -> ProxySettings | None:
+    proxy = server.proxy
+    if proxy is None:
+        return None
+    return ProxySettings(proxy.versions, proxy.trusted_networks, proxy.timeout_seconds)

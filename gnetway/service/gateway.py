@@ -33,12 +33,14 @@ from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
+from gnetway.net.accepting import Arrivals
 from gnetway.net.links import LinkServices
 from gnetway.net.work_threads import WorkThreads
 from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
-from gnetway.service.carriers import Carriers
+from gnetway.service.carriers import Carriers, any_balancer
 from gnetway.service.certificates import Certificates
+from gnetway.service.descriptors import raise_limit
 from gnetway.service.fast_paths import slow_paths
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
@@ -125,6 +127,7 @@ class GatewayService(PreparedService):
         """Begin; ``when_ready`` tells when clients are served."""
         super().startService()
         if self._own_process:
+            raise_limit()
             epoll_loop.install(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
         self._starting = Deferred.fromCoroutine(self._start())
@@ -216,10 +219,12 @@ class GatewayService(PreparedService):
         links.key_maker.start()
         place = self._place or WorkerPlace([])
         carriers = Carriers(self._config, links, self._certificates, place.http_elsewhere)
+        self._ports.begin(Arrivals(self._reactor, links.accounts, links.admission, links.causes))
         for listener in self._listeners:
-            self._ports.serve(listener, carriers.factory(listener.server))
+            server = listener.server
+            self._ports.serve(listener, carriers.factory(server), carriers.balancers(server))
         for listener in place.relayed:
-            self._ports.serve(listener, carriers.relayed(listener.server))
+            self._ports.serve(listener, carriers.relayed(listener.server), any_balancer)
         self._certificates.start()
         self._side.publish()
         self.backend_description = backend.description

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.accounts import Accounts
+from gnetway.admission.admission import Admission
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
@@ -19,6 +20,8 @@ from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.unsent import UnsentAccount
 from gnetway.random_pool import RandomPool
+from gnetway.service.admission import connection_bounds, limits_by_network
+from gnetway.service.descriptors import for_clients
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
 from gnetway.turns import TurnEnd
@@ -37,7 +40,8 @@ def make_link_services(
 ) -> LinkServices:
     """Build the services of all connections."""
     limits = config.gnetway.limits
-    accounts = _make_accounts(config)
+    bounds = connection_bounds(config.gnetway.admission, for_clients())
+    accounts = Accounts(limits_by_network(config.gnetway.admission, bounds.connections))
     keys = KeyLookup(
         reactor,
         wall,
@@ -80,18 +84,8 @@ def make_link_services(
         turn_end=turn_end,
         unsent=UnsentAccount(limits.max_unsent_bytes),
         accounts=accounts,
+        admission=Admission(bounds, causes.count),
     )
-
-
-def _make_accounts(config: GatewayConfig) -> Accounts:
-    admission = config.gnetway.admission
-    limits = AccountLimits(
-        exchange_rate=admission.exchanges_per_second,
-        exchange_burst=admission.exchange_burst,
-        unknown_key_rate=admission.unknown_keys_per_second,
-        unknown_key_burst=admission.unknown_key_burst,
-    )
-    return Accounts(lambda network: limits)
 
 
 def _make_exchanges(

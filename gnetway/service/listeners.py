@@ -18,6 +18,7 @@ from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
+from gnetway.net.accepting import Arrivals, ClientPort, IsBalancer
 from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
@@ -151,24 +152,43 @@ class ListeningPorts:
 
     def __init__(self, reactor: IReactorSocket) -> None:
         self._reactor = reactor
+        self._arrivals: Arrivals | None = None
         self._ports: list[IListeningPort] = []
 
-    def serve(self, listener: Listener, factory: ServerFactory) -> None:
+    def begin(self, arrivals: Arrivals) -> None:
+        """Have ``arrivals`` let the connections of all sockets in."""
+        self._arrivals = arrivals
+
+    def serve(self, listener: Listener, factory: ServerFactory, is_balancer: IsBalancer) -> None:
         """Accept connections on a bound socket from now on."""
+        assert self._arrivals is not None, "begun"
         bound, file = listener.bound, listener.file
-        port: IListeningPort
+        port: ClientPort | UnixPort
         if file is None:
             # A second time, where a worker takes over the socket of one that has died.
             bound.listen(BACKLOG)
-            port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+            port = _client_port(self._reactor, bound, factory)
+            port.arrivals, port.is_balancer = self._arrivals, is_balancer
         else:
-            port = UnixPort(bound.dup(), file, factory, self._reactor)
-            port.startListening()
+            port = UnixPort(bound.dup(), file, factory, self._reactor, self._arrivals, is_balancer)
+        port.startListening()
         # The port works on a duplicate of the descriptor.
         bound.close()
         self._ports.append(port)
 
     async def stop(self) -> None:
         """Accept no more connections; those that are open stay."""
+        if self._arrivals is not None:
+            self._arrivals.stop()
         ports, self._ports = self._ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
+
+
+def _client_port(
+    reactor: IReactorSocket, bound: socket.socket, factory: ServerFactory
+) -> ClientPort:
+    """Return a port of ours, made as ``adoptStreamPort`` makes Twisted's."""
+    port: ClientPort = ClientPort._fromListeningDescriptor(  # type: ignore[no-untyped-call] # noqa: SLF001
+        reactor, bound.fileno(), bound.family, factory
+    )
+    return port

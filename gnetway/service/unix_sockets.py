@@ -11,6 +11,9 @@ from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
+from gnetway.client_transport import UnixClientTransport
+from gnetway.net.accepting import Arrivals, IsBalancer
+
 
 class SocketFile:
     """The file of a socket that was bound here: removed only while it is still the same one.
@@ -59,7 +62,7 @@ def bind_unix(path: str, mode: int, backlog: int) -> socket.socket:
 
 
 class UnixPort(unix.Port):
-    """Serves a socket that listens already.
+    """Serves a socket that listens already; ``arrivals`` lets its clients in.
 
     ``adoptStreamPort`` would open it to everybody, and fail to stop where the file is gone.
     """
@@ -70,11 +73,21 @@ class UnixPort(unix.Port):
         file: SocketFile,
         factory: ServerFactory,
         reactor: IReactorSocket,
+        arrivals: Arrivals,
+        is_balancer: IsBalancer,
     ) -> None:
         super().__init__(os.fsencode(file.path), factory, reactor=reactor)
+        self._arrivals = arrivals
+        self._is_balancer = is_balancer
         self._file = file
         self._bound = bound
         self._factory = factory
+
+    transport = UnixClientTransport
+
+    def doRead(self) -> None:  # noqa: N802
+        """Accept connections."""
+        self._arrivals.accept(self, self._is_balancer)
 
     def startListening(self) -> None:  # noqa: N802
         """Accept connections.
@@ -90,7 +103,6 @@ class UnixPort(unix.Port):
         self.connected = True
         self.socket = self._bound
         self.fileno = self._bound.fileno  # type: ignore[method-assign]
-        self.numberAccepts = 100
         self.startReading()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:

@@ -1,4 +1,7 @@
-"""What of a configuration is each worker's own: where its gRPC service listens.
+"""What of a configuration is each worker's own: where its gRPC service listens, and its share.
+
+Of what a client's address may have (Gnetway.Admission) each worker has a part, since the kernel
+spreads connections over them.
 
 A push must reach the process that has the connection. So each worker serves session services at
 an address of its own, by which they know it: ListenOn for worker 0, and for worker k the k-th port
@@ -31,7 +34,9 @@ def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
         found = f"{listen_on} for {count} workers, which take a port each from there on"
         allowed = f"a port up to {_MAX_PORT - count + 1}, or 0"
         raise ConfigError([config.fault("ListenOn", found, allowed)])
-    return [replace(config, listen_on=_place(listen_on, number)) for number in range(count)]
+    gnetway = replace(config.gnetway, admission=config.gnetway.admission.share(count))
+    shared = replace(config, gnetway=gnetway)
+    return [replace(shared, listen_on=_place(listen_on, number)) for number in range(count)]
 
 
 def _place(listen_on: Address, number: int) -> Address:

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from gnetway.config.admission import AdmissionConfig
+from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import load_file
@@ -48,8 +48,9 @@ class ShippedFileTests(ConfigCase):
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
+        numbers = [item for item, _ in keys_of(AdmissionConfig) if isinstance(item.default, int)]
         # AuthKeyCacheM, StrictDC, UnixMode and ThisDC beside them.
-        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)) + len(keys_of(AdmissionConfig)))
+        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)) + len(numbers))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,
@@ -85,6 +86,21 @@ class ShippedFileTests(ConfigCase):
             (server.proxy_protocol.versions, server.proxy_protocol.timeout_seconds),
             (proxy.versions, proxy.timeout_seconds),
         )
+
+    def test_shows_networks_of_their_own(self) -> None:
+        """With the marks away they are as the file explains them."""
+        before, heading, text = self.text.partition("  Admission:\n")
+        pattern = r"(?m)^( {4})# ((?:Allow: |Deny: |Networks:|  ).*)$"
+        shown = before + heading + re.sub(pattern, r"\1\2", text)
+        for cls in (AdmissionConfig, NetworkConfig):
+            for _, key in keys_of(cls):
+                self.assertRegex(shown, rf"\b{key.name}:")
+        admission = load_file(self.write("shown.yaml", shown)).gnetway.admission
+        assert admission.networks is not None
+        exempt, own = admission.networks
+        self.assertTrue(exempt.exempt)
+        self.assertEqual((own.exempt, own.new_connections_burst), (False, 10000))
+        self.assertEqual(len(admission.deny or ()), 2)
 
     def test_cluster_loads(self) -> None:
         config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))

@@ -12,6 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway.admission.admission import NO_PLACE, Place
 from gnetway.codec.proxy_protocol import V2_SIGNATURE
 from gnetway.interfaces import ILinkTransport
 from gnetway.testing import Style
@@ -56,6 +57,7 @@ class PeerMemoryTransport(MemoryTransport):
     def __init__(self, gateway: Gateway, protocol: Protocol, peer: IAddress) -> None:
         super().__init__(gateway.clock, protocol, "")
         self._peer = peer
+        self.place = NO_PLACE
 
     def getPeer(self) -> IPv4Address:  # noqa: N802
         return cast(IPv4Address, self._peer)
@@ -111,13 +113,18 @@ class Wire:
     """A connection to a factory, with the client's hands on the other end."""
 
     def __init__(
-        self, gateway: Gateway, factory: IProtocolFactory, peer: IAddress | str = BALANCER
+        self,
+        gateway: Gateway,
+        factory: IProtocolFactory,
+        peer: IAddress | str = BALANCER,
+        place: Place = NO_PLACE,
     ) -> None:
         self.gateway = gateway
         if isinstance(peer, str):
             peer = peer_of(peer)
         self.protocol = cast(Protocol, factory.buildProtocol(peer))
         self.transport = PeerMemoryTransport(gateway, self.protocol, peer)
+        self.transport.place = place
         self.protocol.makeConnection(self.transport)
         gateway.settle()
 

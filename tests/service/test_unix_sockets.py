@@ -8,11 +8,16 @@ from typing import cast
 from twisted.internet import reactor  # noqa: TID251 (real sockets: trial runs this one)
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
-from twisted.internet.interfaces import IReactorSocket, IReactorUNIX
+from twisted.internet.interfaces import IReactorSocket, IReactorTime, IReactorUNIX
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.admission import Admission, Bounds
+from gnetway.metrics import Causes
+from gnetway.net.accepting import Arrivals
+from gnetway.service.carriers import no_balancer
 from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
 
 
@@ -121,11 +126,19 @@ class PortTests(TestCase):
     def setUp(self) -> None:
         self.path = str(Path(self.mktemp()))
         bound = bind_unix(self.path, 0o600, 5)
+        causes = Causes()
         self.port = UnixPort(
             bound,
             SocketFile(self.path),
             Factory.forProtocol(Greeter),  # type: ignore[arg-type]
             cast(IReactorSocket, reactor),
+            Arrivals(
+                cast(IReactorTime, reactor),
+                Accounts(lambda network: AccountLimits()),
+                Admission(Bounds(), causes.count),
+                causes,
+            ),
+            no_balancer,
         )
         # As for a user that is not the one who has bound it.
         self.patch(os, "chmod", self.refuse)

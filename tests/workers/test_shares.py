@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from gnetway.errors import ConfigError
 from gnetway.workers.shares import processors, shares
 from tests.service.sides import ServiceCase
@@ -19,8 +21,34 @@ class SharesTests(ServiceCase):
     def test_all_else_is_the_same(self) -> None:
         config = self.remote("10.0.0.5:20110")
         first, second = shares(config, 2)
-        self.assertEqual(first, config)
-        self.assertIs(second.gnetway, config.gnetway)
+        self.assertEqual(replace(first, gnetway=config.gnetway), config)
+        self.assertIs(second.gnetway, first.gnetway)
+        self.assertEqual(replace(first.gnetway, admission=config.gnetway.admission), config.gnetway)
+
+    def test_a_part_of_what_an_address_may_have(self) -> None:
+        own = {"Networks": ["192.0.2.0/24"], "ConnectionsPerAddress": 3, "NewConnectionsBurst": 40}
+        admission = {"ConnectionsPerAddress": 10, "NewConnectionsPerSecond": 0, "Networks": [own]}
+        gnetway = {"Server": [{"Addresses": ["127.0.0.1:0"]}], "Admission": admission}
+        share = shares(self.remote("10.0.0.5:20110", Gnetway=gnetway), 4)[3].gnetway.admission
+        assert share.networks is not None
+        self.assertEqual(
+            (
+                share.connections_per_address,
+                share.new_connections_per_second,
+                share.half_open_per_address,
+                share.new_connections_burst,
+            ),
+            (3, 0, 0, 500),
+        )
+        [network] = share.networks
+        self.assertEqual(
+            (
+                network.connections_per_address,
+                network.new_connections_burst,
+                network.half_open_per_address,
+            ),
+            (1, 10, None),
+        )
 
     def test_no_ports_left(self) -> None:
         self.assertEqual(self.addresses("10.0.0.5:65533", 3)[-1], "10.0.0.5:65535")

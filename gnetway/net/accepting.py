@@ -1,0 +1,180 @@
+"""Accepting connections: each has its place before a byte of it is read.
+
+What Twisted's own ports do, but that
+
+- a connection is let in by ``admission``, waits for its turn, or is refused, and none of that makes
+  a line of the log for a client;
+- one turn of the reactor accepts a few, then others have theirs;
+- where the system has no descriptor left, accepting rests for a second, where Twisted would close
+  what comes and log three lines for each.
+"""
+
+import socket
+from collections.abc import Callable
+from errno import EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EWOULDBLOCK
+from typing import Final, TypeAlias
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from gnetway.admission.accounts import Account, Accounts
+from gnetway.admission.admission import Admission, Place
+from gnetway.admission.refusals import AddressDenied, NotAdmitted, TooManyNewConnections
+from gnetway.client_transport import ClientTransport, UnixClientTransport
+from gnetway.metrics import Causes
+from gnetway.net.held_sockets import HeldSockets
+from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.peer import UNIX_CLIENT
+from gnetway.net.refusal_log import RefusalLog
+
+#: Connections that one turn of the reactor accepts on a port. Whoever gives way to them is gone
+#: only by the next turn, so that the reserve of descriptors has to be more.
+ACCEPTED_A_TURN: Final = 32
+
+#: Seconds until it is tried again where the system refuses.
+REST_SECONDS: Final = 1.0
+
+#: The system has nothing left for a connection; all other errors are those of one connection.
+_EXHAUSTED: Final = frozenset((EMFILE, ENFILE, ENOBUFS, ENOMEM))
+
+#: As the kernel names a client: host and port, and two more of IPv6; empty for a socket in the file
+#: system.
+_Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+
+#: Tells whether what comes from an address is a balancer's, which will say for whom it speaks.
+IsBalancer: TypeAlias = Callable[[str], bool]
+
+
+class Arrivals:
+    """Lets the connections of all ports in."""
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, accounts: Accounts, admission: Admission, causes: Causes
+    ) -> None:
+        self._clock = clock
+        self._accounts = accounts
+        self._admission = admission
+        self._held = HeldSockets(clock, admission)
+        self._refusals = RefusalLog(clock, causes, admission)
+        self._resting: dict[tcp.Port, IDelayedCall] = {}
+
+    def stop(self) -> None:
+        """Close what waits, and log what was not logged yet."""
+        self._held.close_all()
+        self._refusals.stop()
+        resting, self._resting = self._resting, {}
+        for call in resting.values():
+            call.cancel()
+
+    def accept(self, port: tcp.Port, is_balancer: IsBalancer) -> None:
+        """Accept what waits at a port, or some of it."""
+        for _ in range(ACCEPTED_A_TURN):
+            try:
+                accepted, address = port.socket.accept()
+            except OSError as error:
+                if error.errno in (EAGAIN, EWOULDBLOCK):
+                    return
+                if error.errno in _EXHAUSTED:
+                    self._rest(port, error)
+                    return
+                # That one connection is gone already, or a packet filter refuses it.
+                continue
+            self._arrived(port, accepted, address, is_balancer)
+
+    def _arrived(
+        self, port: tcp.Port, accepted: socket.socket, address: _Address, is_balancer: IsBalancer
+    ) -> None:
+        if len(address) == 4 and address[3]:
+            # With the name of the link, which is a part of such an address.
+            host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+            address = (host, *address[1:])
+        client_ip = (address[0] if address else "") or UNIX_CLIENT
+        now = self._clock.seconds()
+        account = self._accounts.of(client_ip, now)
+        named = not is_balancer(client_ip)
+        try:
+            wait = self._admission.turn_of(account, now) if named else 0.0
+            if not wait:
+                self._let_in(port, accepted, address, account, named)
+            elif not self._held.wait(
+                accepted, account, wait, lambda: self._turn(port, accepted, address, account)
+            ):
+                accepted.close()
+                self._refusals.note(TooManyNewConnections.cause)
+        except NotAdmitted as refusal:
+            self._refuse(accepted, account, refusal)
+
+    def _turn(
+        self, port: tcp.Port, accepted: socket.socket, address: _Address, account: Account
+    ) -> None:
+        if not port.connected or port.disconnecting:
+            accepted.close()
+            return
+        try:
+            self._let_in(port, accepted, address, account, True)
+        except NotAdmitted as refusal:
+            self._refuse(accepted, account, refusal)
+
+    def _let_in(
+        self,
+        port: tcp.Port,
+        accepted: socket.socket,
+        address: _Address,
+        account: Account,
+        named: bool,
+    ) -> None:
+        place = self._admission.admit(account, self._clock.seconds(), named)
+        try:
+            _serve(port, accepted, address, place)
+        except Exception:  # noqa: BLE001 - one connection must not end the others
+            place.left()
+            accepted.close()
+            self._log.failure("a connection could not be served")
+
+    def _refuse(self, refused: socket.socket, account: Account, refusal: NotAdmitted) -> None:
+        self._refusals.note(refusal.cause)
+        if isinstance(refusal, AddressDenied):
+            refused.close()
+        else:
+            self._held.close_later(refused, account, BUSY_SECONDS)
+
+    def _rest(self, port: tcp.Port, error: OSError) -> None:
+        """Accept nothing at a port for a while."""
+        self._refusals.note("no_descriptor")
+        port.stopReading()
+
+        def go_on() -> None:
+            del self._resting[port]
+            if port.connected and not port.disconnecting:
+                port.startReading()
+
+        self._resting[port] = self._clock.callLater(REST_SECONDS, go_on)
+
+
+def _serve(port: tcp.Port, accepted: socket.socket, address: _Address, place: Place) -> None:
+    """Do what Twisted's port does with a connection."""
+    assert port.factory is not None
+    protocol = port.factory.buildProtocol(port._buildAddr(address))  # noqa: SLF001
+    assert protocol is not None, "our factories refuse nobody"
+    port.sessionno += 1
+    transport = port.transport(accepted, protocol, address, port, port.sessionno, port.reactor)
+    assert isinstance(transport, ClientTransport | UnixClientTransport)
+    transport.place = place
+    place.carried(transport)
+    protocol.makeConnection(transport)
+
+
+class ClientPort(tcp.Port):
+    """A port of clients; ``arrivals`` lets them in."""
+
+    transport = ClientTransport
+
+    arrivals: Arrivals
+    is_balancer: IsBalancer
+
+    def doRead(self) -> None:  # noqa: N802
+        """Accept connections."""
+        self.arrivals.accept(self, self.is_balancer)
