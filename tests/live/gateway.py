@@ -72,6 +72,8 @@ class Gateway:
         self.environment: dict[str, str] = {}
         self.launcher: list[str] = []
         self.twistd_options: list[str] = []
+        #: Open files that the process may have, None for as many as the tests.
+        self.max_files: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         embedded = {"Store": "./keys.sqlite"} | ({"Handler": handler} if handler else {})
@@ -109,6 +111,9 @@ class Gateway:
         """Begin in the foreground, and return once clients are served."""
         command = [*self.launcher, TWISTD, "-n", "--pidfile=", *self.twistd_options]
         command += ["gnetway", "-c", str(self.config_file)]
+        if self.max_files is not None:
+            # Both limits: the gateway raises the soft one.
+            command = ["sh", "-c", f'ulimit -n {self.max_files} && exec "$@"', "sh", *command]
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Clients at loopback addresses of their own."""
+"""Connections from addresses of one's own: all of 127.0.0.0/8 is this machine."""
 
 import socket
 
@@ -9,13 +9,26 @@ ATTACKER = "127.0.0.2"
 VICTIM = "127.0.0.3"
 
 
-def connect_from(client_ip: str, port: int) -> socket.socket:
-    """Return a connection to the gateway that comes from ``client_ip``."""
-    connected = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS, (client_ip, 0))
+def connect(gateway: Gateway, source: str) -> socket.socket:
+    """Return a connection from an address."""
+    connected = socket.create_connection(
+        ("127.0.0.1", gateway.port), PATIENCE_SECONDS, source_address=(source, 0)
+    )
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
 
 
-def client_at(client_ip: str, gateway: Gateway) -> LiveClient:
-    """Return a client at that address."""
-    return LiveClient(gateway, over=connect_from(client_ip, gateway.port))
+def client_at(gateway: Gateway, source: str) -> LiveClient:
+    """Return a client at an address."""
+    return LiveClient(gateway, over=connect(gateway, source))
+
+
+def is_closed(connected: socket.socket, seconds: float) -> bool:
+    """Return whether the gateway closes a connection within so many seconds, saying nothing."""
+    connected.settimeout(seconds)
+    try:
+        return connected.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False

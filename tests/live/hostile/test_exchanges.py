@@ -14,7 +14,7 @@ from gnetway.tl.key_exchange import ReqPq
 from tests.live.apps.gateways import UNARY, AppGateway
 from tests.live.client import LinkEnded, LiveClient, now
 from tests.live.gateway import Gateway
-from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at, connect_from
+from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at, connect
 
 #: Runs that the gateway has room for, and how many an attacker begins.
 ROOM = 64
@@ -42,14 +42,14 @@ class RoomTests(TestCase):
         """Begin so many runs in turn from these addresses, a few on each connection."""
         for number in range(BEGUN // 4):
             client = self.held.enter_context(
-                client_at(addresses[number % len(addresses)], self.gateway)
+                client_at(self.gateway, addresses[number % len(addresses)])
             )
             for _ in range(4):
                 client.send(req_pq())
 
     def assert_keys_are_made(self) -> None:
         for _ in range(3):
-            with client_at(VICTIM, self.gateway) as client:
+            with client_at(self.gateway, VICTIM) as client:
                 client.ping(client.make_key())
 
     def test_one_address(self) -> None:
@@ -85,10 +85,10 @@ class WorkTests(TestCase):
     def test_a_victim_is_not_behind_a_crowd(self) -> None:
         with ExitStack() as held, ThreadPoolExecutor(1) as pool:
             crowd = [
-                held.enter_context(client_at(ATTACKER, self.gateway)) for _ in range(self.CROWD)
+                held.enter_context(client_at(self.gateway, ATTACKER)) for _ in range(self.CROWD)
             ]
             queries = [self.begin(client) for client in crowd]
-            victim = held.enter_context(client_at(VICTIM, self.gateway))
+            victim = held.enter_context(client_at(self.gateway, VICTIM))
 
             def make_key() -> float:
                 victim.make_key()
@@ -123,7 +123,7 @@ class UnknownKeyTests(TestCase):
 
     def guess(self, client_ip: str, auth_key_id: bytes) -> int | None:
         """Return the code that a client with this key is told, None for a close without one."""
-        with client_at(client_ip, self.gateway) as client:
+        with client_at(self.gateway, client_ip) as client:
             client.send(auth_key_id + os.urandom(40))
             try:
                 packet = client.receive()
@@ -143,7 +143,7 @@ class UnknownKeyTests(TestCase):
         before, begun, count = self.queries(), monotonic(), 120
         with ThreadPoolExecutor(count + 1) as pool:
             guesses = [pool.submit(self.guess, ATTACKER, os.urandom(8)) for _ in range(count)]
-            with client_at(VICTIM, self.gateway) as client:
+            with client_at(self.gateway, VICTIM) as client:
                 session = ClientSession(perm, 0, os.urandom)
                 client.send(session.encrypt(pack("<Iq", 0x7ABE77EC, 1), now()))
                 self.assertIsInstance(client.receive(), bytes)
@@ -156,7 +156,7 @@ class UnknownKeyTests(TestCase):
     def test_over_http(self) -> None:
         """On one connection that stays."""
         before, begun, count = self.queries(), monotonic(), self.BURST + 3
-        with connect_from("127.0.0.5", self.gateway.port) as connected:
+        with connect(self.gateway, "127.0.0.5") as connected:
             for _ in range(count):
                 head = b"POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
                 connected.sendall(head + os.urandom(8))
