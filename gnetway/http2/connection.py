@@ -4,6 +4,10 @@
 may have been written. Frames are parsed where they lie in the received bytes. A frame that breaks
 the rules ends the connection: GOAWAY with its code is put out, and after the events before it
 ``next_event()`` raises it; one that breaks a stream's rules ends that stream.
+
+No call of ``receive`` takes long: what frames cost is reckoned in microseconds of pure Python, and
+once they have cost ``TURN_EFFORT``, what follows is kept, and ``put_off`` says so, until
+``go_on()``. Only small, needless or unusual frames ever cost so much.
 Source: RFC 9113.
 """
 
@@ -42,6 +46,12 @@ from gnetway.http2.reset_streams import ResetStreams
 from gnetway.http2.settings import Setting
 from gnetway.http2.streams import Stream
 
+#: What one call of receive() may cost, in microseconds; the usual messages of one read cost less.
+TURN_EFFORT: Final = 10_000
+#: What frames cost, see above: HEADERS beside the reading of their block, and all others.
+_HEADERS_EFFORT: Final = 40
+_FRAME_EFFORT: Final = 3
+
 #: CONTINUATIONs of one field block; without a bound empty ones would cost the peer nothing.
 _MAX_CONTINUATIONS: Final = 64
 _UNUSUAL: Final = END_HEADERS | PADDED | HAS_PRIORITY
@@ -62,6 +72,8 @@ class Connection(ReceivingHalf):
         #: An incomplete frame, and how many bytes make the next look worth while.
         self._rest = bytearray()
         self._wanted_bytes = 0
+        #: What has come and was put off.
+        self._unread = b""
         #: The field block whose CONTINUATIONs are awaited.
         self._block = bytearray()
         self._block_stream = 0
@@ -75,9 +87,15 @@ class Connection(ReceivingHalf):
         """Take what has come from the peer."""
         if self.failed:
             return
+        if self._unread:
+            self._unread += data
+            return
+        self._effort = TURN_EFFORT
         position = 0
         try:
-            if self._rest:
+            if self._preface:
+                position = self._take_preface(data)
+            elif self._rest:
                 position = self._take_rest(data)
                 if self._rest:
                     return
@@ -87,6 +105,16 @@ class Connection(ReceivingHalf):
             return
         if position < len(data):
             self._rest += memoryview(data)[position:]
+
+    @property
+    def put_off(self) -> bool:
+        """Whether something that was received waits for ``go_on``."""
+        return bool(self._unread)
+
+    def go_on(self) -> None:
+        """Take what was put off, or some of it."""
+        unread, self._unread = self._unread, b""
+        self.receive(unread)
 
     def next_event(self) -> Event | None:
         """Return the next event, or None until more is received.
@@ -104,6 +132,7 @@ class Connection(ReceivingHalf):
         """End the connection, and tell the peer why."""
         self.failed = True
         self._error = error
+        self._unread = b""
         self._out.append(pack_goaway(self.last_peer_stream, error.code, error.text))
 
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
@@ -134,14 +163,13 @@ class Connection(ReceivingHalf):
         return position
 
     def _parse(self, data: bytes, position: int) -> int:
-        """Take the whole frames in ``data`` and return where the first incomplete one begins."""
+        """Take the whole frames in ``data`` and return where the first incomplete one begins.
+
+        What there is no time for is put off; then there is none.
+        """
         end = len(data)
-        if self._preface:
-            position = self._take_preface(data)
-            if self._preface:
-                return position
         unpack = FRAME_HEAD.unpack_from
-        while end - position >= HEAD_BYTES:
+        while end - position >= HEAD_BYTES and self._effort > 0:
             word, flags, stream_id = unpack(data, position)
             start = position + HEAD_BYTES
             stop = start + (word >> 8)
@@ -165,6 +193,10 @@ class Connection(ReceivingHalf):
                 self._stream_failed(fault)
             position = stop
         self._wanted_bytes = HEAD_BYTES
+        if self._effort <= 0:
+            self._unread += self._remainder + data[position:]
+            self._remainder = b""
+            return end
         return position
 
     def _take_preface(self, data: bytes) -> int:
@@ -182,6 +214,7 @@ class Connection(ReceivingHalf):
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
 
     def _other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        self._effort -= _FRAME_EFFORT
         if kind == WINDOW_UPDATE:
             self._window_update(stream_id, payload)
         elif kind in (SETTINGS, PING, GOAWAY):
@@ -224,7 +257,7 @@ class Connection(ReceivingHalf):
         if not stream_id:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS of the connection")
         if flags & _UNUSUAL == END_HEADERS:
-            self._fields(stream_id, data[start:stop], flags & END_STREAM != 0)
+            self._whole_block(stream_id, data[start:stop], flags & END_STREAM != 0)
             return
         if flags & PADDED:
             start, stop = without_padding(data, start, stop)
@@ -233,7 +266,7 @@ class Connection(ReceivingHalf):
             if start > stop:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
         if flags & END_HEADERS:
-            self._fields(stream_id, data[start:stop], flags & END_STREAM != 0)
+            self._whole_block(stream_id, data[start:stop], flags & END_STREAM != 0)
         else:
             self._block += data[start:stop]
             self._block_stream = stream_id
@@ -251,7 +284,16 @@ class Connection(ReceivingHalf):
             block = bytes(self._block)
             self._block.clear()
             self._block_stream = 0
-            self._fields(stream_id, block, bool(self._block_flags & END_STREAM))
+            self._whole_block(stream_id, block, bool(self._block_flags & END_STREAM))
+
+    def _whole_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        if len(block) > MAX_FIELDS_BYTES:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "a field block that is too long")
+        try:
+            self._fields(stream_id, block, end_stream)
+        finally:
+            self._effort -= _HEADERS_EFFORT + self._blocks.effort
+            self._blocks.effort = 0
 
     # -- streams -------------------------------------------------------------------------------
 
@@ -289,6 +331,8 @@ class Connection(ReceivingHalf):
         stream.closed = True
         stream.drop()
         stream.joiner = None
+        if stream.holding is not None:
+            stream.holding.clear()
         self.streams.pop(stream.id, None)
 
     def _is_peers(self, stream_id: int) -> bool:

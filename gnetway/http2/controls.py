@@ -18,6 +18,7 @@ from gnetway.http2.frames import (
     pack_goaway,
     pack_window_update,
 )
+from gnetway.http2.grpc_fields import quoted
 from gnetway.http2.sending import SendingHalf
 from gnetway.http2.settings import Setting, pack_settings, parse_settings
 from gnetway.http2.streams import Stream
@@ -32,6 +33,9 @@ from gnetway.http2.windows import (
 MAX_FRAME_BYTES: Final = 64 * 1024
 
 _DEFAULT_TABLE_BYTES: Final = 4_096
+
+#: A window that is moved costs a quarter of a microsecond.
+_STREAMS_AN_EFFORT_BITS: Final = 2
 _SETTINGS_ACK: Final = pack_frame(SETTINGS, ACK, 0, b"")
 
 
@@ -48,6 +52,8 @@ class Controls(SendingHalf):
         self.max_peer_streams = MAX_31_BITS
         self.last_peer_stream: int = 0
         self._receive_window = CONNECTION_WINDOW_BYTES
+        #: What reading may still cost before the others have their turn, see Connection.
+        self._effort = 0
         self._blocks = FieldBlocks()
         self._table_update = b""
         ours = [
@@ -88,7 +94,7 @@ class Controls(SendingHalf):
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS ACK with a payload")
             self._blocks.table_forbidden()
             return
-        for number, value in parse_settings(payload):
+        for number, value in parse_settings(payload).items():
             self._apply(number, value)
         if not self.settled:
             self.settled = True
@@ -114,6 +120,7 @@ class Controls(SendingHalf):
 
     def _resize_windows(self, difference: int) -> None:
         """Move the window of every stream; those that were stalled and now are not go on."""
+        self._effort -= len(self.streams) >> _STREAMS_AN_EFFORT_BITS
         for stream in self.streams.values():
             try:
                 stream.send_window = raised(stream.send_window, difference)
@@ -136,7 +143,7 @@ class Controls(SendingHalf):
         last = int.from_bytes(payload[:4], "big") & MAX_31_BITS
         code = int.from_bytes(payload[4:8], "big")
         self._peer_goes_away(last)
-        self._events.append(GoneAway(code, payload[8:].decode(errors="replace")))
+        self._events.append(GoneAway(code, quoted(payload[8:].decode(errors="replace"))))
 
     def _window_update(self, stream_id: int, payload: bytes) -> None:
         """Take a WINDOW_UPDATE.

@@ -45,6 +45,7 @@ _UNIT_SECONDS: Final = {
 }
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _MAX_DIGITS: Final = 10**8
+_QUOTED_CHARACTERS: Final = 100
 _TO_ENCODE: Final = re.compile(rb"[^\x20-\x24\x26-\x7e]")
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -77,6 +78,14 @@ def parse_timeout(value: bytes) -> float:
     if found is None:
         raise ValueError("grpc-timeout is not at most 8 digits and a unit")
     return int(found[1]) * _UNIT_SECONDS[found[2]]
+
+
+def quoted(text: str) -> str:
+    """Return what a peer has named as an answer may repeat it: at most 100 characters of it.
+
+    With all of it, a request of some bytes that refers to a long name would have a long answer.
+    """
+    return text if len(text) <= _QUOTED_CHARACTERS else f"{text[:_QUOTED_CHARACTERS]}…"
 
 
 def encode_message(text: str) -> bytes:

@@ -13,6 +13,9 @@ PREFIX_BYTES: Final = 5
 
 _SMALL_BYTES: Final = 4_096
 
+#: Messages that one call gives at most.
+_MAX_MESSAGES: Final = 512
+
 
 class MessageFault(GatewayError):
     """A message cannot be taken; the call ends with the gRPC status ``status``."""
@@ -24,9 +27,21 @@ class MessageFault(GatewayError):
 
 
 class MessageJoiner:
-    """Joins the messages of one stream; holds at most one, of ``max_message_bytes``."""
+    """Joins the messages of one stream; holds at most one, of ``max_message_bytes``.
 
-    __slots__ = ("_max_message_bytes", "_missing", "_parts", "_prefix")
+    ``held_bytes`` is how much memory its parts take: they may be views of a little more.
+    """
+
+    __slots__ = (
+        "_first_view",
+        "_max_message_bytes",
+        "_missing",
+        "_parts",
+        "_prefix",
+        "_viewed",
+        "_viewed_bytes",
+        "held_bytes",
+    )
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max_message_bytes = max_message_bytes
@@ -34,14 +49,21 @@ class MessageJoiner:
         self._parts: list[bytes | memoryview] = []
         #: Bytes that the message still needs; -1 between two messages.
         self._missing = -1
+        #: What the last parts are views of, which the first of them is, and how much they are.
+        self._viewed = b""
+        self._first_view = 0
+        self._viewed_bytes = 0
+        self.held_bytes = 0
 
     @property
     def idle(self) -> bool:
         """Whether the next byte begins a message."""
         return self._missing < 0 and not self._prefix
 
-    def feed(self, data: bytes, start: int, stop: int) -> list[bytes]:
+    def feed(self, data: bytes, start: int, stop: int) -> tuple[list[bytes], int]:
         """Take ``data[start:stop]`` and return the messages that are complete with it.
+
+        Also return how many bytes are left of it: none, unless there are very many messages.
 
         :raises MessageFault: a message is too large or compressed.
         """
@@ -49,11 +71,11 @@ class MessageJoiner:
             data = self._prefix + data[start:stop]
             start, stop = 0, len(data)
         messages: list[bytes] = []
-        while True:
+        while len(messages) < _MAX_MESSAGES:
             if self._missing < 0:
                 if stop - start < PREFIX_BYTES:
                     self._prefix = data[start:stop]
-                    return messages
+                    return messages, 0
                 self._prefix = b""
                 self._missing = self._length(data, start)
                 start += PREFIX_BYTES
@@ -61,20 +83,43 @@ class MessageJoiner:
             self._missing -= end - start
             if self._missing:
                 self._keep(data, start, end)
-                return messages
+                return messages, 0
             if self._parts:
                 self._keep(data, start, end)
                 messages.append(b"".join(self._parts))
                 self._parts = []
+                self._viewed = b""
+                self._viewed_bytes = 0
+                self.held_bytes = 0
             else:
                 messages.append(data[start:end])
             self._missing = -1
             start = end
+        return messages, stop - start
 
     def _keep(self, data: bytes, start: int, end: int) -> None:
-        # A view spares a copy, but keeps all of ``data``, which a small part is not worth.
-        part = data[start:end] if end - start < _SMALL_BYTES else memoryview(data)[start:end]
-        self._parts.append(part)
+        size = end - start
+        if size < _SMALL_BYTES:
+            self._parts.append(data[start:end])
+            self.held_bytes += size
+            return
+        # A view spares a copy, but keeps all of ``data``.
+        if data is not self._viewed:
+            self._settle()
+            self._viewed = data
+            self._first_view = len(self._parts)
+            self.held_bytes += len(data)
+        self._viewed_bytes += size
+        self._parts.append(memoryview(data)[start:end])
+
+    def _settle(self) -> None:
+        """Copy the views of what came last, if they are the smaller part of it."""
+        if self._viewed_bytes << 1 < len(self._viewed):
+            for place in range(self._first_view, len(self._parts)):
+                self._parts[place] = bytes(self._parts[place])
+            self.held_bytes += self._viewed_bytes - len(self._viewed)
+        self._viewed = b""
+        self._viewed_bytes = 0
 
     def _length(self, data: bytes, start: int) -> int:
         if data[start]:

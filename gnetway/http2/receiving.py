@@ -3,13 +3,22 @@
 Source: RFC 9113 sections 5.2 and 6.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from gnetway.admission.byte_budget import Holding
 from gnetway.http2.controls import MAX_FRAME_BYTES, Controls
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import MessagesReceived
-from gnetway.http2.frames import END_STREAM, HEAD_BYTES, MESSAGE_HEAD, PADDED, pack_window_update
+from gnetway.http2.frames import (
+    DATA,
+    END_STREAM,
+    FRAME_HEAD,
+    HEAD_BYTES,
+    MESSAGE_HEAD,
+    PADDED,
+    pack_window_update,
+)
 from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
 from gnetway.http2.settings import Setting
 from gnetway.http2.streams import Stream
@@ -17,6 +26,13 @@ from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
 
 #: The head of a DATA frame and of the message that fills it, in bytes.
 _HEADS_BYTES: Final = MESSAGE_HEAD.size
+
+#: Frames that hold a message each are taken together as far as they begin within so many bytes.
+_RUN_BYTES: Final = 16 * 1024
+
+#: What a message costs with all that is done about it, and a frame, see Connection.
+MESSAGE_EFFORT: Final = 8
+_FRAME_EFFORT: Final = 3
 
 
 class ReceivingHalf(Controls):
@@ -28,6 +44,10 @@ class ReceivingHalf(Controls):
         super().__init__(preface, settings)
         self._max_message_bytes = max_message_bytes
         self._max_whole_bytes = min(max_message_bytes, MAX_FRAME_BYTES - PREFIX_BYTES)
+        #: Makes what counts the unfinished messages of a stream, where that is wanted.
+        self._make_holding: Callable[[Stream], Holding] | None = None
+        #: What is left of a DATA frame that has too many messages for one turn, as a frame.
+        self._remainder = b""
 
     def _data_frames(
         self, flags: int, stream_id: int, data: bytes, position: int, stop: int
@@ -60,7 +80,8 @@ class ReceivingHalf(Controls):
         before = position
         room = min(stream.receive_window, self._receive_window)
         messages: list[bytes] = []
-        while position + _HEADS_BYTES <= len(data):
+        last = min(len(data), position + _RUN_BYTES) - _HEADS_BYTES
+        while position <= last:
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, position)
             start = position + _HEADS_BYTES
             # The first word is the frame's length and its type, which is 0.
@@ -73,6 +94,7 @@ class ReceivingHalf(Controls):
             messages.append(data[start:position])
         if messages:
             self._events.append(MessagesReceived(stream, messages))
+            self._effort -= MESSAGE_EFFORT * len(messages)
             # The heads of frames do not count.
             used = position - before - (_HEADS_BYTES - PREFIX_BYTES) * len(messages)
             self._receive_window -= used
@@ -85,6 +107,7 @@ class ReceivingHalf(Controls):
 
     def _data(self, flags: int, stream_id: int, data: bytes, start: int, stop: int) -> None:
         size = stop - start
+        self._effort -= _FRAME_EFFORT
         self._receive_window -= size
         if self._receive_window < CONNECTION_WINDOW_BYTES >> 1:
             self._grant_connection()
@@ -101,6 +124,16 @@ class ReceivingHalf(Controls):
             self._grant_stream(stream, flags)
         if stream.missing_bytes >= 0:
             _count(stream, stop - start)
+        left = self._content(stream, data, start, stop, flags & END_STREAM != 0)
+        if stream.closed:
+            return
+        if left:
+            self._put_off(stream, flags, data[stop - left : stop])
+        elif flags & END_STREAM:
+            self._remote_end(stream)
+
+    def _content(self, stream: Stream, data: bytes, start: int, stop: int, end_stream: bool) -> int:
+        """Take content of a DATA frame; return how many bytes of it are left for another turn."""
         if (
             stop - start >= PREFIX_BYTES
             and (stream.joiner is None or stream.joiner.idle)
@@ -109,21 +142,29 @@ class ReceivingHalf(Controls):
             and stop - start - PREFIX_BYTES <= self._max_message_bytes
         ):
             self._message(stream, data[start + PREFIX_BYTES : stop])
-        elif stop > start:
-            self._join(stream, data, start, stop)
-        if flags & END_STREAM and not stream.closed:
-            self._remote_end(stream)
+            if stream.single and not end_stream:
+                self._count_held(stream, 0)
+            return 0
+        return self._join(stream, data, start, stop) if stop > start else 0
 
-    def _join(self, stream: Stream, data: bytes, start: int, stop: int) -> None:
+    def _join(self, stream: Stream, data: bytes, start: int, stop: int) -> int:
+        """Take content that is no whole message; return how many bytes of it are left."""
         if stream.joiner is None:
             stream.joiner = MessageJoiner(self._max_message_bytes)
         try:
-            messages = stream.joiner.feed(data, start, stop)
+            messages, left = stream.joiner.feed(data, start, stop)
         except MessageFault as fault:
             self._refuse(stream, fault.status, fault.text)
-            return
-        for message in messages:
-            self._message(stream, message)
+            return 0
+        self._effort -= MESSAGE_EFFORT * len(messages)
+        if messages and not stream.single:
+            self._events.append(MessagesReceived(stream, messages))
+        elif messages:
+            stream.messages += len(messages)
+            stream.message = messages[-1]
+        if stream.holding is not None or stream.joiner.held_bytes:
+            self._count_held(stream, stream.joiner.held_bytes)
+        return left
 
     def _message(self, stream: Stream, message: bytes) -> None:
         if stream.single:
@@ -131,6 +172,26 @@ class ReceivingHalf(Controls):
             stream.message = message
         else:
             self._events.append(MessagesReceived(stream, [message]))
+
+    def _count_held(self, stream: Stream, unfinished_bytes: int) -> None:
+        """Count what a stream holds of messages; the stream may have to end for it."""
+        holding = stream.holding
+        if holding is None:
+            if self._make_holding is None:
+                return
+            holding = stream.holding = self._make_holding(stream)
+        holding.hold(unfinished_bytes + len(stream.message))
+
+    def _put_off(self, stream: Stream, flags: int, content: bytes) -> None:
+        """Leave the rest of a DATA frame for another turn, as if it had come as one."""
+        left = len(content)
+        self._effort = 0
+        self._receive_window += left
+        stream.receive_window += left
+        if stream.missing_bytes >= 0:
+            stream.missing_bytes += left
+        head = FRAME_HEAD.pack(left << 8 | DATA, flags & END_STREAM, stream.id)
+        self._remainder = head + content
 
     def _use_window(self, size: int) -> None:
         """Count bytes that were within the window of the connection."""

@@ -1,10 +1,11 @@
 """The server's half: takes the streams that the client opens, and answers them."""
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Callable, Container
 from struct import Struct
 from typing import Final
 
+from gnetway.admission.byte_budget import Holding
 from gnetway.http2.connection import Connection
 from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import CallsReceived, PeerFinished, StreamEnded, StreamOpened
@@ -21,7 +22,14 @@ from gnetway.http2.frames import (
     MESSAGE_PREFIX,
     PREFACE,
 )
-from gnetway.http2.grpc_fields import INTERNAL, OK, UNIMPLEMENTED, encode_message
+from gnetway.http2.grpc_fields import (
+    INTERNAL,
+    OK,
+    RESOURCE_EXHAUSTED,
+    UNIMPLEMENTED,
+    encode_message,
+    quoted,
+)
 from gnetway.http2.head_cache import RequestHeads
 from gnetway.http2.heads import Malformed, RequestHead, read_trailers
 from gnetway.http2.messages import PREFIX_BYTES
@@ -44,6 +52,12 @@ _ID: Final = Struct(">I")
 #: Larger replies are not copied to stand in one piece with their head and trailers.
 _JOIN_BYTES: Final = 4_096
 
+#: Calls are taken together as far as they begin within so many bytes.
+_RUN_BYTES: Final = 16 * 1024
+
+#: What a call costs that is known but for its message, with its answer, see Connection.
+_CALL_EFFORT: Final = 20
+
 #: Runs of ids that the client has skipped; the last ones are remembered.
 _MAX_SKIPPED: Final = 16
 
@@ -52,14 +66,21 @@ class ServerConnection(Connection):
     """A connection of a client.
 
     The paths in ``single_paths`` take one message and give one; messages are at most
-    ``max_message_bytes``. More than ``max_streams`` at a time are refused.
+    ``max_message_bytes``. More than ``max_streams`` at a time are refused. ``make_holding``
+    returns what counts the messages of a stream that have begun and not ended; it may have it
+    ``give_way``.
     """
 
     def __init__(
-        self, single_paths: Container[str], max_message_bytes: int, max_streams: int
+        self,
+        single_paths: Container[str],
+        max_message_bytes: int,
+        max_streams: int,
+        make_holding: Callable[[Stream], Holding] | None = None,
     ) -> None:
         settings = [(Setting.MAX_CONCURRENT_STREAMS, max_streams)]
         super().__init__(b"", PREFACE, settings, max_message_bytes)
+        self._make_holding = make_holding
         self._single_paths = single_paths
         self._max_streams = max_streams
         self._heads = RequestHeads()
@@ -120,6 +141,11 @@ class ServerConnection(Connection):
         self._send_fields(stream, block, end_stream=True)
         self._close_local(stream)
 
+    def give_way(self, stream: Stream) -> None:
+        """End a stream whose messages take the room of others'; its owner is told."""
+        if not stream.closed:
+            self._refuse(stream, RESOURCE_EXHAUSTED, "too much of unfinished messages")
+
     def last_call(self) -> None:
         """Look at no stream that is not open by now, and tell the client so."""
         self._last_looked_at = self.last_peer_stream
@@ -131,6 +157,8 @@ class ServerConnection(Connection):
         self.streams.clear()
         for stream in left:
             stream.closed = True
+            if stream.holding is not None:
+                stream.holding.clear()
         return left
 
     def _end_local(self, stream: Stream) -> None:
@@ -151,7 +179,8 @@ class ServerConnection(Connection):
         """See Connection: HEADERS that are known, and all of the request in one DATA frame."""
         calls: list[Stream] = []
         used, end = 0, len(data)
-        while position + HEAD_BYTES <= end and len(self.streams) < self._max_streams:
+        last = min(end, position + _RUN_BYTES) - HEAD_BYTES
+        while position <= last and len(self.streams) < self._max_streams:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
             if (
@@ -182,6 +211,7 @@ class ServerConnection(Connection):
             calls.append(self._taken(stream_id, head, data[start:position]))
         if calls:
             self._events.append(CallsReceived(calls))
+            self._effort -= _CALL_EFFORT * len(calls)
             self._use_window(used)
         return position
 
@@ -253,7 +283,7 @@ class ServerConnection(Connection):
             self._close_local(stream)
         elif head.encoding:
             stream.remote_ended = end_stream
-            self.end(stream, UNIMPLEMENTED, f"messages compressed with {head.encoding}")
+            self.end(stream, UNIMPLEMENTED, f"messages compressed with {quoted(head.encoding)}")
         else:
             if not stream.single:
                 self._events.append(StreamOpened(stream))

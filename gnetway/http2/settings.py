@@ -13,6 +13,9 @@ from gnetway.http2.frames import DEFAULT_FRAME_BYTES, MAX_31_BITS, SETTINGS, pac
 _PAIR: Final = Struct(">HI")
 _MAX_FRAME_BYTES: Final = 0xFF_FFFF
 
+#: Settings in one frame. HTTP/2 has some ten, and peers send each of theirs once.
+_MAX_SETTINGS: Final = 100
+
 
 class Setting(IntEnum):
     """The settings by number; others are ignored."""
@@ -31,16 +34,20 @@ def pack_settings(settings: list[tuple[Setting, int]]) -> bytes:
     return pack_frame(SETTINGS, 0, 0, payload)
 
 
-def parse_settings(payload: bytes) -> list[tuple[int, int]]:
-    """Return number and value of each setting, unknown ones too.
+def parse_settings(payload: bytes) -> dict[int, int]:
+    """Return the value of each setting by its number, unknown ones too; the last one counts.
 
-    :raises Http2Error: the payload has no whole number of settings, or a value is not allowed.
+    :raises Http2Error: the payload has no whole number of settings, or too many, or a value is
+        not allowed.
     """
     if len(payload) % _PAIR.size:
         raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS are 6 bytes each")
-    settings = list(_PAIR.iter_unpack(payload))
-    for number, value in settings:
+    if len(payload) > _MAX_SETTINGS * _PAIR.size:
+        raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many settings")
+    settings: dict[int, int] = {}
+    for number, value in _PAIR.iter_unpack(payload):
         _check(number, value)
+        settings[number] = value
     return settings
 
 

@@ -9,6 +9,7 @@ Source: RFC 9113 section 5.1.
 from collections import deque
 from typing import Final, Protocol
 
+from gnetway.admission.byte_budget import Holding
 from gnetway.http2.frames import MESSAGE_PREFIX
 from gnetway.http2.messages import MessageJoiner
 
@@ -52,6 +53,7 @@ class Stream:
         "end_queued",
         "fields",
         "headed",
+        "holding",
         "id",
         "joiner",
         "local_ended",
@@ -88,6 +90,8 @@ class Stream:
         #: What content-length leaves to come; -1 if there was none.
         self.missing_bytes = -1
         self.joiner: MessageJoiner | None = None
+        #: Server: counts what is kept of its messages.
+        self.holding: Holding | None = None
         self.message = b""
         self.messages = 0
         #: The field block that a server ends with.

@@ -1,6 +1,9 @@
 """``host:port`` in its parts."""
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import unquote
+
+Network = IPv4Network | IPv6Network
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -30,3 +33,22 @@ def is_ipv6(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_allowed(host: str, networks: tuple[Network, ...]) -> bool:
+    """Tell whether an address belongs to one of ``networks``; without any it does."""
+    if not networks:
+        return True
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
+
+
+def host_of_peer(peer: str) -> str:
+    """Return the host of a peer as grpcio names it: ``ipv4:10.0.0.7:40312``."""
+    host, _, _ = unquote(peer).partition(":")[2].rpartition(":")
+    return host.removeprefix("[").removesuffix("]")

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
 from zope.interface import Attribute, Interface
 
+from gnetway.rpc.addresses import Network
 from gnetway.rpc.status import RpcStatus
 
 
@@ -42,6 +43,9 @@ class RpcOptions:
     #: A peer that is silent this long is pinged. Go's servers hang up on clients that ping an
     #: otherwise silent connection more often than every 5 minutes; 0 never pings.
     keepalive_seconds: float = 310.0
+    #: The kernel asks a peer that is silent this long whether it is there, which no peer minds; 0
+    #: never asks.
+    tcp_keepalive_seconds: float = 60.0
     #: A ping, or data in the kernel, not acknowledged for this long breaks the connection.
     keepalive_timeout_seconds: float = 20.0
     #: None is plaintext.
@@ -53,8 +57,17 @@ class RpcOptions:
     max_unsent_messages: int = 16_384
     #: Unary calls in flight: of one client, or waiting for and in the handlers of one server.
     max_calls: int = 16_384
-    #: Streams that one server serves at a time; a session node opens one.
-    max_streams: int = 64
+    #: Streams that one server serves at a time, and those of one peer; a session node opens one.
+    max_streams: int = 128
+    max_peer_streams: int = 64
+    #: Connections that one server takes, and those of one peer, by its address; native only.
+    max_connections: int = 512
+    max_peer_connections: int = 64
+    #: What one server holds of messages that have begun and not ended, over all connections; above
+    #: it the peer that holds most gives way. At least ``max_message_bytes``; native only.
+    max_input_bytes: int = 128 << 20
+    #: From where a server takes connections; anywhere if empty.
+    allowed_networks: tuple[Network, ...] = ()
     #: Threads that serve unary calls, where the carrier needs any. More only fight for the
     #: interpreter: 256 calls in flight cost 250 µs each with 2 or 4 threads, 360 with 32.
     threads: int = 4

@@ -25,6 +25,7 @@ from gnetway.http2.field_blocks import encode_field
 from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
 from gnetway.rpc.native_link import NativeLink
+from gnetway.rpc.slow_lane import SlowLane
 from gnetway.rpc.status import StatusCode
 from gnetway.turns import TurnEnd
 
@@ -45,7 +46,7 @@ class ClientLink(NativeLink):
 
     def __init__(self, dialer: "Dialer", reactor: IRpcReactor, turn_end: TurnEnd) -> None:
         core = ClientConnection(dialer.options.max_message_bytes)
-        super().__init__(reactor, turn_end, core, dialer.options)
+        super().__init__(reactor, turn_end, core, dialer.options, dialer.slow_lane)
         self.peer = dialer.peer
         self._dialer = dialer
         self._connecting: Deferred[IProtocol] | None = None
@@ -113,6 +114,7 @@ class Dialer:
     ) -> None:
         self.peer = peer
         self.options = options
+        self.slow_lane = SlowLane(reactor)
         #: Why there is no connection.
         self.why = ""
         self._reactor = reactor

@@ -6,7 +6,6 @@ Events are told from here only: out of dataReceived, at the end of a turn, or wh
 has room again; so no call of the carrier's users is answered before it has returned.
 """
 
-import socket
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -42,6 +41,9 @@ from gnetway.http2.streams import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.read_size import read_more
 from gnetway.rpc.calls import RpcOptions
+from gnetway.rpc.half_dead import watch
+from gnetway.rpc.reading import Reading
+from gnetway.rpc.slow_lane import SlowLane
 from gnetway.rpc.status import StatusCode
 from gnetway.turns import TurnEnd
 
@@ -72,6 +74,7 @@ class NativeLink(Protocol):
         turn_end: TurnEnd,
         core: ClientConnection | ServerConnection,
         options: RpcOptions,
+        slow_lane: SlowLane,
     ) -> None:
         self.core = core
         self.peer = ""
@@ -80,6 +83,8 @@ class NativeLink(Protocol):
         self._clock = clock
         self._turn_end = turn_end
         self._options = options
+        serves = isinstance(core, ServerConnection)
+        self._reading = Reading(core, slow_lane, self._read_on, stops_when_full=serves)
         self._wire: ILinkTransport | None = None
         self._ready = False
         self._draining = False
@@ -114,6 +119,7 @@ class NativeLink(Protocol):
         if self._closing or self._over:
             return
         self._closing = True
+        self._reading.stop()
         self._set_alarm(_LAST_WORDS_SECONDS)
         if self._wire is not None:
             if self._ready and not self.core.failed:
@@ -126,6 +132,7 @@ class NativeLink(Protocol):
         """End the connection at once."""
         self._why = self._why or why
         self._closing = True
+        self._reading.stop()
         if self._wire is not None:
             self._wire.abortConnection()
 
@@ -134,6 +141,7 @@ class NativeLink(Protocol):
     def connectionMade(self) -> None:
         """Begin; with TLS what there is to say waits for the handshake."""
         wire = self._wire = cast("ILinkTransport", self.transport)
+        self._reading.begin(wire)
         self._heard_at = self._clock.seconds()
         self._tune_socket(wire)
         self._set_alarm(_SETTLE_SECONDS)
@@ -168,12 +176,8 @@ class NativeLink(Protocol):
     def _tune_socket(self, wire: ILinkTransport) -> None:
         wire.setTcpNoDelay(True)
         read_more(wire)
-        get_handle = getattr(wire, "getHandle", None)
-        handle = get_handle() if get_handle is not None else None
-        if isinstance(handle, socket.socket) and self._options.keepalive_seconds > 0:
-            # Data in the kernel may wait for a peer that is gone much longer than a ping does.
-            timeout = int(self._options.keepalive_timeout_seconds * 1000)
-            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
+        options = self._options
+        watch(wire, options.tcp_keepalive_seconds, options.keepalive_timeout_seconds)
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the peer has sent; answers to it leave as one write."""
@@ -183,6 +187,15 @@ class NativeLink(Protocol):
         self.core.receive(data)
         self._flush()
         self.touched = touched  # if it was, the end of the turn is still to come
+        if self.core.put_off:
+            self._reading.settle()
+
+    def _read_on(self) -> None:
+        """Take what was put off, as if it came now."""
+        touched, self.touched = self.touched, True
+        self.core.go_on()
+        self._flush()
+        self.touched = touched
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell every stream that is left."""
@@ -197,6 +210,7 @@ class NativeLink(Protocol):
             return
         self._over = self._closing = True
         self._cancel_alarm()
+        self._reading.stop()
         if self._pong is not None:
             self._pong.cancel()
             self._pong = None
@@ -287,19 +301,26 @@ class NativeLink(Protocol):
     def _broken(self, error: Http2Error) -> None:
         if self._closing:
             return
-        peer = self.peer
-        self._log.warn("gRPC connection with {peer} is broken: {error}", peer=peer, error=error)
+        self.tell_broken(error)
         self._why = f"the connection is broken: {error}"
         self.close()
+
+    def tell_broken(self, error: Http2Error) -> None:
+        """Log what the peer did wrong; for subclasses whose peers may be anybody."""
+        peer = self.peer
+        self._log.warn("gRPC connection with {peer} is broken: {error}", peer=peer, error=error)
 
     # -- back-pressure: the transport calls ----------------------------------------------------
 
     def pauseProducing(self) -> None:
-        """Keep messages with their streams."""
+        """Keep messages with their streams, and read no more that wants answers."""
         self.core.hold()
+        self._reading.full(True)
 
     def resumeProducing(self) -> None:
         """Go on."""
+        # First, as what is written may make it full again.
+        self._reading.full(False)
         if self._ready and not self._closing:
             self.core.release()
             self._flush()

@@ -4,29 +4,37 @@ listening → stop: GOAWAY that names no stream, and a PING → its answer: GOAW
 stream → no stream left, or the grace is over → closed
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.http2.error_codes import ErrorCode
+from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.byte_budget import ByteBudget, Holding
+from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import Event, PingAnswered, StreamOpened
 from gnetway.http2.frames import MAX_31_BITS
+from gnetway.http2.grpc_fields import quoted
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.streams import Stream
-from gnetway.rpc.addresses import split_address
+from gnetway.rpc.addresses import is_allowed, split_address
 from gnetway.rpc.bridge import OneEnd
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_link import ServerLink
 from gnetway.rpc.native_served import ServedCall, ServedStream, answer, refuse
-from gnetway.rpc.status import ListenFailed, StatusCode
+from gnetway.rpc.refused_peers import RefusedPeers
+from gnetway.rpc.shares import Place, Shares
+from gnetway.rpc.slow_lane import SlowLane
+from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.turns import TurnEnd
 
 _DRAINING: Final = b"last one"
@@ -34,23 +42,63 @@ _STOPPED: Final = "the server stops"
 #: Streams that one connection may have open beyond what is served at a time, so that those over
 #: the bound are told so and do not wait.
 _SPARE_STREAMS: Final = 1_024
+#: And in any case. A push is answered as it comes, so only those have a stream for long that have
+#: not come whole.
+_MAX_OPEN_STREAMS: Final = 2_048
+#: Streams of one connection that may have to give way for their unfinished messages, before the
+#: connection does.
+_MAX_GIVEN_WAY: Final = 8
+#: Why peers are refused or closed, as it is counted.
+NOT_ALLOWED: Final = "not from Rpc.AllowedNetworks"
+TOO_MANY_CONNECTIONS: Final = "over Rpc.MaxConnections, or those for each peer"
+TOO_MANY_STREAMS: Final = "over Rpc.MaxStreams, or those for each peer"
+TOO_MUCH_INPUT: Final = "over Rpc.MaxInputBytes"
+_PLACE_GIVEN: Final = "its place was given to another peer"
 
 
 class _Link(ServerLink):
     """A connection of a client."""
 
-    def __init__(self, server: "NativeServer", address: IAddress | None) -> None:
+    def __init__(self, server: "NativeServer", address: IAddress | None, place: Place) -> None:
         options = server.options
+        most = options.max_calls + options.max_streams + _SPARE_STREAMS
         core = ServerConnection(
             server.handlers.unary,
             options.max_message_bytes,
-            options.max_calls + options.max_streams + _SPARE_STREAMS,
+            min(most, _MAX_OPEN_STREAMS),
+            self._holding,
         )
-        super().__init__(server.reactor, server.turn_end, core, options)
+        super().__init__(server.reactor, server.turn_end, core, options, server.slow_lane)
         self.max_message_bytes = options.max_message_bytes
+        self.host = getattr(address, "host", "")
         self.peer = _name(address)
         self.rpc_peer = RpcPeer(self.peer)
         self._server = server
+        self._place = place
+        self._account = server.accounts.of(self.host, server.reactor.seconds())
+        self._account.connections += 1
+        self._given_way = 0
+
+    def _holding(self, stream: Stream) -> Holding:
+        return self._server.input.holding(self._account, partial(self._give_way, stream))
+
+    def _give_way(self, stream: Stream) -> None:
+        self._server.refused.note(TOO_MUCH_INPUT, self.peer)
+        self.core.give_way(stream)
+        self._given_way += 1
+        if self._given_way > _MAX_GIVEN_WAY:
+            self._turn_end.call(self._end_greed)
+        self.touch()
+
+    def _end_greed(self) -> None:
+        if not self.core.failed:
+            error = Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too much of unfinished messages")
+            self.core.fail(error)
+            self.touch()
+
+    def tell_broken(self, error: Http2Error) -> None:
+        """See NativeLink; whoever reaches the port could fill the log."""
+        self._server.refused.note(str(error.code.name), self.peer)
 
     def calls_received(self, streams: list[Stream]) -> None:
         """Answer unary calls."""
@@ -85,17 +133,21 @@ class _Link(ServerLink):
 
     def ended(self, why: str) -> None:
         """Tell the server."""
+        self._account.connections -= 1
+        self._server.connections.leave(self._place)
         self._server.links.discard(self)
 
 
 class _Factory(ServerFactory):
     noisy = False
 
-    def __init__(self, server: "NativeServer") -> None:
+    def __init__(self, server: "NativeServer", wrap: Callable[[Protocol], Protocol]) -> None:
         self._server = server
+        self._wrap = wrap
 
-    def buildProtocol(self, addr: IAddress | None) -> _Link | None:
-        return self._server.accept(addr)
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        link = self._server.accept(addr)
+        return None if link is None else self._wrap(link)
 
 
 @implementer(IRpcServer)
@@ -117,11 +169,17 @@ class NativeServer:
         self.handlers = handlers
         self.options = options
         self.links: set[_Link] = set()
+        self.slow_lane = SlowLane(reactor)
+        self.connections = Shares(options.max_connections, options.max_peer_connections)
+        #: The peers by address, for their shares of the input.
+        self.accounts = Accounts(lambda _: AccountLimits())
+        self.input = ByteBudget(options.max_input_bytes)
+        self.refused = RefusedPeers(reactor)
         self._address = address
         self._port: IListeningPort | None = None
         self._deadlines = Deadlines(reactor)
         self._calls = 0
-        self._streams = 0
+        self._streams = Shares(options.max_streams, options.max_peer_streams)
         self._grace_seconds = 0.0
         self._patience: IDelayedCall | None = None
         self._end = OneEnd(self._begin_stop)
@@ -147,13 +205,12 @@ class NativeServer:
         return succeed(bound.port)
 
     def _make_factory(self) -> IProtocolFactory:
-        factory: IProtocolFactory = _Factory(self)
-        if self.options.tls is not None:
-            # Here, so that a cluster without TLS needs no packages for it.
-            from gnetway.rpc.native_tls import server_factory  # noqa: PLC0415
+        if self.options.tls is None:
+            return _Factory(self, lambda link: link)
+        # Here, so that a cluster without TLS needs no packages for it.
+        from gnetway.rpc.native_tls import server_wrapper  # noqa: PLC0415
 
-            factory = server_factory(factory, self.options.tls, self.reactor)
-        return factory
+        return _Factory(self, server_wrapper(self.options.tls, self.reactor))
 
     def stop(self, grace_seconds: float) -> Deferred[None]:
         """See IRpcServer."""
@@ -196,9 +253,22 @@ class NativeServer:
         """Return the protocol of a new connection."""
         if self._end.asked:
             return None
-        link = _Link(self, address)
+        host = getattr(address, "host", "")
+        if not is_allowed(host, self.options.allowed_networks):
+            self.refused.note(NOT_ALLOWED, _name(address))
+            return None
+        place = self.connections.take(host)
+        if place is None:
+            self.refused.note(TOO_MANY_CONNECTIONS, _name(address))
+            return None
+        link = _Link(self, address, place)
+        place.give_way = partial(self._give_place, link)
         self.links.add(link)
         return link
+
+    def _give_place(self, link: _Link) -> None:
+        self.refused.note(TOO_MANY_CONNECTIONS, link.peer)
+        link.abort(_PLACE_GIVEN)
 
     def serve_call(self, link: _Link, stream: Stream) -> None:
         """Have a unary call answered."""
@@ -221,16 +291,19 @@ class NativeServer:
         """Have a stream served."""
         opened = self.handlers.streams.get(stream.path)
         if opened is None:
-            link.core.end(stream, StatusCode.UNIMPLEMENTED, f"no method {stream.path}")
+            text = f"no method {quoted(stream.path)}"
+            link.core.end(stream, StatusCode.UNIMPLEMENTED, text)
             return
-        if self._streams >= self.options.max_streams:
+        place = self._streams.take(link.host)
+        if place is None:
+            self.refused.note(TOO_MANY_STREAMS, link.peer)
             link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many streams")
             return
-        self._streams += 1
         link.core.begin(stream)
-        served = ServedStream(
-            self.turn_end, self.options, link, stream, self._deadlines, self._stream_released
-        )
+        released = partial(self._streams.leave, place)
+        served = ServedStream(self.turn_end, self.options, link, stream, self._deadlines, released)
+        status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, _PLACE_GIVEN)
+        place.give_way = partial(served.abort, status)
         try:
             served.listen(opened(served))
         except Exception:  # noqa: BLE001 - ends this stream alone
@@ -238,9 +311,6 @@ class NativeServer:
 
     def _call_released(self) -> None:
         self._calls -= 1
-
-    def _stream_released(self) -> None:
-        self._streams -= 1
 
 
 def _name(address: IAddress | None) -> str:

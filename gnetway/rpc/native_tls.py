@@ -1,5 +1,7 @@
 """TLS of the native carrier: HTTP/2 by ALPN, certificates of both sides as TlsOptions has them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from cryptography import x509
@@ -13,10 +15,10 @@ from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -92,16 +94,15 @@ def client_endpoint(
     return wrapClientTLS(_ClientTls(tls, name), endpoint)
 
 
-def server_factory(
-    factory: IProtocolFactory, tls: TlsOptions, clock: IReactorTime
-) -> IProtocolFactory:
-    """Return a factory that speaks TLS below another one.
+def server_wrapper(tls: TlsOptions, clock: IReactorTime) -> Callable[[Protocol], Protocol]:
+    """Return what gives the protocol that speaks TLS below another one.
 
     :raises ValueError: the certificate or its key is missing or cannot be used.
     """
     if tls.cert is None or tls.key is None:
         raise ValueError("a server with TLS needs a certificate and its key")
-    return TLSMemoryBIOFactory(_ServerTls(tls), False, factory, clock)
+    factory = TLSMemoryBIOFactory(_ServerTls(tls), False, Factory(), clock)
+    return partial(TLSMemoryBIOProtocol, factory)
 
 
 def check_name(connection: SSL.Connection, name: str) -> None:

@@ -56,7 +56,8 @@ class PrefaceTests(ServerCase):
     def test_3_4_settings_come_first(self) -> None:
         first = self.sent()[0]
         self.assertEqual((first.kind, first.flags, first.stream_id), (SETTINGS, 0, 0))
-        self.assertIn((Setting.MAX_CONCURRENT_STREAMS, 100), parse_settings(first.payload))
+        settings = parse_settings(first.payload)
+        self.assertEqual(settings[Setting.MAX_CONCURRENT_STREAMS], 100)
 
     def test_3_4_invalid_preface(self) -> None:
         self.assert_connection_error(_PROTOCOL, b"GET / HTTP/1.1\r\n")

@@ -120,6 +120,13 @@ def output(connection: Connection) -> bytes:
     return sent
 
 
+def hand_over(connection: Connection, received: bytes) -> None:
+    """Have a connection receive, in as many turns as it takes."""
+    connection.receive(received)
+    while connection.put_off:
+        connection.go_on()
+
+
 class ConnectionCase(SynchronousTestCase):
     """A connection under test, its peer by hand."""
 
@@ -131,7 +138,7 @@ class ConnectionCase(SynchronousTestCase):
 
     def receive(self, *frames: bytes) -> list[Event]:
         """Hand over frames and return the events."""
-        self.connection.receive(b"".join(frames))
+        hand_over(self.connection, b"".join(frames))
         return events(self.connection)
 
     def assert_connection_error(self, code: ErrorCode, *frames: bytes) -> None:
@@ -219,5 +226,5 @@ class Pair:
     def _carry(self, source: Connection, target: Connection) -> bool:
         sent = output(source)
         for start in range(0, len(sent), self.cut):
-            target.receive(sent[start : start + self.cut])
+            hand_over(target, sent[start : start + self.cut])
         return bool(sent)
