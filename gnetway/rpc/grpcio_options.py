@@ -11,6 +11,11 @@ _Arguments = list[tuple[str, int | str]]
 #: Clients may ping an idle connection this often; gRPC's own bound, 5 minutes, is too long to
 #: find a dead link by.
 _MIN_PING_INTERVAL_MS: Final = 5_000
+#: Streams of one connection, beyond what is served at a time and in any case, and bytes of the
+#: fields of one request: as the native carrier has them.
+_SPARE_STREAMS: Final = 1_024
+_MAX_OPEN_STREAMS: Final = 2_048
+_MAX_FIELDS_BYTES: Final = 16_384
 #: Pauses between attempts to connect, and the time one attempt is given.
 _FIRST_RECONNECT_MS: Final = 100
 _MAX_RECONNECT_MS: Final = 2_000
@@ -54,11 +59,20 @@ def channel_arguments(options: RpcOptions) -> _Arguments:
 
 
 def server_arguments(options: RpcOptions) -> _Arguments:
-    """Return the arguments of a server."""
+    """Return the arguments of a server.
+
+    grpcio bounds what a message and a connection's streams may be, but neither the connections nor
+    what all of them hold: its quota of resources cannot be set from Python.
+    """
     return [
         *_common_arguments(options),
         # Otherwise a second process on the same port would quietly take half of the calls.
         ("grpc.so_reuseport", 0),
+        (
+            "grpc.max_concurrent_streams",
+            min(options.max_calls + options.max_streams + _SPARE_STREAMS, _MAX_OPEN_STREAMS),
+        ),
+        ("grpc.max_metadata_size", _MAX_FIELDS_BYTES),
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
     ]
 

@@ -1,6 +1,7 @@
 """One served call, one served stream: from grpcio's threads to the reactor and back."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, Final
@@ -12,7 +13,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.batch import Batch
+from gnetway.rpc.addresses import host_of_peer
 from gnetway.rpc.calls import IRpcReactor, RpcOptions, RpcPeer, StreamHandler, UnaryHandler
+from gnetway.rpc.shares import Place, Shares
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.rpc.threaded_stream import ThreadedStream
 
@@ -23,6 +26,9 @@ _LAST_WORDS_SECONDS: Final = 1.0
 #: was a moment later. So long a half-close is kept back to be sure.
 _HALF_CLOSE_SECONDS: Final = 0.1
 _CLIENT_GONE: Final = "the caller has gone"
+_PLACE_GIVEN: Final = RpcStatus(
+    StatusCode.RESOURCE_EXHAUSTED, "its place was given to another peer"
+)
 
 
 def _code(status: RpcStatus) -> Any:
@@ -109,19 +115,22 @@ class ServedStreams:
         self._leave_pool = leave_pool
         self._lock = Lock()
         self._readers: set[Thread] = set()
+        self._shares = Shares(options.max_streams, options.max_peer_streams)
 
     def serve(self, opened: StreamHandler, requests: Any, context: Any) -> Iterator[bytes]:
         """Return what grpcio is to send; called by it in a worker thread."""
         served = _ServedStream(self, context)
+        with self._lock:
+            place = self._shares.take(host_of_peer(context.peer()))
+            if place is not None:
+                place.give_way = partial(self.batch.post, served.stream.abort, _PLACE_GIVEN)
+        if place is None:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
         reader = Thread(
-            target=self._read, args=(served, requests), name="rpc-read-stream", daemon=True
+            target=self._read, args=(served, requests, place), name="rpc-read-stream", daemon=True
         )
         with self._lock:
-            full = len(self._readers) >= self.options.max_streams
-            if not full:
-                self._readers.add(reader)
-        if full:
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+            self._readers.add(reader)
         self._leave_pool()
         self.batch.post(self._open, served, opened)
         reader.start()
@@ -141,9 +150,10 @@ class ServedStreams:
             self._log.failure("a stream handler failed")
             served.stream.abort(RpcStatus(StatusCode.INTERNAL, "the handler failed"))
 
-    def _read(self, served: "_ServedStream", requests: Any) -> None:
+    def _read(self, served: "_ServedStream", requests: Any, place: Place) -> None:
         served.read(requests)
         with self._lock:
+            self._shares.leave(place)
             self._readers.discard(current_thread())
 
 

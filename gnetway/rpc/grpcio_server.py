@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from gnetway.batch import Batch
+from gnetway.rpc.addresses import host_of_peer, is_allowed
 from gnetway.rpc.bridge import OneEnd, run_in_thread
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.grpcio_options import server_arguments, server_credentials
@@ -49,10 +50,10 @@ class GrpcioServer:
         self._table: dict[str, Any] = {}
         for method, handle in handlers.unary.items():
             behavior: Callable[..., bytes] = partial(ServedCall.serve, batch, handle)
-            self._table[method] = grpc.unary_unary_rpc_method_handler(behavior)
+            self._table[method] = grpc.unary_unary_rpc_method_handler(self._guarded(behavior))
         for method, opened in handlers.streams.items():
             self._table[method] = grpc.stream_stream_rpc_method_handler(
-                partial(self._streams.serve, opened)
+                self._guarded(partial(self._streams.serve, opened))
             )
         self._server: Any = None
         self._started = False
@@ -60,6 +61,19 @@ class GrpcioServer:
         self._life = Lock()
         self._grace_seconds = 0.0
         self._end = OneEnd(self._begin_stop)
+
+    def _guarded(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what refuses the calls from outside of the allowed networks, and does the rest."""
+        networks = self._options.allowed_networks
+        if not networks:
+            return behavior
+
+        def guarded(request: Any, context: Any) -> Any:
+            if not is_allowed(host_of_peer(context.peer()), networks):
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, "not from an allowed network")
+            return behavior(request, context)
+
+        return guarded
 
     def start(self) -> Deferred[int]:
         """See IRpcServer."""
