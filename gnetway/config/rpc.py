@@ -6,9 +6,10 @@ from typing import Final
 
 from gnetway.config.document import Node, join
 from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
+from gnetway.config.proxy import Network, network
 from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
-from gnetway.config.values import choice, optional, whole
+from gnetway.config.values import choice, list_of, optional, whole
 
 _MIB: Final = 1024 * 1024
 
@@ -85,6 +86,62 @@ class RpcConfig:
             whole(1, 600),
             "seconds",
             "for the answer to a ping, before the connection counts as broken; gRPC's own default",
+        ),
+    )
+    tcp_keepalive_seconds: int = field(
+        default=60,
+        metadata=key(
+            "TcpKeepaliveSeconds",
+            whole(0, 86_400),
+            "seconds",
+            "of silence before the kernel asks whether the peer is there, 0 for never; no peer"
+            " minds that, and firewalls forget silent connections after some minutes",
+        ),
+    )
+    allowed_networks: tuple[Network, ...] | None = field(
+        default=None,
+        metadata=key("AllowedNetworks", optional(list_of(network)), "", "any address"),
+    )
+    max_connections: int = field(
+        default=512,
+        metadata=key(
+            "MaxConnections",
+            whole(1, 65_536),
+            "",
+            "of all callers, some of them twice while they restart; about 1 MiB each at worst",
+        ),
+    )
+    max_connections_per_peer: int = field(
+        default=64,
+        metadata=key(
+            "MaxConnectionsPerPeer",
+            whole(1, 65_536),
+            "",
+            "of one address, behind which may be some dozens of session nodes",
+        ),
+    )
+    max_streams: int = field(
+        default=128,
+        metadata=key(
+            "MaxStreams",
+            whole(1, 65_536),
+            "",
+            "one of each session node; with grpcio each takes two threads",
+        ),
+    )
+    max_streams_per_peer: int = field(
+        default=64,
+        metadata=key(
+            "MaxStreamsPerPeer", whole(1, 65_536), "", "as the connections of one address"
+        ),
+    )
+    max_input_bytes: int = field(
+        default=128 * _MIB,
+        metadata=key(
+            "MaxInputBytes",
+            whole(_MIB, 4096 * _MIB),
+            "bytes",
+            "of messages that have begun and not ended: two of the largest, as it must hold one",
         ),
     )
     tls: RpcTlsConfig | None = field(

@@ -75,6 +75,13 @@ def rpc_options(rpc: RpcConfig) -> RpcOptions:
         max_message_bytes=rpc.max_message_bytes,
         keepalive_seconds=rpc.keepalive_seconds,
         keepalive_timeout_seconds=rpc.keepalive_timeout_seconds,
+        tcp_keepalive_seconds=rpc.tcp_keepalive_seconds,
+        allowed_networks=rpc.allowed_networks or (),
+        max_connections=rpc.max_connections,
+        max_peer_connections=rpc.max_connections_per_peer,
+        max_streams=rpc.max_streams,
+        max_peer_streams=rpc.max_streams_per_peer,
+        max_input_bytes=rpc.max_input_bytes,
         tls=None if rpc.tls is None else _tls_options(rpc.tls),
     )
 

@@ -5,6 +5,8 @@ from gnetway.rpc.carriers import _CARRIERS
 from tests.config.cases import REMOTE, ConfigCase
 from tests.config.test_pem_files import pair
 
+_NETWORKS = ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"]
+
 
 class RpcTests(ConfigCase):
     def setUp(self) -> None:
@@ -22,6 +24,8 @@ class RpcTests(ConfigCase):
         self.assertEqual(rpc.max_message_bytes, options.max_message_bytes)
         self.assertEqual(rpc.keepalive_seconds, options.keepalive_seconds)
         self.assertEqual(rpc.keepalive_timeout_seconds, options.keepalive_timeout_seconds)
+        self.assertEqual(rpc.max_input_bytes, options.max_input_bytes)
+        self.assertEqual(rpc.allowed_networks or (), options.allowed_networks)
         self.assertIsNone(rpc.tls)
 
     def test_every_carrier_can_be_chosen(self) -> None:
@@ -30,6 +34,22 @@ class RpcTests(ConfigCase):
     def test_set(self) -> None:
         rpc = self.rpc("Carrier: grpcio, MaxMessageBytes: 33554432, KeepaliveSeconds: 0")
         self.assertEqual((rpc.max_message_bytes, rpc.keepalive_seconds), (33554432, 0))
+
+    def test_allowed_networks(self) -> None:
+        networks = self.rpc("AllowedNetworks: [10.0.0.0/8, 127.0.0.1, 'fd00::/8']").allowed_networks
+        self.assertEqual([str(one) for one in networks or ()], _NETWORKS)
+        self.assert_faults(
+            REMOTE + "Rpc: {AllowedNetworks: [here]}\n",
+            "10: Rpc.AllowedNetworks[0]: found 'here';"
+            " allowed: a network such as 10.0.0.0/8 or fd00::/8, or one address",
+        )
+
+    def test_less_input_than_a_message(self) -> None:
+        self.assert_faults(
+            REMOTE + "Rpc: {MaxInputBytes: 1048576}\n",
+            "10: Rpc.MaxInputBytes: found 1048576;"
+            " allowed: at least 67108864, for a message of Rpc.MaxMessageBytes",
+        )
 
     def test_unknown_carrier(self) -> None:
         self.assert_faults(

@@ -1,3 +1,4 @@
+from ipaddress import ip_network
 from pathlib import Path
 from typing import cast
 
@@ -34,6 +35,13 @@ class SettingsTests(ServiceCase):
             "MaxMessageBytes": 32 << 20,
             "KeepaliveSeconds": 0,
             "KeepaliveTimeoutSeconds": 7,
+            "TcpKeepaliveSeconds": 9,
+            "AllowedNetworks": ["10.0.0.0/8"],
+            "MaxConnections": 1,
+            "MaxConnectionsPerPeer": 2,
+            "MaxStreams": 3,
+            "MaxStreamsPerPeer": 4,
+            "MaxInputBytes": 33 << 20,
             "TLS": tls,
         }
         options = rpc_options(self.remote(Rpc=keys).rpc)
@@ -43,6 +51,13 @@ class SettingsTests(ServiceCase):
                 max_message_bytes=32 << 20,
                 keepalive_seconds=0,
                 keepalive_timeout_seconds=7,
+                tcp_keepalive_seconds=9,
+                allowed_networks=(ip_network("10.0.0.0/8"),),
+                max_connections=1,
+                max_peer_connections=2,
+                max_streams=3,
+                max_peer_streams=4,
+                max_input_bytes=33 << 20,
                 tls=TlsOptions(cert=pair()[0], key=pair()[1]),
             ),
         )
