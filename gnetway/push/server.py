@@ -26,9 +26,10 @@ from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 UNARY_METHOD: Final = "/gateway.RPCGateway/gateway_sendDataToGateway"
 STREAM_METHOD: Final = "/gateway.RPCGatewayStream/GatewayDataStream"
 
-#: Answers that may wait for a node that does not read them, some 70 bytes of memory each.
+#: Answers that may wait for a node that does not read them, some 70 bytes of memory each; and for
+#: all of them, above which the stream with most gives way.
 MAX_WAITING_ANSWERS: Final = 200_000
-
+MAX_WAITING_IN_ALL: Final = 400_000
 
 BOOL_TRUE: Final = mtproto_pb2.Bool(
     predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
@@ -51,6 +52,8 @@ class PushServer:
         self._streams: set[_PushStream] = set()
         #: Answers that one stream may keep for a node that does not read them.
         self.max_waiting_answers = MAX_WAITING_ANSWERS
+        self.max_waiting_in_all = MAX_WAITING_IN_ALL
+        self._waiting_in_all = 0
 
     @property
     def counts(self) -> Causes:
@@ -85,6 +88,12 @@ class PushServer:
         pushes = _PushStream(stream, self._delivery, self._reader, self)
         self._streams.add(pushes)
         return pushes
+
+    def note_waiting(self, more: int) -> None:
+        """Note that so many more answers wait; a stream may have to give way."""
+        self._waiting_in_all += more
+        if more > 0 and self._waiting_in_all > self.max_waiting_in_all:
+            max(self._streams, key=lambda stream: stream.waiting_answers).give_way()
 
     def forget(self, stream: "_PushStream") -> None:
         """Note that a stream is over."""
@@ -171,11 +180,25 @@ class _PushStream:
 
     def _wait(self, answer: bytes) -> None:
         self._waiting.append(answer)
+        self._server.note_waiting(1)
         if len(self._waiting) > self._server.max_waiting_answers:
-            self._waiting.clear()
-            self._log.warn("a session node does not read the answers to its pushes")
-            status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
-            self._stream.abort(status)
+            self.give_way()
+
+    @property
+    def waiting_answers(self) -> int:
+        """How many answers wait for room."""
+        return len(self._waiting)
+
+    def give_way(self) -> None:
+        """End the stream, as its answers are not read."""
+        self._drop_waiting()
+        self._log.warn("a session node does not read the answers to its pushes")
+        status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
+        self._stream.abort(status)
+
+    def _drop_waiting(self) -> None:
+        self._server.note_waiting(-len(self._waiting))
+        self._waiting.clear()
 
     def peer_finished(self) -> None:
         """End the stream as the node has."""
@@ -185,6 +208,7 @@ class _PushStream:
         """Go on with the answers that wait."""
         while self._waiting and self._sent(self._waiting[0]):
             self._waiting.popleft()
+            self._server.note_waiting(-1)
         if self._closing:
             self.close()
 
@@ -196,7 +220,7 @@ class _PushStream:
 
     def stream_closed(self, error: RpcStatus | None) -> None:
         """Forget the stream; the node opens another."""
-        self._waiting.clear()
+        self._drop_waiting()
         self._server.forget(self)
 
 

@@ -150,6 +150,26 @@ class StreamTests(ServerCase):
         self.assertEqual(status.code, StatusCode.RESOURCE_EXHAUSTED)
         self.assertEqual(self.counted(), {"delivered": 5})
 
+    def test_answers_of_all_streams_that_are_not_read(self) -> None:
+        """The stream with most gives way, and what it had is counted no more."""
+        self.server.max_waiting_in_all = 5
+        greedy, modest = FakeStream(room=1), FakeStream(room=1)
+        much, little = self.open(greedy), self.open(modest)
+        for name in "abcde":
+            much.message_received(self.request(name))
+        little.message_received(self.request("a"))
+        little.message_received(self.request("b"))
+        self.assertEqual(greedy.aborted, [])
+        little.message_received(self.request("c"))
+        self.assertEqual(len(greedy.aborted), 1)
+        for name in "def":
+            little.message_received(self.request(name))
+        self.assertEqual(modest.aborted, [])
+        modest.room = 99
+        little.stream_writable()
+        self.assertEqual(len(modest.sent), 6)
+        self.assertEqual(self.server._waiting_in_all, 0)
+
     def test_push_behind_the_end(self) -> None:
         self.stream.over = True
         self.listener.message_received(self.request("a"))
