@@ -26,7 +26,7 @@ from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from gnetway.service.listeners import Listener
 from gnetway.service.packages import for_remote, missing, remedy
-from gnetway.service.private_address import NoAddress, published_host
+from gnetway.service.private_address import NoAddress, is_public, published_host
 from gnetway.service.waiting import outcome_of
 from gnetway.turns import TurnEnd
 
@@ -137,6 +137,13 @@ class ClusterSide:
         """See BackendSide."""
         assert self._pushes is not None and self._backend is not None, "begin comes first"
         self._pushes.serve(target)
+        if self._config.rpc.tls is None and is_public(self._listen_on.host):
+            self._log.warn(
+                "ListenOn {address} is plaintext on an address that is neither loopback nor"
+                " private: whoever is on the way reads what is pushed, and whoever reaches it"
+                " pushes to clients; set Rpc.TLS with a CAFile, or at least Rpc.AllowedNetworks",
+                address=self._listen_on,
+            )
         self._log.info(
             "serving session services on {address}, known to them as {server_id}",
             address=self._listen_on,

@@ -67,6 +67,28 @@ def best_of(addresses: Iterable[str]) -> str:
     return given[0]
 
 
+def is_public(host: str) -> bool:
+    """Tell whether who listens on a host can be reached at an address that is open to the world.
+
+    ``0.0.0.0`` stands for all that this machine has; whether ``::`` has such ones is not known.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return any(ip_address(found).is_global for found in _resolved(host))
+    if not address.is_unspecified:
+        return address.is_global
+    return address.version == 6 or any(ip_address(own).is_global for own in machine_addresses())
+
+
+def _resolved(name: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {str(address[0]).partition("%")[0] for *_, address in found}
+
+
 def machine_addresses() -> list[str]:
     """Return the IPv4 addresses of interfaces that are up and no loopback, in their order."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

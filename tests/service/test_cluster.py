@@ -2,6 +2,7 @@ import sys
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import cast
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
@@ -223,6 +225,31 @@ class LifeTests(ClusterCase):
                 "registration stopped",
             ],
         )
+
+    def warnings(self, listen_on: str, **rpc: object) -> list[str]:
+        """Return what the side warns of where it listens on an address."""
+        side = self.begun(self.remote(Rpc=rpc))
+        side._listen_on = Address(listen_on, 20110)
+        lines: list[str] = []
+        log = SimpleNamespace(warn=lambda text, **_: lines.append(text), info=lambda *_, **__: None)
+        with patch.object(ClusterSide, "_log", log):
+            self.successResultOf(side.serve(FakeTarget()))
+        return lines
+
+    def test_plaintext_in_the_open(self) -> None:
+        (line,) = self.warnings("8.8.8.8")
+        self.assertIn("whoever reaches it pushes to clients", line)
+        for host in ("127.0.0.1", "10.0.0.7", "fd00::7"):
+            self.assertEqual(self.warnings(host), [])
+
+    def test_tls_in_the_open(self) -> None:
+        for name, content in (("cert.pem", pair()[0]), ("tls.pem", pair()[1])):
+            (self.directory / name).write_bytes(content)
+        tls = {
+            "CertFile": str(self.directory / "cert.pem"),
+            "KeyFile": str(self.directory / "tls.pem"),
+        }
+        self.assertEqual(self.warnings("8.8.8.8", TLS=tls), [])
 
     def test_published_under_its_name(self) -> None:
         side = self.begun(self.through_etcd())

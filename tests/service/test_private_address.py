@@ -7,6 +7,7 @@ from gnetway.service import private_address
 from gnetway.service.private_address import (
     NoAddress,
     best_of,
+    is_public,
     machine_addresses,
     published_host,
 )
@@ -25,6 +26,23 @@ class BestTests(SynchronousTestCase):
     def test_none(self) -> None:
         error = self.assertRaises(NoAddress, best_of, [])
         self.assertIn("no address but loopback", str(error))
+
+
+class PublicTests(SynchronousTestCase):
+    def test_addresses(self) -> None:
+        for host in ("127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "100.64.0.1", "fd00::1"):
+            self.assertFalse(is_public(host), host)
+        for host in ("8.8.8.8", "2a00:1450:4001::1", "::"):
+            self.assertTrue(is_public(host), host)
+
+    def test_all_addresses_of_the_machine(self) -> None:
+        for own, public in (["10.0.0.7"], False), (["10.0.0.7", "8.8.8.8"], True):
+            with patch.object(private_address, "machine_addresses", lambda own=own: own):
+                self.assertEqual(is_public("0.0.0.0"), public)
+
+    def test_names(self) -> None:
+        self.assertFalse(is_public("localhost"))
+        self.assertFalse(is_public("nowhere.invalid"))
 
 
 class PublishedTests(SynchronousTestCase):
