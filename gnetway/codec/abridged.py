@@ -40,7 +40,7 @@ class AbridgedCodec(BufferedCodec):
         return token.to_bytes(4, "big")
 
     def _head(self) -> tuple[int, int, bool] | None:
-        buffer, start = self._buffer, self._start
+        buffer, start = self.buffered, self._start
         first = buffer[start]
         words = first & _LONG
         begin = start + 1

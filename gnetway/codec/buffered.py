@@ -29,15 +29,15 @@ class BufferedCodec:
     than the bytes are worth. When all is taken, no buffer is held: an idle connection has none.
     """
 
-    __slots__ = ("_buffer", "_later", "_missing", "_start", "max_packet_bytes")
+    __slots__ = ("_later", "_missing", "_start", "buffered", "max_packet_bytes")
     #: Bytes that follow the payload.
     _trailer_bytes: ClassVar[int] = 0
 
     def __init__(self, max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES) -> None:
         self.max_packet_bytes = max_packet_bytes
-        # What is not taken yet: _buffer from _start on, then _later. _buffer is empty as soon
+        # What is not taken yet: buffered from _start on, then _later. buffered is empty as soon
         # as there is nothing.
-        self._buffer = b""
+        self.buffered = b""
         self._start = 0
         self._later: list[bytes] | None = None
         # How many bytes complete the oldest packet; if negative, so many follow its end. While
@@ -46,8 +46,8 @@ class BufferedCodec:
 
     def receive(self, data: bytes) -> None:
         """Take the next segment; ``next_packet`` then gives what it completed."""
-        if not self._buffer:
-            self._buffer = data
+        if not self.buffered:
+            self.buffered = data
             return
         self._missing -= len(data)
         if self._later is None:
@@ -69,7 +69,7 @@ class BufferedCodec:
             packet = self._take_spanning(self._later)
             if packet is not None:
                 return packet
-        buffer = self._buffer
+        buffer = self.buffered
         if not buffer:
             return None
         head = self._head()
@@ -77,7 +77,7 @@ class BufferedCodec:
             begin, size, quick_ack = head
             end = begin + size + self._trailer_bytes
             if end == len(buffer):
-                self._buffer = b""
+                self.buffered = b""
                 self._start = 0
                 return buffer[begin:], quick_ack
             if end < len(buffer):
@@ -89,17 +89,29 @@ class BufferedCodec:
 
     def announced(self) -> tuple[int, bytes] | None:
         """Return size and first 8 bytes of the packet waited for, or None while unknown."""
-        if not self._buffer:
+        if not self.buffered:
             return None
         head = self._head()
         if head is None:
             return None
         begin, size, _ = head
         end = begin + min(size, ANNOUNCED_BYTES)
-        if len(self._buffer) < end and self._later is not None:
+        if len(self.buffered) < end and self._later is not None:
             self._gather()
             return self.announced()
-        return size, self._buffer[begin:end]
+        return size, self.buffered[begin:end]
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many bytes of the packet being waited for are here, and how many it has."""
+        if not self.buffered:
+            return 0, 0
+        head = self._head()
+        if head is None:
+            return len(self.buffered) - self._start, 0
+        begin, size, _ = head
+        end = begin + size + self._trailer_bytes
+        here = len(self.buffered) if self._later is None else end - self._missing
+        return here - self._start, end - self._start
 
     def _head(self) -> tuple[int, int, bool] | None:
         """Read the oldest packet's head: where its payload begins, its size, quick ack wanted.
@@ -131,15 +143,15 @@ class BufferedCodec:
             self._gather()
             return None
         begin, _, quick_ack = head
-        payload = b"".join((self._buffer[begin:], *later[:-1], last[:end]))
-        self._buffer = last[end:]
+        payload = b"".join((self.buffered[begin:], *later[:-1], last[:end]))
+        self.buffered = last[end:]
         self._later = None
         return payload, quick_ack
 
     def _gather(self) -> None:
         """Bring what is not taken yet into one piece, so that nothing taken stays in memory."""
-        self._buffer = self._buffer[self._start :]
+        self.buffered = self.buffered[self._start :]
         self._start = 0
         if self._later is not None:
-            self._buffer = b"".join((self._buffer, *self._later))
+            self.buffered = b"".join((self.buffered, *self._later))
             self._later = None

@@ -65,9 +65,9 @@ class FullCodec(BufferedCodec):
 
     def _head(self) -> tuple[int, int, bool] | None:
         begin = self._start + _HEAD.size
-        if len(self._buffer) < begin:
+        if len(self.buffered) < begin:
             return None
-        length, seq = _HEAD.unpack_from(self._buffer, self._start)
+        length, seq = _HEAD.unpack_from(self.buffered, self._start)
         size = length - _OVERHEAD_BYTES
         self._check_size(size, _ALIGNMENT)
         if seq != self._incoming_seq:

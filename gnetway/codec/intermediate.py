@@ -45,9 +45,9 @@ class IntermediateCodec(BufferedCodec):
 
     def _head(self) -> tuple[int, int, bool] | None:
         begin = self._start + _LENGTH.size
-        if len(self._buffer) < begin:
+        if len(self.buffered) < begin:
             return None
-        (length,) = _LENGTH.unpack_from(self._buffer, self._start)
+        (length,) = _LENGTH.unpack_from(self.buffered, self._start)
         size = length & ~_QUICK_ACK_BIT
         if not MIN_PACKET_BYTES <= size <= self.max_packet_bytes or size % self._alignment:
             self._check_size(size, self._alignment)

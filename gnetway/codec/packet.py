@@ -12,11 +12,13 @@ class Codec(Protocol):
 
     ``name`` is the framing's own, as people know it. ``supports_quick_ack`` tells whether
     ``frame_quick_ack`` may be called. ``max_packet_bytes`` bounds an incoming payload.
+    ``buffered`` begins what is not taken yet, empty where there is nothing.
     """
 
     name: ClassVar[str]
     supports_quick_ack: ClassVar[bool]
     max_packet_bytes: int
+    buffered: bytes
 
     def receive(self, data: bytes) -> None:
         """Take the next segment; ``next_packet`` then gives what it completed."""
@@ -37,6 +39,12 @@ class Codec(Protocol):
         To be asked after ``next_packet`` has returned None. The beginning is the first 8 bytes
         of the payload (the auth_key_id), or as many as are here. None where nothing is buffered
         or the length is not known yet.
+        """
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many bytes of the packet being waited for are here, and how many it has.
+
+        To be asked after ``next_packet`` has returned None. The second is 0 while it is not known.
         """
 
     def frame(self, payload: bytes) -> bytes:

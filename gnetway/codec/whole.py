@@ -14,7 +14,7 @@ class WholeCodec:
     ``size`` is the body's length in bytes, None where it comes in chunks.
     """
 
-    __slots__ = ("_body", "_size", "_whole", "max_packet_bytes")
+    __slots__ = ("_body", "_size", "_whole", "buffered", "max_packet_bytes")
     name: ClassVar[str] = "http"
     supports_quick_ack: ClassVar[bool] = False
 
@@ -24,9 +24,11 @@ class WholeCodec:
         #: Joined as it comes: in chunks of a byte or two, each would take 40 of its own.
         self._body = bytearray()
         self._whole = False
+        self.buffered = b""
 
     def receive(self, data: bytes) -> None:
         """Take the next part of the body."""
+        self.buffered = data
         self._body += data
 
     def end(self) -> None:
@@ -45,6 +47,7 @@ class WholeCodec:
             return None
         body = bytes(self._body)
         self._body = bytearray()
+        self.buffered = b""
         self._whole = False
         return body, False
 
@@ -53,6 +56,10 @@ class WholeCodec:
         if not self._body:
             return None
         return max(self._size, len(self._body)), bytes(self._body[:_ANNOUNCED_BYTES])
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many bytes of the body are here, and how many it will have at least."""
+        return len(self._body), max(self._size, len(self._body))
 
     def frame(self, payload: bytes) -> bytes:
         """Return ``payload`` as it is."""

@@ -19,6 +19,7 @@ from gnetway.codec.detect import Detector
 from gnetway.codec.intermediate import PaddedIntermediateCodec
 from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
+    PACKETS_TAKEN,
     BindReceived,
     Event,
     ExchangeWanted,
@@ -63,6 +64,9 @@ __all__ = ["AuthKeyGone", "AuthKeyMissing", "Connection", "ConnectionSetup", "To
 #: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
 MAX_EXCHANGES: Final = 4
 
+#: Packets that one call of ``next_event`` takes where nothing comes of them for the shell.
+MAX_TAKEN: Final = 16
+
 #: Beginnings in a row that one link may send: nothing between them but acknowledgements.
 MAX_BEGINNINGS: Final = 8
 
@@ -94,6 +98,7 @@ class Connection(PacketOutput):
         "_silent",
         "_trusted",
         "ignored_plain",
+        "packet_begun",
         "whole_messages",
     )
 
@@ -123,6 +128,8 @@ class Connection(PacketOutput):
         self.whole_messages = False
         #: Set when something unencrypted has come that needs no answer; the shell sets it back.
         self.ignored_plain = False
+        #: Whether a packet is here in part, after ``next_event`` has returned None.
+        self.packet_begun = False
 
     @property
     def codec_name(self) -> str:
@@ -181,17 +188,22 @@ class Connection(PacketOutput):
         codec = self._codec
         if codec is None or self._silent:
             return None
+        taken = 0
         while True:
             if self._held is not None:
                 packet, self._held = self._held, None
             else:
                 next_packet = codec.next_packet()
                 if next_packet is None:
+                    self.packet_begun = codec.buffered != b""
                     return None if self._trusted else self._judge_announced(codec)
                 packet = next_packet
             event = self._open(packet[0], packet[1], now, monotonic)
             if event is not None:
                 return event
+            taken += 1
+            if taken == MAX_TAKEN:
+                return PACKETS_TAKEN
 
     def _open(self, packet: bytes, quick_ack: bool, now: float, monotonic: float) -> Event | None:
         key = self._key
@@ -296,6 +308,13 @@ class Connection(PacketOutput):
                 raise TooManyKeys(f"more than {self._setup.max_keys} keys on a connection")
             self._keys[key.id_bytes] = key
         self._key = key
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many bytes of a packet that has begun are here, and how many it has.
+
+        The second is 0 while it is not known.
+        """
+        return (0, 0) if self._codec is None else self._codec.unfinished()
 
     def uses_only(self, key: AuthKey) -> bool:
         """Whether a -404 now would be about this key, and nothing else that the link does."""

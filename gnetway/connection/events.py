@@ -1,6 +1,6 @@
 """What a :class:`~gnetway.connection.connection.Connection` can say to the shell."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
@@ -69,4 +69,14 @@ class ExchangeWanted(NamedTuple):
     wanted: WorkWanted | StoreWanted | None
 
 
-Event = MessageReceived | BindReceived | KeyWanted | ExchangeWanted
+class PacketsTaken(NamedTuple):
+    """Several packets were taken of which nothing comes for the shell; there may be more.
+
+    Each was answered here, or needs no answer. It is said so that the shell can look after others.
+    """
+
+
+#: The only one.
+PACKETS_TAKEN: Final = PacketsTaken()
+
+Event = MessageReceived | BindReceived | KeyWanted | ExchangeWanted | PacketsTaken

@@ -40,6 +40,7 @@ from gnetway.net.http_poll import HttpPoll
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_session import HttpSession
 from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
 
 BAD_REQUEST: Final = 400
 TOO_LARGE: Final = 413
@@ -87,6 +88,7 @@ class HttpCall:
         "_key",
         "_lookup",
         "_over",
+        "_packet",
         "_poll",
         "_responder",
         "_services",
@@ -105,6 +107,8 @@ class HttpCall:
         self._lookup: Deferred[AuthKey] | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
+        #: The body, while it comes and is not small.
+        self._packet: UnfinishedPacket | None = None
         #: Whether something is under way that will answer.
         self._in_hand = False
         #: Whether it is answered, or its client gone.
@@ -124,13 +128,36 @@ class HttpCall:
 
     def came(self) -> None:
         """Look at what is here of the body: it tells its key, and whether it is too long."""
+        if self._over:
+            return
+        here, size = self._codec.unfinished()
+        if here > SMALL_BYTES:
+            self._count_body(here, size)
         if not self._over:
             self._pump()
+
+    def _count_body(self, here: int, size: int) -> None:
+        packet, links = self._packet, self._services.links
+        if packet is None:
+            packet = self._packet = UnfinishedPacket(
+                links, self._responder.client_ip, self._give_up_body, links.clock.seconds()
+            )
+        packet.grown(here, size)
+
+    def _give_up_body(self, cause: str) -> None:
+        self._services.links.causes.count(cause)
+        self._refuse(UNAVAILABLE)
+
+    def _drop_packet(self) -> None:
+        packet, self._packet = self._packet, None
+        if packet is not None:
+            packet.over()
 
     def whole(self) -> None:
         """Hear that the body is all here."""
         if self._over:
             return
+        self._drop_packet()
         self._codec.end()
         if not self._in_hand:
             self._pump()
@@ -395,6 +422,7 @@ class HttpCall:
         return True
 
     def _leave(self) -> None:
+        self._drop_packet()
         self._services.links.exchange_driver.leave(self)
         lookup, self._lookup = self._lookup, None
         if lookup is not None:

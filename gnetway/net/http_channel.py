@@ -35,7 +35,7 @@ from gnetway.net.http_bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
 from gnetway.net.http_call import BAD_REQUEST
 from gnetway.net.http_request import HttpRequest, RequestLine
 from gnetway.net.http_services import HttpServices
-from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.link_output import LINGER_SECONDS
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.net.unsent import Backlog
 
@@ -163,7 +163,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def pauseProducing(self) -> None:
         """Hear that the client does not read."""
-        self._backlog = self._backlog or Backlog(self.services.links.unsent)
+        self._backlog = self._backlog or Backlog(self._give_way)
         super().pauseProducing()
         # The channel reads on where a request is being answered, and then keeps what comes.
         self.transport.pauseProducing()
@@ -299,14 +299,9 @@ class GatewayHttpChannel(HTTPChannel):
     def write(self, data: bytes) -> None:
         """Send the answer to a request."""
         straight_send.write(self.transport, data)
-        if self._backlog is None:
-            return
-        links = self.services.links
-        self._backlog.written(len(data))
-        if links.unsent.is_over:
-            self._count("slow_reader_total")
-            self._begin_to_end()
-            self.transport.abortConnection()
+        if self._backlog is not None:
+            self._backlog.written(len(data))
+            self._backlog.count(self.services.links, self.client_ip)
 
     def finish_with(self, data: bytes) -> None:
         """Send bytes and close; what still comes is thrown away.
@@ -369,6 +364,12 @@ class GatewayHttpChannel(HTTPChannel):
             else:
                 self._begin_to_end()
                 super().loseConnection()
+
+    def _give_way(self) -> None:
+        if not self._is_ending:
+            self._count("slow_reader_total")
+            self._begin_to_end()
+        self.transport.abortConnection()
 
     @property
     def _is_ending(self) -> bool:

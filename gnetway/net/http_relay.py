@@ -28,8 +28,9 @@ from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_settings import HttpSettings
-from gnetway.net.link import LINGER_SECONDS
+from gnetway.net.link_output import LINGER_SECONDS
 from gnetway.net.links import LinkServices
+from gnetway.net.peer import client_ip
 from gnetway.net.unsent import Backlog
 
 #: Seconds for the other worker's socket to take a connection; it is on this machine.
@@ -167,7 +168,7 @@ class HttpRelay(Protocol):
     def pauseProducing(self) -> None:
         """Hear that the client does not read: no more is brought for it, and it has less time."""
         if self._far_end is not None and self._backlog is None:
-            self._backlog = Backlog(self._services.unsent)
+            self._backlog = Backlog(self._give_way)
             self._far_end.transport.pauseProducing()
             self._file(self._unread_seconds)
 
@@ -206,8 +207,7 @@ class HttpRelay(Protocol):
         self.transport.write(data)
         if self._backlog is not None:
             self._backlog.written(len(data))
-            if self._services.unsent.is_over:
-                self.end("slow_reader_total")
+            self._backlog.count(self._services, client_ip(self.transport))
 
     def refused(self) -> None:
         """Hear that the worker is not there."""
@@ -241,6 +241,9 @@ class HttpRelay(Protocol):
             self.end("http_worker_silent" if self._backlog is None else "slow_reader")
         else:
             self._abort()
+
+    def _give_way(self) -> None:
+        self.end("slow_reader_total")
 
     def _abort(self) -> None:
         """Close both now; the client's end, or the worker's, tells when that is done."""

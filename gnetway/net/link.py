@@ -1,15 +1,15 @@
 """One client link, whatever carries it: events of the core to the backend, pauses and ends.
 
 Reading is paused while the link waits for a key or a bind, while the client does not read what it
-was sent, and while a session of the link is held for an outage of its backend. Everything about
-the protocol itself the core decides.
+was sent, while a session of the link is held for an outage of its backend, and while packets that
+have come wait for the link's next turn. Everything about the protocol itself the core decides.
 """
 
 from collections.abc import Callable
 from typing import ClassVar, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
@@ -22,6 +22,7 @@ from gnetway.connection.events import (
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
+    PacketsTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError
@@ -31,9 +32,7 @@ from gnetway.net.link_binds import LinkBind
 from gnetway.net.link_output import OPEN, LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.links import LinkServices
-
-#: How long a connection that is ending may take to write what it still has, in seconds.
-LINGER_SECONDS: Final = 3.0
+from gnetway.net.unfinished import UnfinishedPacket
 
 #: How long a client is kept for whom there is no room, in seconds: closed at once it would come
 #: back at once, to no better end.
@@ -41,6 +40,14 @@ BUSY_SECONDS: Final = 5.0
 
 #: A client that is silent for longer than this is taken to be at rest, in seconds.
 REST_SECONDS: Final = 10.0
+
+#: What a link may have done in one turn of the reactor: a message counts for 1 and each KiB of it
+#: for 1 more. With more than that others come between: a segment of the socket may hold 1,000.
+TURN_MESSAGES: Final = 64
+
+#: What counts for so many messages: a step of a key exchange, a look-up, 16 packets answered by
+#: the core alone.
+_EVENT_MESSAGES: Final = 8
 
 
 class ClientLink(LinkOutput):
@@ -50,14 +57,13 @@ class ClientLink(LinkOutput):
         "_held",
         "_idle_seconds",
         "_lookup",
+        "_more",
+        "_packet",
         "_place",
+        "_pump_due",
         "_sessions",
-        "_timeout",
         "_waiting",
-        "client_ip",
-        "deadline",
         "local_ip",
-        "wheel_slot",
     )
 
     _log: ClassVar = Logger()
@@ -71,20 +77,21 @@ class ClientLink(LinkOutput):
         place: Place = NO_PLACE,
     ) -> None:
         super().__init__(services, carrier, client_ip)
-        self._timeout: IDelayedCall | None = None
         #: The look-up that the link waits for, to be given up when the client is gone.
         self._lookup: Deferred[AuthKey] | None = None
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
+        #: Whether packets that have come wait for the link's next turn, and whether that is due.
+        self._more = self._pump_due = False
+        #: The packet of which only a part is here, None for none.
+        self._packet: UnfinishedPacket | None = None
         self._sessions = LinkSessions(services)
         self._place = place
         place.serves(self)
         self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
-        self.client_ip = client_ip
         self.local_ip = local_ip
         self.deadline = services.clock.seconds() + services.limits.handshake_seconds
-        self.wheel_slot = -1
         services.wheel.add(self)
         services.open_links.add(self)
 
@@ -104,7 +111,8 @@ class ClientLink(LinkOutput):
         except ProtocolError as error:
             self._end(error)
             return
-        self._pump()
+        if not self._more:
+            self._pump()
 
     def lost(self, clean: bool) -> None:
         """Leave the sessions; what still runs for this link is told to nobody.
@@ -117,6 +125,9 @@ class ClientLink(LinkOutput):
         self.stop_timeout()
         self._clear_backlog()
         self._give_up_waits()
+        if self._packet is not None:
+            self._packet.over()
+            self._packet = None
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
@@ -142,11 +153,12 @@ class ClientLink(LinkOutput):
 
     def resumeProducing(self) -> None:
         """Hear that the client has read."""
-        self._clear_backlog()
-        if self._state is not OPEN:
+        backlog = self._backlog
+        if backlog is None or self._state is not OPEN:
+            self._clear_backlog()
             return
-        self._flush()
-        self._read_on()
+        backlog.is_paused = False
+        self._write_on(backlog)
 
     def stopProducing(self) -> None:
         """Hear that the carrier is gone; ``lost`` does the rest."""
@@ -163,7 +175,11 @@ class ClientLink(LinkOutput):
             self._read_on()
 
     def _read_on(self) -> None:
-        if not (self._waiting or self._backlog or self._held):
+        if self._waiting or self._held or self._backlog is not None:
+            return
+        if self._more:
+            self._put_off()
+        else:
             self._carrier.resume_reading()
 
     # -- events --------------------------------------------------------------------------------
@@ -173,16 +189,25 @@ class ClientLink(LinkOutput):
         now, monotonic = services.wall(), services.clock.seconds()
         self._pumping = True
         quiet = True
+        left = TURN_MESSAGES
         try:
             while self._state is OPEN:
                 event = connection.next_event(now, monotonic)
                 if event is None:
+                    if connection.packet_begun or self._packet is not None:
+                        self._note_packet(monotonic, quiet)
                     break
-                quiet = False
                 if type(event) is MessageReceived:
+                    quiet = False
                     self._hand_over(event, None)
+                    left -= 1 + (len(event.payload) >> 10)
                 else:
+                    quiet = quiet and type(event) is PacketsTaken
                     self._heard(event)
+                    left -= _EVENT_MESSAGES
+                if left <= 0 or self._backlog is not None:
+                    self._put_off()
+                    break
         except ProtocolError as error:
             self._end(error)
         finally:
@@ -196,6 +221,38 @@ class ClientLink(LinkOutput):
                 self.deadline = monotonic + self._idle_seconds
             if connection.unsent_bytes:
                 self._flush()
+
+    def _put_off(self) -> None:
+        """Go on with what has come in the next turn, or once the client has read."""
+        if not self._more:
+            self._more = True
+            self._carrier.pause_reading()
+        if self._backlog is None and not self._pump_due:
+            self._pump_due = True
+            self._services.turn_end.call(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._pump_due = False
+        if self._state is OPEN and not (self._waiting or self._held or self._backlog is not None):
+            self._more = False
+            self._pump()
+            if self._state is OPEN:
+                self._read_on()
+
+    def _note_packet(self, now: float, quiet: bool) -> None:
+        """Note what is here of a packet; ``quiet`` is whether none has been whole meanwhile."""
+        packet, connection = self._packet, self._connection
+        if packet is None:
+            packet = UnfinishedPacket(self._services, self.client_ip, self._abort, now)
+            self._packet = packet
+        elif not quiet or connection.ignored_plain:
+            packet.begin(now)
+        if connection.packet_begun:
+            here, size = connection.unfinished()
+            packet.grown(here, size)
+        else:
+            packet.over()
+            self._packet = None
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, KeyWanted):
@@ -341,16 +398,10 @@ class ClientLink(LinkOutput):
     def visited(self, now: float) -> None:
         """Let go of sessions left behind, and of what only a link that talks needs."""
         self._sessions.leave_idle(self, now)
-        if now - (self.deadline - self._idle_seconds) > REST_SECONDS:
+        if self._packet is not None and now >= self._packet.late_at:
+            self._close("packet_timeout")
+        elif now - (self.deadline - self._idle_seconds) > REST_SECONDS:
             self._connection.rest()
-
-    def deadline_passed(self) -> None:
-        """Hear that nothing has come in time."""
-        if self._state is OPEN:
-            spoken = self._connection.whole_messages
-            self._close("idle" if spoken else "handshake_timeout")
-        else:
-            self._carrier.abort()
 
     def _end(self, error: ProtocolError) -> None:
         if self._state is not OPEN:
@@ -362,37 +413,6 @@ class ClientLink(LinkOutput):
             return
         self._connection.fail(error)
         self._close(error.cause, told=error.transport_error is not None)
-
-    def _close(self, cause: str, told: bool = False) -> None:
-        if self._state is not OPEN:
-            return
-        self._services.causes.count(cause)
-        packets = self._connection.packets_to_send()
-        self._linger()
-        if packets:
-            self._carrier.write(packets)
-        self._carrier.end(cause, told)
-
-    def _linger(self) -> None:
-        """Take nothing more; the connection is aborted if it does not end by itself."""
-        self.stop_timeout()
-        self._state = LinkState.ENDING
-        self._give_up_waits()
-        self._services.wheel.remove(self)
-        self.deadline = self._services.clock.seconds() + LINGER_SECONDS
-        self._services.wheel.add(self)
-
-    def start_timeout(
-        self, seconds: float, function: Callable[..., None], *arguments: object
-    ) -> None:
-        """Call ``function`` when so much time has passed, unless the link ends before."""
-        self._timeout = self._services.clock.callLater(seconds, function, *arguments)
-
-    def stop_timeout(self) -> None:
-        """Forget the timeout that runs, if any."""
-        if self._timeout is not None and self._timeout.active():
-            self._timeout.cancel()
-        self._timeout = None
 
 
 classImplements(ClientLink, IPushProducer)

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
@@ -17,12 +18,22 @@ from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.refused_origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
-from gnetway.net.unsent import UnsentAccount
 from gnetway.turns import TurnEnd
 from gnetway.wall_clock import WallClock
 
 #: The cause of the end of whoever wanted something of the session backend while there was no node.
 NO_SESSION_NODE: Final = "no_session_node"
+
+
+#: Eight connections at their own bound.
+DEFAULT_MAX_UNSENT_BYTES: Final = 256 * 1024 * 1024
+
+#: Sixteen of the largest packets.
+DEFAULT_MAX_UNFINISHED_BYTES: Final = 256 * 1024 * 1024
+
+
+def _unlimited_accounts() -> Accounts:
+    return Accounts(lambda network: AccountLimits())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +43,17 @@ class LinkLimits:
     ``handshake_seconds``: until the first whole message. ``idle_seconds``: from one read to the
     next, to which each connection adds its own 0 to 9 seconds, so that many that came at once do
     not leave at once. ``bind_seconds``: for the backend to decide on a bind.
-    ``max_unsent_bytes``: what may wait for a client that does not read.
+    ``max_unsent_bytes``: what may wait for a client that does not read. A packet of which a part
+    is here is whole in ``packet_seconds``, and as much longer as it takes at
+    ``packet_bytes_per_second``.
     """
 
     handshake_seconds: float = 30
     idle_seconds: float = 300
     bind_seconds: float = 10
     max_unsent_bytes: int = 4 * 1024 * 1024
-
-
-def _unbounded() -> Accounts:
-    return Accounts(lambda network: AccountLimits())
+    packet_seconds: float = 120
+    packet_bytes_per_second: float = 16 * 1024
 
 
 def _open_to_all() -> Admission:
@@ -51,7 +62,11 @@ def _open_to_all() -> Admission:
 
 @dataclass(frozen=True, slots=True)
 class LinkServices:
-    """What a connection's shell works with; one for the whole gateway."""
+    """What a connection's shell works with; one for the whole gateway.
+
+    ``unsent`` counts what waits for clients that do not read, ``unfinished`` what is here of
+    packets that are not whole, both by ``accounts``.
+    """
 
     clock: IReactorTime
     wall: WallClock
@@ -67,9 +82,10 @@ class LinkServices:
     random_bytes: Callable[[int], bytes]
     limits: LinkLimits
     turn_end: TurnEnd
-    unsent: UnsentAccount = field(default_factory=UnsentAccount)
-    accounts: Accounts = field(default_factory=_unbounded)
+    accounts: Accounts = field(default_factory=_unlimited_accounts)
     admission: Admission = field(default_factory=_open_to_all)
+    unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))
+    unfinished: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNFINISHED_BYTES))
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
 
     def backend_cause(self, cause: str) -> str:

@@ -67,6 +67,7 @@ _CLOSE_CODES: Final = {
     "key_destroyed": _NORMAL,
     "key_unknown": _NORMAL,
     "key_unregistered": _NORMAL,
+    "packet_timeout": _NORMAL,
     # The gateway's own fault or its backend's, or a crowd.
     "gave_way": _TRY_AGAIN_LATER,
     "too_many_connections": _TRY_AGAIN_LATER,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from gnetway.admission.accounts import Accounts
 from gnetway.admission.admission import Admission
+from gnetway.admission.byte_budget import ByteBudget
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
@@ -18,7 +19,6 @@ from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
 from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
-from gnetway.net.unsent import UnsentAccount
 from gnetway.random_pool import RandomPool
 from gnetway.service.admission import connection_bounds, limits_by_network
 from gnetway.service.descriptors import for_clients
@@ -82,9 +82,9 @@ def make_link_services(
             max_unsent_bytes=limits.max_send_buffer_bytes,
         ),
         turn_end=turn_end,
-        unsent=UnsentAccount(limits.max_unsent_bytes),
         accounts=accounts,
         admission=Admission(bounds, causes.count),
+        unsent=ByteBudget(limits.max_unsent_bytes),
     )
 
 

@@ -138,7 +138,7 @@ class LargePacketTests(SynchronousTestCase):
             codec = make_codec(framing)
             feed(codec, cut(packets(framing, sent), [700]))
             assert isinstance(codec, BufferedCodec)
-            self.assertEqual((codec._buffer, codec._later), (b"", None))
+            self.assertEqual((codec.buffered, codec._later), (b"", None))
 
     def test_what_was_taken_is_not_held_by_an_incomplete_packet(self) -> None:
         for framing in Framing:
@@ -146,7 +146,7 @@ class LargePacketTests(SynchronousTestCase):
             codec = make_codec(framing)
             feed(codec, [packets(framing, sent)[:-1]])
             assert isinstance(codec, BufferedCodec)
-            self.assertLess(len(codec._buffer), 32)
+            self.assertLess(len(codec.buffered), 32)
 
     def test_a_codec_has_no_dict(self) -> None:
         """Tens of thousands of idle connections have one each."""

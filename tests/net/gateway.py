@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import ExchangeSetup
@@ -17,10 +18,9 @@ from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, SpareSecrets
-from gnetway.net.links import LinkLimits, LinkServices
+from gnetway.net.links import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
-from gnetway.net.unsent import UnsentAccount
 from gnetway.net.work_threads import TooMuchWork
 from gnetway.testing import Style
 from gnetway.turns import TurnEnd
@@ -86,7 +86,7 @@ class Gateway:
         max_waiting: int = 256,
         max_keys: int = 8,
         exchange_setup: ExchangeSetup | None = None,
-        unsent: UnsentAccount | None = None,
+        unsent: ByteBudget | None = None,
         max_exchanges: int = 100,
         account_limits: AccountLimits | None = None,
     ) -> None:
@@ -137,8 +137,8 @@ class Gateway:
             random_bytes=self.chance,
             limits=limits or LinkLimits(),
             turn_end=TurnEnd(self.clock),
-            unsent=unsent or UnsentAccount(),
             accounts=self.accounts,
+            unsent=unsent or ByteBudget(DEFAULT_MAX_UNSENT_BYTES),
         )
         self.factory = GatewayFactory(self.services)
         self._links = 0

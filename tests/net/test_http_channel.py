@@ -316,10 +316,24 @@ class EndTests(ChannelCase):
             session = link.session(KEY)
             self.gateway.answers = [said(session, bytes(100_000))]
             link.say(session, CALL)
-        self.assertEqual([link.transport.aborted for link in links], [False, True])
+        self.assertEqual([link.transport.aborted for link in links], [True, False])
         self.assertEqual(self.gateway.ended(), {"slow_reader_total": 1})
-        links[0].leave()
+        links[1].leave()
         self.assertEqual(self.gateway.services.unsent.total_bytes, 0)
+
+    def test_bodies_that_are_not_whole_are_bounded(self) -> None:
+        budget = self.gateway.services.unfinished
+        budget.max_bytes = 150_000
+        links = [self.gateway.browse() for _ in range(2)]
+        body = self.packet(bytes(200_000))
+        for link in links:
+            link.feed(post(body)[:100_000])
+        self.assertEqual([link.is_open for link in links], [False, True])
+        self.assertEqual(links[0].answer().status, 503)
+        self.assertEqual(self.gateway.ended(), {"unfinished_total": 1})
+        self.assertGreater(budget.total_bytes, 90_000)
+        links[1].feed(post(body)[100_000:])
+        self.assertEqual(budget.total_bytes, 0)
 
     def test_client_that_leaves_while_it_waits(self) -> None:
         self.gateway.held = True
