@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.config.section import key
-from gnetway.config.values import whole
+from gnetway.config.values import whole, whole_or_zero
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -50,14 +50,54 @@ class LimitsConfig:
             "what may wait for one slow reader: two of the largest packets; above it is closed",
         ),
     )
+    memory_budget: int = field(
+        default=0,
+        metadata=key(
+            "MemoryBudget",
+            whole_or_zero(64, 1 << 20),
+            "MiB",
+            "what clients can have held in all workers together; 0 is a quarter of the memory of"
+            " the machine or of the control group, 128 to 4096",
+        ),
+    )
     max_unsent_bytes: int = field(
-        default=256 * MIB,
+        default=0,
         metadata=key(
             "MaxUnsentBytes",
-            whole(MIB, 65_536 * MIB),
+            whole_or_zero(MIB, 65_536 * MIB),
             "bytes",
-            "what may wait for all slow readers together: eight of them at their own bound; above"
-            " it the next one that is sent to is closed",
+            "what may wait for all slow readers of a worker together; above it the one that has"
+            " most, of the network that has most, is closed. 0 is a quarter of MemoryBudget",
+        ),
+    )
+    max_unfinished_bytes: int = field(
+        default=0,
+        metadata=key(
+            "MaxUnfinishedBytes",
+            whole_or_zero(MIB, 65_536 * MIB),
+            "bytes",
+            "what may be here of packets that are not whole, in all connections of a worker;"
+            " above it the largest of the network that has most is closed. 0 is a quarter of"
+            " MemoryBudget",
+        ),
+    )
+    packet_seconds: int = field(
+        default=120,
+        metadata=key(
+            "PacketSeconds",
+            whole(10, 3600),
+            "seconds",
+            "from a packet's first byte to its last, and longer for a large one; no byte a while"
+            " keeps it",
+        ),
+    )
+    packet_bytes_per_second: int = field(
+        default=16 * KIB,
+        metadata=key(
+            "PacketBytesPerSecond",
+            whole(KIB, MIB),
+            "bytes a second",
+            "a large packet has so much longer: 152 s for a file part of 512 KiB",
         ),
     )
     max_keys_per_connection: int = field(

@@ -11,6 +11,7 @@ from gnetway.config.document import Node, from_mapping, from_yaml
 from gnetway.config.etcd import EtcdConfig, gateway_etcd
 from gnetway.config.faults import Faults, Rejected
 from gnetway.config.files import Unreadable, read_bounded
+from gnetway.config.memory import least_budget_mib
 from gnetway.config.model import GatewayConfig, GnetwayConfig
 from gnetway.config.older import OLDER_NOTE, OlderServerConfig, older_server
 from gnetway.config.reader import section
@@ -37,6 +38,8 @@ _REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
 _REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "MaxMessageBytes", "Hold"})
 
 _LISTENERS: Final = "a section with Server: listeners"
+
+_BUDGET: Final = "Gnetway.Limits.MemoryBudget"
 
 _NO_KEY: Final = "RSAKey, a list with KeyFile: the path of an RSA key in PEM"
 
@@ -140,7 +143,7 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
             _check_together(file, gnetway, root.line, reading)
     if file is None or gnetway is None or faults.lines():
         raise ConfigError(faults.lines())
-    return GatewayConfig(
+    config = GatewayConfig(
         gnetway=gnetway,
         session=file.session,
         rsa_keys=without_doubles(file.rsa_keys + single),
@@ -155,6 +158,16 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         source=faults.source,
         lines=reading.lines,
     )
+    _check_memory(config)
+    return config
+
+
+def _check_memory(config: GatewayConfig) -> None:
+    """Refuse a budget that the parts do not fit into."""
+    least = least_budget_mib(config, config.worker_count(1))
+    if least:
+        found = f"{config.gnetway.limits.memory_budget} MiB, less than its parts can hold together"
+        raise ConfigError([config.fault(_BUDGET, found, f"at least {least}, or smaller parts")])
 
 
 def _check_listeners(root: Node, reading: Reading) -> None:

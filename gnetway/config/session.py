@@ -11,7 +11,7 @@ from gnetway.config.faults import Rejected
 from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
 from gnetway.config.store import MEMORY, store
-from gnetway.config.values import choice, class_name, list_of, optional, whole
+from gnetway.config.values import choice, class_name, list_of, optional, whole, whole_or_zero
 
 _MIB: Final = 1024 * 1024
 
@@ -71,12 +71,13 @@ class HoldConfig:
         ),
     )
     max_bytes: int = field(
-        default=64 * _MIB,
+        default=0,
         metadata=key(
             "MaxBytes",
-            whole(_MIB, 16_384 * _MIB),
+            whole_or_zero(_MIB, 16_384 * _MIB),
             "bytes",
-            "of all connections: some 670 for each of MaxMessages, or four of the largest packets",
+            "of all connections; 0 is a sixteenth of Gnetway.Limits.MemoryBudget: of 1 GiB that is"
+            " some 670 for each of MaxMessages, or four of the largest packets",
         ),
     )
     seconds: int = field(

@@ -69,6 +69,18 @@ def whole(low: int, high: int) -> Parser[int]:
     return parse
 
 
+def whole_or_zero(low: int, high: int) -> Parser[int]:
+    """Return a parser of whole numbers from ``low`` to ``high``, and of 0."""
+
+    def parse(node: Node, reading: Reading) -> int:
+        value = node.value
+        if not is_whole(value, low, high) and not is_whole(value, 0, 0):
+            reading.reject(node, shown(value), f"0, or a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
 def choice(cls: type[E]) -> Parser[E]:
     """Return a parser of the values of an enum."""
 

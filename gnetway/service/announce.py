@@ -10,6 +10,8 @@ from twisted.logger import Logger
 from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.config.addresses import Address
+from gnetway.config.limits import MIB
+from gnetway.config.memory import memory_terms
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
@@ -49,8 +51,8 @@ def announce(
 ) -> None:
     """Log version, build of the core, addresses, fingerprints, backend, and how to try it.
 
-    ``slow`` are the fast paths that are not taken. ``waits`` says what clients may have to wait
-    for, empty where they can be served.
+    The memory in ``config`` is shared out. ``slow`` are the fast paths that are not taken.
+    ``waits`` says what clients may have to wait for, empty where they can be served.
     """
     if waits:
         _log.info("gnetway {version} has started, {waits}", version=__version__, waits=waits)
@@ -70,6 +72,11 @@ def announce(
         )
     _log.info("powers of secrets by {library}", library=in_use())
     _log.info("session backend: {backend}", backend=backend)
+    _log.info(
+        "memory that clients can have held, in each process: {budget} MiB; {terms}",
+        budget=config.gnetway.limits.memory_budget,
+        terms=", ".join(f"{path} {_mib(size)}" for path, size in memory_terms(config)),
+    )
     for note in config.notes:
         _log.info("{note}", note=note)
     if config.unused:
@@ -90,6 +97,10 @@ def tell_counts(counts: GatewayCounts) -> None:
     if counts.pushes:
         _log.info("pushes, by outcome: {counts}", counts=dict(counts.pushes))
     _log.info("connections ended, by cause: {causes}", causes=dict(counts.causes))
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:.0f} MiB"
 
 
 def _spoken(listener: Listener) -> str:

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 
 from gnetway import epoll_loop
 from gnetway.config.load import load_mapping
+from gnetway.config.memory import share_out
 from gnetway.config.model import GatewayConfig
 from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError, GatewayError
@@ -44,6 +45,7 @@ from gnetway.service.descriptors import raise_limit
 from gnetway.service.fast_paths import slow_paths
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
+from gnetway.service.machine_memory import machine_memory
 from gnetway.service.malloc import keep_large_blocks
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
@@ -78,7 +80,7 @@ class GatewayService(PreparedService):
         wall: WallClock = wall_clock,
     ) -> None:
         super().__init__(reactor, wall)
-        self._config = config
+        self._config = config = share_out(config, machine_memory())
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)

@@ -38,7 +38,7 @@ def make_link_services(
     random_bytes: Callable[[int], bytes],
     turn_end: TurnEnd,
 ) -> LinkServices:
-    """Build the services of all connections."""
+    """Build the services of all connections; the memory in ``config`` is shared out."""
     limits = config.gnetway.limits
     bounds = connection_bounds(config.gnetway.admission, for_clients())
     accounts = Accounts(limits_by_network(config.gnetway.admission, bounds.connections))
@@ -80,11 +80,14 @@ def make_link_services(
             idle_seconds=limits.idle_seconds,
             bind_seconds=limits.key_lookup_seconds,
             max_unsent_bytes=limits.max_send_buffer_bytes,
+            packet_seconds=limits.packet_seconds,
+            packet_bytes_per_second=limits.packet_bytes_per_second,
         ),
         turn_end=turn_end,
         accounts=accounts,
         admission=Admission(bounds, causes.count),
         unsent=ByteBudget(limits.max_unsent_bytes),
+        unfinished=ByteBudget(limits.max_unfinished_bytes),
     )
 
 

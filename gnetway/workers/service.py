@@ -136,7 +136,7 @@ class WorkersService(PreparedService):
             waits = "a worker that is not ready yet says so" if remote else ""
             # Workers have reactors like this one.
             slow = slow_paths(self._config, self._reactor, own_process=True)
-            announce(self._config, self._sockets.listeners, backend, slow, waits)
+            announce(self._shares[0], self._sockets.listeners, backend, slow, waits)
 
     def worker_gone(self, number: int) -> None:
         """See KeeperEars."""

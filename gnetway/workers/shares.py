@@ -1,19 +1,22 @@
 """What of a configuration is each worker's own: where its gRPC service listens, and its share.
 
-Of what a client's address may have (Gnetway.Admission) each worker has a part, since the kernel
-spreads connections over them.
+Of the memory, and of what a client's address may have (Gnetway.Admission), each worker has a part,
+since the kernel spreads connections over them.
 
 A push must reach the process that has the connection. So each worker serves session services at
 an address of its own, by which they know it: ListenOn for worker 0, and for worker k the k-th port
-above it. Port 0 gives each any free one.
+above it. Port 0 gives each any free one. MemoryBudget is of
+all workers together, and each has an equal part.
 """
 
 import os
 from dataclasses import replace
 
 from gnetway.config.addresses import Address
+from gnetway.config.memory import share_out
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
+from gnetway.service.machine_memory import machine_memory
 
 _MAX_PORT = 65535
 
@@ -34,8 +37,9 @@ def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
         found = f"{listen_on} for {count} workers, which take a port each from there on"
         allowed = f"a port up to {_MAX_PORT - count + 1}, or 0"
         raise ConfigError([config.fault("ListenOn", found, allowed)])
-    gnetway = replace(config.gnetway, admission=config.gnetway.admission.share(count))
-    shared = replace(config, gnetway=gnetway)
+    shared_out = share_out(config, machine_memory(), count)
+    admission = config.gnetway.admission.share(count)
+    shared = replace(shared_out, gnetway=replace(shared_out.gnetway, admission=admission))
     return [replace(shared, listen_on=_place(listen_on, number)) for number in range(count)]
 
 

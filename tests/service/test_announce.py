@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from twisted.logger import capturedLogs, formatEvent
 
 from gnetway.config.load import load_mapping
+from gnetway.config.memory import share_out
 from gnetway.config.older import OLDER_NOTE
 from gnetway.crypto import libcrypto
 from gnetway.service.announce import announce
@@ -25,7 +26,7 @@ class AnnounceTests(ServiceCase):
         listeners = bind_all(config)
         self.addCleanup(close_all, listeners)
         with capturedLogs() as logs:
-            announce(config, listeners, "a fake", self.slow)
+            announce(share_out(config, 4 << 30), listeners, "a fake", self.slow)
         return [str(formatEvent(log)) for log in logs]
 
     def tried(self, *servers: Server) -> list[str]:
@@ -34,6 +35,14 @@ class AnnounceTests(ServiceCase):
         commands = [shlex.split(line.removeprefix("try it: ")) for line in lines]
         # python -m gnetway ping ADDRESS --key PEM [--transport NAME]
         return [" ".join([command[4], *command[8:]]) for command in commands]
+
+    def test_how_the_memory_is_shared_out(self) -> None:
+        (line,) = [line for line in self.lines({"Addresses": ["127.0.0.1:0"]}) if "memory" in line]
+        self.assertEqual(
+            line,
+            "memory that clients can have held, in each process: 1024 MiB; MaxUnfinishedBytes 256"
+            " MiB, MaxUnsentBytes 256 MiB, AuthKeyCacheM 10 MiB, MaxExchanges 16 MiB",
+        )
 
     def test_what_is_spoken_where(self) -> None:
         files = Files(self.directory / "tls")

@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
+from gnetway.config.memory import share_out
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
@@ -68,7 +69,7 @@ class SettingsTests(ServiceCase):
 
     def test_session_defaults(self) -> None:
         self.assertEqual(
-            remote_settings(self.remote(), "10.0.0.1:20110"),
+            remote_settings(share_out(self.remote(), 4 << 30), "10.0.0.1:20110"),
             RemoteSettings("10.0.0.1:20110", timeout_seconds=4.0),
         )
 

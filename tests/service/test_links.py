@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.config.load import load_mapping
+from gnetway.config.memory import share_out
 from gnetway.crypto.rsa import generate_pem
 from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.errors import KeyUnknown, ProtocolError, TransportErrorCode
@@ -25,6 +26,8 @@ from tests.strategies import SeededBytes
 
 T = TypeVar("T")
 
+MACHINE_BYTES = 8 << 30
+
 
 def no_thread(work: Callable[[], T], network: str = "") -> Deferred[T]:
     raise AssertionError("nothing here has work for a thread")
@@ -35,13 +38,14 @@ class LinkServicesCase(SynchronousTestCase):
         path = self.mktemp()
         with open(path, "wb") as file:
             file.write(generate_pem())
-        self.config = load_mapping(
+        loaded = load_mapping(
             {
                 "RSAKey": [{"KeyFile": path}],
                 "Gnetway": {"Server": [{"Addresses": ["127.0.0.1:0"]}], **gnetway},
                 "Session": {"Embedded": {"Store": "memory"}},
             }
         )
+        self.config = share_out(loaded, MACHINE_BYTES)
         reactor = cast(IGatewayReactor, Clock())
         return make_link_services(
             self.config,
@@ -115,4 +119,16 @@ class UnboundTests(LinkServicesCase):
         """It would keep all that have no permanent key in one place."""
         self.assertEqual(
             (RemoteBackend.takes_unbound, EmbeddedBackend.takes_unbound), (False, True)
+        )
+
+
+class MemoryTests(LinkServicesCase):
+    def test_budgets_and_deadlines(self) -> None:
+        services = self.services()
+        limits = self.config.gnetway.limits
+        self.assertEqual(services.unsent.max_bytes, 512 << 20)
+        self.assertEqual(services.unfinished.max_bytes, 512 << 20)
+        self.assertEqual(
+            (services.limits.packet_seconds, services.limits.packet_bytes_per_second),
+            (limits.packet_seconds, limits.packet_bytes_per_second),
         )

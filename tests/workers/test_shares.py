@@ -1,6 +1,8 @@
 from dataclasses import replace
 
+from gnetway.config.memory import share_out
 from gnetway.errors import ConfigError
+from gnetway.service.machine_memory import machine_memory
 from gnetway.workers.shares import processors, shares
 from tests.service.sides import ServiceCase
 
@@ -21,9 +23,11 @@ class SharesTests(ServiceCase):
     def test_all_else_is_the_same(self) -> None:
         config = self.remote("10.0.0.5:20110")
         first, second = shares(config, 2)
-        self.assertEqual(replace(first, gnetway=config.gnetway), config)
+        memory = share_out(config, machine_memory(), 2)
+        self.assertEqual(replace(first, gnetway=memory.gnetway), memory)
         self.assertIs(second.gnetway, first.gnetway)
-        self.assertEqual(replace(first.gnetway, admission=config.gnetway.admission), config.gnetway)
+        admission = config.gnetway.admission
+        self.assertEqual(replace(first.gnetway, admission=admission), memory.gnetway)
 
     def test_a_part_of_what_an_address_may_have(self) -> None:
         own = {"Networks": ["192.0.2.0/24"], "ConnectionsPerAddress": 3, "NewConnectionsBurst": 40}

@@ -1,0 +1,41 @@
+"""How much memory this process may use: the machine's, or less by its control group."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path("/")
+
+
+def machine_memory(root: Path = _ROOT) -> int:
+    """Return the memory of the machine in bytes, or the bound of the control group below it.
+
+    ``root`` is where /proc and /sys are.
+    """
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([installed, *_group_bounds(root)])
+
+
+def _group_bounds(root: Path) -> Iterator[int]:
+    """Yield the bounds of the control group and of those around it, both versions."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if not controllers:
+            folder, file = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            folder, file = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        # In a container the name may be that of outside, and its bound stands at the top.
+        group = Path(name.lstrip("/"))
+        for place in (group, *group.parents):
+            try:
+                text = (folder / place / file).read_text().strip()
+            except OSError:
+                continue
+            if text.isdigit():
+                yield int(text)
