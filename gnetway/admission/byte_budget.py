@@ -49,11 +49,11 @@ class ByteBudget:
     another one's closed that holds less.
     """
 
-    __slots__ = ("_shares", "max_bytes", "total_bytes")
+    __slots__ = ("_peak_bytes", "_shares", "max_bytes", "total_bytes")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.total_bytes = 0
+        self.total_bytes = self._peak_bytes = 0
         #: Of those that hold something.
         self._shares: dict[Account, _Share] = {}
 
@@ -80,11 +80,18 @@ class ByteBudget:
             del share.holdings[holding]
             if not share.holdings:
                 del self._shares[account]
+        if self.total_bytes > self._peak_bytes:
+            self._peak_bytes = self.total_bytes
         while more > 0 and self.total_bytes > self.max_bytes:
             heaviest = self._heaviest()
             heaviest.give_way()
             # Whatever it did: what has given way is counted no more.
             heaviest.clear()
+
+    def take_peak(self) -> int:
+        """Return the most bytes that were held since this was last asked."""
+        peak, self._peak_bytes = self._peak_bytes, self.total_bytes
+        return peak
 
     def _heaviest(self) -> Holding:
         share = max(self._shares.values(), key=lambda share: share.total_bytes)

@@ -46,7 +46,8 @@ from gnetway.service.fast_paths import slow_paths
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
 from gnetway.service.machine_memory import machine_memory
-from gnetway.service.malloc import keep_large_blocks
+from gnetway.service.malloc import give_back, keep_large_blocks
+from gnetway.service.memory_return import MemoryReturn
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
 from gnetway.service.readiness import Readiness
@@ -93,6 +94,7 @@ class GatewayService(PreparedService):
             reactor, config.gnetway.limits.handshake_threads, "gnetway key exchange"
         )
         self._links: LinkServices | None = None
+        self._memory: MemoryReturn | None = None
         self._key_gone: Callable[[int], object] | None = None
         self._starting: Deferred[None] | None = None
         self._serves = False
@@ -215,6 +217,9 @@ class GatewayService(PreparedService):
             self._turn_end,
         )
         self._links = links
+        if self._own_process:
+            self._memory = MemoryReturn(self._reactor, (links.unsent, links.unfinished), give_back)
+            self._memory.start()
         if self._key_gone is not None:
             links.registry.when_key_gone(self._key_gone)
         await self._side.serve(links.registry)
@@ -254,6 +259,8 @@ class GatewayService(PreparedService):
             self._starting.cancel()
         self._serves = False
         self._readiness.stop()
+        if self._memory is not None:
+            self._memory.stop()
         await self._side.withdraw()
         await self._ports.stop()
         self._certificates.stop()

@@ -31,3 +31,9 @@ def keep_large_blocks(environment: Mapping[str, str]) -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, MMAP_BYTES) and mallopt(_M_TRIM_THRESHOLD, TRIM_BYTES))
+
+
+def give_back() -> bool:
+    """Give the pages that are free back to the system; False where it is not glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim is not None and bool(trim(0))

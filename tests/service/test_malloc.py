@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service.malloc import MMAP_BYTES, TRIM_BYTES, keep_large_blocks
+from gnetway.service.malloc import MMAP_BYTES, TRIM_BYTES, give_back, keep_large_blocks
 
 
 class MallocTests(SynchronousTestCase):
@@ -29,6 +29,10 @@ class MallocTests(SynchronousTestCase):
         self.patch(ctypes, "CDLL", lambda name: SimpleNamespace())
         self.assertFalse(keep_large_blocks({}))
 
+    def test_nothing_to_give_back_with(self) -> None:
+        self.patch(ctypes, "CDLL", lambda name: SimpleNamespace())
+        self.assertFalse(give_back())
+
     def test_refused(self) -> None:
         self.patch(self, "mallopt", lambda number, value: 0)
         self.assertFalse(keep_large_blocks({}))
@@ -39,3 +43,8 @@ class GlibcTests(SynchronousTestCase):
         if "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""):
             self.skipTest("another C library")
         self.assertTrue(keep_large_blocks({}))
+
+    def test_it_gives_back(self) -> None:
+        if "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""):
+            self.skipTest("another C library")
+        self.assertIsInstance(give_back(), bool)
