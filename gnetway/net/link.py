@@ -229,7 +229,7 @@ class ClientLink(LinkOutput):
             self._carrier.pause_reading()
         if self._backlog is None and not self._pump_due:
             self._pump_due = True
-            self._services.turn_end.call(self._take_turn)
+            self._services.later_turns.call(self._take_turn)
 
     def _take_turn(self) -> None:
         self._pump_due = False

@@ -143,11 +143,13 @@ class LinkOutput:
     def _count_turn(self, written: int) -> None:
         """Note that much was written in one go; what is above the link's share is kept."""
         self._turn_bytes += written
+        services = self._services
         if self._turn_bytes >= TURN_BYTES:
             self._backlog = Backlog(self._give_way)
         if not self._flush_due:
             self._flush_due = True
-            self._services.turn_end.call(self._turn_ended)
+            has_had_it = self._backlog is not None
+            (services.later_turns if has_had_it else services.turn_end).call(self._turn_ended)
 
     # -- a client that does not read, or has had its turn ---------------------------------------
 
@@ -194,7 +196,7 @@ class LinkOutput:
             backlog.written(written)
         elif not self._flush_due:
             self._flush_due = True
-            self._services.turn_end.call(self._turn_ended)
+            self._services.later_turns.call(self._turn_ended)
         self._count_backlog(backlog)
 
     def _read_on(self) -> None:

@@ -15,6 +15,7 @@ from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
+from gnetway.net.later_turns import LaterTurns
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.refused_origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
@@ -82,6 +83,7 @@ class LinkServices:
     random_bytes: Callable[[int], bytes]
     limits: LinkLimits
     turn_end: TurnEnd
+    later_turns: LaterTurns
     accounts: Accounts = field(default_factory=_unlimited_accounts)
     admission: Admission = field(default_factory=_open_to_all)
     unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))

@@ -16,6 +16,7 @@ from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
+from gnetway.net.later_turns import LaterTurns
 from gnetway.net.links import LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
@@ -86,6 +87,7 @@ def make_link_services(
         turn_end=turn_end,
         accounts=accounts,
         admission=Admission(bounds, causes.count),
+        later_turns=LaterTurns(reactor, turn_end),
         unsent=ByteBudget(limits.max_unsent_bytes),
         unfinished=ByteBudget(limits.max_unfinished_bytes),
     )

@@ -18,6 +18,7 @@ from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.factory import GatewayFactory
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, SpareSecrets
+from gnetway.net.later_turns import LaterTurns
 from gnetway.net.links import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
@@ -122,6 +123,7 @@ class Gateway:
             self.backend,
             self.keys,
         )
+        self.turn_end = TurnEnd(self.clock)
         self.services = LinkServices(
             clock=self.clock,
             wall=self.wall,
@@ -136,8 +138,9 @@ class Gateway:
             causes=self.causes,
             random_bytes=self.chance,
             limits=limits or LinkLimits(),
-            turn_end=TurnEnd(self.clock),
             accounts=self.accounts,
+            turn_end=self.turn_end,
+            later_turns=LaterTurns(self.clock, self.turn_end),
             unsent=unsent or ByteBudget(DEFAULT_MAX_UNSENT_BYTES),
         )
         self.factory = GatewayFactory(self.services)
