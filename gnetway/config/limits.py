@@ -33,12 +33,13 @@ class LimitsConfig:
         ),
     )
     max_unpacked_bytes: int = field(
-        default=16 * MIB,
+        default=2 * MIB,
         metadata=key(
             "MaxUnpackedBytes",
             whole(MIB, 256 * MIB),
             "bytes",
-            "all that gzip_packed unpacks to in one packet; 16 MiB of it could become 16 GiB",
+            "all that gzip_packed unpacks to in one packet: four of the largest file parts, in 4 to"
+            " 7 ms of the event loop; 16 MiB of packet could become 16 GiB",
         ),
     )
     max_send_buffer_bytes: int = field(

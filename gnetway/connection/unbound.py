@@ -60,6 +60,10 @@ _FORGOTTEN: Final = b"\x01"
 #: Services are answered up to so many bytes a message: a list of ids is cheap to send.
 MAX_ANSWER_BYTES: Final = 64 * 1024
 
+#: Pings, services and calls of one message that are answered, of each kind: an answer is a packet
+#: of its own. Clients send a ping and a few calls; what is not answered they ask again.
+MAX_ANSWERS: Final = 64
+
 _KEY_STAYS: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_FAIL)
 _ANSWER_UNKNOWN: Final = pack_uint32(Constructor.RPC_ANSWER_UNKNOWN)
 
@@ -202,15 +206,15 @@ def _numbered(answers: Answers) -> list[tuple[bytes, int, bool]]:
 
 
 def _answer_each(peek: Peek, key: AuthKey, now: float) -> Answers:
-    answers = [Answer(Pong(asked, ping_id).pack()) for asked, ping_id in peek.pings]
+    answers = [Answer(Pong(asked, ping_id).pack()) for asked, ping_id in peek.pings[:MAX_ANSWERS]]
     size = 0
-    for msg_id, constructor, body in peek.services:
+    for msg_id, constructor, body in peek.services[:MAX_ANSWERS]:
         answer = _answer_service(msg_id, constructor, body, key, now)
         size += len(answer.body)
         if size > MAX_ANSWER_BYTES:
             break
         answers.append(answer)
-    answers += [_error(call, PERM_KEY_WANTED) for call in peek.calls]
+    answers += [_error(call, PERM_KEY_WANTED) for call in peek.calls[:MAX_ANSWERS]]
     return answers
 
 

@@ -9,9 +9,19 @@ from gnetway.errors import TLError
 from gnetway.mtproto.message import payload_body
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import ContainedMessage, HttpWait, parse_container
-from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
+from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, first_bytes, unwrap
 
 _CONSTRUCTOR_BYTES: Final = 4
+
+#: What is unpacked if it is compressed.
+_LOOKED_INTO: Final = frozenset(
+    {
+        Constructor.GZIP_PACKED,
+        Constructor.MSG_CONTAINER,
+        Constructor.HTTP_WAIT,
+        Constructor.MSGS_ACK,
+    }
+)
 
 
 class HttpWants(NamedTuple):
@@ -50,7 +60,10 @@ def read_http_wants(payload: bytes, limits: UnwrapLimits) -> HttpWants:
 def _read(message: ContainedMessage, limits: UnwrapLimits) -> HttpWants:
     msg_id, seq_no, body = message
     if _constructor(body) == Constructor.GZIP_PACKED:
-        body = unwrap(body, UnwrapBudget(limits)).body
+        if _constructor(first_bytes(body, _CONSTRUCTOR_BYTES)) not in _LOOKED_INTO:
+            # A compressed call, which may be large: nothing in it matters here.
+            return HttpWants(None, asks=True)
+        body = unwrap(body, UnwrapBudget(limits.for_a_look())).body
     if _constructor(body) != Constructor.MSG_CONTAINER:
         return _sum_up([ContainedMessage(msg_id, seq_no, body)])
     return _sum_up(parse_container(body, limits.max_messages))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.errors import TLError
+from gnetway.tl.budget import MESSAGE_VALUES
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import Reader
 from gnetway.tl.service_messages import (
@@ -65,21 +66,25 @@ class Peek:
 def peek_message(msg_id: int, body: bytes, limits: UnwrapLimits) -> Peek:
     """Look into a message; bounds hold for all that it contains together.
 
+    Of what is compressed it unpacks no more than a look is worth (``UnwrapLimits.for_a_look``).
+
     :raises TLError: it cannot be read, contains a container inside a container, or is more than
         ``limits`` allow.
     """
-    budget = UnwrapBudget(limits)
+    budget = UnwrapBudget(limits.for_a_look())
     found = Peek(first_msg_id=msg_id)
     outer = unwrap(body, budget).body
     if _constructor(outer) == Constructor.MSG_CONTAINER:
-        for contained in parse_container(outer, limits.max_messages):
+        messages = parse_container(outer, limits.max_messages)
+        budget.take_values(MESSAGE_VALUES * len(messages))
+        for contained in messages:
             inner = unwrap(contained.body, budget).body
             if _constructor(inner) == Constructor.MSG_CONTAINER:
                 raise TLError("a container inside a container")
             found.first_msg_id = min(found.first_msg_id, contained.msg_id)
-            _note(ContainedMessage(contained.msg_id, contained.seq_no, inner), found)
+            _note(ContainedMessage(contained.msg_id, contained.seq_no, inner), found, budget)
     else:
-        _note(ContainedMessage(msg_id, 0, outer), found)
+        _note(ContainedMessage(msg_id, 0, outer), found, budget)
     return found
 
 
@@ -104,7 +109,7 @@ def _constructor(body: bytes) -> int:
     return Reader(body).uint32()
 
 
-def _note(message: ContainedMessage, found: Peek) -> None:
+def _note(message: ContainedMessage, found: Peek, budget: UnwrapBudget) -> None:
     constructor = _constructor(message.body)
     if constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
         if found.bind is not None:
@@ -116,7 +121,7 @@ def _note(message: ContainedMessage, found: Peek) -> None:
     elif constructor == Constructor.PING_DELAY_DISCONNECT:
         found.pings.append((message.msg_id, PingDelayDisconnect.parse(message.body).ping_id))
     elif constructor == Constructor.MSGS_ACK:
-        MsgsAck.parse(message.body)
+        budget.ids_left -= len(MsgsAck.parse(message.body, budget.ids_left).msg_ids)
     elif constructor in _SERVICES:
         found.services.append((message.msg_id, constructor, message.body))
     elif constructor not in _SILENT:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    MAX_IDS,
     open_boxed,
     pack_int32,
     pack_int64,
@@ -29,12 +30,13 @@ class MsgsAck(NamedTuple):
         return pack_uint32(Constructor.MSGS_ACK) + pack_vector_int64(self.msg_ids)
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, max_ids: int = MAX_IDS) -> Self:
         """Read the boxed object.
 
-        :raises TLError: it is another object, is cut short, or has too many ids.
+        :raises TooManyItems: it has more than ``max_ids`` ids.
+        :raises TLError: it is another object, or is cut short.
         """
-        return cls(open_boxed(body, Constructor.MSGS_ACK).vector_int64())
+        return cls(open_boxed(body, Constructor.MSGS_ACK).vector_int64(max_ids))
 
 
 class MsgsStateReq(NamedTuple):
@@ -47,12 +49,13 @@ class MsgsStateReq(NamedTuple):
         return pack_uint32(Constructor.MSGS_STATE_REQ) + pack_vector_int64(self.msg_ids)
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, max_ids: int = MAX_IDS) -> Self:
         """Read the boxed object.
 
-        :raises TLError: it is another object, is cut short, or has too many ids.
+        :raises TooManyItems: it has more than ``max_ids`` ids.
+        :raises TLError: it is another object, or is cut short.
         """
-        return cls(open_boxed(body, Constructor.MSGS_STATE_REQ).vector_int64())
+        return cls(open_boxed(body, Constructor.MSGS_STATE_REQ).vector_int64(max_ids))
 
 
 class MsgResendReq(NamedTuple):
@@ -65,12 +68,13 @@ class MsgResendReq(NamedTuple):
         return pack_uint32(Constructor.MSG_RESEND_REQ) + pack_vector_int64(self.msg_ids)
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, max_ids: int = MAX_IDS) -> Self:
         """Read the boxed object.
 
-        :raises TLError: it is another object, is cut short, or has too many ids.
+        :raises TooManyItems: it has more than ``max_ids`` ids.
+        :raises TLError: it is another object, or is cut short.
         """
-        return cls(open_boxed(body, Constructor.MSG_RESEND_REQ).vector_int64())
+        return cls(open_boxed(body, Constructor.MSG_RESEND_REQ).vector_int64(max_ids))
 
 
 class MsgsStateInfo(NamedTuple):

@@ -6,11 +6,9 @@ Source: core.telegram.org/method/initConnection
 from typing import Final
 
 from gnetway.errors import TLError
+from gnetway.tl.budget import UnwrapBudget
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import NestedTooDeep, Reader
-
-#: The most members one JSON array or object of the params may have; clients send under ten.
-MAX_JSON_MEMBERS: Final = 8192
 
 _HAS_PROXY: Final = 1
 _HAS_PARAMS: Final = 2
@@ -19,13 +17,13 @@ _HAS_PARAMS: Final = 2
 _STRINGS: Final = 6
 
 
-def skip_init_connection(reader: Reader, max_depth: int) -> None:
+def skip_init_connection(reader: Reader, budget: UnwrapBudget) -> None:
     """Step from behind the constructor id to the wrapped call.
 
-    ``max_depth`` bounds the nesting of the JSON in ``params``.
+    ``budget`` bounds the JSON in ``params``, by its nesting and by the number of its values.
 
     :raises TLError: a field is cut short or of another type.
-    :raises NestedTooDeep: the JSON is.
+    :raises NestedTooDeep, TooManyValues: the JSON is above its bounds.
     """
     flags = reader.uint32()
     reader.int32()  # api_id
@@ -36,15 +34,18 @@ def skip_init_connection(reader: Reader, max_depth: int) -> None:
         reader.string()
         reader.int32()
     if flags & _HAS_PARAMS:
-        skip_json(reader, max_depth)
+        skip_json(reader, budget)
 
 
-def skip_json(reader: Reader, max_depth: int) -> None:
-    """Step over one JSONValue with at most ``max_depth`` arrays and objects in one another.
+def skip_json(reader: Reader, budget: UnwrapBudget) -> None:
+    """Step over one JSONValue; ``budget`` says how many levels and values it may have.
 
     :raises TLError: it is cut short or of another type.
-    :raises NestedTooDeep: there are more levels.
+    :raises NestedTooDeep: there are more arrays and objects in one another.
+    :raises TooManyValues: it has more values.
     """
+    max_depth = budget.limits.max_depth
+    budget.take_values(1)
     # For each open level: how many values are still to come, and whether each has a name. The
     # first level is the value itself. A stack of our own, so no input can deepen Python's.
     levels = [(1, False)]
@@ -63,7 +64,9 @@ def skip_json(reader: Reader, max_depth: int) -> None:
         if len(levels) > max_depth:
             raise NestedTooDeep(max_depth)
         reader.expect(Constructor.VECTOR)
-        levels.append((reader.count(MAX_JSON_MEMBERS, 4), kind == Constructor.JSON_OBJECT))
+        members = reader.count(reader.remaining(), 4)
+        budget.take_values(members)
+        levels.append((members, kind == Constructor.JSON_OBJECT))
 
 
 def _skip_scalar(reader: Reader, kind: int) -> None:

@@ -9,9 +9,20 @@ import zlib
 from typing import Final, NamedTuple
 
 from gnetway.errors import TLError
+from gnetway.tl.budget import UnpackedTooLarge, UnwrapBudget, UnwrapLimits
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.init_connection import skip_init_connection
 from gnetway.tl.primitives import NestedTooDeep, Reader, pack_uint32
+
+__all__ = [
+    "UnpackedTooLarge",
+    "UnwrapBudget",
+    "UnwrapLimits",
+    "Unwrapped",
+    "first_bytes",
+    "gunzip",
+    "unwrap",
+]
 
 #: Added to the window size it makes zlib take a gzip header as well as its own: some clients send
 #: a zlib stream (78 9c) in gzip_packed.
@@ -21,44 +32,6 @@ _GZIP_PACKED: Final = pack_uint32(Constructor.GZIP_PACKED)
 
 #: Compressed bytes that tell the first of an object: the tables of a block take 300 at most.
 _LOOKED_AT_BYTES: Final = 1024
-
-
-class UnpackedTooLarge(TLError):
-    """What a packet compresses is larger than ``max_bytes`` in all."""
-
-    cause = "unpacked_too_large"
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"a packet unpacks to more than {max_bytes} bytes")
-        self.max_bytes = max_bytes
-
-
-class UnwrapLimits(NamedTuple):
-    """How far to follow a client.
-
-    ``max_depth``: wrappers around one call, and levels of JSON in its initConnection; real clients
-    need 5. ``max_messages``: messages in one container, by the documents. ``max_unpacked_bytes``:
-    the sum over a packet of all that gzip unpacks, as large as a packet itself may be.
-    """
-
-    max_depth: int = 16
-    max_messages: int = 1024
-    max_unpacked_bytes: int = 16 * 1024 * 1024
-
-
-class UnwrapBudget:
-    """The account of one packet: ``unpacked_bytes`` grows over all that is unpacked for it."""
-
-    __slots__ = ("limits", "unpacked_bytes")
-
-    def __init__(self, limits: UnwrapLimits) -> None:
-        self.limits = limits
-        self.unpacked_bytes = 0
-
-    @property
-    def left_bytes(self) -> int:
-        """How many bytes may still be unpacked; never negative."""
-        return max(0, self.limits.max_unpacked_bytes - self.unpacked_bytes)
 
 
 class Unwrapped(NamedTuple):
@@ -118,6 +91,8 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
 
     :raises NestedTooDeep: there are more wrappers, or deeper JSON, than ``max_depth``.
     :raises UnpackedTooLarge: see :func:`gunzip`.
+    :raises TooManyValues: the packet has more wrappers and JSON values than it may.
+    :raises TooManyItems: it has more msg_ids than it may.
     :raises TLError: a wrapper is cut short, or nothing is in it.
     """
     reader = Reader(body)
@@ -132,15 +107,18 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
         elif kind == Constructor.INVOKE_WITH_LAYER:
             layer = reader.int32()
         elif kind == Constructor.INIT_CONNECTION:
-            skip_init_connection(reader, budget.limits.max_depth)
+            skip_init_connection(reader, budget)
         elif kind == Constructor.INVOKE_WITHOUT_UPDATES:
             without_updates = True
         elif kind == Constructor.INVOKE_AFTER_MSG:
             after_msg_ids.append(reader.int64())
         elif kind == Constructor.INVOKE_AFTER_MSGS:
-            after_msg_ids += reader.vector_int64()
+            listed = reader.vector_int64(budget.ids_left)
+            budget.ids_left -= len(listed)
+            after_msg_ids += listed
         else:
             # Said outright, as compiled code copies even where the slice is the whole.
             inner = reader.data[start:] if start else reader.data
             return Unwrapped(inner, layer, without_updates, after_msg_ids)
+        budget.take_values(1)
     raise NestedTooDeep(budget.limits.max_depth)

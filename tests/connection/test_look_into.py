@@ -4,7 +4,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import look_into
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.primitives import NestedTooDeep, TooManyItems, pack_int32
+from gnetway.tl.budget import TooManyValues
+from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import (
+    NestedTooDeep,
+    TooManyItems,
+    pack_int32,
+    pack_string,
+    pack_uint32,
+)
 from gnetway.tl.service_messages import GetFutureSalts, MsgsAck, Ping
 from gnetway.tl.unwrap import UnpackedTooLarge, UnwrapLimits
 from tests.connection.test_unbound import MSG_ID, payload_of
@@ -67,13 +75,46 @@ class BoundTests(SynchronousTestCase):
 
     def test_messages_in_a_container(self) -> None:
         ack = MsgsAck([1]).pack()
-        self.look(contained(*[ack] * 1024))
+        self.look(contained(*[ack] * 256))
+        with self.assertRaises(TooManyValues):
+            self.look(contained(*[ack] * 257))
         with self.assertRaises(TooManyItems):
             self.look(contained(*[ack] * 1025))
 
     def test_unpacked_bytes_over_all_of_a_message(self) -> None:
-        limits = UnwrapLimits(max_unpacked_bytes=100_000)
-        bomb = gzipped(CALL + bytes(49_000))
+        limits = UnwrapLimits(max_unpacked_bytes=60_000)
+        bomb = gzipped(CALL + bytes(29_000))
         self.look(contained(bomb, bomb), limits)
         with self.assertRaises(UnpackedTooLarge):
             self.look(contained(bomb, bomb, bomb), limits)
+
+    def test_no_more_is_unpacked_than_a_look_is_worth(self) -> None:
+        self.look(gzipped(CALL + bytes(60_000)))
+        with self.assertRaises(UnpackedTooLarge):
+            self.look(gzipped(CALL + bytes(70_000)))
+
+    def test_ids_over_all_of_a_message(self) -> None:
+        ack = MsgsAck([1] * 4096).pack()
+        self.look(contained(ack, ack))
+        with self.assertRaises(TooManyItems):
+            self.look(contained(ack, ack, MsgsAck([1]).pack()))
+
+    def test_json_values_over_all_of_a_message(self) -> None:
+        """17 KB of gzip may hold some million of them, each stepped over."""
+        row = json_array([pack_uint32(Constructor.JSON_NULL)] * 100)
+        self.look(params(json_array([row] * 10)))
+        with self.assertRaises(TooManyValues):
+            self.look(params(json_array([row] * 11)))
+        with self.assertRaises(TooManyValues):
+            self.look(contained(*[params(row)] * 10))
+
+
+def json_array(members: list[bytes]) -> bytes:
+    head = pack_uint32(Constructor.JSON_ARRAY) + pack_uint32(Constructor.VECTOR)
+    return head + pack_int32(len(members)) + b"".join(members)
+
+
+def params(json: bytes) -> bytes:
+    """Return a call in initConnection with these params."""
+    head = pack_uint32(Constructor.INIT_CONNECTION) + pack_int32(2) + pack_int32(1)
+    return head + pack_string(b"") * 6 + json + CALL

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import (
     MAX_ANSWER_BYTES,
+    MAX_ANSWERS,
     Answer,
     UnboundMessage,
     answer_unbound,
@@ -292,8 +293,11 @@ class ServiceTests(UnboundCase):
         self.assertEqual(told[:1] + told[-1:], [Pong(480, 8).pack(), refused(484)])
         self.assertEqual(len(told), len(infos) + 2)
 
-    def test_as_many_as_a_container_holds_are_answered(self) -> None:
-        self.assertEqual(len(self.bodies(contained(*[GetFutureSalts(64).pack()] * 1024))), 1024)
+    def test_so_are_their_numbers(self) -> None:
+        """Each answer is a packet of its own, and a container holds a thousand messages."""
+        for asks in (GetFutureSalts(64).pack(), PING, CALL):
+            told = self.bodies(contained(*[asks] * 256))
+            self.assertEqual(len(told), MAX_ANSWERS)
 
 
 class RefusalTests(UnboundCase):

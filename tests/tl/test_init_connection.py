@@ -18,12 +18,12 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
+from gnetway.tl.budget import TooManyValues, UnwrapBudget, UnwrapLimits
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.init_connection import MAX_JSON_MEMBERS, skip_init_connection, skip_json
+from gnetway.tl.init_connection import skip_init_connection, skip_json
 from gnetway.tl.primitives import (
     NestedTooDeep,
     Reader,
-    TooManyItems,
     pack_int32,
     pack_string,
     pack_uint32,
@@ -38,13 +38,13 @@ FORMS = ("", " with proxy", " with params", " with both")
 def skipped(data: bytes, max_depth: int = 16) -> bytes:
     """What is left of ``data``, which begins with the constructor, behind the fields."""
     reader = Reader(data, position=4)
-    skip_init_connection(reader, max_depth)
+    skip_init_connection(reader, UnwrapBudget(UnwrapLimits(max_depth=max_depth)))
     return data[reader.position :]
 
 
-def json_end(data: bytes, max_depth: int = 16) -> int:
+def json_end(data: bytes, max_depth: int = 16, max_values: int = 2048) -> int:
     reader = Reader(data)
-    skip_json(reader, max_depth)
+    skip_json(reader, UnwrapBudget(UnwrapLimits(max_depth=max_depth, max_values=max_values)))
     return reader.position
 
 
@@ -147,13 +147,20 @@ class JsonTests(SynchronousTestCase):
         """A million levels are refused at the bound; even unbounded they would not recurse."""
         self.assertRaises(NestedTooDeep, json_end, nested(1_000_000))
         data = nested(20_000)
-        self.assertEqual(json_end(data, max_depth=20_000), len(data))
+        self.assertEqual(json_end(data, 20_000, max_values=20_001), len(data))
 
     def test_too_many_members(self) -> None:
         """A wide value is bounded as well."""
-        data = array([NULL] * MAX_JSON_MEMBERS)
+        data = array([NULL] * 2047)
         self.assertEqual(json_end(data), len(data))
-        self.assertRaises(TooManyItems, json_end, array([NULL] * (MAX_JSON_MEMBERS + 1)))
+        self.assertRaises(TooManyValues, json_end, array([NULL] * 2048))
+
+    def test_too_many_values_in_all(self) -> None:
+        """However they are spread over arrays and objects."""
+        wide = json_object([(b"k", array([NULL] * 9))] * 5)
+        data = array([wide] * 3)
+        self.assertEqual(json_end(data, max_values=1 + 3 * 51), len(data))
+        self.assertRaises(TooManyValues, json_end, data, 16, 3 * 51)
 
     def test_members_that_are_not_there(self) -> None:
         """A count is compared with what is left."""

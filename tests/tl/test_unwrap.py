@@ -11,6 +11,7 @@ from hypothesis.strategies import binary, booleans, integers, lists, sampled_fro
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
+from gnetway.tl.budget import TooManyValues
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     NestedTooDeep,
@@ -34,8 +35,13 @@ from tests.tl.samples import MSG_ID, accepted_cuts, known, refuses
 CALL: Final = known("help.getConfig")
 
 
-def budget(max_depth: int = 16, max_unpacked_bytes: int = 10_000) -> UnwrapBudget:
-    return UnwrapBudget(UnwrapLimits(max_depth=max_depth, max_unpacked_bytes=max_unpacked_bytes))
+def budget(
+    max_depth: int = 16, max_unpacked_bytes: int = 10_000, max_values: int = 2048
+) -> UnwrapBudget:
+    limits = UnwrapLimits(
+        max_depth=max_depth, max_unpacked_bytes=max_unpacked_bytes, max_values=max_values
+    )
+    return UnwrapBudget(limits)
 
 
 def gzipped(body: bytes) -> bytes:
@@ -202,7 +208,7 @@ class UnwrapTests(SynchronousTestCase):
         """A million wrappers are refused at the bound; even unbounded they would not recurse."""
         body = pack_uint32(Constructor.INVOKE_WITHOUT_UPDATES) * 1_000_000 + CALL
         self.assertRaises(NestedTooDeep, unwrap, body, budget())
-        self.assertEqual(unwrap(body, budget(max_depth=1_000_000)).body, CALL)
+        self.assertEqual(unwrap(body, budget(1_000_000, max_values=1_000_000)).body, CALL)
 
     def test_nested_bombs(self) -> None:
         """Each stream in another is charged: the inner ones cannot hide behind the outer."""
@@ -231,6 +237,22 @@ class UnwrapTests(SynchronousTestCase):
         body = pack_uint32(Constructor.INVOKE_AFTER_MSGS) + pack_vector_int64([1] * 8193) + CALL
         self.assertRaises(TooManyItems, unwrap, body, budget())
 
+    def test_ids_are_counted_over_a_packet(self) -> None:
+        """Several lists count like one, in one message or in many."""
+        waits = pack_uint32(Constructor.INVOKE_AFTER_MSGS) + pack_vector_int64([1] * 4096)
+        account = budget()
+        self.assertEqual(len(unwrap(waits + waits + CALL, account).after_msg_ids), 8192)
+        self.assertEqual(account.ids_left, 0)
+        self.assertRaises(TooManyItems, unwrap, after_messages(CALL), account)
+
+    def test_wrappers_are_counted_over_a_packet(self) -> None:
+        """A container of wrapped calls has so many wrappers in all."""
+        account = budget(max_values=5)
+        for _ in range(2):
+            unwrap(with_layer(with_layer(CALL)), account)
+        error = self.assertRaises(TooManyValues, unwrap, with_layer(without_updates(CALL)), account)
+        self.assertEqual(error.max_values, 5)
+
     @given(
         wrappers=lists(sampled_from(WRAPPERS), max_size=4),
         rest=binary(max_size=80),
@@ -251,4 +273,9 @@ class UnwrapTests(SynchronousTestCase):
 class LimitTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """What the documents name, and room for what clients send."""
-        self.assertEqual(UnwrapLimits(), (16, 1024, 16 * 1024 * 1024))
+        self.assertEqual(UnwrapLimits(), (16, 1024, 2 * 1024 * 1024, 8192, 2048))
+
+    def test_for_a_look(self) -> None:
+        """Less is unpacked where somebody else judges, and never more than is set."""
+        self.assertEqual(UnwrapLimits().for_a_look(), (16, 1024, 64 * 1024, 8192, 1024))
+        self.assertEqual(UnwrapLimits(max_unpacked_bytes=9).for_a_look().max_unpacked_bytes, 9)
