@@ -164,15 +164,16 @@ class ClientLink(LinkOutput):
         """Hear that the carrier is gone; ``lost`` does the rest."""
 
     def hold_reading(self) -> None:
-        """Read nothing until ``release_reading`` was called as often."""
+        """Read nothing, and take nothing of what was read, until as many ``release_reading``."""
         self._held += 1
         self._carrier.pause_reading()
 
     def release_reading(self) -> None:
         """Take back one ``hold_reading``."""
         self._held -= 1
-        if self._state is OPEN:
+        if self._state is OPEN and not self._held:
             self._read_on()
+            self._pump_again()
 
     def _read_on(self) -> None:
         if self._waiting or self._held or self._backlog is not None:
@@ -191,7 +192,7 @@ class ClientLink(LinkOutput):
         quiet = True
         left = TURN_MESSAGES
         try:
-            while self._state is OPEN:
+            while self._state is OPEN and not self._held:
                 event = connection.next_event(now, monotonic)
                 if event is None:
                     if connection.packet_begun or self._packet is not None:
