@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.embedded.client_session import ClientSession
+from gnetway.embedded.client_session import DEFAULT_LIMITS, ClientSession
 from gnetway.embedded.directory import SessionDirectory
 from gnetway.embedded.handler import HandlerFactory, StockHandler, check_handler
 from gnetway.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, Poll
@@ -25,6 +25,7 @@ from gnetway.embedded.live_session import (
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
+    UnfinishedPacket,
     WaitingMessage,
 )
 from gnetway.embedded.pending import PendingWork
@@ -33,6 +34,7 @@ from gnetway.embedded.salts import make_salt
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.sessions import RpcSessions
 from gnetway.embedded.store import IKeyStore, StoredKey
+from gnetway.embedded.work_turns import SHORT_BYTES, WorkTurns
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
 from gnetway.mtproto.http_wants import read_http_wants
@@ -48,7 +50,8 @@ class EmbeddedBackend:
     """Answers sessions by itself, out of ``store``.
 
     ``handler_factory``, where given, makes the handler of the calls that the backend does not
-    know; ``config`` is what clients are told of this gateway.
+    know; ``config`` is what clients are told of this gateway. ``limits`` says how far a packet is
+    followed.
 
     :raises ConfigError: what ``handler_factory`` makes is no handler.
     """
@@ -65,12 +68,15 @@ class EmbeddedBackend:
         config: ServerConfig,
         handler_factory: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        limits: UnwrapLimits = DEFAULT_LIMITS,
     ) -> None:
         self.description = f"embedded, {store.description}"
         self._clock = clock
         self._wall = wall
         self._store = store
         self._random_bytes = random_bytes
+        self._limits = limits
+        self._turns = WorkTurns(clock, self._go_on)
         self._pending = PendingWork()
         self._directory = SessionDirectory()
         self._book = KeyBook(store, random_bytes)
@@ -100,6 +106,7 @@ class EmbeddedBackend:
             live.cancel_calls()
             if live.polls is not None:
                 live.polls.end_all()
+        self._turns.stop()
         self._runner.calls.stop()
         finished = self._pending.finished()
         if opened:
@@ -194,7 +201,7 @@ class EmbeddedBackend:
             return fail(BackendUnavailable("too many requests of the session wait for decisions"))
         session = live.session
         too_many = session is not None and session.out.has_too_many
-        if too_many and read_http_wants(payload, UnwrapLimits()).asks:
+        if too_many and read_http_wants(payload, self._limits).asks:
             # Calls refused by an rpc_error are answered too, each by a message.
             return fail(BackendUnavailable("too many messages wait for the client"))
         poll = polls.add()
@@ -215,16 +222,19 @@ class EmbeddedBackend:
         self, live: LiveSession, salt: int, payload: bytes, done: Done | None, poll: Poll | None
     ) -> None:
         session = live.session
-        if session is None:
+        must_wait = live.in_line or (self._turns.is_over and len(payload) > SHORT_BYTES)
+        if session is None or must_wait:
             self._wait(live, WaitingMessage(salt, payload, done, poll))
             return
         session.max_wait_ms = DEFAULT_MAX_WAIT_MS
         session.greets_apart = poll is None
         session.receive(salt, payload, self._wall())
-        if session.salts.unsaved:
-            self._pending.add(self._book.save(live.auth_key_id, session.salts))
-        if session.calls.events:
-            done = self._runner.run(live, session, done, poll)
+        done = self._do_wanted(live, session, done, poll)
+        if session.has_rest:
+            if poll is not None and live.polls is not None:
+                live.polls.hold(poll)
+            self._put_off(live, session, done, poll)
+            return
         if done is not None:
             done(None)
         if poll is None or live.polls is None:
@@ -233,16 +243,78 @@ class EmbeddedBackend:
         live.polls.limit(poll, session.max_wait_ms)
         self._runner.answer(live, session, poll)
 
-    # -- sessions before their salts are there -------------------------------------------------
+    def _do_wanted(
+        self, live: LiveSession, session: ClientSession, done: Done | None, poll: Poll | None
+    ) -> Done | None:
+        """Do what a message wants; returns ``done``, or None where a bind will call it."""
+        if session.salts.unsaved:
+            self._pending.add(self._book.save(live.auth_key_id, session.salts))
+        if session.calls.events:
+            done = self._runner.run(live, session, done, poll)
+        work = session.take_work()
+        if work:
+            self._turns.add(work)
+        return done
+
+    # -- packets that take more than a turn ----------------------------------------------------
+
+    def _put_off(
+        self, live: LiveSession, session: ClientSession, done: Done | None, poll: Poll | None
+    ) -> None:
+        """Take the rest of a packet's messages later, and say what those so far have brought."""
+        live.packet = UnfinishedPacket(done, poll)
+        self._turns.put_off(live)
+        if poll is None:
+            self._runner.deliver(live, session)
+
+    def _go_on(self, live: LiveSession) -> None:
+        """Take what a session has put off, as far as this turn goes."""
+        packet, live.packet = live.packet, None
+        session = live.session
+        if session is not None and packet is not None:
+            self._go_on_with(live, session, packet)
+        while live.waiting and not live.in_line and live.session is not None:
+            if self._turns.is_over:
+                self._turns.put_off(live)
+                return
+            self._take_waiting(live, live.waiting.pop(0))
+        if live.waiting and live.session is None:
+            # The session was destroyed meanwhile.
+            self._begin(live)
+
+    def _go_on_with(
+        self, live: LiveSession, session: ClientSession, packet: UnfinishedPacket
+    ) -> None:
+        done, poll = packet
+        session.go_on(self._wall())
+        done = self._do_wanted(live, session, done, poll)
+        if session.has_rest:
+            self._put_off(live, session, done, poll)
+            return
+        if done is not None:
+            done(None)
+        if poll is not None and live.polls is not None:
+            live.polls.limit(poll, session.max_wait_ms)
+        self._runner.decided(live, session, poll)
+
+    def _take_waiting(self, live: LiveSession, message: WaitingMessage) -> None:
+        if message.poll is not None and live.polls is not None:
+            live.polls.release(message.poll)
+        self._take(live, *message)
+
+    # -- messages before their turn, and before the salts of their key ------------------------
 
     def _wait(self, live: LiveSession, message: WaitingMessage) -> None:
         if len(live.waiting) < MAX_WAITING_MESSAGES:
             live.waiting.append(message)
             if message.poll is not None and live.polls is not None:
                 live.polls.hold(message.poll)
-            self._begin(live)
+            if live.session is None:
+                self._begin(live)
+            elif not live.in_line:
+                self._turns.put_off(live)
         elif message.done is not None:
-            message.done(BackendUnavailable("too many messages wait for the key store"))
+            message.done(BackendUnavailable("too many messages of the session wait"))
 
     def _begin(self, live: LiveSession) -> None:
         """Give a session its salts and its layer, at once if they are at hand."""
@@ -270,12 +342,10 @@ class EmbeddedBackend:
             self._random_bytes,
             known.layer,
             replays,
+            self._limits,
         )
-        waiting, live.waiting = live.waiting, []
-        for message in waiting:
-            if message.poll is not None and live.polls is not None:
-                live.polls.release(message.poll)
-            self._take(live, *message)
+        if not live.in_line:
+            self._go_on(live)
 
     def _give_up(self, live: LiveSession, failure: Failure) -> None:
         live.loading = False

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from gnetway.client_network import client_network
 from gnetway.embedded.client_session import ClientSession
 from gnetway.embedded.events import CallWanted
 from gnetway.embedded.fault_log import FaultLog
@@ -31,6 +32,12 @@ _INTERNAL: Final = RpcError(500, "INTERNAL")
 
 #: What a client hears that does not come for what waits for it.
 _BUSY: Final = RpcError(500, "WORKER_BUSY_TOO_LONG_RETRY")
+
+
+#: Calls from one client network that a handler may have unanswered, over all sessions; what is
+#: above is told to come again. People behind one address wait for one or two each, and a client
+#: with as many sessions as it likes has no more than eight of them full.
+MAX_NETWORK_CALLS: Final = 2048
 
 
 class CallRunner:
@@ -51,6 +58,9 @@ class CallRunner:
         self._deliver = deliver
         self._faults = FaultLog(clock)
         self._stopped = False
+        #: How many calls are unanswered, and of them by client network.
+        self._running = 0
+        self._running_of: dict[str, int] = {}
 
     def begin(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
         """Hand a call to the handler; nothing that it does is raised."""
@@ -61,6 +71,12 @@ class CallRunner:
             # Before anything is done: clients repeat the call by themselves.
             self._tell_error(session, wanted, _BUSY)
             return
+        client_ip = live.client.client_ip
+        if self._running >= MAX_NETWORK_CALLS and (
+            self._running_of.get(client_network(client_ip), 0) >= MAX_NETWORK_CALLS
+        ):
+            self._tell_error(session, wanted, _BUSY)
+            return
         call = RpcCall(
             body=wanted.body,
             constructor=wanted.constructor,
@@ -69,7 +85,7 @@ class CallRunner:
             session_id=live.session_id,
             msg_id=wanted.msg_id,
             layer=wanted.layer or session.calls.layer.number,
-            client_ip=live.client.client_ip,
+            client_ip=client_ip,
             local_ip=live.client.local_ip,
         )
         try:
@@ -78,6 +94,7 @@ class CallRunner:
                 result = Deferred.fromCoroutine(result)
             if isinstance(result, Deferred):
                 live.calls[wanted.msg_id] = RunningCall(result, _place(wanted), self._faults)
+                result.addBoth(self._count_ended, self._count_begun(client_ip))
                 result.addBoth(self._ended, live, session, wanted)
                 return
         except BaseException:  # noqa: BLE001 (see the head of this file)
@@ -89,6 +106,19 @@ class CallRunner:
         """Run nothing more; the calls that run are cancelled by their sessions."""
         self._stopped = True
         self._faults.stop()
+
+    def _count_begun(self, client_ip: str) -> str:
+        network = client_network(client_ip)
+        self._running += 1
+        self._running_of[network] = self._running_of.get(network, 0) + 1
+        return network
+
+    def _count_ended(self, result: object, network: str) -> object:
+        self._running -= 1
+        left = self._running_of.pop(network) - 1
+        if left:
+            self._running_of[network] = left
+        return result
 
     def _ended(
         self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted

@@ -29,13 +29,20 @@ from gnetway.tl.service_messages import (
 )
 
 #: Calls of one session that may run at a time; what is above is told to come again.
-MAX_RUNNING_CALLS: Final = 1024
+MAX_RUNNING_CALLS: Final = 256
+
+#: Binds of one session that may be undecided at a time; each asks the store.
+MAX_BINDS: Final = 8
 
 #: Calls that may wait for a bind under way; clients send two or three.
 MAX_HELD_CALLS: Final = 64
 
 #: What is answered to a key that nobody stands behind yet: iOS asks before it binds.
 _UNBOUND_CALLS: Final = frozenset({Constructor.HELP_GET_CONFIG, Constructor.HELP_GET_NEAREST_DC})
+
+#: What is above a bound hears this: official clients repeat the call by themselves, where a
+#: FLOOD_WAIT would show the user a wait.
+_BUSY: Final = (500, "WORKER_BUSY_TOO_LONG_RETRY")
 
 _BOOL_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 _UNKNOWN: Final = pack_uint32(Constructor.RPC_ANSWER_UNKNOWN)
@@ -74,11 +81,11 @@ class SessionCalls:
             if len(self._held) < MAX_HELD_CALLS:
                 self._held.append(wanted)
             else:
-                self.refuse(wanted.msg_id, 500, "WORKER_BUSY_TOO_LONG_RETRY", now)
+                self.refuse(wanted.msg_id, *_BUSY, now)
         elif not self.perm_auth_key_id and wanted.constructor not in _UNBOUND_CALLS:
             self.refuse(wanted.msg_id, 401, "AUTH_KEY_PERM_EMPTY", now)
         elif len(self.running) >= MAX_RUNNING_CALLS:
-            self.refuse(wanted.msg_id, 420, "FLOOD_WAIT_1", now)
+            self.refuse(wanted.msg_id, *_BUSY, now)
         else:
             self.running.add(wanted.msg_id)
             self.events.append(wanted)
@@ -121,8 +128,11 @@ class SessionCalls:
         dropped = RpcAnswerDropped(said.msg_id, said.seq_no, len(said.body))
         self.answer(msg_id, dropped.pack(), now)
 
-    def bind(self, msg_id: int, bind: BindTempAuthKey) -> None:
+    def bind(self, msg_id: int, bind: BindTempAuthKey, now: float) -> None:
         """Ask for a temporary key to be bound."""
+        if self._binding >= MAX_BINDS:
+            self.refuse(msg_id, *_BUSY, now)
+            return
         self._binding += 1
         self.events.append(BindWanted(msg_id, bind))
 

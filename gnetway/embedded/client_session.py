@@ -7,6 +7,7 @@
 Source: core.telegram.org/mtproto/service_messages_about_messages, /mtproto/service_messages
 """
 
+from collections import deque
 from collections.abc import Callable
 from struct import Struct
 from typing import Final
@@ -16,6 +17,7 @@ from gnetway.embedded.calls import SessionCalls
 from gnetway.embedded.events import CallWanted
 from gnetway.embedded.key_layer import KeyLayer, is_layer
 from gnetway.embedded.outbox import Outbox
+from gnetway.embedded.packet_account import PacketAccount
 from gnetway.embedded.received import (
     NO_REPLAYS,
     BadMessage,
@@ -24,6 +26,7 @@ from gnetway.embedded.received import (
     ReplayBound,
 )
 from gnetway.embedded.salts import SaltSchedule
+from gnetway.embedded.sent import SentMessage
 from gnetway.embedded.services import SERVICES
 from gnetway.errors import TLError
 from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES
@@ -33,12 +36,14 @@ from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
     BindTempAuthKey,
+    ContainedMessage,
     NewSessionCreated,
     parse_container,
 )
-from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
+from gnetway.tl.unwrap import UnwrapLimits, unwrap
 
-_LIMITS: Final = UnwrapLimits()
+#: What is followed of a packet, where nobody says otherwise.
+DEFAULT_LIMITS: Final = UnwrapLimits()
 
 #: Plain numbers: looking an enum's member up costs as much as two comparisons.
 _MSG_CONTAINER: Final = int(Constructor.MSG_CONTAINER)
@@ -57,15 +62,19 @@ class ClientSession:
 
     ``max_wait_ms`` is what the last http_wait said. ``replays`` says which messages may be
     recorded ones of a session that was forgotten. ``greets_apart`` is whether new_session_created
-    may have a packet of its own, which over HTTP would wait for another request.
+    may have a packet of its own, which over HTTP would wait for another request. ``limits`` says
+    how far a packet is followed.
     """
 
     __slots__ = (
+        "_account",
         "_greeted",
         "_greets_for",
+        "_limits",
         "_random_bytes",
         "_replays",
         "_replays_end",
+        "_rest",
         "calls",
         "greets_apart",
         "max_wait_ms",
@@ -83,6 +92,7 @@ class ClientSession:
         random_bytes: Callable[[int], bytes],
         layer: KeyLayer | None = None,
         replays: ReplayBound = NO_REPLAYS,
+        limits: UnwrapLimits = DEFAULT_LIMITS,
     ) -> None:
         self.session_id = session_id
         self.salts = salts
@@ -97,12 +107,35 @@ class ClientSession:
         self._greeted = False
         #: The first msg_id of a session of an unbound key that is to be told of its beginning.
         self._greets_for = 0
+        self._limits = limits
+        #: The account of the last packet, None while it had nothing to count.
+        self._account: PacketAccount | None = None
+        #: The messages of its container that are still to be taken.
+        self._rest: deque[ContainedMessage] = deque()
+
+    @property
+    def account(self) -> PacketAccount:
+        """What the packet that is being taken has made the session do."""
+        if self._account is None:
+            self._account = PacketAccount(self._limits)
+        return self._account
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether ``go_on`` has messages to take, before the session receives another."""
+        return bool(self._rest)
+
+    def take_work(self) -> int:
+        """Return how much the packet has made the session do since the last time."""
+        return 0 if self._account is None else self._account.take_work()
 
     def receive(self, salt: int, payload: bytes, now: float) -> None:
         """Take one message: msg_id, seq_no, length, body, padding.
 
-        A message with a wrong msg_id or salt is not processed; the client sends it again.
+        A message with a wrong msg_id or salt is not processed; the client sends it again. Of a
+        container with much in it only the first messages are taken.
         """
+        self._account = None
         msg_id, seq_no, length, constructor = _HEAD.unpack_from(payload)
         fault = judge_message_id(msg_id, now)
         if fault:
@@ -120,11 +153,26 @@ class ClientSession:
                 self._receive_container(msg_id, seq_no, body, now)
             else:
                 self._receive_message(msg_id, seq_no, constructor, body, now)
-            if self._greets_for:
-                if self.greets_apart:
-                    self.out.end_container()
-                self._say_created(self._greets_for, now)
-                self._greets_for = 0
+            self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """Take the next messages of the container that came last, as many as go into a turn."""
+        rest = self._rest
+        if rest:
+            account = self.account
+            while rest and not account.slice_is_over():
+                self._receive_contained(rest.popleft(), now)
+                account.note_message()
+        if self._greets_for and not rest:
+            if self.greets_apart:
+                self.out.end_container()
+            self._say_created(self._greets_for, now)
+            self._greets_for = 0
+
+    def repeat(self, message: SentMessage) -> None:
+        """Say a message again, unless the packet has asked for too much."""
+        if self.account.may_repeat(message):
+            self.out.repeat(message)
 
     def state_of(self, msg_id: int) -> int:
         """Return the byte that msgs_state_info has for one message."""
@@ -145,26 +193,27 @@ class ClientSession:
         if fault:
             self._refuse_order(msg_id, seq_no, fault, now)
         else:
-            self._open_container(msg_id, seq_no, body, UnwrapBudget(_LIMITS), now)
+            self._open_container(msg_id, seq_no, body, now)
 
-    def _open_container(
-        self, msg_id: int, seq_no: int, body: bytes, budget: UnwrapBudget, now: float
-    ) -> None:
+    def _open_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
         try:
-            messages = parse_container(body, _LIMITS.max_messages)
+            messages = parse_container(body, self._limits.max_messages)
         except TLError:
             self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
             return
         if not self._greeted:
             self._greet(min([message.msg_id for message in messages], default=msg_id), now)
-        for inner_id, inner_seq_no, inner_body in messages:
-            # An inner message may be older than 300 s: a container is how it is sent again.
-            fault = judge_message_id(inner_id, now)
-            if fault and fault != BadMessage.MSG_ID_TOO_LOW:
-                self._refuse(inner_id, inner_seq_no, fault, now)
-                continue
-            constructor = int.from_bytes(inner_body[:4], "little")
-            self._receive_message(inner_id, inner_seq_no, constructor, inner_body, now, budget)
+        self._rest.extend(messages)
+
+    def _receive_contained(self, message: ContainedMessage, now: float) -> None:
+        msg_id, seq_no, body = message
+        # An inner message may be older than 300 s: a container is how it is sent again.
+        fault = judge_message_id(msg_id, now)
+        if fault and fault != BadMessage.MSG_ID_TOO_LOW:
+            self._refuse(msg_id, seq_no, fault, now)
+            return
+        constructor = int.from_bytes(body[:4], "little")
+        self._receive_message(msg_id, seq_no, constructor, body, now, contained=True)
 
     def _receive_message(
         self,
@@ -173,9 +222,9 @@ class ClientSession:
         constructor: int,
         body: bytes,
         now: float,
-        budget: UnwrapBudget | None = None,
+        contained: bool = False,
     ) -> None:
-        """Take a message that is no container; ``budget`` is that of the container around it."""
+        """Take a message that is no container; ``contained`` is whether it stands in one."""
         fault = self.received.add(msg_id, seq_no)
         if fault:
             if fault == BadMessage.REPEATED:
@@ -194,15 +243,12 @@ class ClientSession:
             if service is not None:
                 service(self, msg_id, body, now)
             else:
-                self._unwrap(msg_id, seq_no, body, now, budget)
+                self._unwrap(msg_id, seq_no, body, now, contained)
         except TLError:
             self.calls.refuse(msg_id, 400, "INPUT_FETCH_ERROR", now)
 
-    def _unwrap(
-        self, msg_id: int, seq_no: int, body: bytes, now: float, outer: UnwrapBudget | None
-    ) -> None:
-        budget = UnwrapBudget(_LIMITS) if outer is None else outer
-        unwrapped = unwrap(body, budget)
+    def _unwrap(self, msg_id: int, seq_no: int, body: bytes, now: float, contained: bool) -> None:
+        unwrapped = unwrap(body, self.account.budget)
         if is_layer(unwrapped.layer):
             self.calls.name_layer(unwrapped.layer)
         body = unwrapped.body
@@ -211,11 +257,11 @@ class ClientSession:
         if service is not None:
             service(self, msg_id, body, now)
         elif constructor == _MSG_CONTAINER:
-            self._open_packed_container(msg_id, seq_no, body, outer, budget, now)
+            self._open_packed_container(msg_id, seq_no, body, contained, now)
         elif not seq_no & 1:
             self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_ODD, now)
         elif constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
-            self.calls.bind(msg_id, BindTempAuthKey.parse(body))
+            self.calls.bind(msg_id, BindTempAuthKey.parse(body), now)
         elif unwrapped.layer and not is_layer(unwrapped.layer):
             self.calls.refuse(msg_id, 400, "CONNECTION_LAYER_INVALID", now)
         else:
@@ -226,24 +272,23 @@ class ClientSession:
         msg_id: int,
         seq_no: int,
         body: bytes,
-        outer: UnwrapBudget | None,
-        budget: UnwrapBudget,
+        contained: bool,
         now: float,
     ) -> None:
         # A container needs no acknowledgement, and none may be in another.
         self.out.acks.pop(msg_id, None)
-        if outer is not None:
+        if contained:
             self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
         elif seq_no & 1:
             self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_EVEN, now)
         else:
-            self._open_container(msg_id, seq_no, body, budget, now)
+            self._open_container(msg_id, seq_no, body, now)
 
     def _answer_repeated(self, msg_id: int, seq_no: int) -> None:
         """Answer a message that came before: the client has missed what was said to it."""
         answer = self.out.sent.answer_to(msg_id)
         if answer is not None:
-            self.out.repeat(answer)
+            self.repeat(answer)
         elif seq_no & 1:
             self.out.acks[msg_id] = None
 

@@ -1,4 +1,4 @@
-"""A session together with what waits for it: its client, Deferreds, messages before its salts."""
+"""A session together with what waits for it: its client, Deferreds, messages before its turn."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -9,17 +9,24 @@ from gnetway.embedded.running_call import RunningCall
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
 
-#: Messages of one session that may wait until its salts are loaded.
+#: Messages of one session that may wait until its salts are loaded, or for its turn.
 MAX_WAITING_MESSAGES: Final = 256
 
 Done = Callable[[BackendError | None], None]
 
 
 class WaitingMessage(NamedTuple):
-    """A message that came before the salts of its key were loaded; ``poll`` if over HTTP."""
+    """A message that came before its salts or its turn; ``poll`` if over HTTP."""
 
     salt: int
     payload: bytes
+    done: Done | None
+    poll: Poll | None
+
+
+class UnfinishedPacket(NamedTuple):
+    """A packet of which some messages are still to be taken; ``poll`` if it came over HTTP."""
+
     done: Done | None
     poll: Poll | None
 
@@ -30,7 +37,8 @@ class LiveSession:
     ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
     are those that the handler answers later, by msg_id. While ``holds`` is above 0 nothing is
     delivered, so that all answers of one turn go together. ``polls`` is None while the client
-    talks over a connection of its own.
+    talks over a connection of its own. ``in_line`` is whether the session waits for its turn;
+    ``paused`` is its client if that is not read meanwhile, and ``packet`` whose messages are taken.
     """
 
     __slots__ = (
@@ -38,7 +46,10 @@ class LiveSession:
         "calls",
         "client",
         "holds",
+        "in_line",
         "loading",
+        "packet",
+        "paused",
         "polls",
         "session",
         "session_id",
@@ -55,6 +66,9 @@ class LiveSession:
         self.polls: HttpPolls | None = None
         self.calls: dict[int, RunningCall] = {}
         self.waiting: list[WaitingMessage] = []
+        self.in_line = False
+        self.paused: SessionClient | None = None
+        self.packet: UnfinishedPacket | None = None
 
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""

@@ -46,28 +46,35 @@ def answer_ping(session: ClientSession, msg_id: int, body: bytes, now: float) ->
 def take_acks(session: ClientSession, msg_id: int, body: bytes, now: float) -> None:
     """Forget what the client has got."""
     session.out.acks.pop(msg_id, None)
-    session.out.sent.acknowledge(MsgsAck.parse(body).msg_ids)
+    budget = session.account.budget
+    msg_ids = MsgsAck.parse(body, budget.ids_left).msg_ids
+    budget.ids_left -= len(msg_ids)
+    session.out.sent.acknowledge(msg_ids)
 
 
 def answer_future_salts(session: ClientSession, msg_id: int, body: bytes, now: float) -> None:
     """Tell the salts from the current one on, at least two: with one, clients ask in a loop."""
     salts = session.salts.upcoming(max(2, GetFutureSalts.parse(body).num), now)
-    session.out.acks.pop(msg_id, None)
-    session.out.say(FutureSalts(msg_id, int(now), salts).pack(), now, response=True)
+    _tell(session, msg_id, FutureSalts(msg_id, int(now), salts).pack(), now)
 
 
 def answer_state_request(session: ClientSession, msg_id: int, body: bytes, now: float) -> None:
     """Tell which messages were received."""
-    _tell_states(session, msg_id, MsgsStateReq.parse(body).msg_ids, now)
+    budget = session.account.budget
+    msg_ids = MsgsStateReq.parse(body, budget.ids_left).msg_ids
+    budget.ids_left -= len(msg_ids)
+    _tell_states(session, msg_id, msg_ids, now)
 
 
 def answer_resend_request(session: ClientSession, msg_id: int, body: bytes, now: float) -> None:
     """Say messages again; if any of them is gone, tell the states of all as well."""
-    msg_ids = MsgResendReq.parse(body).msg_ids
-    kept = [session.out.sent.get(wanted) for wanted in msg_ids]
+    budget = session.account.budget
+    msg_ids = MsgResendReq.parse(body, budget.ids_left).msg_ids
+    budget.ids_left -= len(msg_ids)
+    kept = [session.out.sent.get(wanted) for wanted in dict.fromkeys(msg_ids)]
     for message in kept:
         if message is not None:
-            session.out.repeat(message)
+            session.repeat(message)
     if None in kept:
         _tell_states(session, msg_id, msg_ids, now)
 
@@ -102,9 +109,16 @@ def destroy_key(session: ClientSession, msg_id: int, body: bytes, now: float) ->
 
 
 def _tell_states(session: ClientSession, msg_id: int, msg_ids: list[int], now: float) -> None:
-    info = bytes([session.state_of(wanted) for wanted in msg_ids])
-    session.out.acks.pop(msg_id, None)
-    session.out.say(MsgsStateInfo(msg_id, info).pack(), now, response=True)
+    states = {wanted: session.state_of(wanted) for wanted in set(msg_ids)}
+    info = bytes([states[wanted] for wanted in msg_ids])
+    _tell(session, msg_id, MsgsStateInfo(msg_id, info).pack(), now)
+
+
+def _tell(session: ClientSession, msg_id: int, answer: bytes, now: float) -> None:
+    """Say what was asked for, unless the packet asks for too much of it."""
+    if session.account.may_answer(len(answer)):
+        session.out.acks.pop(msg_id, None)
+        session.out.say(answer, now, response=True)
 
 
 Service = Callable[["ClientSession", int, bytes, float], None]

@@ -20,6 +20,7 @@ from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.cluster import ClusterSide
 from gnetway.service.dc_options import Resolved, dc_addresses, resolve_public
 from gnetway.service.listeners import Listener
+from gnetway.tl.unwrap import UnwrapLimits
 from gnetway.turns import TurnEnd
 from gnetway.wall_clock import WallClock
 
@@ -126,7 +127,13 @@ class EmbeddedSide:
             else SQLiteStore(self._reactor, self._embedded.store, self._lock)
         )
         backend = EmbeddedBackend(
-            self._reactor, self._wall, store, told, self._handler, self._random_bytes
+            self._reactor,
+            self._wall,
+            store,
+            told,
+            self._handler,
+            self._random_bytes,
+            UnwrapLimits(max_unpacked_bytes=self._config.gnetway.limits.max_unpacked_bytes),
         )
         self._backend = backend
         return succeed(backend)

@@ -131,10 +131,14 @@ class BackendCase(SynchronousTestCase):
         self.clock = Clock()
         self.wall = FakeWall(self.clock, NOW)
         self.store = SlowStore()
-        self.target = FakeTarget()
+        self.target = self.make_target()
         self.seed = 5
         self.backend = self.make_backend()
         self.add_key(PERM)
+
+    def make_target(self) -> FakeTarget:
+        """Return what takes the pushes."""
+        return FakeTarget()
 
     def make_backend(self) -> EmbeddedBackend:
         """Return a started backend over the store; ``self.handler`` is its handler's."""
@@ -159,6 +163,14 @@ class BackendCase(SynchronousTestCase):
         """Be the handler's class."""
         self.handler = Recorder(sessions)
         return self.handler
+
+    def settle(self) -> int:
+        """Let the turns pass until no session waits for one; returns their number."""
+        turns = 0
+        while any(live.in_line for live in self.backend._directory.all_known()):
+            self.clock.advance(0)
+            turns += 1
+        return turns
 
     def add_key(self, key: AuthKey, expires_in: int = 0) -> None:
         """Store a key as a handshake does."""

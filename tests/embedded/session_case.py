@@ -28,8 +28,11 @@ class SessionCase(SynchronousTestCase):
         self.session.out.sent.acknowledge([message.msg_id for message in self.heard()])
 
     def send(self, payload: bytes, salt: int = SALT, now: float = NOW) -> None:
-        """Hand over a message."""
+        """Hand over a message, and let the session take all of it."""
         self.session.receive(salt, payload, now)
+        while self.session.has_rest:
+            self.session.take_work()
+            self.session.go_on(now)
 
     def heard(self, now: float = NOW) -> list[ServerMessage]:
         """Return all that the session has to say."""

@@ -48,7 +48,8 @@ class AnswerTests(SessionCase):
         self.heard()
         self.events()
         self.assertEqual(
-            errors(self.ask(UNKNOWN_CALL)), {self.talker.msg_id: (420, "FLOOD_WAIT_1")}
+            errors(self.ask(UNKNOWN_CALL)),
+            {self.talker.msg_id: (500, "WORKER_BUSY_TOO_LONG_RETRY")},
         )
         self.assertEqual(self.events(), [])
 

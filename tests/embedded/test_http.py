@@ -157,7 +157,9 @@ class FullTests(HttpCase):
         """Send so many calls in one request."""
         calls = [pack_uint32(0xDEADBEEF) + pack_uint32(number) for number in range(count)]
         payload = self.client.talker.contain(*calls)
-        return self.backend.send_http_data(self.client.client, SALT, payload)
+        asked = self.backend.send_http_data(self.client.client, SALT, payload)
+        self.settle()
+        return asked
 
     def collect(self, first: Deferred[bytes]) -> list[bytes]:
         """Return the results that the request and those behind it bring, in their order."""
@@ -200,6 +202,7 @@ class FullTests(HttpCase):
         self.client = self.open(session_id=77)
         calls = [UNKNOWN_CALL] * 100
         self.client.send(self.client.talker.contain(*calls))
+        self.settle()
         self.assertEqual(len(results(self.heard())), 100)
 
     def test_requests_that_add_messages_are_refused_before_there_are_too_many(self) -> None:

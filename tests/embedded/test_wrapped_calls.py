@@ -104,7 +104,7 @@ class WrapperTests(SessionCase):
 
     def test_bombs_of_a_container_share_one_bound(self) -> None:
         """Each is within the bound, all together are not."""
-        body = UNKNOWN_CALL + bytes(5 << 20)
+        body = UNKNOWN_CALL + bytes(600 << 10)
         packed = pack_uint32(Constructor.GZIP_PACKED) + pack_string(compress(body))
         self.send(self.talker.contain(*[packed] * 5))
         self.assertEqual(len(self.events()), 3)
