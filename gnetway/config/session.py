@@ -32,7 +32,8 @@ class EmbeddedConfig:
 
     ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
     that answers RPC calls; None for the stock one. ``this_dc`` is the number of the data centre
-    that clients are told; None for that of Gnetway.StrictDC, or 2.
+    that clients are told; None for that of Gnetway.StrictDC, or 2. ``max_keys`` is how many keys
+    the store has at most.
     """
 
     store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
@@ -40,6 +41,16 @@ class EmbeddedConfig:
         default=None, metadata=key("Handler", class_name, "", "the stock one needs no code")
     )
 
+    max_keys: int = field(
+        default=1_000_000,
+        metadata=key(
+            "MaxKeys",
+            whole(10_000, 1_000_000_000),
+            "auth keys",
+            "a file of 0.5 to 1.5 GB; above it keys that never spoke give way first, then those"
+            " used longest ago",
+        ),
+    )
     this_dc: int | None = field(
         default=None,
         metadata=key(

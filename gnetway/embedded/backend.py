@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -33,7 +33,7 @@ from gnetway.embedded.runner import SessionRunner
 from gnetway.embedded.salts import make_salt
 from gnetway.embedded.server_config import ServerConfig
 from gnetway.embedded.sessions import RpcSessions
-from gnetway.embedded.store import IKeyStore, StoredKey
+from gnetway.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.embedded.work_turns import SHORT_BYTES, WorkTurns
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
@@ -41,8 +41,12 @@ from gnetway.mtproto.http_wants import read_http_wants
 from gnetway.tl.unwrap import UnwrapLimits
 from gnetway.wall_clock import WallClock
 
-#: How often expired temporary keys and long closed sessions are dropped, in seconds.
+#: How often keys that have expired, or never spoke, and long closed sessions are dropped, in
+#: seconds.
 PURGE_SECONDS: Final = 600
+
+#: How long a key is kept that no client has used, in seconds.
+UNUSED_SECONDS: Final = 86_400
 
 
 @implementer(ISessionBackend)
@@ -128,7 +132,15 @@ class EmbeddedBackend:
 
     def _purge(self) -> None:
         self._directory.expire(self._clock.seconds())
-        self._pending.add(self._store.purge(self._wall()).addCallback(lambda _: None))
+        self._pending.add(self._purge_store())
+
+    async def _purge_store(self) -> None:
+        now = self._wall()
+        while await self._store.purge(now, now - UNUSED_SECONDS) >= PURGED_KEYS:
+            # Others have their turn, and what the backend waits for at its end is soon over.
+            await deferLater(self._clock, 0)
+            if not self._purging.running:
+                return
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -144,7 +156,8 @@ class EmbeddedBackend:
         if expires_in and not expires_at:
             expires_at = int(self._wall()) + expires_in
         copy = AuthKey(key.secret, key.kind, key.perm_auth_key_id, expires_at)
-        stored = StoredKey(copy, [make_salt(salt.salt, salt.valid_since)])
+        salts = [make_salt(salt.salt, salt.valid_since)]
+        stored = StoredKey(copy, salts, made_at=int(self._wall()))
 
         def added(new: bool) -> bool:
             if new:
@@ -243,12 +256,18 @@ class EmbeddedBackend:
         live.polls.limit(poll, session.max_wait_ms)
         self._runner.answer(live, session, poll)
 
+    def _note_use(self, live: LiveSession) -> None:
+        noted = self._book.note_use(live.client.key, self._wall())
+        if noted is not None:
+            self._pending.add(noted)
+
     def _do_wanted(
         self, live: LiveSession, session: ClientSession, done: Done | None, poll: Poll | None
     ) -> Done | None:
         """Do what a message wants; returns ``done``, or None where a bind will call it."""
         if session.salts.unsaved:
             self._pending.add(self._book.save(live.auth_key_id, session.salts))
+            self._note_use(live)
         if session.calls.events:
             done = self._runner.run(live, session, done, poll)
         work = session.take_work()
@@ -344,6 +363,7 @@ class EmbeddedBackend:
             replays,
             self._limits,
         )
+        self._note_use(live)
         if not live.in_line:
             self._go_on(live)
 

@@ -17,6 +17,13 @@ from gnetway.embedded.store import IKeyStore, StoredKey
 RECENT_KEYS: Final = 1024
 
 
+#: How long nothing is written of a key's use after something was, in seconds.
+USE_SECONDS: Final = 12 * 3600
+
+#: Keys of which is known when their use was written last, some 100 bytes each.
+MAX_USES: Final = 65_536
+
+
 class KnownKey(NamedTuple):
     """What the sessions of a key share."""
 
@@ -39,6 +46,8 @@ class KeyBook:
         #: By the key that a layer belongs to.
         self._layers: WeakValueDictionary[int, KeyLayer] = WeakValueDictionary()
         self._recent: OrderedDict[int, KnownKey] = OrderedDict()
+        #: auth_key_id -> Unix seconds.
+        self._uses: OrderedDict[int, int] = OrderedDict()
 
     def get(self, key: AuthKey) -> KnownKey | None:
         """Return what the sessions of a key share, if it is at hand."""
@@ -64,6 +73,19 @@ class KeyBook:
         if len(self._recent) > RECENT_KEYS:
             self._recent.popitem(last=False)
         return known
+
+    def note_use(self, key: AuthKey, now: float) -> Deferred[None] | None:
+        """Store that a key was used, and the permanent one behind it, unless that was just done."""
+        auth_key_id, used_at = key.auth_key_id, int(now)
+        # A clock that was set back is no reason to write each time.
+        if abs(used_at - self._uses.get(auth_key_id, -USE_SECONDS)) < USE_SECONDS:
+            return None
+        self._uses[auth_key_id] = used_at
+        self._uses.move_to_end(auth_key_id)
+        if len(self._uses) > MAX_USES:
+            self._uses.popitem(last=False)
+        ids = {auth_key_id, key.perm_auth_key_id} - {0}
+        return self._store.note_use(list(ids), used_at)
 
     def save(self, auth_key_id: int, schedule: SaltSchedule) -> Deferred[None]:
         """Store salts that were made since the last time."""
@@ -95,6 +117,7 @@ class KeyBook:
     def forget(self, auth_key_id: int) -> None:
         """Drop a destroyed key."""
         self._recent.pop(auth_key_id, None)
+        self._uses.pop(auth_key_id, None)
         self._salts.pop(auth_key_id, None)
         self._layers.pop(auth_key_id, None)
 

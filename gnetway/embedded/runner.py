@@ -9,6 +9,7 @@ SessionDestroyWanted → directory
 
 from typing import Final
 
+from twisted.internet.defer import succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -204,6 +205,7 @@ class SessionRunner:
             check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id)
             await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
             await self._book.bind_layer(session.calls.layer, perm)
+            await (self._book.note_use(perm.key, self._wall()) or succeed(None))
         except (BindRefused, BackendError) as error:
             return error
         except Exception:  # noqa: BLE001 (whatever becomes of the store, somebody waits for this)

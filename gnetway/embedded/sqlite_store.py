@@ -6,8 +6,7 @@ asks for it. The file is made with mode 0600: whoever reads it can read all traf
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final, NoReturn, Protocol, TypeVar, cast
 
@@ -18,42 +17,30 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
+from gnetway.embedded.sqlite_schema import BUSY_SECONDS, check_version, create_schema
+from gnetway.embedded.store import (
+    DEFAULT_MAX_KEYS,
+    NEW_KEY_SECONDS,
+    PURGED_KEYS,
+    IKeyStore,
+    StoredKey,
+    StoreUnusable,
+)
 from gnetway.embedded.store_lock import StoreLock
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt
 
-#: Version of the tables below; a file of a later version is refused, not guessed at.
-SCHEMA_VERSION: Final = 2
-
-#: How long a statement waits for another process that has the file locked, in seconds.
-_BUSY_SECONDS: Final = 5.0
-
-_SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
-    """CREATE TABLE IF NOT EXISTS auth_keys (
-        auth_key_id INTEGER PRIMARY KEY,
-        secret BLOB NOT NULL,
-        kind INTEGER NOT NULL,
-        perm_auth_key_id INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL,
-        salts BLOB NOT NULL,
-        layer INTEGER NOT NULL DEFAULT 0
-    ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS auth_keys_by_perm ON auth_keys (perm_auth_key_id)",
-    """CREATE INDEX IF NOT EXISTS auth_keys_by_expiry ON auth_keys (expires_at)
-        WHERE expires_at > 0""",
-    # One row, and none while a process has the store open or if it ended without a word.
-    "CREATE TABLE IF NOT EXISTS newest_message (msg_id INTEGER NOT NULL)",
-)
-
-#: Version of a file -> what makes the next version of it.
-_MIGRATIONS: Final[dict[int, str]] = {
-    1: "ALTER TABLE auth_keys ADD COLUMN layer INTEGER NOT NULL DEFAULT 0",
-}
-
 #: valid_since, valid_until (Unix seconds), salt; little endian.
 _SALT: Final = Struct("<iiq")
+
+_INSERT: Final = "INSERT OR IGNORE INTO auth_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+#: Of each kind of keys that have to go, so many of the first ones.
+_DELETE: Final = "DELETE FROM auth_keys WHERE auth_key_id IN (SELECT auth_key_id FROM auth_keys "
+_EXPIRED: Final = _DELETE + "WHERE expires_at > 0 AND expires_at <= ? LIMIT ?)"
+_UNUSED: Final = _DELETE + "WHERE used_at = 0 AND made_at <= ? ORDER BY made_at LIMIT ?)"
+_LONGEST_UNUSED: Final = _DELETE + "WHERE used_at > 0 ORDER BY used_at LIMIT ?)"
+_OLDEST: Final = _DELETE + "WHERE used_at = 0 ORDER BY made_at LIMIT ?)"
 
 _T = TypeVar("_T")
 
@@ -76,7 +63,7 @@ def _make_pool(reactor: IReactorCore, path: str) -> _Pool:
     pool = ConnectionPool(
         "sqlite3",
         path,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         check_same_thread=False,
         cp_reactor=reactor,
         cp_min=1,
@@ -112,68 +99,28 @@ def files_of(path: str) -> list[str]:
     return [file for end in ("", "-wal", "-shm") if os.path.exists(file := path + end)]
 
 
-def check_file(path: str) -> None:
-    """See whether what lies at ``path`` can be a store; a file that is missing can be made.
-
-    Waits for the disk, so it is for the time before anything runs.
-
-    :raises StoreUnusable: it is no SQLite file, or its tables are of another version.
-    """
-    if not os.path.exists(path):
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-            if ("schema_version",) not in tables:
-                return
-            row = connection.execute("SELECT version FROM schema_version").fetchone()
-    except sqlite3.Error as error:
-        raise StoreUnusable(f"{path}: {error}") from error
-    if row is not None:
-        _check_version(path, int(row[0]))
-
-
-def _check_version(path: str, version: int) -> None:
-    if not 1 <= version <= SCHEMA_VERSION:
-        raise StoreUnusable(
-            f"{path}: its tables have version {version}, this program reads"
-            f" versions 1 to {SCHEMA_VERSION}"
-        )
-
-
-def _create_schema(transaction: Transaction) -> int:
-    # Said outright: sqlite3 begins no transaction for statements that change tables, and a file
-    # with the tables of one version and the number of another could never be opened again.
-    transaction.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        transaction.execute(statement)
-    transaction.execute("SELECT version FROM schema_version")
-    row = transaction.fetchone()
-    if row is None:
-        transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
-        transaction.execute("INSERT INTO newest_message VALUES (0)")
-        return SCHEMA_VERSION
-    version = int(row[0])
-    while version in _MIGRATIONS:
-        transaction.execute(_MIGRATIONS[version])
-        version += 1
-        transaction.execute("UPDATE schema_version SET version = ?", (version,))
-    return version
-
-
 @implementer(IKeyStore)
 class SQLiteStore:
     """Keeps keys in the file ``path``.
 
     ``reactor`` runs the thread; its threads must be running, so only a real one will do.
-    ``lock`` is the file's, where somebody has taken it before.
+    ``lock`` is the file's, where somebody has taken it before. There are at most ``max_keys``.
     """
 
-    def __init__(self, reactor: IReactorCore, path: str, lock: StoreLock | None = None) -> None:
+    def __init__(
+        self,
+        reactor: IReactorCore,
+        path: str,
+        lock: StoreLock | None = None,
+        max_keys: int = DEFAULT_MAX_KEYS,
+    ) -> None:
         self.description = f"keys in {path}"
         self._reactor = reactor
         self._path = path
         self._lock = lock or StoreLock(path)
+        self._max_keys = max_keys
+        #: How many keys there are, so that they need not be counted; the thread's alone.
+        self._count = 0
         self._pool: _Pool | None = None
 
     def open(self) -> Deferred[None]:
@@ -189,8 +136,14 @@ class SQLiteStore:
         self._pool = pool = _make_pool(self._reactor, self._path)
         if not pool.running:
             pool.start()
-        created = pool.runInteraction(_create_schema)
+        created = pool.runInteraction(self._begin)
         return created.addCallbacks(self._check_version, self._cannot_open)
+
+    def _begin(self, transaction: Transaction) -> int:
+        version = create_schema(transaction)
+        transaction.execute("SELECT count(*) FROM auth_keys")
+        self._count = int(transaction.fetchone()[0])
+        return version
 
     def _make_private(self) -> None:
         try:
@@ -216,13 +169,28 @@ class SQLiteStore:
             key.expires_at,
             _pack_salts(stored.salts),
             stored.layer,
+            stored.made_at,
+            stored.used_at,
         )
 
         def insert(transaction: Transaction) -> bool:
-            transaction.execute("INSERT OR IGNORE INTO auth_keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            return bool(transaction.rowcount == 1)
+            self._make_room(transaction, stored.made_at - NEW_KEY_SECONDS)
+            transaction.execute(_INSERT, row)
+            added = int(transaction.rowcount)
+            self._count += added
+            return added == 1
 
         return self._run(insert)
+
+    def _make_room(self, transaction: Transaction, made_before: int) -> None:
+        """Drop the keys that give way to a new one; a few at a time, if there are far too many."""
+        too_many = min(self._count + 1 - self._max_keys, PURGED_KEYS)
+        for statement, values in ((_UNUSED, (made_before,)), (_LONGEST_UNUSED, ()), (_OLDEST, ())):
+            if too_many <= 0:
+                return
+            transaction.execute(statement, (*values, too_many))
+            too_many -= int(transaction.rowcount)
+            self._count -= int(transaction.rowcount)
 
     def load(self, auth_key_id: int) -> Deferred[StoredKey]:
         """Fire with the key, or fail with KeyUnknown."""
@@ -230,7 +198,7 @@ class SQLiteStore:
         def select(transaction: Transaction) -> StoredKey:
             transaction.execute(
                 "SELECT key.secret, key.kind, key.perm_auth_key_id, key.expires_at, key.salts,"
-                " coalesce(perm.layer, key.layer)"
+                " coalesce(perm.layer, key.layer), key.made_at, key.used_at"
                 " FROM auth_keys AS key"
                 " LEFT JOIN auth_keys AS perm ON perm.auth_key_id = key.perm_auth_key_id"
                 " WHERE key.auth_key_id = ?",
@@ -240,7 +208,7 @@ class SQLiteStore:
             if row is None:
                 raise KeyUnknown(f"no auth key {auth_key_id}")
             key = AuthKey(row[0], KeyKind(row[1]), row[2], row[3])
-            return StoredKey(key, _unpack_salts(row[4]), row[5])
+            return StoredKey(key, _unpack_salts(row[4]), row[5], row[6], row[7])
 
         return self._run(select)
 
@@ -249,6 +217,14 @@ class SQLiteStore:
         return self._change(
             "UPDATE auth_keys SET perm_auth_key_id = ? WHERE auth_key_id = ?",
             (perm_auth_key_id, temp_auth_key_id),
+        ).addCallback(_drop_result)
+
+    def note_use(self, auth_key_ids: Sequence[int], used_at: int) -> Deferred[None]:
+        """Note that keys were used."""
+        marks = ", ".join("?" * len(auth_key_ids))
+        return self._change(
+            f"UPDATE auth_keys SET used_at = ? WHERE auth_key_id IN ({marks})",  # noqa: S608
+            (used_at, *auth_key_ids),
         ).addCallback(_drop_result)
 
     def save_salts(self, auth_key_id: int, salts: list[FutureSalt]) -> Deferred[None]:
@@ -277,6 +253,7 @@ class SQLiteStore:
             transaction.execute(
                 "DELETE FROM auth_keys WHERE auth_key_id = ? OR perm_auth_key_id = ?", ids
             )
+            self._count -= len(removed)
             return removed
 
         return self._run(delete)
@@ -305,11 +282,18 @@ class SQLiteStore:
             lambda newest: self._run(_checkpoint).addCallback(lambda _: newest)
         )
 
-    def purge(self, now: float) -> Deferred[int]:
-        """Drop temporary keys that expired before ``now``."""
-        return self._change(
-            "DELETE FROM auth_keys WHERE expires_at > 0 AND expires_at <= ?", (int(now),)
-        )
+    def purge(self, now: float, unused_before: float) -> Deferred[int]:
+        """Drop keys that have expired, and those that were made long ago and never used."""
+
+        def purge(transaction: Transaction) -> int:
+            transaction.execute(_EXPIRED, (int(now), PURGED_KEYS))
+            dropped = int(transaction.rowcount)
+            transaction.execute(_UNUSED, (int(unused_before), PURGED_KEYS - dropped))
+            dropped += int(transaction.rowcount)
+            self._count -= dropped
+            return dropped
+
+        return self._run(purge)
 
     def _change(self, statement: str, values: tuple[object, ...]) -> Deferred[int]:
         def change(transaction: Transaction) -> int:
@@ -327,7 +311,7 @@ class SQLiteStore:
 
     def _check_version(self, version: int) -> None:
         try:
-            _check_version(self._path, version)
+            check_version(self._path, version)
         except StoreUnusable:
             self._end(None)
             raise

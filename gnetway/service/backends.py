@@ -12,7 +12,8 @@ from gnetway.embedded.backend import EmbeddedBackend
 from gnetway.embedded.handler import HandlerFactory, load_handler
 from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.server_config import DEFAULT_DC, ServerConfig
-from gnetway.embedded.sqlite_store import SQLiteStore, check_file
+from gnetway.embedded.sqlite_schema import check_file
+from gnetway.embedded.sqlite_store import SQLiteStore
 from gnetway.embedded.store import StoreUnusable
 from gnetway.embedded.store_lock import StoreLock
 from gnetway.errors import ConfigError
@@ -122,9 +123,11 @@ class EmbeddedSide:
         this_dc = self._embedded.this_dc or self._config.gnetway.strict_dc or DEFAULT_DC
         told = ServerConfig(dc_addresses(listeners, self._public), this_dc)
         store = (
-            MemoryStore()
+            MemoryStore(self._embedded.max_keys)
             if self._embedded.in_memory
-            else SQLiteStore(self._reactor, self._embedded.store, self._lock)
+            else SQLiteStore(
+                self._reactor, self._embedded.store, self._lock, self._embedded.max_keys
+            )
         )
         backend = EmbeddedBackend(
             self._reactor,

@@ -237,7 +237,8 @@ class FileFaultTests(ConfigCase):
     def test_misspelt_key(self) -> None:
         self.assert_faults(
             GOOD.replace("Store: memory", "Store: memory\n    Handlr: x"),
-            "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler, Store, ThisDC;"
+            "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler,"
+            " MaxKeys, Store, ThisDC;"
             " did you mean 'Handler'?",
         )
 

@@ -49,8 +49,8 @@ class ShippedFileTests(ConfigCase):
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
         numbers = [item for item, _ in keys_of(AdmissionConfig) if isinstance(item.default, int)]
-        # AuthKeyCacheM, StrictDC, UnixMode and ThisDC beside them.
-        self.assertEqual(count, 4 + len(keys_of(LimitsConfig)) + len(numbers))
+        # AuthKeyCacheM, StrictDC, UnixMode, MaxKeys and ThisDC beside them.
+        self.assertEqual(count, 5 + len(keys_of(LimitsConfig)) + len(numbers))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,

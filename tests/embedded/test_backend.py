@@ -3,6 +3,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.embedded.backend import PURGE_SECONDS, EmbeddedBackend
+from gnetway.embedded.key_book import USE_SECONDS
 from gnetway.embedded.live_session import MAX_WAITING_MESSAGES
 from gnetway.embedded.salts import ROTATION_SECONDS
 from gnetway.errors import BackendUnavailable, KeyUnknown
@@ -74,7 +75,7 @@ class KeyTests(BackendCase):
         self.query(PERM.auth_key_id)
 
     def test_failing_purge_is_logged_and_tried_again(self) -> None:
-        self.store.purge = lambda now: self.failed_purge()  # type: ignore[method-assign]
+        self.store.purge = lambda now, unused_before: self.failed_purge()  # type: ignore[method-assign]
         self.clock.advance(PURGE_SECONDS)
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
         del self.store.purge
@@ -227,6 +228,8 @@ class ComeBackTests(BackendCase):
         self.assertEqual(kinds_heard, [Constructor.NEW_SESSION_CREATED, Constructor.PONG])
 
     def test_old_salt_after_a_long_absence(self) -> None:
+        self.open().say(PING)
+        self.heard()
         self.successResultOf(self.backend.stop())
         self.clock.advance(90 * 86_400)
         self.backend = self.make_backend()
@@ -236,6 +239,26 @@ class ComeBackTests(BackendCase):
         salt = BadServerSalt.parse(find(self.heard(), Constructor.BAD_SERVER_SALT)).new_server_salt
         client.send(client.talker.payload(PING), salt)
         self.assertIn(Constructor.PONG, kinds(self.heard()))
+
+    def test_a_key_that_no_client_has_used_goes_after_a_day(self) -> None:
+        self.add_key(some_key(9))
+        self.open().say(PING)
+        self.clock.advance(86_400 - 1)
+        self.successResultOf(self.backend.query_auth_key(some_key(9).auth_key_id))
+        self.clock.advance(PURGE_SECONDS)
+        self.failureResultOf(self.backend.query_auth_key(some_key(9).auth_key_id), KeyUnknown)
+        self.successResultOf(self.backend.query_auth_key(PERM.auth_key_id))
+
+    def test_the_use_of_a_key_is_written_seldom(self) -> None:
+        client = self.open()
+        client.say(PING)
+        begun = self.store._keys[PERM.auth_key_id].used_at
+        self.clock.advance(USE_SECONDS - 1)
+        self.open(session_id=77).say(PING)
+        self.assertEqual(self.store._keys[PERM.auth_key_id].used_at, begun)
+        self.clock.advance(1)
+        self.open(session_id=78).say(PING)
+        self.assertEqual(self.store._keys[PERM.auth_key_id].used_at, begun + USE_SECONDS)
 
     def test_failing_to_save_salts_is_logged_only(self) -> None:
         client = self.open()

@@ -45,6 +45,12 @@ class BindTests(BackendCase):
         self.assertEqual(results(self.heard()), {msg_id: TRUE})
         self.assertEqual(self.stored_perm_id(), PERM.auth_key_id)
 
+    def test_the_permanent_key_is_used_with_the_temporary_one(self) -> None:
+        """It is not dropped as one that never spoke, though it only ever proves binds."""
+        self.assertEqual(self.store._keys[PERM.auth_key_id].used_at, 0)
+        self.bind()
+        self.assertEqual(self.store._keys[PERM.auth_key_id].used_at, self.wall())
+
     def test_answered_before_the_gateway_goes_on(self) -> None:
         """What stands behind the bind waits there, and is to be answered behind it."""
         heard_at: list[int] = []

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.embedded.sqlite_store import SCHEMA_VERSION, check_file
+from gnetway.embedded.sqlite_schema import SCHEMA_VERSION, check_file
 from gnetway.embedded.store import StoreUnusable
 
 

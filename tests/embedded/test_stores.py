@@ -12,11 +12,18 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.embedded import sqlite_store
+from gnetway.embedded import sqlite_schema
 from gnetway.embedded.memory_store import MemoryStore
 from gnetway.embedded.salts import make_salt
-from gnetway.embedded.sqlite_store import SCHEMA_VERSION, SQLiteStore, check_file
-from gnetway.embedded.store import IKeyStore, StoredKey, StoreUnusable
+from gnetway.embedded.sqlite_schema import SCHEMA_VERSION, check_file
+from gnetway.embedded.sqlite_store import SQLiteStore
+from gnetway.embedded.store import (
+    NEW_KEY_SECONDS,
+    PURGED_KEYS,
+    IKeyStore,
+    StoredKey,
+    StoreUnusable,
+)
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt
 from tests.embedded.talk import NOW
@@ -155,10 +162,64 @@ class MemoryStoreTests(TestCase):
         expired, good = temp_key(2, NOW), temp_key(3, NOW + 1)
         for key in (PERM, expired, good):
             await self.store.add(StoredKey(key, []))
-        self.assertEqual(await self.store.purge(NOW + 0.5), 1)
+        self.assertEqual(await self.store.purge(NOW + 0.5, -1), 1)
         await self.assertFailure(self.store.load(expired.auth_key_id), KeyUnknown)
         for key in (PERM, good):
             await self.store.load(key.auth_key_id)
+
+    async def test_purge_drops_what_was_never_used(self) -> None:
+        for number, made_at in ((1, NOW), (2, NOW), (3, NOW + 1)):
+            await self.store.add(StoredKey(some_key(number), [], made_at=made_at))
+        await self.store.note_use([some_key(2).auth_key_id, 5], NOW + 9)
+        self.assertEqual(await self.store.purge(NOW + 90, NOW), 1)
+        await self.assertFailure(self.store.load(some_key(1).auth_key_id), KeyUnknown)
+        used = await self.store.load(some_key(2).auth_key_id)
+        self.assertEqual((used.made_at, used.used_at), (NOW, NOW + 9))
+        await self.store.load(some_key(3).auth_key_id)
+
+    async def test_purge_drops_so_many_at_a_time(self) -> None:
+        for number in range(PURGED_KEYS):
+            await self.store.add(StoredKey(temp_key(number, NOW + number % 3), [], made_at=NOW))
+        for number in range(PURGED_KEYS, PURGED_KEYS + 5):
+            await self.store.add(StoredKey(some_key(number), [], made_at=NOW))
+        self.assertEqual(await self.store.purge(NOW + 3, NOW), PURGED_KEYS)
+        self.assertEqual(await self.store.purge(NOW + 3, NOW), 5)
+        self.assertEqual(await self.store.purge(NOW + 3, NOW), 0)
+
+    async def kept(self, *numbers: int) -> list[int]:
+        """Return which of these keys the store has."""
+        kept = []
+        for number in numbers:
+            try:
+                await self.store.load(some_key(number).auth_key_id)
+            except KeyUnknown:
+                continue
+            kept.append(number)
+        return kept
+
+    async def test_a_new_key_takes_the_place_of_one_that_was_never_used(self) -> None:
+        await self.begin_with_room_for(3)
+        for number in (1, 2, 3):
+            await self.store.add(StoredKey(some_key(number), [], made_at=NOW + number))
+        await self.store.note_use([some_key(1).auth_key_id], NOW + 9)
+        made_at = NOW + 3 + NEW_KEY_SECONDS
+        for number in (4, 5):
+            self.assertTrue(await self.store.add(StoredKey(some_key(number), [], made_at=made_at)))
+        self.assertEqual(await self.kept(1, 2, 3, 4, 5), [1, 4, 5])
+
+    async def test_then_of_the_one_that_was_used_longest_ago(self) -> None:
+        """What is only just made is about to be used; without others it gives way too."""
+        await self.begin_with_room_for(2)
+        for number in (1, 2):
+            await self.store.add(StoredKey(some_key(number), [], made_at=NOW))
+        await self.store.note_use([some_key(2).auth_key_id], NOW + 8)
+        await self.store.note_use([some_key(1).auth_key_id], NOW + 9)
+        for number, kept in ((3, [1, 3]), (4, [3, 4]), (5, [4, 5])):
+            await self.store.add(StoredKey(some_key(number), [], made_at=NOW + 90 + number))
+            self.assertEqual(await self.kept(1, 2, 3, 4, 5), kept)
+
+    async def begin_with_room_for(self, max_keys: int) -> None:
+        self.store = MemoryStore(max_keys)
 
     async def test_order_of_calls_is_kept(self) -> None:
         added = self.store.add(StoredKey(PERM, []))
@@ -182,6 +243,19 @@ class SQLiteStoreTests(MemoryStoreTests):
     def open_path(self, path: str) -> SQLiteStore:
         assert IReactorCore.providedBy(reactor)
         return SQLiteStore(reactor, path)
+
+    async def begin_with_room_for(self, max_keys: int) -> None:
+        assert IReactorCore.providedBy(reactor)
+        await self.store.close()
+        self.store = SQLiteStore(reactor, self.path, None, max_keys)
+        await self.store.open()
+
+    async def test_the_number_of_keys_is_known_after_a_restart(self) -> None:
+        for number in range(5):
+            await self.store.add(StoredKey(some_key(number), [], made_at=NOW + number))
+        await self.begin_with_room_for(3)
+        await self.store.add(StoredKey(some_key(9), [], made_at=NOW + 90))
+        self.assertEqual(await self.kept(0, 1, 2, 3, 4, 9), [3, 4, 9])
 
     def a_file(self, content: bytes, mode: int = 0o600) -> str:
         path = Path(self.mktemp())
@@ -278,16 +352,19 @@ class SQLiteStoreTests(MemoryStoreTests):
             await store.close()
         with closing(sqlite3.connect(path)) as connection:
             versions = connection.execute("SELECT version FROM schema_version").fetchall()
+            uses = connection.execute("SELECT min(used_at) FROM auth_keys WHERE layer").fetchall()
         self.assertEqual(versions, [(SCHEMA_VERSION,)])
+        # None of them may go for never having spoken: nobody knows.
+        self.assertGreater(uses[0][0], 0)
 
     async def test_a_migration_is_done_whole_or_not_at_all(self) -> None:
         path = self.mktemp()
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.executescript(VERSION_1)
-        before = dict(sqlite_store._MIGRATIONS)
-        self.patch(sqlite_store, "_MIGRATIONS", before | {SCHEMA_VERSION: "no SQL"})
+        before = dict(sqlite_schema._MIGRATIONS)
+        self.patch(sqlite_schema, "_MIGRATIONS", before | {SCHEMA_VERSION: ("no SQL",)})
         await self.refusal(path)
-        self.patch(sqlite_store, "_MIGRATIONS", before)
+        self.patch(sqlite_schema, "_MIGRATIONS", before)
         store = self.open_path(path)
         await store.open()
         await store.close()
