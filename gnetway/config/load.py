@@ -212,7 +212,7 @@ def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Rea
         path = "Rpc.MaxMessageBytes"
         allowed = f"at least {least}, for a packet of Gnetway.Limits.MaxPacketBytes"
         faults.add(reading.lines.get(path, line), path, str(file.rpc.max_message_bytes), allowed)
-    if file.rpc.max_input_bytes < file.rpc.max_message_bytes:
+    if 0 < file.rpc.max_input_bytes < file.rpc.max_message_bytes:
         path = "Rpc.MaxInputBytes"
         allowed = f"at least {file.rpc.max_message_bytes}, for a message of Rpc.MaxMessageBytes"
         faults.add(reading.lines.get(path, line), path, str(file.rpc.max_input_bytes), allowed)

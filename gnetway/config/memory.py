@@ -3,7 +3,8 @@
     MaxUnfinishedBytes   1/4    packets of which only a part is here, at least two of the largest
     MaxUnsentBytes       1/4    what waits for slow readers, at least what one may have
     Session.Hold         1/16   what waits while no session node answers
-    the gRPC service     1/8    messages of session services of which only a part is here
+    Rpc.MaxInputBytes    1/8    messages of session services of which only a part is here, at least
+                                two packets
     AuthKeyCacheM               as it is set
     MaxExchanges                so many of 4 KiB
 
@@ -60,8 +61,14 @@ def share_out(config: GatewayConfig, machine_bytes: int, workers: int = 1) -> Ga
         or max(whole // _UNSENT_PART, limits.max_send_buffer_bytes),
     )
     hold = replace(session.hold, max_bytes=session.hold.max_bytes or max(whole // _HOLD_PART, MIB))
+    rpc = replace(
+        config.rpc,
+        max_input_bytes=config.rpc.max_input_bytes
+        or max(whole // _RPC_PART, 2 * limits.max_packet_bytes),
+    )
     return replace(
         config,
+        rpc=rpc,
         gnetway=replace(config.gnetway, limits=limits),
         session=replace(session, hold=hold),
     )
@@ -78,13 +85,8 @@ def memory_terms(shared_out: GatewayConfig) -> list[MemoryTerm]:
     ]
     if shared_out.session.is_remote:
         terms.append(MemoryTerm("Session.Hold.MaxBytes", shared_out.session.hold.max_bytes))
-        terms.append(MemoryTerm("gRPC service", rpc_input_bytes(shared_out)))
+        terms.append(MemoryTerm("Rpc.MaxInputBytes", shared_out.rpc.max_input_bytes))
     return terms
-
-
-def rpc_input_bytes(shared_out: GatewayConfig) -> int:
-    """Return what session services may have unfinished in a worker's gRPC service, in bytes."""
-    return shared_out.gnetway.limits.memory_budget * MIB // _RPC_PART
 
 
 def least_budget_mib(config: GatewayConfig, workers: int) -> int:

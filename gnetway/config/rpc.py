@@ -9,7 +9,7 @@ from gnetway.config.pem_files import PemFile, certificates, check_pair, private_
 from gnetway.config.proxy import Network, network
 from gnetway.config.reader import section
 from gnetway.config.section import Reading, key
-from gnetway.config.values import choice, list_of, optional, whole
+from gnetway.config.values import choice, list_of, optional, whole, whole_or_zero
 
 _MIB: Final = 1024 * 1024
 
@@ -108,7 +108,7 @@ class RpcConfig:
             "MaxConnections",
             whole(1, 65_536),
             "",
-            "of all callers, some of them twice while they restart; about 1 MiB each at worst",
+            "of all callers, some of them twice while they restart; about 3 MiB each at worst",
         ),
     )
     max_connections_per_peer: int = field(
@@ -136,12 +136,13 @@ class RpcConfig:
         ),
     )
     max_input_bytes: int = field(
-        default=128 * _MIB,
+        default=0,
         metadata=key(
             "MaxInputBytes",
-            whole(_MIB, 4096 * _MIB),
+            whole_or_zero(_MIB, 4096 * _MIB),
             "bytes",
-            "of messages that have begun and not ended: two of the largest, as it must hold one",
+            "of messages that have begun and not ended; it must hold one of the largest. 0 is an"
+            " eighth of MemoryBudget, and at least two packets of clients",
         ),
     )
     tls: RpcTlsConfig | None = field(

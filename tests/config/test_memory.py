@@ -2,7 +2,7 @@
 
 from gnetway.config.limits import MIB
 from gnetway.config.load import load_file
-from gnetway.config.memory import budget_bytes, memory_terms, rpc_input_bytes, share_out
+from gnetway.config.memory import budget_bytes, memory_terms, share_out
 from gnetway.config.model import GatewayConfig
 from tests.config.cases import GOOD, REMOTE, ConfigCase
 
@@ -44,7 +44,7 @@ class ShareTests(MemoryCase):
         self.assertEqual(limits.max_unfinished_bytes, 256 * MIB)
         self.assertEqual(limits.max_unsent_bytes, 256 * MIB)
         self.assertEqual(config.session.hold.max_bytes, 64 * MIB)
-        self.assertEqual(rpc_input_bytes(config), 128 * MIB)
+        self.assertEqual(config.rpc.max_input_bytes, 128 * MIB)
 
     def test_workers_have_equal_parts(self) -> None:
         config = share_out(self.loaded("MemoryBudget: 2048", text=REMOTE), 0, 4)
@@ -74,7 +74,9 @@ class ShareTests(MemoryCase):
     def test_only_a_remote_backend_has_an_outage_buffer(self) -> None:
         remote = [path for path, _ in memory_terms(self.loaded("# nothing", text=REMOTE))]
         embedded = [path for path, _ in memory_terms(self.loaded("# nothing"))]
-        self.assertEqual(set(remote) - set(embedded), {"Session.Hold.MaxBytes", "gRPC service"})
+        self.assertEqual(
+            set(remote) - set(embedded), {"Session.Hold.MaxBytes", "Rpc.MaxInputBytes"}
+        )
 
 
 class FaultTests(MemoryCase):
@@ -88,7 +90,7 @@ class FaultTests(MemoryCase):
         )
 
     def test_workers_count(self) -> None:
-        text = self.with_limits("MemoryBudget: 128", text=REMOTE)
+        text = self.with_limits("MemoryBudget: 160", text=REMOTE)
         self.load(text)
         (fault,) = self.faults("Workers: 4\n" + text)
         self.assertIn("at least ", fault)

@@ -24,7 +24,6 @@ class RpcTests(ConfigCase):
         self.assertEqual(rpc.max_message_bytes, options.max_message_bytes)
         self.assertEqual(rpc.keepalive_seconds, options.keepalive_seconds)
         self.assertEqual(rpc.keepalive_timeout_seconds, options.keepalive_timeout_seconds)
-        self.assertEqual(rpc.max_input_bytes, options.max_input_bytes)
         self.assertEqual(rpc.allowed_networks or (), options.allowed_networks)
         self.assertIsNone(rpc.tls)
 

@@ -28,7 +28,8 @@ class SettingsTests(ServiceCase):
         return str(self.directory / name)
 
     def test_rpc_defaults(self) -> None:
-        self.assertEqual(rpc_options(self.remote().rpc), RpcOptions())
+        rpc = share_out(self.remote(), 4 << 30).rpc
+        self.assertEqual(rpc_options(rpc), RpcOptions())
 
     def test_rpc(self) -> None:
         tls = {"CertFile": self.path("cert.pem"), "KeyFile": self.path("tls.pem")}
