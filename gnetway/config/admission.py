@@ -100,8 +100,8 @@ class AdmissionConfig:
             "ConnectionsPerAddress",
             whole(0, _MAX_COUNT),
             "connections",
-            "0 is half of Connections: behind carrier-grade NAT one address has thousands of phones"
-            " of 3 to 8 connections, and where all is full, it gives way to others",
+            "0 is three quarters of Connections: behind carrier-grade NAT one address has thousands"
+            " of phones of 3 to 8 connections, and where all is full, it gives way to others",
         ),
     )
     half_open_per_address: int = field(
@@ -115,7 +115,7 @@ class AdmissionConfig:
         ),
     )
     new_connections_per_second: int = field(
-        default=200,
+        default=500,
         metadata=key(
             "NewConnectionsPerSecond",
             whole(0, _MAX_COUNT),
@@ -124,7 +124,7 @@ class AdmissionConfig:
         ),
     )
     new_connections_burst: int = field(
-        default=2000,
+        default=10_000,
         metadata=key(
             "NewConnectionsBurst",
             whole(1, _MAX_COUNT),
@@ -153,13 +153,13 @@ class AdmissionConfig:
         ),
     )
     exchange_burst: int = field(
-        default=5000,
+        default=10_000,
         metadata=key(
             "ExchangeBurst",
             whole(1, _MAX_COUNT),
             "key exchanges",
             "of one address at once, before that rate counts: thousands of clients behind it that"
-            " lost their keys together; six seconds of a core, at which other addresses take turns",
+            " lost their keys together; 12 seconds of a core, at which other addresses take turns",
         ),
     )
     unknown_keys_per_second: int = field(

@@ -31,7 +31,7 @@ def connection_bounds(config: AdmissionConfig, descriptors: int) -> Bounds:
 def limits_by_network(config: AdmissionConfig, connections: int) -> Callable[[str], AccountLimits]:
     """Return what tells how much a network may have; ``connections`` is the bound in all."""
     usual = AccountLimits(
-        connections=config.connections_per_address or max(1, connections // 2),
+        connections=config.connections_per_address or max(1, connections * 3 // 4),
         half_open=config.half_open_per_address or max(1, min(_MAX_HALF_OPEN, connections // 4)),
         connect_rate=config.new_connections_per_second,
         connect_burst=config.new_connections_burst,

@@ -36,8 +36,8 @@ class LimitsTests(SynchronousTestCase):
 
     def test_shares(self) -> None:
         limits = self.limits_of("192.0.2.1", AdmissionConfig())
-        self.assertEqual((limits.connections, limits.half_open), (480, 240))
-        self.assertEqual((limits.connect_rate, limits.connect_burst), (200, 2000))
+        self.assertEqual((limits.connections, limits.half_open), (720, 240))
+        self.assertEqual((limits.connect_rate, limits.connect_burst), (500, 10_000))
         self.assertFalse(limits.denied or limits.exempt)
         self.assertEqual(self.limits_of("::1", AdmissionConfig(), 1 << 20).half_open, 4096)
 
@@ -53,7 +53,7 @@ class LimitsTests(SynchronousTestCase):
         self.assertEqual(self.limits_of("10.1.2.3", config).connections, 0)
         own = self.limits_of("203.0.113.9", config)
         self.assertEqual((own.connections, own.half_open), (7, 0))
-        self.assertEqual((own.connect_rate, own.connect_burst), (200, 9))
+        self.assertEqual((own.connect_rate, own.connect_burst), (500, 9))
 
     def test_deny(self) -> None:
         config = AdmissionConfig(deny=(OFFICE, ip_network("2001:db8::1/128")))

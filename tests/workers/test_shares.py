@@ -42,7 +42,7 @@ class SharesTests(ServiceCase):
                 share.half_open_per_address,
                 share.new_connections_burst,
             ),
-            (3, 0, 0, 500),
+            (3, 0, 0, 2500),
         )
         [network] = share.networks
         self.assertEqual(
