@@ -42,17 +42,19 @@ class _Share:
 
 
 class ByteBudget:
-    """At most ``max_bytes`` over all holdings.
+    """At most ``max_bytes`` over all holdings, and ``max_each`` over those of one network.
 
     Above that the network that holds most gives up its largest holding, the oldest of those that
     are as large, until it is enough. So however many connections one network has, it cannot have
-    another one's closed that holds less.
+    another one's closed that holds less. Without ``max_each``, and for a network that is exempt,
+    all of it may be one's.
     """
 
-    __slots__ = ("_peak_bytes", "_shares", "max_bytes", "total_bytes")
+    __slots__ = ("_peak_bytes", "_shares", "max_bytes", "max_each", "total_bytes")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_each: int = 0) -> None:
         self.max_bytes = max_bytes
+        self.max_each = max_each or max_bytes
         self.total_bytes = self._peak_bytes = 0
         #: Of those that hold something.
         self._shares: dict[Account, _Share] = {}
@@ -82,17 +84,19 @@ class ByteBudget:
                 del self._shares[account]
         if self.total_bytes > self._peak_bytes:
             self._peak_bytes = self.total_bytes
-        while more > 0 and self.total_bytes > self.max_bytes:
-            heaviest = self._heaviest()
-            heaviest.give_way()
-            # Whatever it did: what has given way is counted no more.
-            heaviest.clear()
+        if more > 0:
+            while share.total_bytes > self.max_each and not account.limits.exempt:
+                self._relieve(share)
+            while self.total_bytes > self.max_bytes:
+                self._relieve(max(self._shares.values(), key=lambda share: share.total_bytes))
+
+    def _relieve(self, share: _Share) -> None:
+        largest = max(share.holdings, key=lambda holding: holding.size)
+        largest.give_way()
+        # Whatever it did: what has given way is counted no more.
+        largest.clear()
 
     def take_peak(self) -> int:
         """Return the most bytes that were held since this was last asked."""
         peak, self._peak_bytes = self._peak_bytes, self.total_bytes
         return peak
-
-    def _heaviest(self) -> Holding:
-        share = max(self._shares.values(), key=lambda share: share.total_bytes)
-        return max(share.holdings, key=lambda holding: holding.size)

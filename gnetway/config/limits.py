@@ -58,7 +58,7 @@ class LimitsConfig:
             whole_or_zero(64, 1 << 20),
             "MiB",
             "what clients can have held in all workers together; 0 is a quarter of the memory of"
-            " the machine or of the control group, 128 to 4096",
+            " the machine or of the control group, 160 to 1024",
         ),
     )
     max_unsent_bytes: int = field(

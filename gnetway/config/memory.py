@@ -22,8 +22,8 @@ from gnetway.config.model import GatewayConfig
 #: control group, within these bounds in bytes. The rest is for others, and for a worst case that
 #: is not the last one.
 _PART_OF_MACHINE: Final = 4
-_LEAST_BYTES: Final = 128 * MIB
-_MOST_BYTES: Final = 4096 * MIB
+_LEAST_BYTES: Final = 160 * MIB
+_MOST_BYTES: Final = 1024 * MIB
 
 #: What an unfinished key exchange takes, in bytes.
 _EXCHANGE_BYTES: Final = 4096

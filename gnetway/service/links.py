@@ -88,9 +88,14 @@ def make_link_services(
         accounts=accounts,
         admission=Admission(bounds, causes.count),
         later_turns=LaterTurns(reactor, turn_end),
-        unsent=ByteBudget(limits.max_unsent_bytes),
-        unfinished=ByteBudget(limits.max_unfinished_bytes),
+        unsent=_budget(limits.max_unsent_bytes, limits.max_send_buffer_bytes),
+        unfinished=_budget(limits.max_unfinished_bytes, 2 * limits.max_packet_bytes),
     )
+
+
+def _budget(max_bytes: int, least: int) -> ByteBudget:
+    """Return a budget of which one network may hold half, and ``least`` bytes in any case."""
+    return ByteBudget(max_bytes, max(max_bytes // 2, least))
 
 
 def _make_exchanges(

@@ -46,6 +46,17 @@ class ByteBudgetTests(SynchronousTestCase):
         self._holding("victim", self.victim).hold(40)
         self.assertEqual(self.gone, ["large"])
 
+    def test_no_more_than_each_may_have(self) -> None:
+        """Whoever has the rest, and however little; an exempt one may have it all."""
+        self.budget.max_each = 60
+        for n in range(7):
+            self._holding(f"stranger {n}", self.stranger).hold(10)
+        self.assertEqual((self.gone, self.budget.total_bytes), (["stranger 0"], 60))
+        balancer = Account("10.0.0.1", AccountLimits(exempt=True), 0)
+        self._holding("balancer", balancer).hold(40)
+        self._holding("balancer", balancer).hold(25)
+        self.assertEqual((self.gone[1:], self.budget.total_bytes), (["balancer"], 85))
+
     def test_the_one_that_asks(self) -> None:
         self._holding("one", self.victim).hold(101)
         self.assertEqual((self.gone, self.budget.total_bytes), (["one"], 0))

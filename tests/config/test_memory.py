@@ -25,10 +25,10 @@ class BudgetTests(MemoryCase):
     def test_by_the_machine(self) -> None:
         config = self.loaded("# nothing")
         for machine, budget in (
-            (0, 128 * MIB),
-            (256 * MIB, 128 * MIB),
+            (0, 160 * MIB),
+            (256 * MIB, 160 * MIB),
             (2 * GIB, 512 * MIB),
-            (1024 * GIB, 4 * GIB),
+            (1024 * GIB, GIB),
         ):
             self.assertEqual(budget_bytes(config, machine), budget)
 

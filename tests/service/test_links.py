@@ -126,8 +126,8 @@ class MemoryTests(LinkServicesCase):
     def test_budgets_and_deadlines(self) -> None:
         services = self.services()
         limits = self.config.gnetway.limits
-        self.assertEqual(services.unsent.max_bytes, 512 << 20)
-        self.assertEqual(services.unfinished.max_bytes, 512 << 20)
+        for budget in (services.unsent, services.unfinished):
+            self.assertEqual((budget.max_bytes, budget.max_each), (256 << 20, 128 << 20))
         self.assertEqual(
             (services.limits.packet_seconds, services.limits.packet_bytes_per_second),
             (limits.packet_seconds, limits.packet_bytes_per_second),
