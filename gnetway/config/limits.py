@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.config.section import key
-from gnetway.config.values import whole, whole_or_zero
+from gnetway.config.values import flag, whole, whole_or_zero
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -230,5 +230,15 @@ class LimitsConfig:
             whole(60, 31_536_000),
             "seconds",
             "lifetime a client may ask for a temporary key; clients ask for a day, this is a week",
+        ),
+    )
+    tell_too_many: bool = field(
+        default=False,
+        metadata=key(
+            "TellTooMany",
+            flag,
+            "true or false",
+            "closed without a code instead of -429 who uses too many keys or sends too many items:"
+            " one -429 silences iOS for good. A key exchange is never told it",
         ),
     )

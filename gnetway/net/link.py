@@ -25,7 +25,7 @@ from gnetway.connection.events import (
     PacketsTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError
+from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.carrier import Carrier
 from gnetway.net.link_binds import LinkBind
@@ -412,8 +412,12 @@ class ClientLink(LinkOutput):
             self.stop_timeout()
             self.start_timeout(BUSY_SECONDS, self._close, error.cause)
             return
-        self._connection.fail(error)
-        self._close(error.cause, told=error.transport_error is not None)
+        code = error.transport_error
+        if code is TransportErrorCode.FLOOD and not self._services.limits.tell_too_many:
+            code = None
+        if code is not None:
+            self._connection.fail(error)
+        self._close(error.cause, told=code is not None)
 
 
 classImplements(ClientLink, IPushProducer)

@@ -46,7 +46,7 @@ class LinkLimits:
     not leave at once. ``bind_seconds``: for the backend to decide on a bind.
     ``max_unsent_bytes``: what may wait for a client that does not read. A packet of which a part
     is here is whole in ``packet_seconds``, and as much longer as it takes at
-    ``packet_bytes_per_second``.
+    ``packet_bytes_per_second``. ``tell_too_many``: whether -429 is sent at all.
     """
 
     handshake_seconds: float = 30
@@ -55,6 +55,7 @@ class LinkLimits:
     max_unsent_bytes: int = 4 * 1024 * 1024
     packet_seconds: float = 120
     packet_bytes_per_second: float = 16 * 1024
+    tell_too_many: bool = False
 
 
 def _open_to_all() -> Admission:

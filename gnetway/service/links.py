@@ -83,6 +83,7 @@ def make_link_services(
             max_unsent_bytes=limits.max_send_buffer_bytes,
             packet_seconds=limits.packet_seconds,
             packet_bytes_per_second=limits.packet_bytes_per_second,
+            tell_too_many=limits.tell_too_many,
         ),
         turn_end=turn_end,
         accounts=accounts,

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.net.links import LinkLimits
 from gnetway.tl.service_messages import Ping
 from tests.connection.styles import STYLES
 from tests.fakes import some_key
@@ -15,8 +16,10 @@ KEY = some_key(1)
 PING = Ping(1).pack()
 
 
-def make_gateway(*, held: bool = True, max_keys: int = 8) -> Gateway:
-    gateway = Gateway(max_keys=max_keys)
+def make_gateway(
+    *, held: bool = True, max_keys: int = 8, limits: LinkLimits | None = None
+) -> Gateway:
+    gateway = Gateway(max_keys=max_keys, limits=limits)
     gateway.knows(KEY)
     gateway.backend.held = held
     return gateway
@@ -148,11 +151,25 @@ class NoKeyTests(SynchronousTestCase):
 
 
 class SeveralKeysTests(SynchronousTestCase):
-    def test_too_many_are_429_however_they_are_found(self) -> None:
+    def test_too_many_are_told_nothing(self) -> None:
+        """A -429 would silence iOS for good."""
+        gateway = make_gateway(max_keys=2, held=False)
+        keys = [some_key(number) for number in range(10, 13)]
+        gateway.knows(*keys)
+        link = gateway.connect()
+        for key in keys:
+            link.say(link.session(key), PING)
+        gateway.settle()
+        link.read()
+        self.assertFalse(link.open)
+        self.assertEqual((link.packets(), gateway.ended()), ([], {"too_many_keys": 1}))
+
+    def test_too_many_are_429_where_they_are_to_be_told(self) -> None:
         keys = [some_key(number) for number in range(10, 13)]
         for at_hand in (True, False):
             with self.subTest(at_hand=at_hand):
-                gateway = make_gateway(max_keys=2, held=not at_hand)
+                limits = LinkLimits(tell_too_many=True)
+                gateway = make_gateway(max_keys=2, held=not at_hand, limits=limits)
                 gateway.knows(*keys)
                 link = gateway.connect()
                 for number, key in enumerate(keys):
