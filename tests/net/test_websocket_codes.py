@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from gnetway.net.websocket import _CLOSE_CODES
+from gnetway.net.websocket_codes import CLOSE_CODES
 from tests.net.test_websocket import Socket, WebSocketCase
 
 GNETWAY = Path(__file__).parents[2] / "gnetway"
@@ -80,4 +80,4 @@ class CodeTests(WebSocketCase):
         """A cause that is not in the table would tell the client of a protocol error."""
         causes = set(decided_here())
         self.assertLessEqual({"idle", "hold_full", "key_destroyed", "gateway_stopped"}, causes)
-        self.assertEqual(causes - set(_CLOSE_CODES) - {"websocket_frames"}, set())
+        self.assertEqual(causes - set(CLOSE_CODES) - {"websocket_frames"}, set())
