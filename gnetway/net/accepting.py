@@ -24,7 +24,7 @@ from gnetway.admission.refusals import AddressDenied, NotAdmitted, TooManyNewCon
 from gnetway.client_transport import ClientTransport, UnixClientTransport
 from gnetway.metrics import Causes
 from gnetway.net.held_sockets import HeldSockets
-from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.links import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.refusal_log import RefusalLog
 

@@ -8,14 +8,13 @@ A :class:`~gnetway.connection.connection.Connection` for each request: what last
 exchange and the session, is found by what the request says.
 """
 
-from typing import Final, Protocol
+from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gnetway.codec.whole import WholeCodec
-from gnetway.connection.connection import AuthKeyMissing, Connection
+from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     BindReceived,
     Event,
@@ -23,56 +22,20 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
 )
-from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import (
-    BackendError,
-    Busy,
-    KeyUnknown,
-    PacketTooLarge,
-    ProtocolError,
-    TransportErrorCode,
-)
+from gnetway.errors import BackendError, Busy, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.mtproto.http_wants import HttpWants, read_http_wants
-from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
+from gnetway.net.backend_failure import end_by_failure
+from gnetway.net.bind_refusals import refuses_bind
+from gnetway.net.binds import BindDecided, PendingBind
 from gnetway.net.http_poll import HttpPoll
+from gnetway.net.http_responder import BAD_REQUEST, RETRY_SECONDS, TOO_LARGE, UNAVAILABLE, Responder
 from gnetway.net.http_services import HttpServices
 from gnetway.net.http_session import HttpSession
-from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.links import BUSY_SECONDS
+from gnetway.net.pending_key import PendingKey
 from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
-
-BAD_REQUEST: Final = 400
-TOO_LARGE: Final = 413
-UNAVAILABLE: Final = 503
-
-#: What a client that is one too many is told to wait, in seconds, on top of what it was kept for.
-RETRY_SECONDS: Final = 10
-
-
-class Responder(Protocol):
-    """The HTTP request whose body it is."""
-
-    client_ip: str
-    local_ip: str
-
-    def answer(self, body: bytes) -> None:
-        """Answer 200 with this body."""
-
-    def refuse(self, status: int) -> None:
-        """Answer with a status alone."""
-
-    def refuse_with(self, code: TransportErrorCode) -> None:
-        """Answer with a transport error, and close."""
-
-    def refuse_too_many(self, retry_seconds: int) -> None:
-        """Answer 429, with the time after which to come again, and close."""
-
-    def pause_reading(self) -> None:
-        """Bring no more of the body until ``resume_reading``."""
-
-    def resume_reading(self) -> None:
-        """Bring what comes."""
 
 
 class HttpCall:
@@ -93,9 +56,8 @@ class HttpCall:
         "_responder",
         "_services",
         "_session",
+        "_timeout",
     )
-
-    _log = Logger()
 
     def __init__(self, services: HttpServices, responder: Responder, size: int | None) -> None:
         self._services = services
@@ -104,9 +66,11 @@ class HttpCall:
         self._connection = Connection(services.links.setup, self._codec, responder.client_ip)
         self._key: AuthKey | None = None
         #: The look-up that the request waits for, to be given up when its client is gone.
-        self._lookup: Deferred[AuthKey] | None = None
+        self._lookup: PendingKey | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
+        #: What ends the wait for the refusal of a bind.
+        self._timeout: IDelayedCall | None = None
         #: The body, while it comes and is not small.
         self._packet: UnfinishedPacket | None = None
         #: Whether something is under way that will answer.
@@ -118,6 +82,11 @@ class HttpCall:
     def client_ip(self) -> str:
         """The client's address."""
         return self._responder.client_ip
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client is there to hear of something."""
+        return not self._over
 
     # -- the request's side --------------------------------------------------------------------
 
@@ -139,14 +108,9 @@ class HttpCall:
     def _count_body(self, here: int, size: int) -> None:
         packet, links = self._packet, self._services.links
         if packet is None:
-            packet = self._packet = UnfinishedPacket(
-                links, self._responder.client_ip, self._give_up_body, links.clock.seconds()
-            )
+            now = links.clock.seconds()
+            packet = self._packet = UnfinishedPacket(links, self.client_ip, self.end, now)
         packet.grown(here, size)
-
-    def _give_up_body(self, cause: str) -> None:
-        self._services.links.causes.count(cause)
-        self._refuse(UNAVAILABLE)
 
     def _drop_packet(self) -> None:
         packet, self._packet = self._packet, None
@@ -186,7 +150,7 @@ class HttpCall:
             while (event := self._connection.next_event(now, monotonic)) is not None:
                 self._heard(event)
         except ProtocolError as error:
-            self._fail(error)
+            self.fail(error)
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, MessageReceived):
@@ -197,7 +161,9 @@ class HttpCall:
             self._in_hand = True
             self._services.links.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
-            self._bind_received(event)
+            self._in_hand = True
+            links = self._services.links
+            PendingBind(links, self._connection, event, self).find_perm_key()
 
     def _answer_or_wait(self) -> None:
         """Answer with what the core has to say, if there is anything."""
@@ -211,23 +177,20 @@ class HttpCall:
     # -- keys ----------------------------------------------------------------------------------
 
     def _key_wanted(self, auth_key_id: int) -> None:
-        keys = self._services.links.keys
-        key = keys.cached(auth_key_id)
+        key = self._services.links.keys.cached(auth_key_id)
         if key is not None:
             self._connection.provide_key(key)
             return
         self._in_hand = True
         self._responder.pause_reading()
-        self._lookup = keys.lookup(auth_key_id, client_ip=self.client_ip)
-        self._lookup.addCallbacks(self._key_found, self._backend_failed)
+        self._lookup = PendingKey(self._services.links, self._connection, self)
+        self._lookup.find(auth_key_id)
 
-    def _key_found(self, key: AuthKey) -> None:
+    def key_found(self) -> None:
+        """Hear that the connection has the key that was waited for."""
         self._lookup = None
-        if self._over:
-            return
         self._in_hand = False
         self._responder.resume_reading()
-        self._connection.provide_key(key)
         self._pump()
         self._answer_or_wait()
 
@@ -237,8 +200,7 @@ class HttpCall:
         session = self._begin(message)
         wants = read_http_wants(message.payload, self._services.links.setup.unwrap_limits)
         if not session.may_send(wants):
-            self._services.links.causes.count("http_session_full")
-            self._refuse(UNAVAILABLE)
+            self.end("http_session_full")
             return
         self._poll = poll = session.wait(self, wants)
         session.send(message, self._responder).addCallbacks(
@@ -260,102 +222,63 @@ class HttpCall:
         self._answer(self._connection.data_to_send())
 
     def _backend_failed(self, failure: Failure) -> None:
-        self._lookup = None
-        if isinstance(failure.value, CancelledError):
-            # By _leave: nobody is to be told anything.
-            return
-        if failure.check(KeyUnknown) is not None:
-            self._fail(AuthKeyMissing("the session backend does not know the key"))
-            return
-        if isinstance(failure.value, Busy):
-            self._fail(failure.value)
-            return
-        if failure.check(BackendError) is None:
-            self._log.failure("The session backend failed at an HTTP request", failure)
-        # Never 404: the client would throw its key away.
-        links = self._services.links
-        links.causes.count(links.backend_cause("backend_unavailable"))
-        self._refuse(UNAVAILABLE)
+        end_by_failure(failure, self._services.links, self)
 
     # -- binds ---------------------------------------------------------------------------------
 
-    def _bind_received(self, bind: BindReceived) -> None:
-        """Find the permanent key, to check the proof before anything goes out in its name."""
-        self._in_hand = True
-        keys = self._services.links.keys
-        perm_key = keys.cached(bind.perm_auth_key_id)
-        if perm_key is not None:
-            self._prove_bind(perm_key, bind)
-            return
-        found = keys.lookup(bind.perm_auth_key_id, client_ip=self.client_ip)
-        found.addCallbacks(
-            self._prove_bind, self._bind_failed, callbackArgs=(bind,), errbackArgs=(bind,)
-        )
-
-    def _prove_bind(self, perm_key: AuthKey, bind: BindReceived) -> None:
-        if self._over:
-            return
-        if not prove_bind(bind, perm_key):
-            self._refuse_bind(bind)
-            return
+    def forward_bind(self, message: MessageReceived, done: BindDecided) -> None:
+        """Give a proved bind to the backend; ``done`` hears the decision, maybe at once."""
         try:
-            session = self._begin(bind.message)
+            session = self._begin(message)
         except ProtocolError as error:
             # Nobody else hears of it where the permanent key had to be asked for.
-            self._fail(error)
+            self.fail(error)
             return
         # No poll yet: nothing else may answer this request before the backend has decided.
-        session.send(bind.message, self._responder).addCallbacks(
-            self._bind_accepted,
-            self._bind_failed,
-            callbackArgs=(session, bind),
-            errbackArgs=(bind,),
+        session.send(message, self._responder).addCallbacks(
+            self._bind_accepted, self._bind_failed, (session, done), errbackArgs=(done,)
         )
 
-    def _bind_accepted(self, plaintext: bytes, session: HttpSession, bind: BindReceived) -> None:
-        self._connection.bind_accepted(bind, self._services.links.wall())
-        poll = None if self._over else self._wait_for_result(session)
-        session.answered(poll, plaintext)
-        if poll is not None:
-            session.wait_on(poll)
-
-    def _wait_for_result(self, session: HttpSession) -> HttpPoll:
+    def _bind_accepted(self, plaintext: bytes, session: HttpSession, done: BindDecided) -> None:
+        done(None)
+        if self._over:
+            session.answered(None, plaintext)
+            return
         # The result belongs into this answer, however short the http_wait beside the bind is: an
         # official client gives up before its next request brings it.
-        self._poll = session.wait(self, HttpWants(None, asks=True))
-        return self._poll
+        self._in_hand = True
+        self._poll = poll = session.wait(self, HttpWants(None, asks=True))
+        session.answered(poll, plaintext)
+        session.wait_on(poll)
 
-    def _bind_failed(self, failure: Failure, bind: BindReceived) -> None:
-        error = failure.value
-        if not (isinstance(error, BackendError) and refuses_bind(error)):
+    def _bind_failed(self, failure: Failure, done: BindDecided) -> None:
+        if isinstance(failure.value, BackendError) and refuses_bind(failure.value):
+            done(failure.value)
+        else:
             self._backend_failed(failure)
-            return
+
+    def leave_key(self, key: AuthKey) -> None:
+        """End the session of a bind that is refused."""
         if self._session is not None:
             self._session.end("bind_refused")
-        # Only now: the end of the session was told under it.
-        bind.message.key.perm_auth_key_id = 0
-        self._refuse_bind(bind)
 
-    def _refuse_bind(self, bind: BindReceived) -> None:
-        """Answer, later each time: official clients repeat a refused bind at once."""
-        key = bind.message.key
-        key.refused_binds += 1
-        delay = refusal_delay(key.refused_binds)
-        if delay:
-            self._services.links.clock.callLater(delay, self._bind_refused, bind)
-        else:
-            self._bind_refused(bind)
-
-    def _bind_refused(self, bind: BindReceived) -> None:
-        if self._over:
-            return
-        if bind.message.key.refused_binds > MAX_REFUSALS:
-            self._services.links.causes.count("bind_refused")
-            self._refuse(UNAVAILABLE)
-            return
+    def go_on(self) -> None:
+        """Answer with the refusal of a bind; what is accepted the backend answers."""
         self._in_hand = False
-        self._connection.bind_refused(bind, self._services.links.wall())
         self._answer_or_wait()
+
+    def start_timeout(
+        self, seconds: float, function: Callable[..., None], *arguments: object
+    ) -> None:
+        """Call ``function`` when so much time has passed, unless the request is over before."""
+        clock = self._services.links.clock
+        self._timeout = clock.callLater(seconds, function, *arguments)
+
+    def stop_timeout(self) -> None:
+        """Forget the timeout that runs, if any."""
+        timeout, self._timeout = self._timeout, None
+        if timeout is not None and timeout.active():
+            timeout.cancel()
 
     # -- key exchanges -------------------------------------------------------------------------
 
@@ -367,7 +290,7 @@ class HttpCall:
     def exchange_failed(self, error: ProtocolError) -> None:
         """Hear that a step of a key exchange was wrong, or cannot be done now."""
         if not self._over:
-            self._fail(error)
+            self.fail(error)
 
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer."""
@@ -375,7 +298,13 @@ class HttpCall:
 
     # -- the end -------------------------------------------------------------------------------
 
-    def _fail(self, error: ProtocolError) -> None:
+    def end(self, cause: str) -> None:
+        """Answer 503: the client may try again."""
+        self._services.links.causes.count(cause)
+        self._refuse(UNAVAILABLE)
+
+    def fail(self, error: ProtocolError) -> None:
+        """Answer with what an error says."""
         if isinstance(error, Busy):
             self.refuse_too_many(error.cause)
             return
@@ -423,10 +352,11 @@ class HttpCall:
 
     def _leave(self) -> None:
         self._drop_packet()
+        self.stop_timeout()
         self._services.links.exchange_driver.leave(self)
         lookup, self._lookup = self._lookup, None
         if lookup is not None:
-            lookup.cancel()
+            lookup.give_up()
         if self._poll is not None and self._session is not None:
             self._session.leave(self._poll)
         self._poll = None

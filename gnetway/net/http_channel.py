@@ -32,8 +32,8 @@ from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_answer import pack_status
 from gnetway.net.http_bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
-from gnetway.net.http_call import BAD_REQUEST
 from gnetway.net.http_request import HttpRequest, RequestLine
+from gnetway.net.http_responder import BAD_REQUEST
 from gnetway.net.http_services import HttpServices
 from gnetway.net.link_output import LINGER_SECONDS
 from gnetway.net.peer import client_ip, local_ip

@@ -12,7 +12,8 @@ from twisted.web.http import Request
 from gnetway.errors import TransportErrorCode
 from gnetway.net.forwarded import BadForwardedFor
 from gnetway.net.http_answer import pack_answer, pack_status, pack_transport_error
-from gnetway.net.http_call import BAD_REQUEST, TOO_LARGE, HttpCall
+from gnetway.net.http_call import HttpCall
+from gnetway.net.http_responder import BAD_REQUEST, TOO_LARGE
 from gnetway.net.http_services import HttpServices
 
 #: The answer to a page that is not among those that may connect.

@@ -18,6 +18,9 @@ SLOT_SECONDS: Final = 1.0
 #: processor by it.
 VISIT_SECONDS: Final = 30.0
 
+#: A client that is silent for longer than this is taken to be at rest, in seconds.
+REST_SECONDS: Final = 10.0
+
 
 class Watched(Protocol):
     """What the wheel watches."""

@@ -5,17 +5,11 @@ was sent, while a session of the link is held for an outage of its backend, and 
 have come wait for the link's next turn. Everything about the protocol itself the core decides.
 """
 
-from collections.abc import Callable
-from typing import ClassVar, Final
-
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from gnetway.admission.admission import NO_PLACE, Place
-from gnetway.connection.connection import AuthKeyGone, AuthKeyMissing
+from gnetway.connection.connection import AuthKeyGone
 from gnetway.connection.events import (
     BindReceived,
     Event,
@@ -25,29 +19,16 @@ from gnetway.connection.events import (
     PacketsTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError, TransportErrorCode
+from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
+from gnetway.net.binds import BindDecided, PendingBind
 from gnetway.net.carrier import Carrier
-from gnetway.net.link_binds import LinkBind
-from gnetway.net.link_output import OPEN, LinkOutput, LinkState
+from gnetway.net.idle import REST_SECONDS
+from gnetway.net.link_output import EVENT_MESSAGES, OPEN, TURN_MESSAGES, LinkOutput, LinkState
 from gnetway.net.link_sessions import LinkSessions
-from gnetway.net.links import LinkServices
+from gnetway.net.links import BUSY_SECONDS, LinkServices
+from gnetway.net.pending_key import PendingKey
 from gnetway.net.unfinished import UnfinishedPacket
-
-#: How long a client is kept for whom there is no room, in seconds: closed at once it would come
-#: back at once, to no better end.
-BUSY_SECONDS: Final = 5.0
-
-#: A client that is silent for longer than this is taken to be at rest, in seconds.
-REST_SECONDS: Final = 10.0
-
-#: What a link may have done in one turn of the reactor: a message counts for 1 and each KiB of it
-#: for 1 more. With more than that others come between: a segment of the socket may hold 1,000.
-TURN_MESSAGES: Final = 64
-
-#: What counts for so many messages: a step of a key exchange, a look-up, 16 packets answered by
-#: the core alone.
-_EVENT_MESSAGES: Final = 8
 
 
 class ClientLink(LinkOutput):
@@ -66,8 +47,6 @@ class ClientLink(LinkOutput):
         "local_ip",
     )
 
-    _log: ClassVar = Logger()
-
     def __init__(
         self,
         services: LinkServices,
@@ -78,7 +57,7 @@ class ClientLink(LinkOutput):
     ) -> None:
         super().__init__(services, carrier, client_ip)
         #: The look-up that the link waits for, to be given up when the client is gone.
-        self._lookup: Deferred[AuthKey] | None = None
+        self._lookup: PendingKey | None = None
         self._waiting = False
         #: How many sessions of the link are held for an outage of the backend.
         self._held = 0
@@ -109,7 +88,7 @@ class ClientLink(LinkOutput):
         try:
             self._connection.receive(data)
         except ProtocolError as error:
-            self._end(error)
+            self.fail(error)
             return
         if not self._more:
             self._pump()
@@ -125,9 +104,7 @@ class ClientLink(LinkOutput):
         self.stop_timeout()
         self._clear_backlog()
         self._give_up_waits()
-        if self._packet is not None:
-            self._packet.over()
-            self._packet = None
+        self._drop_packet()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
@@ -136,7 +113,7 @@ class ClientLink(LinkOutput):
         self._services.exchange_driver.leave(self)
         lookup, self._lookup = self._lookup, None
         if lookup is not None:
-            lookup.cancel()
+            lookup.give_up()
 
     def _count_lost(self, cause: str) -> None:
         connection = self._connection
@@ -205,12 +182,12 @@ class ClientLink(LinkOutput):
                 else:
                     quiet = quiet and type(event) is PacketsTaken
                     self._heard(event)
-                    left -= _EVENT_MESSAGES
+                    left -= EVENT_MESSAGES
                 if left <= 0 or self._backlog is not None:
                     self._put_off()
                     break
         except ProtocolError as error:
-            self._end(error)
+            self.fail(error)
         finally:
             self._pumping = False
         if self._state is OPEN:
@@ -252,8 +229,12 @@ class ClientLink(LinkOutput):
             here, size = connection.unfinished()
             packet.grown(here, size)
         else:
+            self._drop_packet()
+
+    def _drop_packet(self) -> None:
+        packet, self._packet = self._packet, None
+        if packet is not None:
             packet.over()
-            self._packet = None
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, KeyWanted):
@@ -262,11 +243,10 @@ class ClientLink(LinkOutput):
             self._services.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
             self._wait()
-            LinkBind(self._services, self._connection, event, self).find_perm_key(self.dc_id)
+            bind = PendingBind(self._services, self._connection, event, self)
+            bind.find_perm_key(self.dc_id, self._services.limits.bind_seconds)
 
-    def _hand_over(
-        self, message: MessageReceived, done: Callable[[BackendError | None], None] | None
-    ) -> None:
+    def _hand_over(self, message: MessageReceived, done: BindDecided | None) -> None:
         token = message.quick_ack_token
         if token:
             if self._owed_token:
@@ -279,7 +259,7 @@ class ClientLink(LinkOutput):
         if self._owed_token:
             self._send_owed_ack()
 
-    # -- keys ----------------------------------------------------------------------------------
+    # -- what others do for the link: keys, binds, key exchanges -------------------------------
 
     def _key_wanted(self, auth_key_id: int) -> None:
         key = self._services.keys.cached(auth_key_id)
@@ -288,62 +268,30 @@ class ClientLink(LinkOutput):
             self._place.opened()
             return
         self._wait()
-        found = self._lookup = self._services.keys.lookup(auth_key_id, self.dc_id, self.client_ip)
-        found.addCallbacks(self._key_found, self._key_not_found)
+        self._lookup = PendingKey(self._services, self._connection, self)
+        self._lookup.find(auth_key_id, self.dc_id)
 
-    def _key_found(self, key: AuthKey) -> None:
+    def key_found(self) -> None:
+        """Hear that the connection has the key that was waited for."""
         self._lookup = None
-        if self._state is not OPEN:
-            return
-        try:
-            self._connection.provide_key(key)
-        except ProtocolError as error:
-            self._end(error)
-            return
         self._place.opened()
         self.go_on()
 
-    def _key_not_found(self, failure: Failure) -> None:
-        self._lookup = None
-        if self._state is not OPEN:
-            return
-        if isinstance(failure.value, KeyUnknown):
-            self._end(AuthKeyMissing("the session backend does not know the key"))
-            return
-        if isinstance(failure.value, Busy):
-            # It says nothing about the key: no code, which would end it.
-            self._end(failure.value)
-            return
-        if not isinstance(failure.value, BackendError):
-            self._log.failure("Looking for an auth key failed", failure)
-        # Never a code: the client would throw its key away.
-        self._close(self._services.backend_cause("backend_unavailable"))
-
-    # -- binds: what one asks of its link ------------------------------------------------------
-
     @property
-    def awaits_bind(self) -> bool:
-        """Whether the link is open and a bind, or a key, is waited for."""
+    def is_waiting(self) -> bool:
+        """Whether the link is open and a key, or a bind, is waited for."""
         return self._state is OPEN and self._waiting
 
-    def forward_bind(
-        self, message: MessageReceived, done: Callable[[BackendError | None], None]
-    ) -> None:
+    def forward_bind(self, message: MessageReceived, done: BindDecided) -> None:
         """Give a proved bind to the backend; ``done`` hears the decision, maybe at once."""
         self._hand_over(message, done)
         if self._state is OPEN and not self._pumping:
             # The quick ack: the pump that would write it goes on after the decision only.
             self._flush()
 
-    def bind_failed(self, failure: Failure) -> None:
-        """Hear that the permanent key of a bind could not be looked for."""
-        self._key_not_found(failure)
-
     def leave_key(self, key: AuthKey) -> None:
         """Leave the sessions of a key."""
         self._sessions.leave_key(key, self)
-
-    # -- key exchanges -------------------------------------------------------------------------
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
@@ -353,7 +301,7 @@ class ClientLink(LinkOutput):
 
     def exchange_failed(self, error: ProtocolError) -> None:
         """Hear that a step of a key exchange was wrong, or cannot be done now."""
-        self._end(error)
+        self.fail(error)
 
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer; the client begins anew when it has waited enough."""
@@ -386,7 +334,7 @@ class ClientLink(LinkOutput):
         its next message.
         """
         if self._connection.uses_only(key):
-            self._end(AuthKeyGone("the key is known no more"))
+            self.fail(AuthKeyGone("the key is known no more"))
         else:
             self._close("key_destroyed")
 
@@ -404,7 +352,8 @@ class ClientLink(LinkOutput):
         elif now - (self.deadline - self._idle_seconds) > REST_SECONDS:
             self._connection.rest()
 
-    def _end(self, error: ProtocolError) -> None:
+    def fail(self, error: ProtocolError) -> None:
+        """End the connection for an error, with its code if it has one."""
         if self._state is not OPEN:
             return
         if isinstance(error, Busy):

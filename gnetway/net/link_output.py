@@ -28,6 +28,13 @@ JOIN_BYTES: Final = 64 * 1024
 #: So much is encrypted and written for a link in one turn of the reactor, and one message more.
 TURN_BYTES: Final = 256 * 1024
 
+#: What a link may have done in one turn of the reactor: a message counts for 1 and each KiB of it
+#: for 1 more. With more than that others come between: a segment of the socket may hold 1,000.
+TURN_MESSAGES: Final = 64
+
+#: What counts for so many messages: a step of a key exchange, a look-up, 16 packets answered by
+#: the core alone.
+EVENT_MESSAGES: Final = 8
 
 #: How long a connection that is ending may take to write what it still has, in seconds.
 LINGER_SECONDS: Final = 3.0

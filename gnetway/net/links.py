@@ -25,6 +25,9 @@ from gnetway.wall_clock import WallClock
 #: The cause of the end of whoever wanted something of the session backend while there was no node.
 NO_SESSION_NODE: Final = "no_session_node"
 
+#: How long a client is kept for whom there is no room, in seconds: closed at once it would come
+#: back at once, to no better end.
+BUSY_SECONDS: Final = 5.0
 
 #: Eight connections at their own bound.
 DEFAULT_MAX_UNSENT_BYTES: Final = 256 * 1024 * 1024

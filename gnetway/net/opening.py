@@ -25,9 +25,8 @@ from gnetway.admission.accounts import Account
 from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.admission.refusals import NotAdmitted
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.link import BUSY_SECONDS
 from gnetway.net.link_output import LINGER_SECONDS
-from gnetway.net.links import LinkServices
+from gnetway.net.links import BUSY_SECONDS, LinkServices
 
 
 class Opening(Protocol):

@@ -139,6 +139,19 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(self.gateway.clock.getDelayedCalls(), [])
         self.assertEqual(self.gateway.ended(), {"client_closed": 1})
 
+    def test_a_decision_counts_even_if_the_link_is_lost(self) -> None:
+        """The key belongs to all connections that use it."""
+        self.link.leave()
+        key = self.session.key
+        for error, decided in ((KeyUnknown("401"), (0, 2)), (None, (PERM.auth_key_id, 0))):
+            key.refused_binds, key.perm_auth_key_id = 1, 0
+            link = self.gateway.connect()
+            say_bind(link, self.session)
+            link.leave()
+            decide(self.gateway.backend.sent[-1], error)
+            self.assertEqual((key.perm_auth_key_id, key.refused_binds), decided)
+        self.assertEqual(self.gateway.clock.getDelayedCalls(), [])
+
     def test_a_link_ended_while_a_refusal_waits(self) -> None:
         self.forge()
         self.assert_refused_after(0)

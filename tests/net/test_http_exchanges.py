@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendUnavailable
-from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.links import BUSY_SECONDS
 from gnetway.testing import ClientSession, Wish, plain_packet
 from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.handshake.server import make_client

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, Busy, KeyUnknown
 from gnetway.net.http_settings import HttpSettings
-from gnetway.net.link import BUSY_SECONDS
+from gnetway.net.links import BUSY_SECONDS
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import (
     MsgsAck,
