@@ -1,13 +1,6 @@
 """One HTTP connection: twisted.web's channel with our deadlines, ends and silence.
 
-A connection is late
-
-    between two requests       75 to 84 s after the last byte (75 s before the first)   closed
-    while a request comes      likewise, or 120 s after its first byte                  408, closed
-    while one is answered      90 s after it was here                                   503
-    while it closes            3 s after the last answer was written                    cut
-
-What a client's bytes may cost is bounded as well
+What a client's bytes may cost is bounded (for the deadlines see ``ChannelLife``)
 
     requests in a row          a few, then the others' turn; nothing is read meanwhile
     heads, bodies in chunks    more lines than any client sends, more framing than body 400, closed
@@ -17,7 +10,6 @@ What a client's bytes may cost is bounded as well
 # mypy: disallow-untyped-calls=False
 # (the methods of twisted.web's channel, called by super(), have no types)
 
-from enum import Enum
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
@@ -32,10 +24,10 @@ from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http_answer import pack_status
 from gnetway.net.http_bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
+from gnetway.net.http_life import ChannelLife, ChannelState
 from gnetway.net.http_request import HttpRequest, RequestLine
 from gnetway.net.http_responder import BAD_REQUEST
 from gnetway.net.http_services import HttpServices
-from gnetway.net.link_output import LINGER_SECONDS
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.net.unsent import Backlog
 
@@ -43,18 +35,6 @@ _REQUEST_TIMEOUT: Final = 408
 
 #: Requests of a connection that are answered in one turn of the reactor, each in 0.2 ms or so.
 _REQUESTS_A_TURN: Final = 4
-
-
-class ChannelState(Enum):
-    """What the connection is at."""
-
-    #: Nothing of the next request is here.
-    IDLE = "idle"
-    RECEIVING = "receiving"
-    ANSWERING = "answering"
-    #: The end has been decided; what was written may still leave.
-    ENDING = "ending"
-    LOST = "lost"
 
 
 @implementer(IHalfCloseableProtocol)
@@ -77,13 +57,11 @@ class GatewayHttpChannel(HTTPChannel):
         super().__init__()
         self.services = services
         self.client_ip = self.local_ip = ""
-        self._state = ChannelState.IDLE
+        self._life = ChannelLife(services)
         self._host: IAddress | None = None
         self._peer: IAddress | None = None
-        self._served = self._counted = False
         #: Whether the client sends nothing more.
         self._half_closed = False
-        self._whole_by = 0.0
         #: What waits for a client that does not read; None while it reads.
         self._backlog: Backlog | None = None
         #: The request that was answered last, until its answer has left.
@@ -94,10 +72,12 @@ class GatewayHttpChannel(HTTPChannel):
         self._done_in_turn = 0
         self._turn: IDelayedCall | None = None
         self._bounds = RequestBounds()
-        settings, links = services.settings, services.links
-        self._idle_seconds = settings.idle_seconds + links.random_bytes(1)[0] % 10
-        self.deadline = 0.0
         self.wheel_slot = -1
+
+    @property
+    def deadline(self) -> float:
+        """See Watched."""
+        return self._life.deadline
 
     # -- what the transport calls --------------------------------------------------------------
 
@@ -107,21 +87,16 @@ class GatewayHttpChannel(HTTPChannel):
         links = self.services.links
         self.client_ip = client_ip(self.transport)
         self.local_ip = local_ip(self.transport)
-        self.deadline = links.clock.seconds() + self.services.settings.idle_seconds
+        self._life.begin()
         links.wheel.add(self)
         links.open_links.add(self)
         place_of(self.transport).serves(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on."""
-        if self._is_ending:
+        if self._life.is_ending:
             return
-        now = self.services.links.clock.seconds()
-        if self._state is ChannelState.IDLE:
-            self._state = ChannelState.RECEIVING
-            self._whole_by = now + self.services.settings.request_seconds
-        if self._state is ChannelState.RECEIVING:
-            self.deadline = min(now + self._idle_seconds, self._whole_by)
+        self._life.bytes_came()
         if self._reading:
             # What stands behind a request, for whoever reads it.
             super().dataReceived(data)
@@ -137,12 +112,12 @@ class GatewayHttpChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End."""
         links = self.services.links
-        if not self._is_ending:
+        if not self._life.is_ending:
             clean = isinstance(reason.value, ConnectionDone)
             cause = "client_closed" if clean else "client_lost"
-            answering = self._state is ChannelState.ANSWERING
-            self._count(links.backend_cause(cause) if answering else cause)
-        self._state = ChannelState.LOST
+            answering = self._life.state is ChannelState.ANSWERING
+            self._life.count(links.backend_cause(cause) if answering else cause)
+        self._life.state = ChannelState.LOST
         self._clear_backlog()
         if self._turn is not None:
             self._turn.cancel()
@@ -153,7 +128,7 @@ class GatewayHttpChannel(HTTPChannel):
     def readConnectionLost(self) -> None:
         """Hear that the client sends nothing more; it may have closed, or only its own side."""
         self._half_closed = True
-        if self._state is ChannelState.ANSWERING:
+        if self._life.state is ChannelState.ANSWERING:
             self.requests[0].half_closed()
         else:
             self._close_if_half_closed()
@@ -172,7 +147,7 @@ class GatewayHttpChannel(HTTPChannel):
         """Hear that the client has read."""
         self._clear_backlog()
         super().resumeProducing()
-        if not self._is_ending:
+        if not self._life.is_ending:
             self._go_on()
 
     # -- what twisted.web calls ----------------------------------------------------------------
@@ -181,12 +156,12 @@ class GatewayHttpChannel(HTTPChannel):
         """Take a line of a head."""
         if not self._bounds.take_line():
             self._respondToBadRequestAndDisconnect()
-        if not self._is_ending:
+        if not self._life.is_ending:
             super().lineReceived(line)
 
     def rawDataReceived(self, data: bytes) -> None:
         """Take a part of a body, or what follows a request that is being answered."""
-        if self._is_ending:
+        if self._life.is_ending:
             return
         if self._transferDecoder is None:
             super().rawDataReceived(data)
@@ -199,7 +174,7 @@ class GatewayHttpChannel(HTTPChannel):
     def _chunks_received(self, data: bytes) -> None:
         decoder = self._transferDecoder
         for begin in range(0, len(data), MAX_CHUNK_DEBT_BYTES):
-            if self._is_ending:
+            if self._life.is_ending:
                 return
             if self._transferDecoder is not decoder:
                 # The body has ended, and its request may be answered already.
@@ -209,7 +184,7 @@ class GatewayHttpChannel(HTTPChannel):
             part = data[begin : begin + MAX_CHUNK_DEBT_BYTES]
             before = self.requests[-1].body_bytes
             super().rawDataReceived(part)
-            if self._transferDecoder is decoder and not self._is_ending:
+            if self._transferDecoder is decoder and not self._life.is_ending:
                 carried = self.requests[-1].body_bytes - before
                 if self._bounds.take_chunks(len(part), carried):
                     self._body_came()
@@ -217,7 +192,7 @@ class GatewayHttpChannel(HTTPChannel):
                     self._respondToBadRequestAndDisconnect()
 
     def _body_came(self) -> None:
-        if self._transferDecoder is not None and not self._is_ending:
+        if self._transferDecoder is not None and not self._life.is_ending:
             self.requests[-1].body_came()
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -228,19 +203,17 @@ class GatewayHttpChannel(HTTPChannel):
         """Take a header field; returns whether it may stand."""
         if not self._bounds.take_field(line):
             self._respondToBadRequestAndDisconnect()
-        return not self._is_ending and bool(super().headerReceived(line))
+        return not self._life.is_ending and bool(super().headerReceived(line))
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Refuse what is no HTTP; twisted.web's own answer has no length and is not counted."""
-        if not self._is_ending:
-            self._count("bad_http")
+        if not self._life.is_ending:
+            self._life.count("bad_http")
             self.finish_with(pack_status(BAD_REQUEST, b"", last=True))
 
     def requestDone(self, request: HttpRequest) -> None:
         """Go on after an answer."""
-        if not self._is_ending:
-            self._state = ChannelState.IDLE
-            self.deadline = self.services.links.clock.seconds() + self._idle_seconds
+        self._life.answered()
         self._answered = request
         self._done_in_turn += 1
         if self.persistent and self._done_in_turn >= _REQUESTS_A_TURN:
@@ -252,7 +225,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def _next_turn(self) -> None:
         self._turn = None
-        if self._backlog is None and not self._is_ending:
+        if self._backlog is None and not self._life.is_ending:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -264,8 +237,8 @@ class GatewayHttpChannel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """Close after the last answer that HTTP allows on this connection."""
-        if not self._is_ending:
-            self._count("http_last_request")
+        if not self._life.is_ending:
+            self._life.count("http_last_request")
             self._begin_to_end()
         super().loseConnection()
 
@@ -288,13 +261,10 @@ class GatewayHttpChannel(HTTPChannel):
 
     def request_received(self) -> None:
         """Hear that a request is here whole, and will be answered."""
-        if not self._served:
+        if not self._life.has_served:
             place_of(self.transport).opened()
-        self._served = True
         self._bounds.next_request()
-        self._state = ChannelState.ANSWERING
-        now = self.services.links.clock.seconds()
-        self.deadline = now + self.services.settings.answer_seconds
+        self._life.request_whole()
 
     def write(self, data: bytes) -> None:
         """Send the answer to a request."""
@@ -309,7 +279,7 @@ class GatewayHttpChannel(HTTPChannel):
         A full close with bytes unread would reset the connection, and the client might never see
         the answer. So only our side ends.
         """
-        if self._is_ending:
+        if self._life.is_ending:
             return
         self.transport.write(data)
         self._begin_to_end()
@@ -326,20 +296,20 @@ class GatewayHttpChannel(HTTPChannel):
 
     def resume_reading(self) -> None:
         """Read on."""
-        if not self._is_ending:
+        if not self._life.is_ending:
             self.transport.resumeProducing()
 
     # -- ends ----------------------------------------------------------------------------------
 
     def end(self, cause: str) -> None:
         """End the connection; a request that waits is told to try again."""
-        if self._is_ending:
+        if self._life.is_ending:
             return
-        self._count(cause)
-        if self._state is ChannelState.ANSWERING:
+        self._life.count(cause)
+        if self._life.state is ChannelState.ANSWERING:
             self.persistent = False
             self.requests[0].unavailable()
-        if not self._is_ending:
+        if not self._life.is_ending:
             self._begin_to_end()
             super().loseConnection()
 
@@ -349,16 +319,16 @@ class GatewayHttpChannel(HTTPChannel):
     def deadline_passed(self) -> None:
         """Hear that it is late."""
         links = self.services.links
-        if self._is_ending:
+        if self._life.is_ending:
             self.transport.abortConnection()
-        elif self._state is ChannelState.ANSWERING:
+        elif self._life.state is ChannelState.ANSWERING:
             links.causes.count(links.backend_cause("http_answer_late"))
-            self.deadline = links.clock.seconds() + self._idle_seconds
+            self._life.wait_on()
             links.wheel.add(self)
             self.requests[0].unavailable()
         else:
-            late = self._state is ChannelState.RECEIVING
-            self._count("idle" if self._served else "handshake_timeout")
+            late = self._life.state is ChannelState.RECEIVING
+            self._life.count("idle" if self._life.has_served else "handshake_timeout")
             if late:
                 self.finish_with(pack_status(_REQUEST_TIMEOUT, b"", last=True))
             else:
@@ -366,31 +336,21 @@ class GatewayHttpChannel(HTTPChannel):
                 super().loseConnection()
 
     def _give_way(self) -> None:
-        if not self._is_ending:
-            self._count("slow_reader_total")
+        if not self._life.is_ending:
+            self._life.count("slow_reader_total")
             self._begin_to_end()
         self.transport.abortConnection()
-
-    @property
-    def _is_ending(self) -> bool:
-        return self._state in (ChannelState.ENDING, ChannelState.LOST)
 
     def _close_if_half_closed(self) -> None:
         """Close unless there are requests to be answered: no others can come."""
         if not self._half_closed or self._reading or self._answered:
             return
-        if self._state is ChannelState.ANSWERING:
+        if self._life.state is ChannelState.ANSWERING:
             return
-        if not self._is_ending:
-            self._count("client_closed")
+        if not self._life.is_ending:
+            self._life.count("client_closed")
             self._begin_to_end()
         super().loseConnection()
-
-    def _count(self, cause: str) -> None:
-        """Count why the connection ends: for what was found first."""
-        if not self._counted:
-            self._counted = True
-            self.services.links.causes.count(cause)
 
     def _clear_backlog(self) -> None:
         backlog, self._backlog = self._backlog, None
@@ -399,7 +359,6 @@ class GatewayHttpChannel(HTTPChannel):
 
     def _begin_to_end(self) -> None:
         links = self.services.links
-        self._state = ChannelState.ENDING
         links.wheel.remove(self)
-        self.deadline = links.clock.seconds() + LINGER_SECONDS
+        self._life.end()
         links.wheel.add(self)

@@ -25,8 +25,9 @@ REST_SECONDS: Final = 10.0
 class Watched(Protocol):
     """What the wheel watches."""
 
-    #: When it is late, in the clock's seconds; may be moved at any time.
-    deadline: float
+    @property
+    def deadline(self) -> float:
+        """When it is late, in the clock's seconds; may be moved at any time."""
 
     #: Belongs to the wheel: where the object is filed, -1 while it is not.
     wheel_slot: int
