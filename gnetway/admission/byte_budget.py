@@ -50,12 +50,12 @@ class ByteBudget:
     all of it may be one's.
     """
 
-    __slots__ = ("_peak_bytes", "_shares", "max_bytes", "max_each", "total_bytes")
+    __slots__ = ("_shares", "max_bytes", "max_each", "total_bytes")
 
     def __init__(self, max_bytes: int, max_each: int = 0) -> None:
         self.max_bytes = max_bytes
         self.max_each = max_each or max_bytes
-        self.total_bytes = self._peak_bytes = 0
+        self.total_bytes = 0
         #: Of those that hold something.
         self._shares: dict[Account, _Share] = {}
 
@@ -82,8 +82,6 @@ class ByteBudget:
             del share.holdings[holding]
             if not share.holdings:
                 del self._shares[account]
-        if self.total_bytes > self._peak_bytes:
-            self._peak_bytes = self.total_bytes
         if more > 0:
             while share.total_bytes > self.max_each and not account.limits.exempt:
                 self._relieve(share)
@@ -95,8 +93,3 @@ class ByteBudget:
         largest.give_way()
         # Whatever it did: what has given way is counted no more.
         largest.clear()
-
-    def take_peak(self) -> int:
-        """Return the most bytes that were held since this was last asked."""
-        peak, self._peak_bytes = self._peak_bytes, self.total_bytes
-        return peak

@@ -30,7 +30,7 @@ from gnetway.net.refusal_log import RefusalLog
 
 #: Connections that one turn of the reactor accepts on a port. Whoever gives way to them is gone
 #: only by the next turn, so that the reserve of descriptors has to be more.
-ACCEPTED_A_TURN: Final = 32
+ACCEPTED_A_TURN: Final = 8
 
 #: Seconds until it is tried again where the system refuses.
 REST_SECONDS: Final = 1.0

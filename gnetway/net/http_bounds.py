@@ -13,8 +13,8 @@ MAX_NAME_BYTES: Final = 128
 _MAX_LENGTH_DIGITS: Final = 19
 
 #: By how many bytes the framing of chunks may outweigh the body in them, and how much of them is
-#: read before that is looked at: 2,700 of the smallest, 7 ms.
-MAX_CHUNK_DEBT_BYTES: Final = 16 * 1024
+#: read before that is looked at: 700 of the smallest, 2 ms.
+MAX_CHUNK_DEBT_BYTES: Final = 4 * 1024
 
 
 class RequestBounds:

@@ -45,7 +45,7 @@ from gnetway.service.descriptors import raise_limit
 from gnetway.service.fast_paths import slow_paths
 from gnetway.service.links import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
-from gnetway.service.machine_memory import machine_memory
+from gnetway.service.machine_memory import machine_memory, resident_bytes
 from gnetway.service.malloc import give_back, keep_large_blocks
 from gnetway.service.memory_return import MemoryReturn
 from gnetway.service.packages import check_web_packages
@@ -218,7 +218,7 @@ class GatewayService(PreparedService):
         )
         self._links = links
         if self._own_process:
-            self._memory = MemoryReturn(self._reactor, (links.unsent, links.unfinished), give_back)
+            self._memory = MemoryReturn(self._reactor, resident_bytes, give_back)
             self._memory.start()
         if self._key_gone is not None:
             links.registry.when_key_gone(self._key_gone)

@@ -1,4 +1,4 @@
-"""How much memory this process may use: the machine's, or less by its control group."""
+"""How much memory this process has, and may have: the machine's, or less by its control group."""
 
 import os
 from collections.abc import Iterator
@@ -14,6 +14,16 @@ def machine_memory(root: Path = _ROOT) -> int:
     """
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([installed, *_group_bounds(root)])
+
+
+def resident_bytes(root: Path = _ROOT) -> int:
+    """Return the size of this process in memory, in bytes; 0 where the system does not tell."""
+    try:
+        # Source: proc_pid_statm(5), in pages: all, resident, …
+        pages = (root / "proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _group_bounds(root: Path) -> Iterator[int]:

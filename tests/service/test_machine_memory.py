@@ -3,7 +3,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service.machine_memory import machine_memory
+from gnetway.service.machine_memory import machine_memory, resident_bytes
 
 MIB = 1 << 20
 INSTALLED = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -45,3 +45,13 @@ class MachineMemoryTests(SynchronousTestCase):
         self.write("proc/self/cgroup", "4:memory:/\n")
         self.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
         self.assertEqual(machine_memory(self.root), INSTALLED)
+
+
+class ResidentTests(SynchronousTestCase):
+    def test_it_grows_with_what_is_held(self) -> None:
+        before = resident_bytes()
+        held = b"x" * (64 << 20)
+        self.assertGreater(resident_bytes() - before, len(held) // 2)
+
+    def test_not_told(self) -> None:
+        self.assertEqual(resident_bytes(Path("/nowhere")), 0)
