@@ -36,13 +36,10 @@ from gnetway.connection.setup import (
     TooManyKeys,
 )
 from gnetway.connection.unbound import (
-    Answers,
     UnboundMessage,
     answer_unbound,
-    join_answers,
     known_salt,
     look_into,
-    pack_answers,
     refuse_bind,
 )
 from gnetway.crypto.aes import CtrStream
@@ -54,7 +51,6 @@ from gnetway.handshake.exchange import KeyExchange, Reply
 from gnetway.mtproto.binding import note_end
 from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, trim_padding
 from gnetway.mtproto.message import ROUTING_BYTES, check_message
-from gnetway.mtproto.message_id import MessageIdSource
 from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
 
@@ -92,8 +88,6 @@ class Connection(PacketOutput):
         "_incoming",
         "_key",
         "_keys",
-        "_msg_ids",
-        "_one_answer",
         "_padded",
         "_silent",
         "_trusted",
@@ -107,7 +101,6 @@ class Connection(PacketOutput):
     ) -> None:
         super().__init__(setup, codec)
         self._detector: Detector | None = None
-        self._one_answer = codec is not None
         #: What came over an obfuscated link is decrypted by this.
         self._incoming: CtrStream | None = None
         self._padded = False
@@ -122,7 +115,6 @@ class Connection(PacketOutput):
         #: Key exchanges begun on this link, oldest first, and how many beginnings in a row.
         self._exchanges: list[KeyExchange] | None = None
         self._beginnings = 0
-        self._msg_ids: MessageIdSource | None = None
         self._trusted = False
         #: Whether the client has said anything whole yet, but for what needs no answer.
         self.whole_messages = False
@@ -355,18 +347,6 @@ class Connection(PacketOutput):
         self._silent = False
         self._answer(message, message.salt, refuse_bind(bind.peek, message.key, now), now)
 
-    def _answer(self, message: MessageReceived, salt: int, answers: Answers, now: float) -> None:
-        key, session_id = message.key, message.session_id
-
-        def next_msg_id(response: bool) -> int:
-            return self._next_msg_id(now, response)
-
-        if self._one_answer:
-            self.send_message(key, join_answers(answers, salt, session_id, next_msg_id))
-            return
-        for plaintext in pack_answers(answers, salt, session_id, next_msg_id):
-            self.send_message(key, plaintext)
-
     # -- key exchanges -------------------------------------------------------------------------
 
     def send_exchange_answer(self, exchange: KeyExchange, now: float) -> None:
@@ -382,8 +362,3 @@ class Connection(PacketOutput):
         if self._incoming is not None and self._outgoing is not None:
             self._incoming.rest()
             self._outgoing.rest()
-
-    def _next_msg_id(self, now: float, response: bool = True) -> int:
-        if self._msg_ids is None:
-            self._msg_ids = MessageIdSource()
-        return self._msg_ids.next_id(now, response)

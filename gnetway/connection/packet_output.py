@@ -3,11 +3,14 @@
 from typing import Final
 
 from gnetway.codec.packet import Codec
+from gnetway.connection.events import MessageReceived
 from gnetway.connection.setup import ConnectionSetup
+from gnetway.connection.unbound import Answers, join_answers, pack_answers
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import encrypt
 from gnetway.errors import ProtocolError
+from gnetway.mtproto.message_id import MessageIdSource
 
 _SILENT: Final = "nothing is sent before the client has spoken"
 
@@ -15,11 +18,14 @@ _SILENT: Final = "nothing is sent before the client has spoken"
 class PacketOutput:
     """What leaves a link, in the order of the calls; ``_codec`` is None until it is known."""
 
-    __slots__ = ("_codec", "_out", "_outgoing", "_setup", "unsent_bytes")
+    __slots__ = ("_codec", "_msg_ids", "_one_answer", "_out", "_outgoing", "_setup", "unsent_bytes")
 
     def __init__(self, setup: ConnectionSetup, codec: Codec | None) -> None:
         self._setup = setup
         self._codec = codec
+        #: Whether all that a message is answered with here stands in one packet.
+        self._one_answer = codec is not None
+        self._msg_ids: MessageIdSource | None = None
         #: What leaves over an obfuscated link is encrypted by this.
         self._outgoing: CtrStream | None = None
         self._out: list[bytes] = []
@@ -77,6 +83,23 @@ class PacketOutput:
         del out[:count]
         self.unsent_bytes -= size
         return packets
+
+    def _answer(self, message: MessageReceived, salt: int, answers: Answers, now: float) -> None:
+        key, session_id = message.key, message.session_id
+
+        def next_msg_id(response: bool) -> int:
+            return self._next_msg_id(now, response)
+
+        if self._one_answer:
+            self.send_message(key, join_answers(answers, salt, session_id, next_msg_id))
+            return
+        for plaintext in pack_answers(answers, salt, session_id, next_msg_id):
+            self.send_message(key, plaintext)
+
+    def _next_msg_id(self, now: float, response: bool = True) -> int:
+        if self._msg_ids is None:
+            self._msg_ids = MessageIdSource()
+        return self._msg_ids.next_id(now, response)
 
     def _send_packet(self, packet: bytes) -> None:
         assert self._codec is not None, _SILENT
