@@ -9,7 +9,8 @@
     waiting for  KeyWanted     provide_key()                       (or the link ends)
     waiting for  BindReceived  bind_accepted() or bind_refused()   (or the link ends)
 
-so the messages of a link keep their order. A key exchange does not silence it: its steps go on
+so the messages of a link keep their order. A long packet is decrypted in slices, one a call, and
+what follows waits behind it. A key exchange does not silence it: its steps go on
 beside the encrypted messages, as clients make temporary keys on a link that they already use.
 """
 
@@ -20,12 +21,14 @@ from gnetway.codec.intermediate import PaddedIntermediateCodec
 from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     PACKETS_TAKEN,
+    SLICE_TAKEN,
     BindReceived,
     Event,
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
 )
+from gnetway.connection.long_message import open_long
 from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.plain import announced_key_id, next_wanting_answer, plain_body
 from gnetway.connection.setup import (
@@ -44,6 +47,7 @@ from gnetway.connection.unbound import (
 )
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.long_packet import LONG_BYTES, LongPacket
 from gnetway.crypto.message_key import decrypt
 from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number
@@ -107,7 +111,8 @@ class Connection(PacketOutput):
         #: The key of the last packet; a link that has used another keeps all in ``_keys``.
         self._key: AuthKey | None = None
         self._keys: dict[bytes, AuthKey] | None = None
-        self._held: tuple[bytes, bool] | None = None
+        #: What comes before the next packet: one that was put back, or a long one under way.
+        self._held: tuple[bytes, bool] | LongPacket | None = None
         self._silent = False
         self._address = address
         #: The dc in the obfuscated header, 0 where there is none.
@@ -182,14 +187,16 @@ class Connection(PacketOutput):
             return None
         taken = 0
         while True:
-            if self._held is not None:
-                packet, self._held = self._held, None
-            else:
-                next_packet = codec.next_packet()
-                if next_packet is None:
+            packet = self._held
+            if packet is None:
+                packet = codec.next_packet()
+                if packet is None:
                     self.packet_begun = codec.buffered != b""
                     return None if self._trusted else self._judge_announced(codec)
-                packet = next_packet
+            elif isinstance(packet, LongPacket):
+                return self._go_on(packet, now)
+            else:
+                self._held = None
             event = self._open(packet[0], packet[1], now, monotonic)
             if event is not None:
                 return event
@@ -207,6 +214,9 @@ class Connection(PacketOutput):
                 return self._want_key(packet[:8], (packet, quick_ack))
         if key.expires_at and now >= key.expires_at:
             raise AuthKeyMissing("the temporary key has expired")
+        if len(packet) > LONG_BYTES:
+            self._held = LongPacket(key, packet, quick_ack, self._padded)
+            return SLICE_TAKEN
         plaintext, token = decrypt(key, trim_padding(packet) if self._padded else packet)
         salt, session_id, msg_id = check_message(plaintext)
         self.whole_messages = True
@@ -217,6 +227,19 @@ class Connection(PacketOutput):
         if key.perm_auth_key_id:
             return message
         return self._open_unbound(message, msg_id, now)
+
+    def _go_on(self, packet: LongPacket, now: float) -> Event:
+        """Take a slice of a long packet, or the message once there is none left."""
+        if packet.take_slice():
+            return SLICE_TAKEN
+        self._held = None
+        message, msg_id = open_long(packet)
+        self.whole_messages = True
+        self._beginnings = 0
+        event = (
+            message if message.key.perm_auth_key_id else self._open_unbound(message, msg_id, now)
+        )
+        return PACKETS_TAKEN if event is None else event
 
     def _other_key(self, packet: bytes) -> AuthKey | None:
         if len(packet) < 8:

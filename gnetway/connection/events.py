@@ -79,4 +79,15 @@ class PacketsTaken(NamedTuple):
 #: The only one.
 PACKETS_TAKEN: Final = PacketsTaken()
 
-Event = MessageReceived | BindReceived | KeyWanted | ExchangeWanted | PacketsTaken
+
+class SliceTaken(NamedTuple):
+    """A slice of a long packet was decrypted: milliseconds, after which others are to have a turn.
+
+    The packet is all here; its message comes once enough calls have taken the rest.
+    """
+
+
+#: The only one.
+SLICE_TAKEN: Final = SliceTaken()
+
+Event = MessageReceived | BindReceived | KeyWanted | ExchangeWanted | PacketsTaken | SliceTaken

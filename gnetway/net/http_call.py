@@ -21,6 +21,7 @@ from gnetway.connection.events import (
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
+    SliceTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, Busy, PacketTooLarge, ProtocolError
@@ -121,7 +122,6 @@ class HttpCall:
         """Hear that the body is all here."""
         if self._over:
             return
-        self._drop_packet()
         self._codec.end()
         if not self._in_hand:
             self._pump()
@@ -148,11 +148,24 @@ class HttpCall:
         now, monotonic = links.wall(), links.clock.seconds()
         try:
             while (event := self._connection.next_event(now, monotonic)) is not None:
+                if isinstance(event, SliceTaken):
+                    self._in_hand = True
+                    links.later_turns.call(self._take_turn)
+                    return
                 self._heard(event)
         except ProtocolError as error:
             self.fail(error)
 
+    def _take_turn(self) -> None:
+        """Take the next slice of a long packet."""
+        if not self._over:
+            self._in_hand = False
+            self._pump()
+            self._answer_or_wait()
+
     def _heard(self, event: Event) -> None:
+        if not isinstance(event, KeyWanted):
+            self._drop_packet()
         if isinstance(event, MessageReceived):
             self._message_received(event)
         elif isinstance(event, KeyWanted):
@@ -336,6 +349,7 @@ class HttpCall:
     def _answer(self, body: bytes) -> None:
         if not self._over:
             self._over = True
+            self._drop_packet()
             self._responder.answer(body)
 
     def _refuse(self, status: int) -> None:

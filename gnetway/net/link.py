@@ -17,6 +17,7 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
     PacketsTaken,
+    SliceTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, ProtocolError, TransportErrorCode
@@ -181,8 +182,7 @@ class ClientLink(LinkOutput):
                     left -= 1 + (len(event.payload) >> 10)
                 else:
                     quiet = quiet and type(event) is PacketsTaken
-                    self._heard(event)
-                    left -= EVENT_MESSAGES
+                    left -= self._heard(event)
                 if left <= 0 or self._backlog is not None:
                     self._put_off()
                     break
@@ -236,7 +236,13 @@ class ClientLink(LinkOutput):
         if packet is not None:
             packet.over()
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: Event) -> int:
+        """Do what an event asks for; returns for how many messages it counts."""
+        if isinstance(event, SliceTaken):
+            if self._packet is not None:
+                # It is all here: that it waits for its turns is not the client's fault.
+                self._packet.begin(self._services.clock.seconds())
+            return TURN_MESSAGES
         if isinstance(event, KeyWanted):
             self._key_wanted(event.auth_key_id)
         elif isinstance(event, ExchangeWanted):
@@ -245,6 +251,7 @@ class ClientLink(LinkOutput):
             self._wait()
             bind = PendingBind(self._services, self._connection, event, self)
             bind.find_perm_key(self.dc_id, self._services.limits.bind_seconds)
+        return EVENT_MESSAGES
 
     def _hand_over(self, message: MessageReceived, done: BindDecided | None) -> None:
         token = message.quick_ack_token

@@ -10,6 +10,7 @@ from gnetway.connection.events import (
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
+    SliceTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DHSecret, make_secret
@@ -86,6 +87,8 @@ class Link(Talk):
         self.wanted: list[Event] = []
         self.messages: list[MessageReceived] = []
         self.binds: list[BindReceived] = []
+        #: How many slices of long packets were taken.
+        self.slices = 0
 
     def feed(self, data: bytes) -> None:
         self.connection.receive(data)
@@ -100,7 +103,9 @@ class Link(Talk):
         self.got += self.client.receive(self.connection.data_to_send())
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, MessageReceived):
+        if isinstance(event, SliceTaken):
+            self.slices += 1
+        elif isinstance(event, MessageReceived):
             self.messages.append(event)
             if event.quick_ack_token:
                 self.connection.send_quick_ack(event.quick_ack_token)
