@@ -53,6 +53,10 @@ def _block(field: int, content: bytes) -> bytes:
 
 #: The beginning of TL_session_sendDataToSession, up to the length of its data.
 _DATA_BEGINS: Final = _number(1, session_pb2.SEND_DATA_TO_SESSION) + _VARINTS[3 << 3 | _LENGTH]
+#: The same of TL_session_sendHttpDataToSession.
+_HTTP_DATA_BEGINS: Final = (
+    _number(1, session_pb2.SEND_HTTP_DATA_TO_SESSION) + _VARINTS[3 << 3 | _LENGTH]
+)
 _PAYLOAD_BEGINS: Final = _VARINTS[12 << 3 | _LENGTH]
 _ID_BEGINS: Final = _VARINTS[1 << 3 | _LENGTH]
 _ACK_SUCCESS: Final = _block(10, _number(1, 1))
@@ -92,8 +96,10 @@ def data_request(lead: bytes, first: bool, quick_ack: bool, payload: bytes) -> b
 
 def http_request(head: bytes, salt: int, payload: bytes) -> bytes:
     """Build TL_session_sendHttpDataToSession."""
-    data = head + _number(4, HTTP_REQUEST) + _number(11, salt) + _block(12, payload)
-    return _number(1, session_pb2.SEND_HTTP_DATA_TO_SESSION) + _block(3, data)
+    lead = head + _number(4, HTTP_REQUEST) + _number(11, salt) + _PAYLOAD_BEGINS
+    length = _varint(len(payload))
+    size = _varint(len(lead) + len(length) + len(payload))
+    return b"".join((_HTTP_DATA_BEGINS, size, lead, length, payload))
 
 
 def event_request(method: Method, server_id: str, client: Client, perm_auth_key_id: int) -> bytes:
