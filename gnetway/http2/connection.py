@@ -333,6 +333,7 @@ class Connection(ReceivingHalf):
         stream.joiner = None
         if stream.holding is not None:
             stream.holding.clear()
+            stream.holding = None
         self.streams.pop(stream.id, None)
 
     def _is_peers(self, stream_id: int) -> bool:

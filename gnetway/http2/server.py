@@ -157,8 +157,12 @@ class ServerConnection(Connection):
         self.streams.clear()
         for stream in left:
             stream.closed = True
+            # Now, and not when a collector finds the stream.
+            stream.joiner = None
+            stream.message = b""
             if stream.holding is not None:
                 stream.holding.clear()
+                stream.holding = None
         return left
 
     def _end_local(self, stream: Stream) -> None:

@@ -140,6 +140,15 @@ class InputTests(BoundsCase):
         stranger.lose()
         self.assertEqual(self.server.input.total_bytes, 0)
 
+    def test_what_has_gone_is_free_at_once(self) -> None:
+        """Without the garbage collector, which may come late."""
+        stranger = self.of(STRANGER)
+        self.begin(stranger, 1)
+        [link] = self.server.links
+        [stream] = link.core.streams.values()
+        stranger.lose()
+        self.assertEqual((stream.joiner, stream.holding), (None, None))
+
     def test_streams_of_pushes(self) -> None:
         """Their listener is told."""
         stranger = self.of(STRANGER)
