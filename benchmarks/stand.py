@@ -135,7 +135,12 @@ def _configured(setup: Setup, etcd: str) -> ClusterGateway:
     gateway = ClusterGateway(etcd, setup.by_stream, {})
     gateway.config["Rpc"] = {"Carrier": setup.carrier}
     server = {"Proto": setup.proto, "Addresses": [gateway.address]}
-    gateway.config["Gnetway"] = {"Server": [server], "AuthKeyCacheM": setup.key_cache_mib}
+    gnetway: dict[str, object] = {"Server": [server], "AuthKeyCacheM": setup.key_cache_mib}
+    if (setup.checkout / "gnetway" / "admission").exists():
+        # All clients come from one address, and are to take all that there is.
+        exempt = {"Networks": ["127.0.0.0/8"], "Exempt": True}
+        gnetway["Admission"] = {"HalfOpen": 1_000_000, "Networks": [exempt]}
+    gateway.config["Gnetway"] = gnetway
     if setup.workers > 1:
         gateway.config["Workers"] = setup.workers
     gateway.environment |= setup.environment

@@ -47,7 +47,7 @@ class ReceivingHalf(Controls):
         #: Makes what counts the unfinished messages of a stream, where that is wanted.
         self._make_holding: Callable[[Stream], Holding] | None = None
         #: What is left of a DATA frame that has too many messages for one turn, as a frame.
-        self._remainder = b""
+        self._remainder: bytes = b""
 
     def _data_frames(
         self, flags: int, stream_id: int, data: bytes, position: int, stop: int

@@ -17,7 +17,8 @@ from tests.live.gateway import PATIENCE_SECONDS, Gateway, until
 ATTACKER = "127.0.0.2"
 VICTIM = "127.0.0.3"
 
-ATTACKERS = 10
+#: As many as may hold so much without giving way.
+ATTACKERS = 7
 
 #: A call of no known method, of as many bytes as a packet may have, nearly.
 LONGEST = pack("<I", 0x1B1B1B1B) + bytes(DEFAULT_MAX_PACKET_BYTES - 1028)
