@@ -224,8 +224,8 @@ class ReadingTests(BoundsCase):
             self.assertEqual(wire.producerState, "paused")
         read: list[Wire] = []
         for wire in wires:
-            core = self.link(wire).core
-            self.patch(core, "go_on", partial(self.note, read, wire, core.go_on))
+            noted = partial(self.note, read, wire, wire.resumeProducing)
+            self.patch(wire, "resumeProducing", noted)
         self.reactor.advance(0)
         self.assertEqual(read, wires)
         self.assertEqual({wire.producerState for wire in wires}, {"producing"})
