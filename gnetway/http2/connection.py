@@ -194,8 +194,7 @@ class Connection(ReceivingHalf):
             position = stop
         self._wanted_bytes = HEAD_BYTES
         if self._effort <= 0:
-            self._unread += self._remainder + data[position:]
-            self._remainder = b""
+            self._unread += self._take_remainder() + data[position:]
             return end
         return position
 

@@ -47,7 +47,12 @@ class ReceivingHalf(Controls):
         #: Makes what counts the unfinished messages of a stream, where that is wanted.
         self._make_holding: Callable[[Stream], Holding] | None = None
         #: What is left of a DATA frame that has too many messages for one turn, as a frame.
-        self._remainder: bytes = b""
+        self._remainder = b""
+
+    def _take_remainder(self) -> bytes:
+        """Return what is left of a DATA frame, and forget it."""
+        remainder, self._remainder = self._remainder, b""
+        return remainder
 
     def _data_frames(
         self, flags: int, stream_id: int, data: bytes, position: int, stop: int
