@@ -158,7 +158,10 @@ class UnaryNodeTests(ClusterTestCase):
             if places[0] != address:
                 self.assertEqual(len(places), 1)
             else:
-                self.assertEqual(len(places), 2)
+                # As a rule 2. grpcio may tell of the lost connection so late that a message is
+                # tried there once more; until its end at the second node is answered, a third
+                # one has the session.
+                self.assertIn(len(places), (2, 3))
 
 
 class StreamNodeTests(UnaryNodeTests):
