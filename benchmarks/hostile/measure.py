@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import IO, Final, NamedTuple, Self
 
@@ -24,6 +23,7 @@ from benchmarks.hostile.victims import (
     Victim,
 )
 from tests.live.gateway import ROOT
+from tests.live.proc import memory_bytes
 
 #: How long the victims are alone before the attack, and are looked at after it.
 ALONE_SECONDS: Final = 4.0
@@ -85,11 +85,7 @@ def latency(samples: Iterable[Sample], begin: float, end: float) -> Latency:
 
 def resident_mib(pid: int, name: str = "VmRSS") -> float:
     """Return the resident memory of a process, or with VmHWM the most that it ever was."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        key, _, rest = line.partition(":")
-        if key == name:
-            return int(rest.split()[0]) / 1024
-    raise OSError(f"/proc/{pid}/status has no {name}")
+    return memory_bytes(pid, name) / (1 << 20)
 
 
 class _Beside(NamedTuple):

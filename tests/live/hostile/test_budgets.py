@@ -1,6 +1,5 @@
 """What one address can have held, and that another's is not thrown away for it."""
 
-import os
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -10,9 +9,9 @@ from gnetway.testing import ClientSession, Framing, Style
 from tests.live.client import LiveClient, now
 from tests.live.gateway import PATIENCE_SECONDS, Gateway, until
 from tests.live.handler import cdn_file, echo, pattern, produce
-
-ATTACKER = "127.0.0.2"
-VICTIM = "127.0.0.3"
+from tests.live.hostile.addresses import ATTACKER, VICTIM
+from tests.live.proc import memory_bytes
+from tests.live.web.listeners import dial
 
 MIB = 1024 * 1024
 
@@ -34,9 +33,7 @@ class BudgetCase(TestCase):
 
     def client(self, address: str) -> LiveClient:
         """Connect from an address of one's own."""
-        connected = socket.create_connection(
-            ("127.0.0.1", self.gateway.port), PATIENCE_SECONDS, source_address=(address, 0)
-        )
+        connected = dial(self.gateway.port, address)
         # So that little of what is not read is in the kernel.
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         return self.stack.enter_context(LiveClient(self.gateway, PLAIN, over=connected))
@@ -48,9 +45,7 @@ class BudgetCase(TestCase):
         return client, session
 
     def memory(self) -> int:
-        """Bytes of the process that are in memory."""
-        with open(f"/proc/{self.gateway.pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return memory_bytes(self.gateway.pid)
 
     def ended(self) -> str:
         """Stop the gateway; return its line about ended connections."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from unittest import TestCase
 
 from tests.live.gateway import Gateway, until
-from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at, connect, is_closed
+from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at, is_closed
+from tests.live.web.listeners import dial
 from tests.ports import free_port
 
 #: Seconds that a refused connection is kept before it is closed, with room for a busy machine.
@@ -32,7 +33,7 @@ class ConnectionCase(TestCase):
         return gateway
 
     def open(self, gateway: Gateway, source: str) -> socket.socket:
-        connected = connect(gateway, source)
+        connected = dial(gateway.port, source)
         self.addCleanup(connected.close)
         return connected
 

@@ -14,7 +14,8 @@ from gnetway.tl.key_exchange import ReqPq
 from tests.live.apps.gateways import UNARY, AppGateway
 from tests.live.client import LinkEnded, LiveClient, now
 from tests.live.gateway import Gateway
-from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at, connect
+from tests.live.hostile.addresses import ATTACKER, VICTIM, client_at
+from tests.live.web.listeners import dial
 
 #: Runs that the gateway has room for, and how many an attacker begins.
 ROOM = 64
@@ -158,7 +159,7 @@ class UnknownKeyTests(TestCase):
         before, begun, count = self.queries(), monotonic(), self.BURST + 3
         head = b"POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
         for _ in range(count):
-            with connect(self.gateway, "127.0.0.5") as connected:
+            with dial(self.gateway.port, "127.0.0.5") as connected:
                 connected.sendall(head + os.urandom(8))
                 answer = b""
                 while part := connected.recv(4096):

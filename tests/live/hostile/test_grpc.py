@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Event, Thread
 from typing import ClassVar
 from unittest import TestCase
@@ -27,10 +26,11 @@ from gnetway.http2.settings import Setting, pack_settings
 from gnetway.http2.streams import Stream
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD
-from tests.live.gateway import PATIENCE_SECONDS, Gateway
+from tests.live.gateway import Gateway
+from tests.live.hostile.addresses import ATTACKER, VICTIM
+from tests.live.proc import memory_bytes
+from tests.live.web.listeners import dial
 from tests.ports import free_port
-
-ATTACKER, VICTIM = "127.0.0.2", "127.0.0.3"
 
 MIB = 1 << 20
 SETTINGS_ACK = pack_frame(4, 1, 0, b"")
@@ -56,15 +56,10 @@ class PushGateway(Gateway):
 
     @property
     def memory_bytes(self) -> int:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+        return memory_bytes(self.pid)
 
     def connect(self, source: str) -> socket.socket:
-        made = socket.create_connection(
-            ("127.0.0.1", self.grpc_port), PATIENCE_SECONDS, (source, 0)
-        )
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
+        return dial(self.grpc_port, source)
 
 
 class Node:

@@ -5,12 +5,6 @@ packets held everybody up for half a minute, and took 600 MiB.
 """
 
 import os
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from struct import pack
 from unittest import TestCase
 
@@ -20,10 +14,9 @@ from gnetway.tl.service_messages import Ping, parse_container
 from tests.embedded.talk import Talker
 from tests.embedded.worst_packets import GET_CONFIG, KINDS, Make
 from tests.live.client import LinkEnded, LiveClient, constructor_of, now
-from tests.live.gateway import PATIENCE_SECONDS, Gateway
-
-ATTACKER = "127.0.0.2"
-VICTIM = "127.0.0.3"
+from tests.live.gateway import Gateway
+from tests.live.hostile.addresses import ATTACKER, Victim, client_at
+from tests.live.proc import memory_bytes
 
 #: What the victim may wait for a pong: fifty turns of the bound, on a machine that is busy with
 #: other tests.
@@ -35,14 +28,6 @@ ANSWER_BYTES = 1536 * 1024
 
 #: What ends the key or the session of whoever sends it.
 ENDING = {"destroyed keys"}
-
-
-def peak_bytes(pid: int) -> int:
-    """Return the largest memory that a process has had."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmHWM")
 
 
 class Attacker:
@@ -95,87 +80,63 @@ class PacketTests(TestCase):
         self.gateway = Gateway(handler=None)
         self.addCleanup(self.gateway.remove)
         self.gateway.start()
-        self.gaps: list[float] = []
 
-    def connect(self, address: str) -> LiveClient:
-        """Return a client that comes from this address."""
-        over = socket.create_connection(
-            ("127.0.0.1", self.gateway.port), PATIENCE_SECONDS, source_address=(address, 0)
-        )
-        over.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = LiveClient(self.gateway, over=over)
-        self.addCleanup(over.close)
+    def connect(self) -> LiveClient:
+        """Return a client of the attacker."""
+        client = client_at(self.gateway, ATTACKER)
+        self.addCleanup(client.socket.close)
         return client
 
-    @contextmanager
-    def victim(self) -> Iterator[None]:
-        """Have a victim ping all the time; ``gaps`` has what it waited for each pong."""
-        client = self.connect(VICTIM)
-        session = client.make_key()
-        over = threading.Event()
+    def victim(self) -> Victim:
+        return Victim(self.gateway, pause_seconds=0.005)
 
-        def ping() -> None:
-            while not over.is_set():
-                begun = time.monotonic()
-                client.ping(session)
-                self.gaps.append(time.monotonic() - begun)
-                over.wait(0.005)
-
-        thread = threading.Thread(target=ping)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def check_the_gateway(self) -> None:
-        self.assertTrue(self.gaps)
-        self.assertLess(max(self.gaps), GAP_SECONDS)
+    def check(self, victim: Victim) -> None:
+        self.assertTrue(victim.gaps)
+        self.assertLess(max(victim.gaps), GAP_SECONDS)
         self.assertNotIn("Traceback", self.gateway.log)
         self.assertNotIn("Unhandled", self.gateway.log)
 
     def test_the_dearest_packet_of_each_kind(self) -> None:
-        client = self.connect(ATTACKER)
+        client = self.connect()
         session = client.make_key()
         client.ping(session)
-        before = peak_bytes(self.gateway.pid)
-        with self.victim():
+        before = memory_bytes(self.gateway.pid, "VmHWM")
+        with self.victim() as victim:
             for name, make in KINDS.items():
                 if name not in ENDING:
                     with self.subTest(kind=name):
                         # A session of its own, as a new connection of the client has.
                         fresh = ClientSession(session.key, session.salt, os.urandom)
-                        attacker = Attacker(self.connect(ATTACKER), fresh)
+                        attacker = Attacker(self.connect(), fresh)
                         self.assertLess(attacker.attack(make), ANSWER_BYTES)
-        self.assertLess(peak_bytes(self.gateway.pid) - before, MEMORY_BYTES)
-        self.check_the_gateway()
+        self.assertLess(memory_bytes(self.gateway.pid, "VmHWM") - before, MEMORY_BYTES)
+        self.check(victim)
 
     def test_bombs_on_ten_links(self) -> None:
         kinds = [KINDS[name] for name in ("zeros", "too many zeros", "bombs in a bomb", "JSON")]
         attackers = []
         for _ in range(10):
-            client = self.connect(ATTACKER)
+            client = self.connect()
             attackers.append(Attacker(client, client.make_key()))
-        with self.victim():
+        with self.victim() as victim:
             for make in kinds:
                 for attacker in attackers:
                     for _ in range(5):
                         attacker.send(make(attacker.talker, []))
                 for attacker in attackers:
                     attacker.read_to_pong()
-        self.check_the_gateway()
+        self.check(victim)
 
     def test_unbound_keys(self) -> None:
         """Each packet is answered, or ends the connection."""
-        with self.victim():
+        with self.victim() as victim:
             for name, make in KINDS.items():
                 with self.subTest(kind=name):
-                    client = self.connect(ATTACKER)
+                    client = self.connect()
                     attacker = Attacker(client, client.make_key(Wish(expires_in=3600)))
                     try:
                         attacker.send(make(attacker.talker, [4]))
                         self.assertLess(attacker.read_to_pong(), ANSWER_BYTES)
                     except (LinkEnded, ConnectionError):
                         pass
-        self.check_the_gateway()
+        self.check(victim)

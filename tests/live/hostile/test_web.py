@@ -4,10 +4,8 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from unittest import TestCase
 
 from gnetway.testing import ClientSession
@@ -15,57 +13,16 @@ from gnetway.tl.acks import MsgsAck
 from gnetway.tl.primitives import pack_uint32
 from tests.live.client import LiveClient, now
 from tests.live.gateway import PATIENCE_SECONDS, until
+from tests.live.hostile.addresses import ATTACKER, Victim
 from tests.live.http_players import make_session
+from tests.live.proc import cpu_seconds, memory_bytes
 from tests.live.web.listeners import ListenerGateway, WebSocketStream, dial
 from tests.live.web.who import WHO, who_am_i
-
-ATTACKER = "127.0.0.2"
-VICTIM = "127.0.0.3"
 
 MIB = 1 << 20
 
 #: The mask of a frame.
 MASK = b"\x01\x02\x03\x04"
-
-
-def memory(pid: int) -> int:
-    """Return the resident bytes of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return what a process has used of the processors."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Victim:
-    """A client that pings, each time when it has its pong."""
-
-    def __init__(self, gateway: ListenerGateway) -> None:
-        self.pongs = 0
-        self._client = LiveClient(gateway, over=dial(gateway.port, VICTIM))
-        self._session = self._client.make_key()
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._client.ping(self._session, self.pongs)
-            self.pongs += 1
-
-    def await_pongs(self, count: int) -> None:
-        """Wait for so many more."""
-        before = self.pongs
-        until(lambda: self.pongs > before + count, "pongs")
-
-    def close(self) -> None:
-        self._stopped.set()
-        self._thread.join(PATIENCE_SECONDS)
-        assert not self._thread.is_alive(), "a ping without a pong"
-        self._client.socket.close()
 
 
 class HostileCase(TestCase):
@@ -87,14 +44,6 @@ class HostileCase(TestCase):
     def tearDown(self) -> None:
         self.assertTrue(self.gateway.running)
         self.assertNotIn("Traceback", self.gateway.log)
-
-    @contextlib.contextmanager
-    def victim(self) -> Iterator[Victim]:
-        victim = Victim(self.gateway)
-        try:
-            yield victim
-        finally:
-            victim.close()
 
     def dial(self, name: str, source: str = ATTACKER) -> socket.socket:
         return dial(self.gateway.ports[name], source)
@@ -134,7 +83,7 @@ class WebSocketTests(HostileCase):
     def test_heads_without_an_end(self) -> None:
         """16 of 8 MiB: each is refused at 16 KiB, and nothing of them stays."""
         for name in ("websocket", "auto"):
-            before, used = memory(self.gateway.pid), cpu_seconds(self.gateway.pid)
+            before, used = memory_bytes(self.gateway.pid), cpu_seconds(self.gateway.pid)
             links = [self.dial(name) for _ in range(16)]
             for link in links:
                 link.sendall(b"GET /apiws HTTP/1.1\r\nX: ")
@@ -150,7 +99,7 @@ class WebSocketTests(HostileCase):
             if name == "websocket":
                 # The other throws away what still comes, so that its answer is read.
                 self.assertLess(max(sent), 8)
-            self.assertLess(memory(self.gateway.pid) - before, 16 * MIB)
+            self.assertLess(memory_bytes(self.gateway.pid) - before, 16 * MIB)
             self.assertLess(cpu_seconds(self.gateway.pid) - used, 2)
 
     def frames(self, frame: bytes, message: bytes = b"") -> tuple[int, bool]:
@@ -173,7 +122,7 @@ class WebSocketTests(HostileCase):
             ("pings", b"\x89\x80" + MASK, b""),
             ("pongs", b"\x8a\x85" + MASK + b"hello", b""),
         ):
-            with self.subTest(name), self.victim() as victim:
+            with self.subTest(name), Victim(self.gateway) as victim:
                 victim.await_pongs(10)
                 with ThreadPoolExecutor(6) as pool:
                     floods = [pool.submit(self.frames, frame, message) for _ in range(6)]
@@ -229,7 +178,7 @@ class HttpTests(HostileCase):
 
     def test_requests_in_a_row(self) -> None:
         """10,000 on one connection: all are answered, and others meanwhile."""
-        with self.victim() as victim, self.dial("http") as link:
+        with Victim(self.gateway) as victim, self.dial("http") as link:
             victim.await_pongs(10)
             before = victim.pongs
             sender = Thread(target=pour, args=(link, b"GET / HTTP/1.1\r\n\r\n" * 10_000, 1))
@@ -247,7 +196,7 @@ class HttpTests(HostileCase):
         session = self.session()
         body = session.encrypt(MsgsAck(list(range(1 << 17))).pack(), now(), False)
         chunks = b"".join(b"2\r\n%b\r\n" % body[at : at + 2] for at in range(0, len(body), 2))
-        before, used = memory(self.gateway.pid), cpu_seconds(self.gateway.pid)
+        before, used = memory_bytes(self.gateway.pid), cpu_seconds(self.gateway.pid)
         for _ in range(10):
             with self.dial("http") as link:
                 link.sendall(self.head("Transfer-Encoding: chunked"))
@@ -255,17 +204,17 @@ class HttpTests(HostileCase):
                 with contextlib.suppress(OSError):
                     link.shutdown(socket.SHUT_WR)
                 self.assertIn(rest(link)[:13], (b"HTTP/1.1 400 ", b""))
-        self.assertLess(memory(self.gateway.pid) - before, 16 * MIB)
+        self.assertLess(memory_bytes(self.gateway.pid) - before, 16 * MIB)
         self.assertLess(cpu_seconds(self.gateway.pid) - used, 2)
 
     def test_names_of_fields(self) -> None:
         """twisted.web would keep each: 2,000 of 8 KiB, twice."""
-        before = memory(self.gateway.pid)
+        before = memory_bytes(self.gateway.pid)
         for number in range(2000):
             with self.dial("http") as link:
                 link.sendall(self.head(f"{'n' * 8000}{number}: x"))
                 self.assertTrue(rest(link).startswith(b"HTTP/1.1 400 "))
-        self.assertLess(memory(self.gateway.pid) - before, 8 * MIB)
+        self.assertLess(memory_bytes(self.gateway.pid) - before, 8 * MIB)
 
     def test_an_unknown_key_closes(self) -> None:
         with self.dial("http") as link:
