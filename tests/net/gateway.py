@@ -23,13 +23,14 @@ from gnetway.net.links import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.work_threads import TooMuchWork
-from gnetway.testing import Style
+from gnetway.testing import ClientSession, Style
+from gnetway.tl.service_messages import Ping
 from gnetway.turns import TurnEnd
 from tests.clocks import FakeWall
 from tests.connection.link import MONOTONIC, Secrets, make_pending
 from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk
-from tests.fakes import FakeBackend
+from tests.fakes import FakeBackend, some_key
 from tests.handshake.server import NOW
 from tests.net.transport import MemoryTransport
 from tests.strategies import SeededBytes
@@ -154,6 +155,18 @@ class Gateway:
     def connect(self, style: Style = ABRIDGED, client_ip: str = "192.0.2.1") -> "TcpLink":
         self._links += 1
         return TcpLink(self, style, client_ip, self._links)
+
+    def talking(
+        self, number: int, style: Style = ABRIDGED, client_ip: str = ""
+    ) -> "tuple[TcpLink, ClientSession]":
+        """Connect a client with a key of its own; its first ping is forgotten."""
+        key = some_key(number)
+        self.knows(key)
+        link = self.connect(style, client_ip or f"192.0.2.{number}")
+        session = link.session(key, number)
+        link.say(session, Ping(1).pack())
+        self.backend.sent.clear()
+        return link, session
 
     def settle(self) -> None:
         """Let the reactor turn until nothing is due any more."""

@@ -20,16 +20,7 @@ MESSAGE = bytes(64 * 1024)
 class TurnCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()
-        self.link, self.session = self.talking(1)
-
-    def talking(self, number: int) -> tuple[TcpLink, ClientSession]:
-        key = some_key(number)
-        self.gateway.knows(key)
-        link = self.gateway.connect(client_ip=f"192.0.2.{number}")
-        session = link.session(key, number)
-        link.say(session, PING)
-        self.gateway.backend.sent.clear()
-        return link, session
+        self.link, self.session = self.gateway.talking(1)
 
     def pings(self, count: int, link: TcpLink, session: ClientSession) -> bytes:
         return b"".join(
@@ -71,7 +62,7 @@ class ReadingTests(TurnCase):
         self.assertEqual(len(self.gateway.backend.sent), 10)
 
     def test_others_come_between(self) -> None:
-        other, session = self.talking(2)
+        other, session = self.gateway.talking(2)
         self.link.protocol.dataReceived(self.pings(1000, self.link, self.session))
         other.protocol.dataReceived(self.pings(1, other, session))
         self.assertEqual(self.gateway.backend.sent[-1].client.session_id, 2)

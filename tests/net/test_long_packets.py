@@ -8,10 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.crypto.long_packet import LONG_BYTES
 from gnetway.net.factory import GatewayFactory
-from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
-from tests.net.gateway import Gateway, TcpLink
+from tests.net.gateway import Gateway
 from tests.net.http_client import HttpGateway, post, said
 
 PING = Ping(1).pack()
@@ -29,16 +28,7 @@ class LinkTests(SynchronousTestCase):
         self.budget = ByteBudget(8 * LONG_BYTES)
         self.gateway.services = replace(self.gateway.services, unfinished=self.budget)
         self.gateway.factory = GatewayFactory(self.gateway.services)
-        self.link, self.session = self.talking(1)
-
-    def talking(self, number: int) -> tuple[TcpLink, ClientSession]:
-        key = some_key(number)
-        self.gateway.knows(key)
-        link = self.gateway.connect(client_ip=f"192.0.2.{number}")
-        session = link.session(key, number)
-        link.say(session, PING)
-        self.gateway.backend.sent.clear()
-        return link, session
+        self.link, self.session = self.gateway.talking(1)
 
     def send_long(self) -> None:
         """Send it as sockets do, without a turn of the reactor behind its end."""
@@ -54,7 +44,7 @@ class LinkTests(SynchronousTestCase):
         return [len(sent.payload) for sent in self.gateway.backend.sent]
 
     def test_others_come_between_the_slices(self) -> None:
-        other, session = self.talking(2)
+        other, session = self.gateway.talking(2)
         self.send_long()
         for turn in range(1, TURNS):
             other.protocol.dataReceived(other.client.packet(session.encrypt(PING, other.now)))
