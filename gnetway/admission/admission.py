@@ -165,8 +165,9 @@ class Admission:
     def __init__(self, bounds: Bounds, count: Callable[[str], None]) -> None:
         self.bounds = bounds
         self._count = count
-        self._by_connections = Ranking()
-        self._by_half_open = Ranking()
+        # Who has one or none is never asked to give way.
+        self._by_connections: Ranking[Account] = Ranking(least=2)
+        self._by_half_open: Ranking[Account] = Ranking(least=2)
         #: Of all connections that have a place, and of those that are held.
         self.descriptors = 0
         self.half_open = 0

@@ -1,42 +1,47 @@
-"""Which account has most of something, known at once however many there are."""
+"""Who has most of something, known at once however many there are."""
 
-from gnetway.admission.accounts import Account
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
 
 
-class Ranking:
-    """Accounts by a count that goes up and down by one.
+class Ranking(Generic[T]):
+    """Names by a count that goes up and down by one.
 
-    Accounts that have one or none are not kept: they are never asked to give way.
+    Counts below ``least`` are not kept. ``most`` is the largest that anybody has, below ``least``
+    where nobody has so many.
     """
 
-    __slots__ = ("_by_count", "_most")
+    __slots__ = ("_by_count", "_least", "most")
 
-    def __init__(self) -> None:
-        self._by_count: dict[int, dict[Account, None]] = {}
-        self._most = 0
+    def __init__(self, least: int = 1) -> None:
+        self._least = least
+        #: Ordered ones, whose first is found at once however many stood before it.
+        self._by_count: dict[int, OrderedDict[T, None]] = {}
+        self.most = 0
 
-    def changed(self, account: Account, before: int, after: int) -> None:
-        """Note that the count of an account has gone from ``before`` to ``after``."""
+    def changed(self, name: T, before: int, after: int) -> None:
+        """Note that the count of ``name`` has gone from ``before`` to ``after``."""
         by_count = self._by_count
-        if before > 1:
+        if before >= self._least:
             same = by_count[before]
-            del same[account]
+            del same[name]
             if not same:
                 del by_count[before]
-        if after > 1:
-            same = by_count.get(after, _NOBODY)
-            if same is _NOBODY:
-                same = by_count[after] = {}
-            same[account] = None
-        if after > self._most:
-            self._most = after
-        elif before == self._most and before not in by_count:
-            # It went down by one, so that there is somebody right below.
-            self._most = after
+        if after >= self._least:
+            if after not in by_count:
+                by_count[after] = OrderedDict()
+            by_count[after][name] = None
+        if after > self.most or (before == self.most and before not in by_count):
+            # It was alone at the top, and stands right below it now.
+            self.most = after
 
-    def heaviest(self) -> Account | None:
-        """Return an account with most of all, None where nobody has two."""
-        return next(iter(self._by_count.get(self._most, _NOBODY)), None)
+    def heaviest(self) -> T | None:
+        """Return who has most; of several the one that has had so many for longest.
 
-
-_NOBODY: dict[Account, None] = {}
+        None where nobody has ``least``.
+        """
+        heaviest = self._by_count.get(self.most)
+        return None if heaviest is None else next(iter(heaviest))

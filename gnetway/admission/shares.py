@@ -5,24 +5,26 @@ of 192.0.2.0/24, has no more for it: shares are counted by the wider network fir
 it by network.
 """
 
-from collections import OrderedDict
-
+from gnetway.admission.ranking import Ranking
 from gnetway.client_network import wider_network
 
 
 class Tally:
-    """How many each name has, and who has most, known at once however many names there are."""
+    """How many each name has, and who has most."""
 
-    __slots__ = ("_by_count", "_counts", "most")
+    __slots__ = ("_counts", "_ranking")
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        #: Ordered ones, whose first is found at once however many stood before it.
-        self._by_count: dict[int, OrderedDict[str, None]] = {}
-        self.most = 0
+        self._ranking: Ranking[str] = Ranking()
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    @property
+    def most(self) -> int:
+        """The most that anybody has."""
+        return self._ranking.most
 
     def of(self, name: str) -> int:
         """Return how many ``name`` has."""
@@ -33,7 +35,10 @@ class Tally:
 
         :raises KeyError: nobody has any.
         """
-        return next(iter(self._by_count[self.most]))
+        heaviest = self._ranking.heaviest()
+        if heaviest is None:
+            raise KeyError("nobody has any")
+        return heaviest
 
     def add(self, name: str) -> None:
         """Count one more for ``name``."""
@@ -44,23 +49,13 @@ class Tally:
         self._change(name, -1)
 
     def _change(self, name: str, by: int) -> None:
-        before = self._counts.get(name, 0)
+        before = self.of(name)
         after = before + by
-        if before:
-            same = self._by_count[before]
-            del same[name]
-            if not same:
-                del self._by_count[before]
         if after:
             self._counts[name] = after
-            if after not in self._by_count:
-                self._by_count[after] = OrderedDict()
-            self._by_count[after][name] = None
         else:
             del self._counts[name]
-        if after > self.most or (before == self.most and before not in self._by_count):
-            # It was alone at the top, and stands right below it now.
-            self.most = after
+        self._ranking.changed(name, before, after)
 
 
 class Shares:

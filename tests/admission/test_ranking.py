@@ -9,7 +9,7 @@ from gnetway.admission.ranking import Ranking
 class RankingTests(SynchronousTestCase):
     @given(lists(tuples(integers(0, 4), booleans()), max_size=60))
     def test_it_is_always_one_with_most(self, steps: list[tuple[int, bool]]) -> None:
-        ranking = Ranking()
+        ranking: Ranking[Account] = Ranking(least=2)
         accounts = [Account(str(n), AccountLimits(), 0.0) for n in range(5)]
         counts = dict.fromkeys(accounts, 0)
         for number, up in steps:
