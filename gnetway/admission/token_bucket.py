@@ -33,10 +33,6 @@ class TokenBucket:
         self._level = level
         return wait
 
-    def has_token(self, now: float) -> bool:
-        """Return whether one could be taken now."""
-        return not self.rate or self._refilled(now) >= 1.0
-
     def give_back(self, now: float) -> None:
         """Put one back that was taken and not used."""
         self._level = min(self.burst, self._refilled(now) + 1.0)

@@ -9,8 +9,8 @@ class TokenBucketTests(SynchronousTestCase):
     def test_burst_then_rate(self) -> None:
         bucket = TokenBucket(2, 3, now=10)
         self.assertEqual([bucket.take(10) for _ in range(4)], [True, True, True, False])
-        self.assertFalse(bucket.has_token(10.4))
-        self.assertTrue(bucket.has_token(10.5))
+        self.assertGreater(bucket.seconds_to_token(10.4), 0)
+        self.assertEqual(bucket.seconds_to_token(10.5), 0)
         self.assertTrue(bucket.take(10.5))
         self.assertFalse(bucket.take(10.5))
 
@@ -46,4 +46,4 @@ class TokenBucketTests(SynchronousTestCase):
     def test_no_limit(self) -> None:
         bucket = TokenBucket(0, 0, now=0)
         self.assertTrue(all(bucket.take(0) for _ in range(100)))
-        self.assertTrue(bucket.has_token(0) and bucket.is_full(0))
+        self.assertEqual((bucket.seconds_to_token(0), bucket.is_full(0)), (0, True))

@@ -311,7 +311,7 @@ class RateTests(SynchronousTestCase):
             self.assertRaises(TooManyExchanges, table.ask, req_pq(number))
         table.ask(req_pq(2), NOW + 0.1, "198.51.100.1")
         table.pending.expire(NOW + 601)
-        self.assertEqual(table.pending._accounts.of("", NOW).exchanges.has_token(NOW), True)
+        self.assertEqual(table.pending._accounts.of("", NOW).exchanges.seconds_to_token(NOW), 0)
 
 
 class ExpiryTests(SynchronousTestCase):
