@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from gnetway.batch import Batch
 from gnetway.rpc.addresses import host_of_peer
 from gnetway.rpc.calls import IRpcReactor, RpcOptions, RpcPeer, StreamHandler, UnaryHandler
-from gnetway.rpc.shares import Place, Shares
+from gnetway.rpc.peer_places import PeerPlace, PeerPlaces
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.rpc.threaded_stream import ThreadedStream
 
@@ -115,13 +115,13 @@ class ServedStreams:
         self._leave_pool = leave_pool
         self._lock = Lock()
         self._readers: set[Thread] = set()
-        self._shares = Shares(options.max_streams, options.max_peer_streams)
+        self._places = PeerPlaces(options.max_streams, options.max_peer_streams)
 
     def serve(self, opened: StreamHandler, requests: Any, context: Any) -> Iterator[bytes]:
         """Return what grpcio is to send; called by it in a worker thread."""
         served = _ServedStream(self, context)
         with self._lock:
-            place = self._shares.take(host_of_peer(context.peer()))
+            place = self._places.take(host_of_peer(context.peer()))
             if place is not None:
                 place.give_way = partial(self.batch.post, served.stream.abort, _PLACE_GIVEN)
         if place is None:
@@ -150,10 +150,10 @@ class ServedStreams:
             self._log.failure("a stream handler failed")
             served.stream.abort(RpcStatus(StatusCode.INTERNAL, "the handler failed"))
 
-    def _read(self, served: "_ServedStream", requests: Any, place: Place) -> None:
+    def _read(self, served: "_ServedStream", requests: Any, place: PeerPlace) -> None:
         served.read(requests)
         with self._lock:
-            self._shares.leave(place)
+            self._places.leave(place)
             self._readers.discard(current_thread())
 
 

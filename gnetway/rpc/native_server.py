@@ -32,7 +32,7 @@ from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_link import ServerLink
 from gnetway.rpc.native_served import ServedCall, ServedStream, answer, refuse
 from gnetway.rpc.refused_peers import RefusedPeers
-from gnetway.rpc.shares import Place, Shares
+from gnetway.rpc.peer_places import PeerPlace, PeerPlaces
 from gnetway.rpc.slow_lane import SlowLane
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.turns import TurnEnd
@@ -59,7 +59,7 @@ _PLACE_GIVEN: Final = "its place was given to another peer"
 class _Link(ServerLink):
     """A connection of a client."""
 
-    def __init__(self, server: "NativeServer", address: IAddress | None, place: Place) -> None:
+    def __init__(self, server: "NativeServer", address: IAddress | None, place: PeerPlace) -> None:
         options = server.options
         most = options.max_calls + options.max_streams + _SPARE_STREAMS
         core = ServerConnection(
@@ -170,7 +170,7 @@ class NativeServer:
         self.options = options
         self.links: set[_Link] = set()
         self.slow_lane = SlowLane(reactor)
-        self.connections = Shares(options.max_connections, options.max_peer_connections)
+        self.connections = PeerPlaces(options.max_connections, options.max_peer_connections)
         #: The peers by address, for their shares of the input.
         self.accounts = Accounts(lambda _: AccountLimits())
         self.input = ByteBudget(options.max_input_bytes)
@@ -179,7 +179,7 @@ class NativeServer:
         self._port: IListeningPort | None = None
         self._deadlines = Deadlines(reactor)
         self._calls = 0
-        self._streams = Shares(options.max_streams, options.max_peer_streams)
+        self._streams = PeerPlaces(options.max_streams, options.max_peer_streams)
         self._grace_seconds = 0.0
         self._patience: IDelayedCall | None = None
         self._end = OneEnd(self._begin_stop)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from gnetway.client_network import client_network
 
 
-class Place:
+class PeerPlace:
     """A place that a peer has; ``give_way`` is called when another peer gets it."""
 
     __slots__ = ("give_way", "peer")
@@ -18,7 +18,7 @@ class Place:
         self.give_way: Callable[[], object] = _nothing
 
 
-class Shares:
+class PeerPlaces:
     """Who has which places.
 
     Where all are taken, a peer that has at least two fewer than the one with most gets the newest
@@ -30,9 +30,9 @@ class Shares:
         self._most_of_one_peer = most_of_one_peer
         self._taken = 0
         #: By peer, the oldest place first.
-        self._of: dict[str, dict[Place, None]] = {}
+        self._of: dict[str, dict[PeerPlace, None]] = {}
 
-    def take(self, host: str) -> Place | None:
+    def take(self, host: str) -> PeerPlace | None:
         """Return a place for the peer with this address, None if it gets none."""
         peer = client_network(host)
         mine = len(self._of.get(peer, ()))
@@ -45,12 +45,12 @@ class Shares:
             newest = next(reversed(self._of[richest]))
             self.leave(newest)
             newest.give_way()
-        place = Place(peer)
+        place = PeerPlace(peer)
         self._of.setdefault(peer, {})[place] = None
         self._taken += 1
         return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: PeerPlace) -> None:
         """Give a place back, unless another peer got it."""
         places = self._of.get(place.peer)
         if places is None or place not in places:

@@ -1,14 +1,14 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.shares import Place, Shares
+from gnetway.rpc.peer_places import PeerPlace, PeerPlaces
 
 
-class SharesTests(SynchronousTestCase):
+class PeerPlacesTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.shares = Shares(4, 3)
-        self.gone: list[Place] = []
+        self.shares = PeerPlaces(4, 3)
+        self.gone: list[PeerPlace] = []
 
-    def take(self, host: str) -> Place:
+    def take(self, host: str) -> PeerPlace:
         place = self.shares.take(host)
         assert place is not None
         place.give_way = lambda: self.gone.append(place)
