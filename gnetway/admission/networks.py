@@ -1,13 +1,27 @@
 """What is said of networks, found for the network of one client."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 #: Bits of the network that stands for one client, see client_network.
 _CLIENT_BITS: Final = {4: 32, 6: 64}
+
+
+def is_in(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether an address belongs to one of a few networks; what is no address does not.
+
+    It may have the name of its link behind it, or be an IPv4 one that a socket shows as IPv6.
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
 
 
 class NetworkTable(Generic[T]):

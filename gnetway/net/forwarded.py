@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import ClassVar, Final
 
+from gnetway.admission.networks import is_in
 from gnetway.errors import ProtocolError
 from gnetway.net.peer import UNIX_CLIENT
 
@@ -51,18 +52,14 @@ class TrustedProxies:
         """
         if not values or not self._networks:
             return peer_ip
-        if peer_ip != UNIX_CLIENT and not self._trusts(ip_address(peer_ip.partition("%")[0])):
+        if peer_ip != UNIX_CLIENT and not is_in(peer_ip, self._networks):
             return peer_ip
         client = ""
         for written in reversed(b",".join(values).rsplit(b",", _MAX_HOPS)[-_MAX_HOPS:]):
-            address = _address(written.strip())
-            client = str(address)
-            if not self._trusts(address):
+            client = str(_address(written.strip()))
+            if not is_in(client, self._networks):
                 break
         return client
-
-    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in self._networks)
 
 
 def _address(written: bytes) -> IPv4Address | IPv6Address:

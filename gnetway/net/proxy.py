@@ -7,7 +7,7 @@ Balancers also come to see whether the port is open. What brings nothing, or a h
 for the balancer itself and then nothing, is such a probe.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
+from gnetway.admission.networks import is_in
 from gnetway.codec.proxy_protocol import ProxyHeader, ProxyInfo
 from gnetway.errors import FramingError
 from gnetway.interfaces import ILinkTransport
@@ -44,8 +45,7 @@ class ProxySettings(NamedTuple):
         """Tell the same of an address, or UNIX_CLIENT."""
         if self.trusted_networks is None or client_ip == UNIX_CLIENT:
             return True
-        address = ip_address(client_ip)
-        return any(address in network for network in self.trusted_networks)
+        return is_in(client_ip, self.trusted_networks)
 
 
 class ProxyOpening(Opening):

@@ -1,7 +1,9 @@
 """``host:port`` in its parts."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import unquote
+
+from gnetway.admission.networks import is_in
 
 Network = IPv4Network | IPv6Network
 
@@ -36,16 +38,8 @@ def is_ipv6(host: str) -> bool:
 
 
 def is_allowed(host: str, networks: tuple[Network, ...]) -> bool:
-    """Tell whether an address belongs to one of ``networks``; without any it does."""
-    if not networks:
-        return True
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
+    """Return whether an address belongs to one of ``networks``; without any it does."""
+    return not networks or is_in(host, networks)
 
 
 def host_of_peer(peer: str) -> str:

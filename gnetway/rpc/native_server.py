@@ -31,8 +31,8 @@ from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, 
 from gnetway.rpc.deadlines import Deadlines
 from gnetway.rpc.native_link import ServerLink
 from gnetway.rpc.native_served import ServedCall, ServedStream, answer, refuse
-from gnetway.rpc.refused_peers import RefusedPeers
 from gnetway.rpc.peer_places import PeerPlace, PeerPlaces
+from gnetway.rpc.refused_peers import RefusedPeers
 from gnetway.rpc.slow_lane import SlowLane
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.turns import TurnEnd
