@@ -6,8 +6,8 @@ the rules ends the connection: GOAWAY with its code is put out, and after the ev
 ``next_event()`` raises it; one that breaks a stream's rules ends that stream.
 
 No call of ``receive`` takes long: what frames cost is reckoned in microseconds of pure Python, and
-once they have cost ``TURN_EFFORT``, what follows is kept, and ``put_off`` says so, until
-``go_on()``. Only small, needless or unusual frames ever cost so much.
+once they have cost ``TURN_EFFORT``, what follows is kept in ``put_off`` until ``go_on()``. Only
+small, needless or unusual frames ever cost so much.
 Source: RFC 9113.
 """
 
@@ -72,8 +72,8 @@ class Connection(ReceivingHalf):
         #: An incomplete frame, and how many bytes make the next look worth while.
         self._rest = bytearray()
         self._wanted_bytes = 0
-        #: What has come and was put off.
-        self._unread = b""
+        #: What has come and waits for ``go_on``.
+        self.put_off = b""
         #: The field block whose CONTINUATIONs are awaited.
         self._block = bytearray()
         self._block_stream = 0
@@ -87,8 +87,8 @@ class Connection(ReceivingHalf):
         """Take what has come from the peer."""
         if self.failed:
             return
-        if self._unread:
-            self._unread += data
+        if self.put_off:
+            self.put_off += data
             return
         self._effort = TURN_EFFORT
         position = 0
@@ -106,14 +106,9 @@ class Connection(ReceivingHalf):
         if position < len(data):
             self._rest += memoryview(data)[position:]
 
-    @property
-    def put_off(self) -> bool:
-        """Whether something that was received waits for ``go_on``."""
-        return bool(self._unread)
-
     def go_on(self) -> None:
         """Take what was put off, or some of it."""
-        unread, self._unread = self._unread, b""
+        unread, self.put_off = self.put_off, b""
         self.receive(unread)
 
     def next_event(self) -> Event | None:
@@ -132,7 +127,7 @@ class Connection(ReceivingHalf):
         """End the connection, and tell the peer why."""
         self.failed = True
         self._error = error
-        self._unread = b""
+        self.put_off = b""
         self._out.append(pack_goaway(self.last_peer_stream, error.code, error.text))
 
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
@@ -194,7 +189,7 @@ class Connection(ReceivingHalf):
             position = stop
         self._wanted_bytes = HEAD_BYTES
         if self._effort <= 0:
-            self._unread += self._take_remainder() + data[position:]
+            self.put_off += self._take_remainder() + data[position:]
             return end
         return position
 

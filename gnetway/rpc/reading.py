@@ -60,7 +60,7 @@ class Reading:
         wire = self._wire
         if wire is None:
             return
-        waits, put_off = self._waits(), self._core.put_off
+        waits, put_off = self._waits(), bool(self._core.put_off)
         if put_off and not waits and not self._in_lane:
             self._in_lane = True
             self._lane.join(self)
