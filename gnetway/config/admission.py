@@ -1,7 +1,7 @@
-"""Gnetway.Admission: how many connections a network may have, and which may have none."""
+"""Gnetway.Admission: what a network may have, and which may have nothing."""
 
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 from gnetway.config.proxy import Network, network
 from gnetway.config.reader import section
@@ -11,13 +11,18 @@ from gnetway.config.values import flag, list_of, optional, whole
 _MAX_COUNT: Final = 10_000_000
 
 
-def _share(value: int, count: int) -> int:
-    """Return one part of so many, rounded up; 0 stays what it means."""
-    return -(-value // count)
+#: Numbers that say how long, not how many: each process has them whole.
+_WHOLE: Final = frozenset(("wait_seconds",))
 
 
-def _share_or_none(value: int | None, count: int) -> int | None:
-    return None if value is None else _share(value, count)
+def _shared_out(bounds: "NetworkConfig | AdmissionConfig", count: int) -> dict[str, Any]:
+    """Return one part of so many of each number, rounded up; 0 stays what it means."""
+    numbers = {item.name: getattr(bounds, item.name) for item in fields(bounds)}
+    return {
+        name: -(-number // count)
+        for name, number in numbers.items()
+        if type(number) is int and name not in _WHOLE
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +63,7 @@ class NetworkConfig:
 
     def share(self, count: int) -> "NetworkConfig":
         """Return the share of one of so many processes."""
-        return replace(
-            self,
-            connections_per_address=_share_or_none(self.connections_per_address, count),
-            half_open_per_address=_share_or_none(self.half_open_per_address, count),
-            new_connections_per_second=_share_or_none(self.new_connections_per_second, count),
-            new_connections_burst=_share_or_none(self.new_connections_burst, count),
-        )
+        return replace(self, **_shared_out(self, count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,17 +200,5 @@ class AdmissionConfig:
 
         What follows from the limit of open files is each one's own, as that limit is.
         """
-        return replace(
-            self,
-            connections=_share(self.connections, count),
-            half_open=_share(self.half_open, count),
-            connections_per_address=_share(self.connections_per_address, count),
-            half_open_per_address=_share(self.half_open_per_address, count),
-            new_connections_per_second=_share(self.new_connections_per_second, count),
-            new_connections_burst=_share(self.new_connections_burst, count),
-            exchanges_per_second=_share(self.exchanges_per_second, count),
-            exchange_burst=_share(self.exchange_burst, count),
-            unknown_keys_per_second=_share(self.unknown_keys_per_second, count),
-            unknown_key_burst=_share(self.unknown_key_burst, count),
-            networks=self.networks and tuple(item.share(count) for item in self.networks),
-        )
+        networks = self.networks and tuple(item.share(count) for item in self.networks)
+        return replace(self, networks=networks, **_shared_out(self, count))
