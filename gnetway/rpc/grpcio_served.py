@@ -121,7 +121,8 @@ class ServedStreams:
         """Return what grpcio is to send; called by it in a worker thread."""
         served = _ServedStream(self, context)
         with self._lock:
-            place = self._places.take(host_of_peer(context.peer()))
+            peer = context.peer()
+            place = self._places.take(host_of_peer(peer), peer)
             if place is not None:
                 place.give_way = partial(self.batch.post, served.stream.abort, _PLACE_GIVEN)
         if place is None:

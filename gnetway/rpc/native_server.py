@@ -294,7 +294,7 @@ class NativeServer:
             text = f"no method {quoted(stream.path)}"
             link.core.end(stream, StatusCode.UNIMPLEMENTED, text)
             return
-        place = self._streams.take(link.host)
+        place = self._streams.take(link.host, link)
         if place is None:
             self.refused.note(TOO_MANY_STREAMS, link.peer)
             link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many streams")

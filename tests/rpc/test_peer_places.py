@@ -8,8 +8,8 @@ class PeerPlacesTests(SynchronousTestCase):
         self.shares = PeerPlaces(4, 3)
         self.gone: list[PeerPlace] = []
 
-    def take(self, host: str) -> PeerPlace:
-        place = self.shares.take(host)
+    def take(self, host: str, connection: str | None = None) -> PeerPlace:
+        place = self.shares.take(host, connection)
         assert place is not None
         place.give_way = lambda: self.gone.append(place)
         return place
@@ -34,6 +34,16 @@ class PeerPlacesTests(SynchronousTestCase):
         self.assertEqual(self.gone, [places[2], places[1]])
         # One each: a fifth peer has no claim.
         self.assertIsNone(self.shares.take("10.0.0.5"))
+
+    def test_a_connection_with_most_gives_to_another_of_its_peer(self) -> None:
+        """Two nodes may be behind one address: neither keeps the other out."""
+        places = [self.take("10.0.0.1", "first") for _ in range(3)]
+        self.assertIsNone(self.shares.take("10.0.0.1", "first"))
+        self.take("10.0.0.1", "second")
+        self.assertEqual(self.gone, [places[2]])
+        self.assertIsNone(self.shares.take("10.0.0.1", "second"))
+        self.take("10.0.0.2")
+        self.assertEqual(self.gone, [places[2]])
 
     def test_what_was_given_away_is_given_back_once(self) -> None:
         places = [self.take("10.0.0.1") for _ in range(3)]
