@@ -15,7 +15,7 @@ class TokenBucket:
         self._level = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
+    def consume(self, now: float) -> bool:
         """Take one token if there is one."""
         return self.reserve(now, 0.0) == 0.0
 

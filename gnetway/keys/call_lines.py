@@ -121,7 +121,7 @@ class CallLines(Generic[T]):
         """Return whether a call may begin now; a token is taken for it then."""
         if line.in_flight >= self._max_in_flight:
             return False
-        return line.bucket is None or line.bucket.take(self._clock.seconds())
+        return line.bucket is None or line.bucket.consume(self._clock.seconds())
 
     def _begin(self, line: _Line[T], call: Callable[[], Deferred[T]]) -> Deferred[T]:
         line.in_flight += 1

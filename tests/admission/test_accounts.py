@@ -24,7 +24,7 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(accounts.of("192.0.2.2", 0).limits.connections, 0)
 
     def test_quiet_ones_go_first(self) -> None:
-        self.accounts.of("192.0.2.1", 0).connecting.take(0)
+        self.accounts.of("192.0.2.1", 0).connecting.consume(0)
         self.accounts.of("192.0.2.2", 0)
         busy = self.accounts.of("192.0.2.3", 0)
         busy.connections = 1

@@ -41,17 +41,17 @@ class UnaryNodeTests(ClusterTestCase):
     def test_a_node_dies_under_load_and_comes_back(self) -> None:
         nodes = self.start_cluster(3)
         talkers = self.talkers(20)
-        time.sleep(1)
+        homes = self._homes([node.address for node in nodes])
         dead = nodes[1]
-        dead.kill()
         lost_at = len(self.service.told)
+        dead.kill()
         time.sleep(1)
         dead.start()
-        self._heard_after(lost_at, dead.address)
+        self._heard_after(len(self.service.told), dead.address)
         for talker in talkers:
             talker.stop()
         self.assert_served(talkers, most_doubles=4)
-        self._assert_only_its_keys_moved(talkers, dead.address)
+        self._assert_only_its_keys_moved(talkers, dead.address, homes, lost_at)
 
     def test_a_node_restarts_while_nobody_talks(self) -> None:
         """It has forgotten the session, so it hears of it anew."""
@@ -75,18 +75,18 @@ class UnaryNodeTests(ClusterTestCase):
         names = [self.list_node(node.address) for node in nodes]
         self.start_gateway([node.address for node in nodes])
         talkers = self.talkers(20)
-        time.sleep(1)
+        homes = self._homes([node.address for node in nodes])
         gone = nodes[2].address
+        left_at = len(self.service.told)
         self.etcd.ctl("del", names[2])
         until(lambda: f"session node {gone} leaves" in self.gateway.log, "the node leaves")
         time.sleep(1)
-        left_at = len(self.service.told)
         self.list_node(gone)
-        self._heard_after(left_at, gone)
+        self._heard_after(len(self.service.told), gone)
         for talker in talkers:
             talker.stop()
         self.assert_served(talkers)
-        self._assert_only_its_keys_moved(talkers, gone)
+        self._assert_only_its_keys_moved(talkers, gone, homes, left_at)
         self.assert_all_closed()
 
     def test_a_redirect(self) -> None:
@@ -150,11 +150,23 @@ class UnaryNodeTests(ClusterTestCase):
             f"data at {address} again",
         )
 
-    def _assert_only_its_keys_moved(self, talkers: list[Talker], address: str) -> None:
-        nodes = [told.node for told in self.service.told if told.method == "query"]
-        self.assertIn(address, nodes)
+    def _homes(self, addresses: list[str]) -> dict[tuple[int, int], str]:
+        """Wait until the ring is whole and talkers are at their nodes; return each talker's node.
+
+        What comes before all nodes are connected to goes to those that are, and moves later.
+        """
+        for address in addresses:
+            self._heard_after(0, address)
+        time.sleep(1)
+        return {told.session: told.node for told in self.service.told if told.method == "data"}
+
+    def _assert_only_its_keys_moved(
+        self, talkers: list[Talker], address: str, homes: dict[tuple[int, int], str], begin: int
+    ) -> None:
+        self.assertIn(address, homes.values())
         for talker in talkers:
-            places = list(dict.fromkeys(told.node for told in self.data_of(talker)))
+            since = [told.node for told in self.service.told[begin:] if told.session == talker.name]
+            places = list(dict.fromkeys([homes[talker.name], *since]))
             if places[0] != address:
                 self.assertEqual(len(places), 1)
             else:

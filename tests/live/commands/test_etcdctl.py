@@ -27,7 +27,10 @@ class EtcdctlTests(TestCase):
 
     def test_the_gateway_its_lease_and_the_nodes(self) -> None:
         self.gateway.start()
-        until(lambda: "the registration of " in self.gateway.log, "registration")
+        until(
+            lambda: f"{self.gateway.grpc_address} under {GATEWAYS} is in place" in self.gateway.log,
+            "registration",
+        )
         gateways, lease, nodes = shown(PAGE, "etcdctl ")
         key, address = self.prompt.must(gateways).splitlines()
         self.assertEqual(address, self.gateway.grpc_address)
