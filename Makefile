@@ -29,7 +29,7 @@ COMPILED := build/compiled
 
 # What runs on the compiled core: its own tests, those of what rests on it, and clients.
 COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connection http2 net rpc \
-  backends dispatch push embedded test_random_pool.py test_turns.py \
+  backends dispatch push runtime \
   live/test_telethon.py live/test_hostile.py live/test_twistd.py \
   live/test_loadgen.py live/test_rpc_cross.py live/test_rpc_interop.py \
   live/test_rpc_interop_http2.py live/test_rpc_interop_metadata.py \

@@ -4,7 +4,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.binding import seal_bind
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
-from tests.embedded.talk import NOW, SESSION_ID
+from tests.backends.embedded.talk import NOW, SESSION_ID
 from tests.strategies import SeededBytes
 
 NONCE = -12345

@@ -1,7 +1,7 @@
 """Two clocks run through the gateway, and are not taken for each other.
 
-``gnetway.wall_clock`` says which is for what. Ruff bans ``time.time``, import-linter keeps both
-out of the core; here is what they cannot see.
+``gnetway.runtime.wall_clock`` says which is for what. Ruff bans ``time.time``, import-linter keeps
+both out of the core; here is what they cannot see.
 """
 
 import ast
@@ -17,15 +17,15 @@ ROOT: Final = Path(gnetway.__path__[0])
 
 #: What may be taken from ``time``, and where.
 FROM_TIME: Final = {
-    "wall_clock.py": {"time"},
-    "monotonic.py": {"monotonic"},
+    "runtime/wall_clock.py": {"time"},
+    "runtime/clocks.py": {"monotonic"},
     "net/key_maker.py": {"sleep"},
     # How long an answer took, for a person to read.
     "cli/ping.py": {"perf_counter"},
 }
 
 #: It tells by both which one a reactor follows.
-BETWEEN: Final = {"monotonic.py"}
+BETWEEN: Final = {"runtime/clocks.py"}
 
 #: Methods of ``datetime`` and ``date`` that ask the machine.
 FROM_DATETIME: Final = {"now", "utcnow", "today"}

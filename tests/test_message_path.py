@@ -23,8 +23,8 @@ ROOT: Final = Path(__file__).parents[1]
 
 #: Where the way ends: what the carrier of a real gateway has there is one function too.
 ENDS: Final = {
-    "FakeStream.send": "rpc/native_stream.py NativeStream.send",
-    "FakeClient.call": "rpc/native_client.py NativeClient.call",
+    "FakeStream.send": "rpc/native/stream.py NativeStream.send",
+    "FakeClient.call": "rpc/native/client.py NativeClient.call",
 }
 
 MAX_CALLS: Final = 30

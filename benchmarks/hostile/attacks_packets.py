@@ -27,7 +27,7 @@ from tests.live.client import now
 _DAY_SECONDS: Final = 86_400
 
 #: What all gzip_packed of a packet could once unpack to; by MaxUnpackedBytes it is refused now, so
-#: what a packet within today's bounds costs tests/embedded/test_worst_packets.py measures.
+#: what a packet within today's bounds costs tests/backends/embedded/test_worst_packets.py measures.
 _UNPACKED_BYTES: Final = 16 << 20
 
 #: Lists of MAX_IDS that fit into it.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from gnetway.admission.client_network import client_network
 from gnetway.admission.token_bucket import TokenBucket
-from gnetway.client_network import client_network
 
 if TYPE_CHECKING:
     from gnetway.admission.admission import Place

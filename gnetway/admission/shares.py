@@ -5,8 +5,8 @@ of 192.0.2.0/24, has no more for it: shares are counted by the wider network fir
 it by network.
 """
 
+from gnetway.admission.client_network import wider_network
 from gnetway.admission.ranking import Ranking
-from gnetway.client_network import wider_network
 
 
 class Tally:

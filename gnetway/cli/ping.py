@@ -10,6 +10,7 @@ from typing import Final
 
 from gnetway.crypto.rsa import RsaKeyError
 from gnetway.errors import GatewayError, TLError, TransportErrorCode
+from gnetway.runtime.wall_clock import wall_clock
 from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown
 from gnetway.testing.exchange import Wish
 from gnetway.testing.framings import Framing
@@ -17,7 +18,6 @@ from gnetway.testing.link import ClientLink, Style
 from gnetway.testing.server_key import ServerKey
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
 from gnetway.testing.websocket import WebSocketEnd
-from gnetway.wall_clock import wall_clock
 
 #: The name of a WebSocket; it carries the transport that browsers have.
 WEBSOCKET: Final = "ws"

@@ -30,7 +30,7 @@ from gnetway.connection.events import (
 )
 from gnetway.connection.long_message import open_long
 from gnetway.connection.packet_output import PacketOutput
-from gnetway.connection.plain import announced_key_id, next_wanting_answer, plain_body
+from gnetway.connection.packets import announced_key_id, next_wanting_answer, plain_body
 from gnetway.connection.setup import (
     AuthKeyGone,
     AuthKeyMissing,

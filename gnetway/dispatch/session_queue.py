@@ -11,7 +11,7 @@ starts until all that was in flight is answered, so what failed goes again befor
 A node hears of the session before its first message there (affinity.py).
 """
 
-from gnetway.client_network import client_network
+from gnetway.admission.client_network import client_network
 from gnetway.dispatch.affinity import Affinity
 from gnetway.dispatch.backlog import Backlog
 from gnetway.dispatch.client import Client

@@ -27,7 +27,7 @@ from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.call_lines import CallLines
 from gnetway.keys.unknown import UnknownKeys
-from gnetway.wall_clock import WallClock
+from gnetway.runtime.wall_clock import WallClock
 
 #: The longest life of a temporary key whose end the backend does not tell, in seconds, from when
 #: it was first seen here: what official clients ask for at most (iOS, gotd; TDLib a little less).

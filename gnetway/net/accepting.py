@@ -21,12 +21,12 @@ from twisted.logger import Logger
 from gnetway.admission.accounts import Account, Accounts
 from gnetway.admission.admission import Admission, Place
 from gnetway.admission.refusals import AddressDenied, NotAdmitted, TooManyNewConnections
-from gnetway.client_transport import ClientTransport, UnixClientTransport
 from gnetway.metrics import Causes
 from gnetway.net.held_sockets import HeldSockets
-from gnetway.net.links import BUSY_SECONDS
+from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.refusal_log import RefusalLog
+from gnetway.runtime.client_transport import ClientTransport, UnixClientTransport
 
 #: Connections that one turn of the reactor accepts on a port. Whoever gives way to them is gone
 #: only by the next turn, so that the reserve of descriptors has to be more.

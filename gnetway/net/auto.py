@@ -16,7 +16,7 @@ from twisted.internet.protocol import ServerFactory
 
 from gnetway.codec.first_bytes import First, FirstBytes, FirstKind
 from gnetway.codec.http_head import HeadKind, HttpHead
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 from gnetway.net.opening import Opening
 from gnetway.net.peer import client_ip
 

@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 
 from gnetway.connection.connection import AuthKeyMissing
 from gnetway.errors import BackendError, Busy, KeyUnknown, ProtocolError
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 
 _log: Final = Logger()
 

@@ -21,7 +21,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.net.backend_failure import Waiter, end_by_failure
 from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 
 #: Hears that the backend took a bind, or its error.
 BindDecided = Callable[[BackendError | None], None]

@@ -3,8 +3,8 @@
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
-from gnetway.net.links import LinkServices
-from gnetway.net.protocol import GatewayProtocol
+from gnetway.net.link_services import LinkServices
+from gnetway.net.tcp import GatewayProtocol
 
 
 class GatewayFactory(ServerFactory):

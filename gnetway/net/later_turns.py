@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from gnetway.turns import TurnEnd
+from gnetway.runtime.turn_end import TurnEnd
 
 #: What they get in one turn of the reactor, in seconds, and the rest of a piece of work.
 TURN_SECONDS: Final = 0.005

@@ -26,8 +26,8 @@ from gnetway.net.binds import BindDecided, PendingBind
 from gnetway.net.carrier import Carrier
 from gnetway.net.idle import REST_SECONDS
 from gnetway.net.link_output import EVENT_MESSAGES, OPEN, TURN_MESSAGES, LinkOutput, LinkState
+from gnetway.net.link_services import BUSY_SECONDS, LinkServices
 from gnetway.net.link_sessions import LinkSessions
-from gnetway.net.links import BUSY_SECONDS, LinkServices
 from gnetway.net.pending_key import PendingKey
 from gnetway.net.unfinished import UnfinishedPacket
 

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall
 from gnetway.connection.connection import Connection
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.net.carrier import Carrier
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 from gnetway.net.unsent import Backlog
 
 #: So much is joined into one write; longer messages leave one by one, as to copy them costs more.

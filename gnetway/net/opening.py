@@ -26,7 +26,7 @@ from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.admission.refusals import NotAdmitted
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link_output import LINGER_SECONDS
-from gnetway.net.links import BUSY_SECONDS, LinkServices
+from gnetway.net.link_services import BUSY_SECONDS, LinkServices
 
 
 class Opening(Protocol):

@@ -9,7 +9,7 @@ from gnetway.connection.connection import Connection
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import ProtocolError
 from gnetway.net.backend_failure import Waiter, end_by_failure
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 
 
 class KeyAsker(Waiter, Protocol):

@@ -19,7 +19,7 @@ from gnetway.admission.networks import is_in
 from gnetway.codec.proxy_protocol import ProxyHeader, ProxyInfo
 from gnetway.errors import FramingError
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 from gnetway.net.opening import Opening
 from gnetway.net.peer import UNIX_CLIENT, PeerTransport
 

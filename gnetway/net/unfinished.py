@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gnetway.admission.byte_budget import Holding
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 
 #: A packet with no more than this here is not counted, in bytes.
 SMALL_BYTES: Final = 16 * 1024

@@ -6,7 +6,7 @@ from typing import Final
 
 from gnetway.admission.byte_budget import Holding
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.net.links import LinkServices
+from gnetway.net.link_services import LinkServices
 
 #: What a message that is kept takes beside its bytes.
 _KEPT_OVERHEAD_BYTES: Final = 128

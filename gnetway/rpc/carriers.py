@@ -5,12 +5,12 @@ from typing import Final, Protocol, cast
 
 from gnetway.errors import ConfigError
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
-from gnetway.turns import TurnEnd
+from gnetway.runtime.turn_end import TurnEnd
 
 #: name in the configuration -> module, class
 _CARRIERS: Final = {
-    "native": ("gnetway.rpc.native_carrier", "NativeCarrier"),
-    "grpcio": ("gnetway.rpc.grpcio_carrier", "GrpcioCarrier"),
+    "native": ("gnetway.rpc.native.carrier", "NativeCarrier"),
+    "grpcio": ("gnetway.rpc.grpcio.carrier", "GrpcioCarrier"),
 }
 
 

@@ -8,11 +8,11 @@ from twisted.internet.interfaces import IReactorTime
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
-from gnetway.wall_clock import WallClock
+from gnetway.runtime.wall_clock import WallClock
 
 if TYPE_CHECKING:
     # At run time it is only there where TLS is asked for: see packages.py.
-    from gnetway.net.tls import ServerTls, TlsSettings
+    from gnetway.net.tls.context import ServerTls, TlsSettings
 
 
 class Certificates:
@@ -59,8 +59,8 @@ class Certificates:
         return self._loaded.values()
 
     def _load(self, server: ServerConfig, path: str) -> list[str]:
-        from gnetway.net.certificate import CertificateFault  # noqa: PLC0415
-        from gnetway.net.tls import ServerTls  # noqa: PLC0415
+        from gnetway.net.tls.certificate import CertificateFault  # noqa: PLC0415
+        from gnetway.net.tls.context import ServerTls  # noqa: PLC0415
 
         settings = _settings(server)
         try:
@@ -72,7 +72,7 @@ class Certificates:
 
 
 def _settings(server: ServerConfig) -> "TlsSettings":
-    from gnetway.net.tls import TlsSettings  # noqa: PLC0415
+    from gnetway.net.tls.context import TlsSettings  # noqa: PLC0415
 
     tls = server.tls
     assert tls is not None, "only for listeners with TLS"

@@ -24,11 +24,11 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessio
 from gnetway.metrics import Causes
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
+from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.listeners import Listener
 from gnetway.service.packages import for_remote, missing, remedy
 from gnetway.service.private_address import NoAddress, is_public, published_host
 from gnetway.service.waiting import outcome_of
-from gnetway.turns import TurnEnd
 
 #: All addresses of the machine, none of which others can call by this name.
 _EVERY_HOST: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104

@@ -17,7 +17,7 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.turns import TurnEnd
+from gnetway.runtime.turn_end import TurnEnd
 
 
 class GrpcParts:

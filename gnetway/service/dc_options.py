@@ -9,10 +9,10 @@ websocket, http       none: browsers take no address from a config
 import socket
 from collections.abc import Callable, Iterable
 
+from gnetway.backends.embedded.server_config import DcAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.config.public_address import PublicAddressConfig
 from gnetway.config.servers import Proto, ServerConfig
-from gnetway.embedded.server_config import DcAddress
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import Listener
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from gnetway import epoll_loop, straight_send
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto
+from gnetway.runtime import epoll, try_write
 
 
 class SlowPath(NamedTuple):
@@ -21,8 +21,8 @@ def slow_paths(config: GatewayConfig, reactor: object, own_process: bool) -> lis
     """
     other = "the process is another application's"
     reasons = {
-        "the loop for epoll": epoll_loop.why_not(reactor) if own_process else other,
-        "sends without a wait for the socket": straight_send.WHY_NOT,
+        "the loop for epoll": epoll.why_not(reactor) if own_process else other,
+        "sends without a wait for the socket": try_write.WHY_NOT,
         "plain WebSocket frames": _why_not_websocket(config),
     }
     return [SlowPath(name, why) for name, why in reasons.items() if why]
@@ -32,6 +32,6 @@ def _why_not_websocket(config: GatewayConfig) -> str:
     if not any(server.serves(Proto.WEBSOCKET) for server in config.gnetway.servers):
         return ""
     # Its package need not be there where nothing listens for it.
-    from gnetway.net import websocket_frames  # noqa: PLC0415
+    from gnetway.net.websocket import frames  # noqa: PLC0415
 
-    return websocket_frames.why_not()
+    return frames.why_not()

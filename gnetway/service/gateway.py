@@ -26,35 +26,35 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway import epoll_loop
+from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
 from gnetway.config.memory import share_out
 from gnetway.config.model import GatewayConfig
-from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.accepting import Arrivals
-from gnetway.net.links import LinkServices
-from gnetway.net.work_threads import WorkThreads
+from gnetway.net.link_services import LinkServices
+from gnetway.runtime import epoll
+from gnetway.runtime.descriptors import raise_limit
+from gnetway.runtime.malloc import give_back, keep_large_blocks
+from gnetway.runtime.memory_return import MemoryReturn
+from gnetway.runtime.process_limits import machine_memory, resident_bytes
+from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.wall_clock import WallClock, wall_clock
+from gnetway.runtime.work_threads import WorkThreads
 from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
-from gnetway.service.carriers import Carriers, any_balancer
 from gnetway.service.certificates import Certificates
-from gnetway.service.descriptors import raise_limit
+from gnetway.service.factories import Carriers, any_balancer
 from gnetway.service.fast_paths import slow_paths
-from gnetway.service.links import make_link_services
+from gnetway.service.link_services import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
-from gnetway.service.machine_memory import machine_memory, resident_bytes
-from gnetway.service.malloc import give_back, keep_large_blocks
-from gnetway.service.memory_return import MemoryReturn
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
 from gnetway.service.readiness import Readiness
 from gnetway.service.secret_files import warn_of_open_files
 from gnetway.service.worker_place import WorkerPlace
-from gnetway.turns import TurnEnd
-from gnetway.wall_clock import WallClock, wall_clock
 
 T = TypeVar("T")
 
@@ -132,7 +132,7 @@ class GatewayService(PreparedService):
         super().startService()
         if self._own_process:
             raise_limit()
-            epoll_loop.install(self._reactor, self._turn_end)
+            epoll.install(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
@@ -274,7 +274,7 @@ class GatewayService(PreparedService):
         tell_counts(self.counts())
         self.log_refused_origins()
         await super()._stop()
-        epoll_loop.uninstall(self._reactor, self._turn_end)
+        epoll.uninstall(self._reactor, self._turn_end)
 
 
 def make_gateway(

@@ -9,8 +9,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.interfaces import IGatewayReactor
-from gnetway.monotonic import follow_monotonic
-from gnetway.wall_clock import WallClock
+from gnetway.runtime.clocks import follow_monotonic
+from gnetway.runtime.wall_clock import WallClock
 
 
 class PreparedService(MultiService):

@@ -6,9 +6,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from gnetway.backends.embedded.sqlite_store import files_of
 from gnetway.config.model import GatewayConfig
 from gnetway.config.pem_files import PemFile
-from gnetway.embedded.sqlite_store import files_of
 
 _log = Logger("gnetway")
 

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
-from gnetway.client_transport import UnixClientTransport
 from gnetway.net.accepting import Arrivals, IsBalancer
+from gnetway.runtime.client_transport import UnixClientTransport
 
 
 class SocketFile:

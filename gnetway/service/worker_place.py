@@ -12,7 +12,7 @@ class WorkerPlace:
     """The sockets of one worker; its parent has bound them, and speaks for all workers.
 
     One worker serves all of HTTP: ``relayed`` are the sockets by which others carry it there, and
-    ``http_elsewhere`` are the paths of those for the others; see ``net/http_relay.py``.
+    ``http_elsewhere`` are the paths of those for the others; see ``net/http/relay.py``.
     """
 
     listeners: list[Listener]

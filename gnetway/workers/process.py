@@ -17,7 +17,7 @@ import gnetway
 from gnetway.config.model import GatewayConfig
 from gnetway.workers import handover
 from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.messages import REPORTS, Command, Logged, Report, unpack
+from gnetway.workers.pipe import REPORTS, Command, Logged, Report, unpack
 from gnetway.workers.sockets import WorkerSockets
 
 _STDIN: Final = 0

@@ -6,7 +6,7 @@ from contextlib import suppress
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from zope.interface import implementer
 
-from gnetway.workers.messages import Logged, Report, pack
+from gnetway.workers.pipe import Logged, Report, pack
 
 
 @implementer(ILogObserver)

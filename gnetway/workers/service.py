@@ -24,6 +24,8 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
+from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.wall_clock import WallClock, wall_clock
 from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
 from gnetway.service.backends import make_side
 from gnetway.service.certificates import Certificates
@@ -31,13 +33,11 @@ from gnetway.service.fast_paths import slow_paths
 from gnetway.service.packages import check_web_packages
 from gnetway.service.prepared import PreparedService
 from gnetway.service.secret_files import warn_of_open_files
-from gnetway.turns import TurnEnd
-from gnetway.wall_clock import WallClock, wall_clock
-from gnetway.workers.keeper import WorkerKeeper
-from gnetway.workers.messages import Command
+from gnetway.workers.pipe import Command
 from gnetway.workers.process import ProcessSpawner, Spawner
 from gnetway.workers.shares import shares
 from gnetway.workers.sockets import WorkerSockets
+from gnetway.workers.supervisor import WorkerKeeper
 from gnetway.workers.tally import Tally
 
 #: Seconds for workers to say what they have counted.

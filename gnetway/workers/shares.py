@@ -16,7 +16,7 @@ from gnetway.config.addresses import Address
 from gnetway.config.memory import share_out
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.service.machine_memory import machine_memory
+from gnetway.runtime.process_limits import machine_memory
 
 _MAX_PORT = 65535
 

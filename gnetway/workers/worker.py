@@ -18,7 +18,7 @@ from gnetway.service.listeners import Listener
 from gnetway.service.unix_sockets import SocketFile
 from gnetway.service.worker_place import WorkerPlace
 from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.messages import Command, Counted, KeyGone, Ready, Refused, Report
+from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 
 #: Seconds between reports of what is counted: so much is lost of a worker that is killed.
 COUNT_SECONDS: Final = 5.0

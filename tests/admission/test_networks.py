@@ -2,8 +2,8 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.admission.client_network import client_network
 from gnetway.admission.networks import NetworkTable
-from gnetway.client_network import client_network
 
 
 def table(*networks: str) -> NetworkTable[str]:

@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.discovery.etcd_connection import EtcdSettings
-from gnetway.discovery.etcd_keeper import NEXT, Phase
+from gnetway.discovery.etcd_supervisor import NEXT, Phase
 from gnetway.interfaces import IDiscovery
 from tests.discovery.etcd_case import GATEWAYS, SELF, SESSIONS, EtcdTestCase
 

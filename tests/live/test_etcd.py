@@ -6,9 +6,9 @@ from pathlib import Path
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from gnetway.discovery.etcd_channel import TIMEOUT_SECONDS
+from gnetway.discovery.etcd3_package import TIMEOUT_SECONDS
 from gnetway.discovery.etcd_connection import EtcdSettings
-from gnetway.discovery.etcd_keeper import WITHDRAW_SECONDS
+from gnetway.discovery.etcd_supervisor import WITHDRAW_SECONDS
 from gnetway.rpc.calls import TlsOptions
 from tests.live.certificates import make_certificates
 from tests.live.etcd_case import (

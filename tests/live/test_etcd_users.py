@@ -9,7 +9,7 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.discovery.etcd_connection import EtcdSettings
-from gnetway.discovery.etcd_keeper import WITHDRAW_SECONDS
+from gnetway.discovery.etcd_supervisor import WITHDRAW_SECONDS
 from tests.live.etcd_case import GATEWAYS, NODE, OTHER, SELF, SESSIONS, EtcdTestCase, clock, run
 from tests.live.etcd_server import EtcdServer
 

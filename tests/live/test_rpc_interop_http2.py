@@ -8,7 +8,7 @@ has to show, grpc-go's client asks of the native one.
 from typing import Any, cast
 
 from gnetway.rpc.calls import RpcHandlers, RpcPeer
-from gnetway.rpc.native_server import NativeServer
+from gnetway.rpc.native.server import NativeServer
 from gnetway.rpc.status import StatusCode
 from tests.live.interop_go import InteropCase
 from tests.live.interop_http2 import CASES, Http2Server, PlayedCase

@@ -21,8 +21,8 @@ from gnetway.mtproto.binding import (
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_int64, pack_uint32
 from gnetway.tl.service_messages import BindTempAuthKey, RpcErrorObject
+from tests.backends.embedded.talk import NOW, SESSION_ID, temp_key
 from tests.binds import EXPIRES_AT, good_inner, make_bind
-from tests.embedded.talk import NOW, SESSION_ID, temp_key
 from tests.fakes import some_key
 from tests.handshake.server import told
 from tests.strategies import SeededBytes

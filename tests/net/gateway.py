@@ -19,13 +19,13 @@ from gnetway.net.factory import GatewayFactory
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, SpareSecrets
 from gnetway.net.later_turns import LaterTurns
-from gnetway.net.links import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
+from gnetway.net.link_services import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
-from gnetway.net.work_threads import TooMuchWork
+from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.work_threads import TooMuchWork
 from gnetway.testing import ClientSession, Style
 from gnetway.tl.service_messages import Ping
-from gnetway.turns import TurnEnd
 from tests.clocks import FakeWall
 from tests.connection.link import MONOTONIC, Secrets, make_pending
 from tests.connection.styles import ABRIDGED

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds, place_of
-from gnetway.client_transport import ClientTransport
 from gnetway.metrics import Causes
 from gnetway.net.accepting import ACCEPTED_A_TURN, REST_SECONDS, Arrivals, ClientPort
+from gnetway.runtime.client_transport import ClientTransport
 from tests.net.openings import Recorders
 
 

@@ -8,7 +8,7 @@ from tests.connection.styles import STYLES
 from tests.fakes import Sent, some_key
 from tests.net.gateway import Gateway
 from tests.net.http_client import HttpGateway
-from tests.net.test_websocket import Socket, WebSocketCase
+from tests.net.websocket.test_protocol import Socket, WebSocketCase
 
 KEY = some_key(1)
 PING = Ping(1).pack()

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto import aes
-from gnetway.net.links import LinkLimits
+from gnetway.net.link_services import LinkLimits
 from gnetway.testing import plain_packet
 from gnetway.tl.service_messages import Ping
 from tests.connection.styles import STYLES

@@ -3,7 +3,7 @@
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.protocol import GatewayProtocol
+from gnetway.net.tcp import GatewayProtocol
 from tests.net.gateway import Gateway
 
 

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
-from gnetway.net.links import LinkLimits
+from gnetway.net.link_services import LinkLimits
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.fakes import Sent, some_key

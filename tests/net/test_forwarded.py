@@ -8,14 +8,14 @@ from hypothesis.strategies import binary, lists
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.forwarded import BadForwardedFor, TrustedProxies
-from gnetway.net.http_settings import HttpSettings
+from gnetway.net.http.settings import HttpSettings
 from gnetway.net.peer import UNIX_CLIENT
-from gnetway.net.websocket import WebSocketSettings
+from gnetway.net.websocket.protocol import WebSocketSettings
 from gnetway.tl.service_messages import MsgsAck
 from tests.fakes import some_key
 from tests.net.http_client import HttpGateway, post
 from tests.net.openings import Wire
-from tests.net.test_websocket import BODY, Socket, WebSocketCase, frame, upgrade
+from tests.net.websocket.test_protocol import BODY, Socket, WebSocketCase, frame, upgrade
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 PROXIES = TrustedProxies(NETWORKS)

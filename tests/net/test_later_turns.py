@@ -2,7 +2,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.later_turns import TURN_SECONDS, LaterTurns
-from gnetway.turns import TurnEnd
+from gnetway.runtime.turn_end import TurnEnd
 
 
 class LaterTurnsTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
-from gnetway.net.links import LinkLimits
+from gnetway.net.link_services import LinkLimits
 from gnetway.tl.service_messages import Ping
 from tests.connection.styles import STYLES
 from tests.fakes import some_key

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendUnavailable
-from gnetway.net.links import NO_SESSION_NODE
+from gnetway.net.link_services import NO_SESSION_NODE
 from gnetway.testing import KeyGivenUp
 from gnetway.tl.service_messages import Ping, Pong
 from tests.fakes import some_key

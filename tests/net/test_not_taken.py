@@ -5,15 +5,15 @@ import struct
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
-from gnetway.net.http_settings import HttpSettings
-from gnetway.net.links import LinkLimits
+from gnetway.net.http.settings import HttpSettings
+from gnetway.net.link_services import LinkLimits
 from gnetway.push.delivery import Delivery
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
 from tests.net.gateway import Gateway
 from tests.net.http_client import HttpGateway
-from tests.net.test_websocket import CLOSE, Socket, WebSocketCase, frame
 from tests.net.transport import HIGH_WATER_BYTES
+from tests.net.websocket.test_protocol import CLOSE, Socket, WebSocketCase, frame
 
 KEY = some_key(1)
 PING = Ping(1).pack()

@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.links import LinkLimits
+from gnetway.net.link_services import LinkLimits
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from tests.connection.styles import STYLES
 from tests.fakes import some_key

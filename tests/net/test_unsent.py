@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.mtproto.message import pack_message
-from gnetway.net.links import LinkLimits
+from gnetway.net.link_services import LinkLimits
 from gnetway.net.unsent import Backlog
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key

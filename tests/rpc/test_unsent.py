@@ -5,7 +5,7 @@ from gnetway.http2.settings import Setting, pack_settings
 from gnetway.http2.windows import DEFAULT_WINDOW_BYTES
 from gnetway.rpc.status import RpcStatus
 from tests.http2.wire import headers
-from tests.rpc.test_native_client import NativeClientCase
+from tests.rpc.native.test_client import NativeClientCase
 
 _END = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
 

@@ -4,10 +4,10 @@ from ipaddress import ip_network
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits
-from gnetway.client_network import client_network
+from gnetway.admission.client_network import client_network
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.net.peer import UNIX_CLIENT
-from gnetway.service import descriptors
+from gnetway.runtime import descriptors
 from gnetway.service.admission import connection_bounds, limits_by_network
 
 OFFICE = ip_network("203.0.113.0/24")

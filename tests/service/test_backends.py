@@ -3,15 +3,15 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
+from gnetway.backends.embedded.backend import EmbeddedBackend
+from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.model import GatewayConfig
-from gnetway.embedded.backend import EmbeddedBackend
-from gnetway.embedded.handler import HandlerFactory
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
+from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service import backends
 from gnetway.service.backends import BackendSide, EmbeddedSide, make_side
 from gnetway.service.cluster import ClusterSide
-from gnetway.turns import TurnEnd
 from tests.fakes import FakeTarget
 from tests.live.handler import LiveHandler
 from tests.service.sides import ServiceCase

@@ -15,10 +15,10 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer
+from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service import packages, private_address
 from gnetway.service.backends import BackendSide
 from gnetway.service.cluster import ClusterSide
-from gnetway.turns import TurnEnd
 from tests.config.test_pem_files import pair
 from tests.fakes import FakeTarget
 from tests.service.sides import FakeParts, ServiceCase

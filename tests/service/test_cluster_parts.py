@@ -10,9 +10,9 @@ from gnetway.config.memory import share_out
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
+from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.cluster import ClusterParts
 from gnetway.service.cluster_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
-from gnetway.turns import TurnEnd
 from tests.config.test_pem_files import pair
 from tests.service.sides import ServiceCase
 from tests.strategies import SeededBytes

@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway import monotonic
 from gnetway.interfaces import IGatewayReactor
+from gnetway.runtime import clocks
 from gnetway.service.prepared import PreparedService
 from tests.clocks import FakeWall
 
@@ -42,7 +42,7 @@ class TimerTests(SynchronousTestCase):
         reactor = SelectReactor()
         for waker in reactor._internalReaders:
             self.addCleanup(waker.connectionLost, None)
-        self.patch(monotonic, "monotonic", self.passing.seconds)
+        self.patch(clocks, "monotonic", self.passing.seconds)
         self.assertEqual(self.start(reactor), [])
         began = reactor.seconds()
         self.passing.advance(5)

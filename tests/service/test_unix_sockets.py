@@ -17,7 +17,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
-from gnetway.service.carriers import no_balancer
+from gnetway.service.factories import no_balancer
 from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
 
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.config.model import GatewayConfig
-from gnetway.workers.messages import Command, Ready
+from gnetway.workers.pipe import Command, Ready
 from gnetway.workers.process import Ending, WorkerEars
 
 

@@ -8,7 +8,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.messages import Command, Counted, KeyGone, Refused
+from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
 from gnetway.workers.sockets import WorkerSockets
 from tests.ports import free_port

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from gnetway.config.memory import share_out
 from gnetway.errors import ConfigError
-from gnetway.service.machine_memory import machine_memory
+from gnetway.runtime.process_limits import machine_memory
 from gnetway.workers.shares import processors, shares
 from tests.service.sides import ServiceCase
 

@@ -11,7 +11,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
 from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.messages import Command, Counted, KeyGone, Ready, Refused, Report
+from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 from gnetway.workers.worker import Worker
 from tests.service.sides import ServiceCase
 

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from gnetway.backends.remote.node_connections import NodeConnections
+from gnetway.backends.remote.connections import NodeConnections
 from gnetway.backends.remote.node_log import NodeLog
 from gnetway.backends.remote.settings import RemoteSettings, dispatch_settings
 from gnetway.crypto.auth_key import AuthKey

@@ -19,8 +19,8 @@ from gnetway.rpc.calls import (
     RpcHandlers,
     RpcOptions,
 )
+from gnetway.rpc.grpcio.telling import tell
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.rpc.telling import tell
 from tests.backends.remote.fakes import REQUESTS, TRUE, FakeNode
 
 

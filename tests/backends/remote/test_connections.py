@@ -1,6 +1,6 @@
 """Connections to nodes: made before anything is sent, made again, and what proves a node well."""
 
-from gnetway.backends.remote.stream import MAX_DC_STREAMS
+from gnetway.backends.remote.requests import MAX_DC_STREAMS
 from gnetway.dispatch.breaker import BreakerState
 from gnetway.dispatch.node import Node
 from gnetway.rpc.status import RpcStatus, StatusCode

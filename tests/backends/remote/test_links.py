@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.stream import AGAIN_SECONDS, StreamLink
+from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink
 from gnetway.backends.remote.unary import UnaryLink
 from gnetway.dispatch.breaker import CircuitBreaker
 from gnetway.dispatch.encoding import query_request

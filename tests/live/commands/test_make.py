@@ -13,7 +13,7 @@ from tests.live.gateway import PATIENCE_SECONDS, until
 from tests.needs import need_program
 
 #: The only file of tests that the copy has.
-KEPT = Path("tests", "test_turns.py")
+KEPT = Path("tests", "runtime", "test_turn_end.py")
 
 
 class MakeTests(TestCase):

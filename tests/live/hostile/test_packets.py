@@ -11,8 +11,8 @@ from unittest import TestCase
 from gnetway.testing import ClientSession, QuickAck, Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import Ping, parse_container
-from tests.embedded.talk import Talker
-from tests.embedded.worst_packets import GET_CONFIG, KINDS, Make
+from tests.backends.embedded.talk import Talker
+from tests.backends.embedded.worst_packets import GET_CONFIG, KINDS, Make
 from tests.live.client import LinkEnded, LiveClient, constructor_of, now
 from tests.live.gateway import Gateway
 from tests.live.hostile.addresses import ATTACKER, Victim, client_at

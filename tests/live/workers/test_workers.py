@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from gnetway.config.rpc import Carrier
 from gnetway.testing import ClientSession
-from gnetway.workers.keeper import ANSWER_SECONDS, SILENT_SECONDS
+from gnetway.workers.supervisor import ANSWER_SECONDS, SILENT_SECONDS
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import GATEWAYS
 from tests.live.cluster.foreign import ForeignTestCase

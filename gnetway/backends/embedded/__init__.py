@@ -1,0 +1,1 @@
+"""The session backend in this process: a session service without a cluster."""

@@ -1,0 +1,165 @@
+"""Runs the calls of sessions in the handler, and tells each session what comes of its own.
+
+begin → handler.handle → answer at once, or a Deferred that is kept until it fires or is cancelled
+
+The handler is someone else's, and runs where a client's bytes are read: whatever leaves it here
+would end the connection of that client, which would come again with the same call. So everything
+that it raises is caught, what would end a process included: SystemExit, KeyboardInterrupt (a real
+Ctrl-C comes as a signal, which Twisted takes) and asyncio's CancelledError are no Exceptions, and
+the reactor, the only one above, would only close the connection for them.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from gnetway.admission.client_network import client_network
+from gnetway.backends.embedded.client_session import ClientSession
+from gnetway.backends.embedded.events import CallWanted
+from gnetway.backends.embedded.fault_log import FaultLog
+from gnetway.backends.embedded.live_session import LiveSession
+from gnetway.backends.embedded.running_call import RunningCall
+from gnetway.backends.embedded.tl_object import tl_object
+from gnetway.errors import RpcError
+from gnetway.interfaces import IRpcHandler, RpcCall
+from gnetway.runtime.wall_clock import WallClock
+
+#: What a client hears of a fault that is the handler's.
+_INTERNAL: Final = RpcError(500, "INTERNAL")
+
+#: What a client hears that does not come for what waits for it.
+_BUSY: Final = RpcError(500, "WORKER_BUSY_TOO_LONG_RETRY")
+
+
+#: Calls from one client network that a handler may have unanswered, over all sessions; what is
+#: above is told to come again. People behind one address wait for one or two each, and a client
+#: with as many sessions as it likes has no more than eight of them full.
+MAX_NETWORK_CALLS: Final = 2048
+
+
+class CallRunner:
+    """What stands between sessions and the handler.
+
+    ``handler`` is set before the first call. ``deliver`` sends what a session has to say.
+    """
+
+    handler: IRpcHandler
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        wall: WallClock,
+        deliver: Callable[[LiveSession, ClientSession], None],
+    ) -> None:
+        self._wall = wall
+        self._deliver = deliver
+        self._faults = FaultLog(clock)
+        self._stopped = False
+        #: How many calls are unanswered, and of them by client network.
+        self._running = 0
+        self._running_of: dict[str, int] = {}
+
+    def begin(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
+        """Hand a call to the handler; nothing that it does is raised."""
+        if self._stopped:
+            self._tell_error(session, wanted, _INTERNAL)
+            return
+        if live.polls is not None and session.out.is_full:
+            # Before anything is done: clients repeat the call by themselves.
+            self._tell_error(session, wanted, _BUSY)
+            return
+        client_ip = live.client.client_ip
+        if self._running >= MAX_NETWORK_CALLS and (
+            self._running_of.get(client_network(client_ip), 0) >= MAX_NETWORK_CALLS
+        ):
+            self._tell_error(session, wanted, _BUSY)
+            return
+        call = RpcCall(
+            body=wanted.body,
+            constructor=wanted.constructor,
+            auth_key_id=live.auth_key_id,
+            perm_auth_key_id=session.calls.perm_auth_key_id,
+            session_id=live.session_id,
+            msg_id=wanted.msg_id,
+            layer=wanted.layer or session.calls.layer.number,
+            client_ip=client_ip,
+            local_ip=live.client.local_ip,
+        )
+        try:
+            result: object = self.handler.handle(call)
+            if type(result) is not bytes and isinstance(result, Coroutine):
+                result = Deferred.fromCoroutine(result)
+            if isinstance(result, Deferred):
+                live.calls[wanted.msg_id] = RunningCall(result, _place(wanted), self._faults)
+                result.addBoth(self._count_ended, self._count_begun(client_ip))
+                result.addBoth(self._ended, live, session, wanted)
+                return
+        except BaseException:  # noqa: BLE001 (see the head of this file)
+            live.calls.pop(wanted.msg_id, None)
+            result = Failure()
+        self._tell_result(session, wanted, result)
+
+    def stop(self) -> None:
+        """Run nothing more; the calls that run are cancelled by their sessions."""
+        self._stopped = True
+        self._faults.stop()
+
+    def _count_begun(self, client_ip: str) -> str:
+        network = client_network(client_ip)
+        self._running += 1
+        self._running_of[network] = self._running_of.get(network, 0) + 1
+        return network
+
+    def _count_ended(self, result: object, network: str) -> object:
+        self._running -= 1
+        left = self._running_of.pop(network) - 1
+        if left:
+            self._running_of[network] = left
+        return result
+
+    def _ended(
+        self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
+    ) -> None:
+        if live.calls.pop(wanted.msg_id, None) is None:
+            return  # cancelled from here: nobody wants the answer
+        self._tell_result(session, wanted, result)
+        if live.session is session:
+            self._deliver(live, session)
+
+    def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
+        if wanted.msg_id not in session.calls.running:
+            return  # dropped by the client inside of this very call
+        place = _place(wanted)
+        try:
+            told = self._judge(place, result)
+        except BaseException:  # noqa: BLE001 (attributes of errors can be properties, too)
+            self._faults.failed(place, Failure())
+            told = _INTERNAL
+        if isinstance(told, RpcError):
+            self._tell_error(session, wanted, told)
+        else:
+            session.calls.answered(wanted.msg_id, told, self._wall())
+
+    def _tell_error(self, session: ClientSession, wanted: CallWanted, error: RpcError) -> None:
+        session.calls.failed(wanted.msg_id, error.code, error.text, self._wall())
+
+    def _judge(self, place: str, result: object) -> bytes | RpcError:
+        """Return what the client gets, and log what is the handler's fault."""
+        try:
+            if not isinstance(result, Failure):
+                return tl_object(result)
+            if isinstance(result.value, RpcError):
+                # Made anew: its attributes may have changed, and its class may not have set them.
+                return RpcError(result.value.code, result.value.text)
+        except (TypeError, ValueError) as error:
+            self._faults.answered(place, error)
+        else:
+            self._faults.failed(place, result)
+        return _INTERNAL
+
+
+def _place(wanted: CallWanted) -> str:
+    return f"{wanted.constructor:#010x}"

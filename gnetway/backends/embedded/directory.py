@@ -1,0 +1,131 @@
+"""The sessions by (auth_key_id, session_id): the open ones, and for a while the closed ones.
+
+A closed session is kept because its client comes back to it after a lost link, and because a
+session that knows no msg_ids would take a recorded message a second time. Of the sessions that had
+to leave earlier, and of those of the process before, the highest msg_id that they can have taken is
+kept: one number for all, since a new session pays no more for it than a round trip.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from gnetway.backends.embedded.live_session import LiveSession
+from gnetway.backends.embedded.received import ReplayBound
+from gnetway.interfaces import SessionClient
+from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
+
+#: How long a closed session is kept, in seconds: no message recorded before is good for longer.
+KEPT_SECONDS: Final = MAX_PAST_SECONDS + MAX_FUTURE_SECONDS + 30
+
+#: How many closed sessions are kept at most; an idle one takes about 2 KiB.
+MAX_KEPT_SESSIONS: Final = 10_000
+
+
+class SessionDirectory:
+    """Finds sessions."""
+
+    def __init__(self) -> None:
+        #: What processes before this one may have taken, and what forgotten sessions of it have.
+        self._before_start = 0
+        self._forgotten = 0
+        self._open: dict[tuple[int, int], LiveSession] = {}
+        self._closed: OrderedDict[tuple[int, int], tuple[LiveSession, float]] = OrderedDict()
+
+    def start(self, now: float, newest: int | None) -> None:
+        """Begin at ``now``, in Unix seconds.
+
+        ``newest`` is what ``newest`` said when the process before ended, None where that is not
+        known, as after a crash: it may have taken whatever could come.
+        """
+        if newest is None:
+            # A message is good while the seconds of its msg_id are at most so far ahead.
+            newest = ((int(now) + MAX_FUTURE_SECONDS + 1) << 32) - 1
+        self._before_start = newest
+
+    def newest(self) -> int:
+        """Return the highest msg_id that this process and those before it can have taken."""
+        taken = [
+            live.session.received.newest for live in self.all_known() if live.session is not None
+        ]
+        return max(self._before_start, self._forgotten, *taken)
+
+    def replay_bound(self, generation: int) -> ReplayBound:
+        """Return what a new session must not take for new; ``generation`` is its key's now."""
+        return ReplayBound(self._before_start, self._forgotten, generation)
+
+    def open(self, client: SessionClient) -> LiveSession:
+        """Return the session of a client, the kept one if there is one."""
+        ids = client.key.auth_key_id, client.session_id
+        kept = self._closed.pop(ids, None)
+        live = LiveSession(client) if kept is None else kept[0]
+        live.client = client
+        if live.session is not None:
+            live.session.calls.key = client.key
+        self._open[ids] = live
+        client.backend_state = live
+        return live
+
+    def close(self, client: SessionClient, monotonic: float) -> None:
+        """Keep the session of a client that has gone.
+
+        ``monotonic`` is in the seconds of a clock that only goes on.
+        """
+        live = client.backend_state
+        client.backend_state = None
+        ids = client.key.auth_key_id, client.session_id
+        if not isinstance(live, LiveSession) or self._open.get(ids) is not live:
+            return
+        del self._open[ids]
+        self._closed[ids] = (live, monotonic)
+        if live.session is not None:
+            live.session.out.trim()
+        self.expire(monotonic)
+
+    def find(self, auth_key_id: int, session_id: int) -> LiveSession | None:
+        """Return an open session."""
+        return self._open.get((auth_key_id, session_id))
+
+    def ids(self) -> list[tuple[int, int]]:
+        """Return (auth_key_id, session_id) of every open session."""
+        return list(self._open)
+
+    def all_known(self) -> list[LiveSession]:
+        """Return every session: the open ones and the closed ones that are kept."""
+        return [*self._open.values(), *(live for live, _ in self._closed.values())]
+
+    def drop(self, auth_key_id: int, session_id: int) -> bool:
+        """Forget the state of a session, open or kept; returns whether there was any."""
+        ids = auth_key_id, session_id
+        kept = self._closed.pop(ids, None)
+        live = self._open.get(ids) if kept is None else kept[0]
+        if live is None:
+            return False
+        live.cancel_calls()
+        if live.polls is not None:
+            live.polls.end_all()
+        self._forget(live)
+        live.session = None
+        return True
+
+    def drop_key(self, auth_key_id: int) -> None:
+        """Forget the state of all sessions of a key."""
+        for ids in [*self._open, *self._closed]:
+            if ids[0] == auth_key_id:
+                self.drop(*ids)
+
+    def expire(self, monotonic: float) -> None:
+        """Forget the closed sessions that were kept long enough."""
+        while self._closed:
+            live, closed_at = next(iter(self._closed.values()))
+            kept_long_enough = closed_at + KEPT_SECONDS <= monotonic
+            if not kept_long_enough and len(self._closed) <= MAX_KEPT_SESSIONS:
+                return
+            # Also one whose messages are too old by now: the wall clock may be set back.
+            self._forget(live)
+            self._closed.popitem(last=False)
+            live.cancel_calls()
+
+    def _forget(self, live: LiveSession) -> None:
+        """Note what a session has taken that leaves."""
+        if live.session is not None:
+            self._forgotten = max(self._forgotten, live.session.received.newest)

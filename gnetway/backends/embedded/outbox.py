@@ -1,0 +1,188 @@
+"""The server's side of a session: numbering, containers, acknowledgements, sending again.
+
+``say`` and ``say_content`` collect what one turn has to tell; ``take`` makes one plaintext of
+it, a container where it is more than one message. An rpc_error is the last of its container: some
+clients leave one at its first error. What follows it goes into the next, so all keep their order.
+
+Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
+"""
+
+from typing import Final
+
+from gnetway.backends.embedded.salts import SaltSchedule
+from gnetway.backends.embedded.sent import SentMessage, SentMessages
+from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
+from gnetway.mtproto.message import pack_message
+from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.tl.rpc_results import is_error_result
+from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
+
+#: Most msg_ids in one msgs_ack.
+#: Source: core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt
+MAX_ACKS: Final = 8192
+
+#: What may wait for a client that is there but takes nothing, as over HTTP between two requests:
+#: the bytes of its bodies, and the number of messages. Whoever asks for more is refused before
+#: anything is done for it, so that nothing that was said has to be dropped.
+MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024
+MAX_UNSENT_MESSAGES: Final = 2048
+
+
+class Outbox:
+    """What one session sends.
+
+    ``acks`` are the client's messages that nothing said so far acknowledges; ``sent`` is what
+    the client has yet to acknowledge.
+    """
+
+    __slots__ = (
+        "_content_count",
+        "_ends_at",
+        "_highest",
+        "_msg_ids",
+        "_out",
+        "_salts",
+        "_session_id",
+        "_taken",
+        "_unsent_bytes",
+        "acks",
+        "sent",
+    )
+
+    def __init__(self, session_id: int, salts: SaltSchedule) -> None:
+        self._session_id = session_id
+        self._salts = salts
+        self._msg_ids = MessageIdSource()
+        self._content_count = 0
+        #: The highest msg_id of what was taken; a lower one goes only inside of a container.
+        self._highest = 0
+        self._out: list[ContainedMessage] = []
+        self._taken: list[ContainedMessage] = []
+        #: How many messages the next container ends behind, 0 for any number.
+        self._ends_at = 0
+        self._unsent_bytes = 0
+        self.acks: dict[int, None] = {}
+        self.sent = SentMessages()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits for the client as may; see ``MAX_UNSENT_BYTES``."""
+        return self._unsent_bytes >= MAX_UNSENT_BYTES or self.has_too_many
+
+    @property
+    def has_too_many(self) -> bool:
+        """Whether as many messages wait for the client as may."""
+        return len(self._out) >= MAX_UNSENT_MESSAGES
+
+    def say(self, body: bytes, now: float, response: bool) -> None:
+        """Add a service message, which the client need not acknowledge.
+
+        ``response`` tells whether it answers a message of the client.
+        """
+        msg_id = self._msg_ids.next_id(now, response)
+        self._out.append(ContainedMessage(msg_id, 2 * self._content_count, body))
+        self._unsent_bytes += len(body)
+
+    def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> None:
+        """Add a message that is kept until the client acknowledges it.
+
+        ``request_msg_id`` is what it answers, which thereby is acknowledged.
+        """
+        msg_id = self._msg_ids.next_id(now, request_msg_id != 0)
+        seq_no = 2 * self._content_count + 1
+        self._content_count += 1
+        self._out.append(ContainedMessage(msg_id, seq_no, body))
+        self._unsent_bytes += len(body)
+        self.sent.add(SentMessage(msg_id, seq_no, body, request_msg_id))
+        if request_msg_id:
+            self.acks.pop(request_msg_id, None)
+
+    def repeat(self, message: SentMessage) -> None:
+        """Add a message that was said before, under its first msg_id and seq_no."""
+        self._out.append(ContainedMessage(message.msg_id, message.seq_no, message.body))
+        self._unsent_bytes += len(message.body)
+
+    def end_container(self) -> None:
+        """Keep what is said from now on out of the packet of what was said so far."""
+        self._ends_at = len(self._out)
+
+    def take(self, now: float) -> bytes:
+        """Return the next plaintext to send, empty if there is nothing to tell."""
+        if self.acks:
+            self._say_acks(now)
+        out = self._out
+        if not out:
+            return b""
+        salt = self._salts.current(now)
+        taken = self._taken = self._split_off()
+        if len(taken) == 1 and taken[0].msg_id > self._highest:
+            msg_id, seq_no, body = taken[0]
+            self._highest = msg_id
+            return pack_message(salt, self._session_id, msg_id, seq_no, body)
+        # A message said again has an old msg_id, which a client takes only inside of a container.
+        container = pack_container(taken)
+        msg_id = self._msg_ids.next_id(now, response=False)
+        contained = max([message.msg_id for message in taken])
+        if msg_id < contained:
+            # From before the wall clock was set back; what contains them is higher all the same.
+            msg_id = (max(contained, self._highest) | 3) + 4
+        self._highest = msg_id
+        return pack_message(salt, self._session_id, msg_id, 2 * self._content_count, container)
+
+    def take_empty(self, now: float) -> bytes:
+        """Return an empty container: the end of a long poll.
+
+        Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
+        """
+        msg_id = self._msg_ids.next_id(now, response=False)
+        salt = self._salts.current(now)
+        return pack_message(
+            salt, self._session_id, msg_id, 2 * self._content_count, pack_container([])
+        )
+
+    def put_back(self) -> None:
+        """Keep what ``take`` gave last for the next time: nobody was there to get it."""
+        self._out = self._taken + self._out
+        self._taken = []
+        self.trim()
+
+    def trim(self) -> None:
+        """Drop what is not kept in ``sent``: the client has gone, and may never come back.
+
+        Service messages are among it: they only made sense at that moment.
+        """
+        sent = self.sent
+        self._out = [message for message in self._out if sent.get(message.msg_id) is not None]
+        self._ends_at = 0
+        self._unsent_bytes = _size(self._out)
+
+    def _split_off(self) -> list[ContainedMessage]:
+        out = self._out
+        if len(out) == 1:
+            self._out = []
+            self._ends_at = 0
+            self._unsent_bytes = 0
+            return out
+        size = count = 0
+        ends_at = min(self._ends_at or MAX_CONTAINER_MESSAGES, MAX_CONTAINER_MESSAGES)
+        for message in out:
+            size += len(message.body)
+            if count and (count == ends_at or size > MAX_CONTAINER_BYTES):
+                break
+            count += 1
+            if is_error_result(message.body):
+                break
+        self._out = out[count:]
+        self._ends_at = max(0, self._ends_at - count)
+        self._unsent_bytes -= _size(out[:count])
+        return out[:count]
+
+    def _say_acks(self, now: float) -> None:
+        msg_ids = list(self.acks)
+        self.acks.clear()
+        for start in range(0, len(msg_ids), MAX_ACKS):
+            self.say(MsgsAck(msg_ids[start : start + MAX_ACKS]).pack(), now, response=False)
+
+
+def _size(messages: list[ContainedMessage]) -> int:
+    return sum([len(message.body) for message in messages])

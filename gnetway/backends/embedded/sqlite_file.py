@@ -1,0 +1,109 @@
+"""The tables of a key store's file, and how those of an earlier version become them."""
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import Final
+
+from twisted.enterprise.adbapi import Transaction
+
+from gnetway.backends.embedded.store import StoreUnusable
+
+#: Version of the tables below; a file of a later version is refused, not guessed at.
+SCHEMA_VERSION: Final = 3
+
+#: How long a statement waits for another process that has the file locked, in seconds.
+BUSY_SECONDS: Final = 5.0
+
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS auth_keys (
+        auth_key_id INTEGER PRIMARY KEY,
+        secret BLOB NOT NULL,
+        kind INTEGER NOT NULL,
+        perm_auth_key_id INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        salts BLOB NOT NULL,
+        layer INTEGER NOT NULL DEFAULT 0,
+        made_at INTEGER NOT NULL DEFAULT 0,
+        used_at INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS auth_keys_by_perm ON auth_keys (perm_auth_key_id)",
+    """CREATE INDEX IF NOT EXISTS auth_keys_by_expiry ON auth_keys (expires_at)
+        WHERE expires_at > 0""",
+    # One row, and none while a process has the store open or if it ended without a word.
+    "CREATE TABLE IF NOT EXISTS newest_message (msg_id INTEGER NOT NULL)",
+)
+
+#: What needs columns that tables of an earlier version get first.
+_LATER: Final = ("CREATE INDEX IF NOT EXISTS auth_keys_by_use ON auth_keys (used_at, made_at)",)
+
+#: Version of a file -> what makes the next version of it.
+_MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
+    1: ("ALTER TABLE auth_keys ADD COLUMN layer INTEGER NOT NULL DEFAULT 0",),
+    2: (
+        "ALTER TABLE auth_keys ADD COLUMN made_at INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE auth_keys ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0",
+        # Nobody knows which of them have spoken, so none goes for not having done so.
+        "UPDATE auth_keys SET made_at = strftime('%s', 'now'), used_at = strftime('%s', 'now')",
+    ),
+}
+
+
+def check_file(path: str) -> None:
+    """See whether what lies at ``path`` can be a store; a file that is missing can be made.
+
+    Waits for the disk, so it is for the time before anything runs.
+
+    :raises StoreUnusable: it is no SQLite file, or its tables are of another version.
+    """
+    if not os.path.exists(path):
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+            if ("schema_version",) not in tables:
+                return
+            row = connection.execute("SELECT version FROM schema_version").fetchone()
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path}: {error}") from error
+    if row is not None:
+        check_version(path, int(row[0]))
+
+
+def check_version(path: str, version: int) -> None:
+    """Hold the version of a file's tables against those that can be read.
+
+    :raises StoreUnusable: it is another.
+    """
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise StoreUnusable(
+            f"{path}: its tables have version {version}, this program reads"
+            f" versions 1 to {SCHEMA_VERSION}"
+        )
+
+
+def create_schema(transaction: Transaction) -> int:
+    """Make the tables, or make those of an earlier version new; returns their version."""
+    # Said outright: sqlite3 begins no transaction for statements that change tables, and a file
+    # with the tables of one version and the number of another could never be opened again.
+    transaction.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        transaction.execute(statement)
+    transaction.execute("SELECT version FROM schema_version")
+    row = transaction.fetchone()
+    if row is None:
+        transaction.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
+        transaction.execute("INSERT INTO newest_message VALUES (0)")
+        version = SCHEMA_VERSION
+    else:
+        version = int(row[0])
+    while version in _MIGRATIONS:
+        for statement in _MIGRATIONS[version]:
+            transaction.execute(statement)
+        version += 1
+        transaction.execute("UPDATE schema_version SET version = ?", (version,))
+    if version == SCHEMA_VERSION:
+        for statement in _LATER:
+            transaction.execute(statement)
+    return version

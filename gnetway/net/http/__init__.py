@@ -1,0 +1,1 @@
+"""MTProto over HTTP: one request, one packet."""

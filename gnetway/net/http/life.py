@@ -1,0 +1,96 @@
+"""How far an HTTP connection has come, when it is late for that, and why it ends.
+
+A connection is late
+
+    between two requests       75 to 84 s after the last byte (75 s before the first)   closed
+    while a request comes      likewise, or 120 s after its first byte                  408, closed
+    while one is answered      90 s after it was here                                   503
+    while it closes            3 s after the last answer was written                    cut
+"""
+
+from enum import Enum
+
+from gnetway.net.http.services import HttpServices
+from gnetway.net.link_output import LINGER_SECONDS
+
+
+class ChannelState(Enum):
+    """What the connection is at."""
+
+    #: Nothing of the next request is here.
+    IDLE = "idle"
+    RECEIVING = "receiving"
+    ANSWERING = "answering"
+    #: The end has been decided; what was written may still leave.
+    ENDING = "ending"
+    LOST = "lost"
+
+
+class ChannelLife:
+    """The state of one connection; ``deadline`` is in the clock's seconds."""
+
+    __slots__ = (
+        "_counted",
+        "_idle_seconds",
+        "_links",
+        "_settings",
+        "_whole_by",
+        "deadline",
+        "has_served",
+        "state",
+    )
+
+    def __init__(self, services: HttpServices) -> None:
+        self._links, self._settings = services.links, services.settings
+        self._idle_seconds = self._settings.idle_seconds + self._links.random_bytes(1)[0] % 10
+        self._whole_by = 0.0
+        self._counted = False
+        self.state = ChannelState.IDLE
+        self.deadline = 0.0
+        #: Whether a request was ever whole.
+        self.has_served = False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end has been decided."""
+        return self.state in (ChannelState.ENDING, ChannelState.LOST)
+
+    def begin(self) -> None:
+        """Wait for the first byte."""
+        self.deadline = self._links.clock.seconds() + self._settings.idle_seconds
+
+    def bytes_came(self) -> None:
+        """Note that the client has sent something."""
+        now = self._links.clock.seconds()
+        if self.state is ChannelState.IDLE:
+            self.state = ChannelState.RECEIVING
+            self._whole_by = now + self._settings.request_seconds
+        if self.state is ChannelState.RECEIVING:
+            self.deadline = min(now + self._idle_seconds, self._whole_by)
+
+    def request_whole(self) -> None:
+        """Note that a request is here whole, and will be answered."""
+        self.has_served = True
+        self.state = ChannelState.ANSWERING
+        self.deadline = self._links.clock.seconds() + self._settings.answer_seconds
+
+    def answered(self) -> None:
+        """Note that the request was answered, which may have been decided to be the last."""
+        if not self.is_ending:
+            self.state = ChannelState.IDLE
+            self.wait_on()
+
+    def wait_on(self) -> None:
+        """Move the deadline as if something had come."""
+        self.deadline = self._links.clock.seconds() + self._idle_seconds
+
+    def end(self) -> None:
+        """Note that the end has been decided."""
+        self.state = ChannelState.ENDING
+        self.deadline = self._links.clock.seconds() + LINGER_SECONDS
+
+    def count(self, cause: str) -> None:
+        """Count why the connection ends: for what was found first."""
+        if not self._counted:
+            self._counted = True
+            self._links.causes.count(cause)

@@ -1,0 +1,344 @@
+"""One session over HTTP: its waiting requests, and what waits for its next request.
+
+A request is answered by the first of
+
+    the backend's own answer to it, if it tells anything
+    a message of the backend to the session, for the request that is there to wait, else the oldest
+    the end of its wait, by an empty container or a msgs_ack of its http_wait
+
+and what is told when no request is there is queued for the next one, in the order of its coming.
+
+A push that finds the queue full is refused. The answer to a request never is: the backend has done
+what the client asked for, and would not say it again. So the room is asked for before: while the
+queue is full a request takes from it at once what it can, one answer out for one in, and calls are
+refused (503, and official clients repeat them) where too many are with the backend already, or
+where the queues of all sessions are full. An rpc_error in the place of 503 would need a seq_no of
+the session service's own count.
+"""
+
+from collections import deque
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+
+from gnetway.connection.events import MessageReceived
+from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import BackendUnavailable, MessageError
+from gnetway.keys.heed import heed_key_news
+from gnetway.mtproto.http_answers import MessageJoiner, is_blank
+from gnetway.mtproto.http_wants import HttpWants
+from gnetway.net.http.poll import Asker, HttpPoll
+from gnetway.net.http.settings import HttpSettings
+from gnetway.net.link_services import LinkServices
+from gnetway.net.session import Session
+
+T = TypeVar("T")
+
+
+class SessionHome(Protocol):
+    """Where a session is kept: the account of what all have queued, and who hears of its end."""
+
+    queued_bytes: int
+
+    def forget(self, session: "HttpSession") -> None:
+        """Drop a session that has ended."""
+
+
+class Caller(Protocol):
+    """A request, by the addresses of its connection: the client's, and the one it came to."""
+
+    client_ip: str
+    local_ip: str
+
+
+class HttpSession:
+    """A link of the registry that has no connection of its own.
+
+    It ends 75 to 84 seconds after its last request was answered.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_home",
+        "_idle_seconds",
+        "_joined",
+        "_joiner",
+        "_polls",
+        "_queue",
+        "_queued_bytes",
+        "_services",
+        "_settings",
+        "client_ip",
+        "deadline",
+        "key",
+        "local_ip",
+        "session_id",
+        "wheel_slot",
+    )
+
+    def __init__(
+        self,
+        home: SessionHome,
+        services: LinkServices,
+        settings: HttpSettings,
+        message: MessageReceived,
+        caller: Caller,
+    ) -> None:
+        self._home = home
+        self._services = services
+        self._settings = settings
+        self.key = message.key
+        self.session_id = message.session_id
+        self.client_ip, self.local_ip = caller.client_ip, caller.local_ip
+        self._joiner = MessageJoiner(message.session_id, message.salt)
+        self._polls: list[HttpPoll] = []
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        #: How many requests the backend has yet to answer.
+        self._asked = 0
+        self._idle_seconds = settings.idle_seconds + services.random_bytes(1)[0] % 10
+        self.deadline = services.clock.seconds() + self._idle_seconds
+        self.wheel_slot = -1
+        services.wheel.add(self)
+        self._joined: Session | None = services.registry.join(message.key, self.session_id, self)
+
+    @property
+    def dc_id(self) -> int:
+        """No data centre: over HTTP there is no obfuscated header to name one."""
+        return 0
+
+    # -- requests ------------------------------------------------------------------------------
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request waits."""
+        return bool(self._polls)
+
+    def may_send(self, wants: HttpWants) -> bool:
+        """Whether a message may be sent to the backend, by the room for what answers it."""
+        settings = self._settings
+        if not wants.asks:
+            return True
+        if self._asked >= settings.max_asked:
+            return False
+        return bool(self._queue) or self._home.queued_bytes < settings.max_all_queued_bytes
+
+    def send(self, message: MessageReceived, caller: Caller) -> Deferred[bytes]:
+        """Hand a message of ``caller`` to the backend; fires with its answer, maybe nothing."""
+        session = self._joined
+        if session is None:
+            return fail(BackendUnavailable("the session has just ended"))
+        self.client_ip = session.client_ip = caller.client_ip
+        self.local_ip = session.local_ip = caller.local_ip
+        self._touch()
+        self._asked += 1
+        return maybeDeferred(
+            self._services.backend.send_http_data, session, message.salt, message.payload
+        ).addBoth(self._heard)
+
+    def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
+        """Let a request wait; with too many of them, the oldest is answered.
+
+        Once its message was sent, ``wait_on`` is to be called.
+        """
+        if len(self._polls) >= self._settings.max_polls:
+            # Rather one that nothing is to be decided for: the end of a key is told in its own.
+            decided = (one for one in self._polls if not one.undecided)
+            self._answer(next(decided, self._polls[0]))
+        poll = HttpPoll(asker, wants, self._services.clock.seconds(), self._settings)
+        self._polls.append(poll)
+        return poll
+
+    def wait_on(self, poll: HttpPoll) -> None:
+        """Set the end of a wait, unless the backend has answered at once.
+
+        A request that is there to wait is answered with what came before it, and so is any while
+        the queue is full.
+        """
+        if poll not in self._polls:
+            return
+        if self._queue and (poll.is_long or not self._has_room(0)):
+            self._answer(poll)
+        else:
+            clock = self._services.clock
+            seconds = max(0.0, poll.ends_at - clock.seconds())
+            poll.timer = clock.callLater(seconds, self._answer, poll)
+
+    def answered(self, poll: HttpPoll | None, plaintext: bytes) -> None:
+        """Hear what the backend says to a request.
+
+        ``poll`` may have got another answer meanwhile; it is None where its client is gone.
+        """
+        if self._joined is not None:
+            self._take_answer(poll, plaintext)
+        heed_key_news(self._services.registry, self.key.auth_key_id, plaintext)
+
+    def _take_answer(self, poll: HttpPoll | None, plaintext: bytes) -> None:
+        if poll is not None:
+            poll.undecided = False
+        told: list[bytes] = []
+        if not is_blank(plaintext):
+            told = self._note(plaintext)
+            plaintext = told[0] if told else b""
+            self._keep(told)
+        if poll is None or poll not in self._polls:
+            waiting = self._next_poll()
+            if told and waiting is not None:
+                self._hold_back(waiting)
+        elif self._queue or plaintext or poll.wants.only_acks:
+            self._answer(poll)
+        else:
+            poll.ends_at = poll.wished_at
+            if poll.timer is not None:
+                poll.timer.reset(max(0.0, poll.ends_at - self._services.clock.seconds()))
+
+    def leave(self, poll: HttpPoll) -> None:
+        """Let a request wait no more: its client is gone, or has got another answer."""
+        if poll in self._polls:
+            self._polls.remove(poll)
+            poll.stop_timer()
+            self._touch()
+
+    def half_closed(self, poll: HttpPoll) -> None:
+        """Hear that a request's client sends nothing more: it may be gone, or still read on.
+
+        So the request gets the backend's own answer, if it asks for something, but is not sent
+        what can wait for another.
+        """
+        if poll not in self._polls:
+            return
+        poll.half_closed = True
+        if not poll.wants.asks:
+            self._end_wait(poll)
+
+    # -- what the registry calls ---------------------------------------------------------------
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Answer a waiting request, or queue; False where there is no room for more."""
+        told = self._note(plaintext)
+        size = sum(map(len, told))
+        waiting = self._next_poll()
+        if not told or self._joined is None or (waiting is None and not self._has_room(size)):
+            return False
+        self._keep(told)
+        if waiting is not None:
+            self._hold_back(waiting)
+        return True
+
+    def end(self, cause: str) -> None:
+        """End the session; ``cause`` is what it is counted under."""
+        if self._joined is not None:
+            self._services.causes.count(cause)
+            self._leave()
+
+    def key_gone(self, key: AuthKey) -> None:
+        """End the session, as its key is known no more; the client hears so at its next request."""
+        self.end("key_destroyed")
+
+    def hold_reading(self) -> None:
+        """Nothing is read: a request brings one message, and waits by itself in an outage."""
+
+    def release_reading(self) -> None:
+        """Nothing was held."""
+
+    def visited(self, now: float) -> None:
+        """Keep all there is."""
+
+    def deadline_passed(self) -> None:
+        """Hear that no request has come in time."""
+        if self._polls:
+            self._touch()
+            self._services.wheel.add(self)
+        else:
+            self._leave()
+
+    # -- small parts ---------------------------------------------------------------------------
+
+    def _note(self, plaintext: bytes) -> list[bytes]:
+        """Return what is to be told in the place of a plaintext: nothing if it is no message."""
+        try:
+            self._joiner.note(plaintext)
+        except MessageError:
+            self._services.causes.count("http_bad_backend_message")
+            return []
+        return self._joiner.cut(plaintext, self._services.wall())
+
+    def _heard(self, result: T) -> T:
+        self._asked -= 1
+        return result
+
+    def _keep(self, told: list[bytes]) -> None:
+        self._queue.extend(told)
+        self._count(sum(map(len, told)))
+
+    def _hold_back(self, poll: HttpPoll) -> None:
+        """Answer as soon as the client's wish to have several messages at once allows."""
+        now = self._services.clock.seconds()
+        seconds = poll.due_at(now) - now
+        if seconds <= 0 or not self._has_room(0) or poll.timer is None:
+            self._answer(poll)
+        else:
+            poll.timer.reset(seconds)
+
+    def _answer(self, poll: HttpPoll) -> None:
+        """Answer with what is queued, or with nothing."""
+        if not self._queue:
+            self._end_wait(poll)
+            return
+        plaintext, taken = self._joiner.join(self._queue, self._services.wall())
+        for _ in range(taken):
+            self._count(-len(self._queue.popleft()))
+        self._tell(poll, plaintext)
+
+    def _end_wait(self, poll: HttpPoll) -> None:
+        nothing = self._joiner.nothing(poll.wants.odd_waits, self._services.wall())
+        self._tell(poll, nothing)
+
+    def _tell(self, poll: HttpPoll, plaintext: bytes) -> None:
+        self._polls.remove(poll)
+        poll.stop_timer()
+        self._touch()
+        poll.asker.tell(plaintext)
+        long_poll = self._long_poll()
+        if self._queue and long_poll is not None:
+            # What did not fit, or stands behind an error.
+            self._answer(long_poll)
+
+    def _long_poll(self) -> HttpPoll | None:
+        """Return the oldest request that is there to wait."""
+        return next((poll for poll in self._polls if poll.is_long and not poll.half_closed), None)
+
+    def _next_poll(self) -> HttpPoll | None:
+        """Return the request that is there to wait, else the oldest; None where there is none."""
+        return self._long_poll() or next(
+            (poll for poll in self._polls if not poll.half_closed), None
+        )
+
+    def _has_room(self, size: int) -> bool:
+        settings = self._settings
+        return (
+            len(self._queue) < settings.max_queued_messages
+            and self._queued_bytes + size <= settings.max_queued_bytes
+            and self._home.queued_bytes + size <= settings.max_all_queued_bytes
+        )
+
+    def _count(self, size: int) -> None:
+        self._queued_bytes += size
+        self._home.queued_bytes += size
+
+    def _touch(self) -> None:
+        self.deadline = self._services.clock.seconds() + self._idle_seconds
+
+    def _leave(self) -> None:
+        session, self._joined = self._joined, None
+        if session is None:
+            return
+        self._services.wheel.remove(self)
+        self._queue.clear()
+        self._count(-self._queued_bytes)
+        self._home.forget(self)
+        self._services.registry.leave(session, self)
+        polls, self._polls = self._polls, []
+        for poll in polls:
+            poll.stop_timer()
+            poll.asker.unavailable()

@@ -1,0 +1,80 @@
+"""The sessions that are open over HTTP, by auth_key_id and session_id."""
+
+from typing import ClassVar
+
+from gnetway.connection.events import MessageReceived
+from gnetway.errors import ProtocolError, TransportErrorCode
+from gnetway.net.http.session import Caller, HttpSession
+from gnetway.net.http.settings import HttpSettings
+from gnetway.net.link_services import LinkServices
+
+
+class TooManySessions(ProtocolError):
+    """A key has more sessions with waiting requests than any client has."""
+
+    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
+    cause: ClassVar[str] = "http_too_many_sessions"
+
+
+class HttpSessions:
+    """Opens a session at its first request.
+
+    A key has at most ``max_sessions_per_key`` of them, as a client could otherwise open one with
+    every request; the one whose last request was longest ago leaves for a new one. To the
+    gateway's open links they are one, which ends with the last of them.
+    """
+
+    def __init__(self, services: LinkServices, settings: HttpSettings) -> None:
+        self._services = services
+        self._settings = settings
+        #: By auth_key_id, then session_id; those used last are last.
+        self._by_key: dict[int, dict[int, HttpSession]] = {}
+        #: What waits for requests in all sessions together.
+        self.queued_bytes = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_key.values()))
+
+    def of(self, message: MessageReceived, caller: Caller) -> HttpSession:
+        """Return the session of a message that ``caller`` brings.
+
+        :raises TooManySessions: all sessions of its key have requests that wait.
+        """
+        key_id = message.key.auth_key_id
+        sessions = self._by_key.get(key_id, {})
+        session = sessions.pop(message.session_id, None)
+        if session is not None:
+            sessions[message.session_id] = session
+            if session.key is message.key:
+                return session
+            # A key that was forgotten and looked up again is another object.
+            session.end("key_changed")
+        elif len(sessions) >= self._settings.max_sessions_per_key:
+            self._make_room(sessions)
+        if not self._by_key:
+            self._services.open_links.add(self)
+        session = HttpSession(self, self._services, self._settings, message, caller)
+        self._by_key.setdefault(key_id, {})[message.session_id] = session
+        return session
+
+    def forget(self, session: HttpSession) -> None:
+        """Drop a session that has ended."""
+        sessions = self._by_key[session.key.auth_key_id]
+        del sessions[session.session_id]
+        if not sessions:
+            del self._by_key[session.key.auth_key_id]
+        if not self._by_key:
+            self._services.open_links.remove(self)
+
+    def end(self, cause: str) -> None:
+        """End all of them."""
+        for sessions in list(self._by_key.values()):
+            for session in list(sessions.values()):
+                session.end(cause)
+
+    def _make_room(self, sessions: dict[int, HttpSession]) -> None:
+        for session in sessions.values():
+            if not session.is_waiting:
+                session.end("http_session_replaced")
+                return
+        raise TooManySessions(f"{len(sessions)} sessions of a key have requests that wait")

@@ -1,0 +1,99 @@
+"""What the connections of a gateway share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.byte_budget import ByteBudget
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.interfaces import IKeyLookup, ISessionBackend
+from gnetway.metrics import Causes
+from gnetway.net.exchange_driver import ExchangeDriver
+from gnetway.net.idle import IdleWheel
+from gnetway.net.key_maker import KeyMaker
+from gnetway.net.later_turns import LaterTurns
+from gnetway.net.open_links import OpenLinks
+from gnetway.net.refused_origins import RefusedOrigins
+from gnetway.net.registry import SessionRegistry
+from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.wall_clock import WallClock
+
+#: The cause of the end of whoever wanted something of the session backend while there was no node.
+NO_SESSION_NODE: Final = "no_session_node"
+
+#: How long a client is kept for whom there is no room, in seconds: closed at once it would come
+#: back at once, to no better end.
+BUSY_SECONDS: Final = 5.0
+
+#: Eight connections at their own bound.
+DEFAULT_MAX_UNSENT_BYTES: Final = 256 * 1024 * 1024
+
+#: Sixteen of the largest packets.
+DEFAULT_MAX_UNFINISHED_BYTES: Final = 256 * 1024 * 1024
+
+
+def _unlimited_accounts() -> Accounts:
+    return Accounts(lambda network: AccountLimits())
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    """Bounds of one connection, in seconds and bytes.
+
+    ``handshake_seconds``: until the first whole message. ``idle_seconds``: from one read to the
+    next, to which each connection adds its own 0 to 9 seconds, so that many that came at once do
+    not leave at once. ``bind_seconds``: for the backend to decide on a bind.
+    ``max_unsent_bytes``: what may wait for a client that does not read. A packet of which a part
+    is here is whole in ``packet_seconds``, and as much longer as it takes at
+    ``packet_bytes_per_second``. ``tell_too_many``: whether -429 is sent at all.
+    """
+
+    handshake_seconds: float = 30
+    idle_seconds: float = 300
+    bind_seconds: float = 10
+    max_unsent_bytes: int = 4 * 1024 * 1024
+    packet_seconds: float = 120
+    packet_bytes_per_second: float = 16 * 1024
+    tell_too_many: bool = False
+
+
+def _open_to_all() -> Admission:
+    return Admission(Bounds(), lambda cause: None)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkServices:
+    """What a connection's shell works with; one for the whole gateway.
+
+    ``unsent`` counts what waits for clients that do not read, ``unfinished`` what is here of
+    packets that are not whole, both by ``accounts``.
+    """
+
+    clock: IReactorTime
+    wall: WallClock
+    setup: ConnectionSetup
+    backend: ISessionBackend
+    keys: IKeyLookup
+    registry: SessionRegistry
+    key_maker: KeyMaker
+    exchange_driver: ExchangeDriver
+    wheel: IdleWheel
+    open_links: OpenLinks
+    causes: Causes
+    random_bytes: Callable[[int], bytes]
+    limits: LinkLimits
+    turn_end: TurnEnd
+    later_turns: LaterTurns
+    accounts: Accounts = field(default_factory=_unlimited_accounts)
+    admission: Admission = field(default_factory=_open_to_all)
+    unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))
+    unfinished: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNFINISHED_BYTES))
+    refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
+
+    def backend_cause(self, cause: str) -> str:
+        """Return the cause of an end while something was wanted of the backend."""
+        return NO_SESSION_NODE if self.backend.unready() else cause

@@ -1,0 +1,80 @@
+"""A client link over TCP."""
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gnetway.admission.admission import place_of
+from gnetway.interfaces import ILinkTransport
+from gnetway.net.link import ClientLink
+from gnetway.net.link_services import LinkServices
+from gnetway.net.peer import client_ip, local_ip
+from gnetway.runtime import try_write
+from gnetway.runtime.read_size import USUAL_BYTES, read_more
+
+
+class GatewayProtocol(Protocol):
+    """Moves bytes between a TCP connection and its :class:`ClientLink`."""
+
+    __slots__ = ("_link", "_services", "connected", "factory", "transport")
+
+    transport: ILinkTransport
+
+    def __init__(self, services: LinkServices) -> None:
+        self._services = services
+        self._link: ClientLink | None = None
+
+    # -- what the transport calls --------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin."""
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        transport = self.transport
+        self._link = ClientLink(
+            self._services, self, client_ip(transport), local_ip(transport), place_of(transport)
+        )
+        self.transport.registerProducer(self._link, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on what came."""
+        if len(data) == USUAL_BYTES:
+            # Not from the beginning: it takes memory of each connection.
+            read_more(self.transport)
+        if self._link is not None:
+            self._link.receive(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End."""
+        if self._link is not None:
+            self._link.lost(clean=isinstance(reason.value, ConnectionDone))
+            self._link = None
+
+    # -- what the link calls -------------------------------------------------------------------
+
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets in one piece."""
+        try_write.write(self.transport, b"".join(packets))
+
+    def pause_reading(self) -> None:
+        """Read nothing more."""
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def end(self, cause: str, told: bool) -> None:
+        """Close once all is written."""
+        self.transport.unregisterProducer()
+        if told:
+            # A full close with bytes unread would reset the connection, and the client might
+            # never see the code. So only our side ends; what still comes is thrown away.
+            self.transport.resumeProducing()
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now."""
+        self.transport.abortConnection()

@@ -1,0 +1,1 @@
+"""TLS before whatever serves a connection."""

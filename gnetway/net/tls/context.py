@@ -1,0 +1,174 @@
+"""TLS for any listener, whose certificate may change while connections are open.
+
+Every connection is made from the context of its time. A new certificate gets a new context, and
+the old one lives for as long as its last connection.
+"""
+
+import os
+from typing import Final, Literal, NamedTuple
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.net.tls.certificate import CertificateFault, ServerCertificate, load_certificate
+from gnetway.runtime.wall_clock import WallClock
+
+#: How often the files are looked at, in seconds. What has changed is read once two looks in a row
+#: have seen the same, so that no half-written file is read, nor a new certificate without its key.
+POLL_SECONDS: Final = 5.0
+
+#: What browsers are told that they may speak; clients that offer something else, or nothing, are
+#: let in as well: MTProto has no name of its own.
+_PROTOCOL: Final = b"http/1.1"
+
+#: For TLS 1.2; version 1.3 has only good ones. All have forward secrecy and authenticate what
+#: they encrypt, and every client that speaks 1.2 with the elliptic curves has one of them.
+_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+
+_VERSIONS: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
+_OPTIONS: Final = (
+    SSL.OP_NO_COMPRESSION
+    | SSL.OP_CIPHER_SERVER_PREFERENCE
+    # It lets a client make the server work without end.
+    | SSL.OP_NO_RENEGOTIATION
+)
+
+#: Of each file its time of change, inode and size; None for one that is not there.
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+class TlsSettings(NamedTuple):
+    """The files of a listener's certificate and key, in PEM, and the lowest version of TLS."""
+
+    cert_file: str
+    key_file: str
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTls:
+    """Makes the TLS end of connections; goes to ``TLSMemoryBIOFactory`` as its context factory.
+
+    :raises CertificateFault: the certificate or its key cannot be used. Wrong dates are only
+        warned about: clients that check them will refuse it, others will not.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: TlsSettings, clock: IReactorTime, wall: WallClock) -> None:
+        self._settings = settings
+        self._wall = wall
+        #: As the files were when they were last read, and as they were when last looked at.
+        self._read = self._seen = self._stamp()
+        self._certificate, self._context = self._load()
+        self._poll = LoopingCall(self._look)
+        self._poll.clock = clock
+        if invalid := self._certificate.invalid_at(wall()):
+            self._log.warn(
+                "TLS certificate {cert_file}: {invalid}",
+                cert_file=settings.cert_file,
+                invalid=invalid,
+            )
+
+    @property
+    def valid_until(self) -> float:
+        """When the certificate in use expires, in Unix seconds."""
+        return self._certificate.valid_until
+
+    def serverConnectionForTLS(  # noqa: N802
+        self,
+        tlsProtocol: TLSMemoryBIOProtocol | None,  # noqa: N803
+    ) -> SSL.Connection:
+        """Return a connection with the certificate of now."""
+        return SSL.Connection(self._context, None)
+
+    def start(self) -> None:
+        """Begin to look whether the files have changed."""
+        self._poll.start(POLL_SECONDS, now=False).addErrback(self._poll_failed)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._poll.running:
+            self._poll.stop()
+
+    def reload(self) -> bool:
+        """Read the files again; from then on new connections get what is in them.
+
+        A certificate that cannot be used, or by its dates no longer or not yet, is not taken: the
+        one before it stays, and the log says why. Returns whether it was taken.
+        """
+        self._read = self._stamp()
+        try:
+            certificate, context = self._load()
+            if invalid := certificate.invalid_at(self._wall()):
+                raise CertificateFault(f"{self._settings.cert_file}: {invalid}")
+        except CertificateFault as fault:
+            self._log.warn("TLS certificate not taken, the one before stays: {why}", why=fault)
+            return False
+        self._certificate, self._context = certificate, context
+        self._log.info(
+            "TLS certificate {cert_file} taken, valid until {until:%Y-%m-%d}",
+            cert_file=self._settings.cert_file,
+            until=certificate.chain[0].not_valid_after_utc,
+        )
+        return True
+
+    def _load(self) -> tuple[ServerCertificate, SSL.Context]:
+        settings = self._settings
+        certificate = load_certificate(settings.cert_file, settings.key_file)
+        try:
+            return certificate, _make_context(certificate, _VERSIONS[settings.min_version])
+        except SSL.Error as error:
+            raise CertificateFault(f"{settings.cert_file}: {_reason(error)}") from error
+
+    def _look(self) -> None:
+        stamp = self._stamp()
+        settled = stamp == self._seen
+        self._seen = stamp
+        if settled and stamp != self._read:
+            self.reload()
+
+    def _stamp(self) -> _Stamp:
+        return tuple(map(_file_stamp, (self._settings.cert_file, self._settings.key_file)))
+
+    def _poll_failed(self, failure: Failure) -> None:
+        self._log.failure("TLS certificates are looked at no more", failure=failure)
+
+
+def _file_stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(min_version)
+    context.set_options(_OPTIONS)
+    # An idle connection gives its buffers back, about 34 KB.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    # Clients resume by tickets, which cost the server no memory.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_cipher_list(_CIPHERS)
+    context.set_alpn_select_callback(
+        lambda _, offered: _PROTOCOL if _PROTOCOL in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+    )
+    context.use_certificate(certificate.chain[0])
+    for link in certificate.chain[1:]:
+        context.add_extra_chain_cert(link)
+    context.use_privatekey(certificate.key)
+    context.check_privatekey()
+    return context
+
+
+def _reason(error: SSL.Error) -> str:
+    """Return what OpenSSL says, e.g. that the key is too small."""
+    return "; ".join(reason for _, _, reason in error.args[0]) or "not usable"

@@ -1,0 +1,1 @@
+"""MTProto over WebSocket, by Autobahn."""

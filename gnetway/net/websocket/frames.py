@@ -1,0 +1,105 @@
+"""The plain frames of a WebSocket, read and written without Autobahn's machinery.
+
+Nearly all that comes is whole binary messages of one masked frame each, and all that is sent is
+the same without a mask. Autobahn spends 40 µs on a pair of them: a cipher object for the mask, a
+dozen calls, statistics. From the first byte that is not plain the frames go to
+:mod:`~gnetway.net.websocket.reader`.
+
+Source: RFC 6455, section 5.2
+"""
+
+from importlib.metadata import version
+from struct import Struct
+from typing import Final
+
+from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
+
+#: Major and minor of the Autobahn whose state was compared: who reads and writes beside it has to
+#: know when it is inside a frame, or has something to write.
+KNOWN_AUTOBAHN: Final = (26, 10)
+
+#: First byte of the last, and only, frame of a binary message.
+_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+
+#: Lengths up to this stand in the second byte itself; 126 says that they are the next two.
+_SHORT: Final = 125
+_TWO_BYTES: Final = 126
+_EIGHT_BYTES: Final = 127
+_LONGEST_OF_TWO: Final = 0xFFFF
+_MASK_BYTES: Final = 4
+
+#: Messages that are taken at once, so that many small ones leave the others their turn.
+MAX_MESSAGES: Final = 256
+
+#: From so many bytes on Autobahn's own cipher is faster than one large number.
+LARGE_BYTES: Final = 2048
+
+_TWO_BYTE_HEAD: Final = Struct("!BBH")
+_EIGHT_BYTE_HEAD: Final = Struct("!BBQ")
+
+
+def why_not() -> str:
+    """Return why Autobahn reads and writes all frames here, in a few words; empty where not."""
+    installed = version("autobahn")
+    major, minor = installed.split(".")[:2]
+    if (int(major), int(minor)) == KNOWN_AUTOBAHN:
+        return ""
+    return f"Autobahn {installed} was not compared"
+
+
+def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
+    """Return what the plain messages at the beginning of ``data`` carry, joined.
+
+    With it the number of bytes that they took: there begins a frame that is not whole, not plain,
+    has more than 65,535 bytes or more than ``max_bytes``, or breaks the protocol; or they were
+    ``MAX_MESSAGES``.
+    """
+    payloads: list[bytes] = []
+    begin, end = 0, len(data)
+    while (
+        end - begin >= 2 + _MASK_BYTES and data[begin] == _BINARY and len(payloads) < MAX_MESSAGES
+    ):
+        size = data[begin + 1] - _MASKED
+        mask_at = begin + 2
+        if size == _TWO_BYTES:
+            size = data[begin + 2] << 8 | data[begin + 3]
+            mask_at += 2
+            if size <= _SHORT:
+                break
+        elif not 0 <= size <= _SHORT:
+            break
+        payload_at = mask_at + _MASK_BYTES
+        if payload_at + size > end or size > max_bytes:
+            break
+        begin = payload_at + size
+        payloads.append(unmask(data[payload_at:begin], data[mask_at:payload_at]))
+    return payloads[0] if len(payloads) == 1 else b"".join(payloads), begin
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """Return a payload without its mask of 4 bytes."""
+    size = len(payload)
+    if size >= LARGE_BYTES:
+        unmasked: bytes = create_xor_masker(mask, size).process(payload)
+        return unmasked
+    masks = (mask * (size // _MASK_BYTES + 1))[:size]
+    number = int.from_bytes(payload, "little") ^ int.from_bytes(masks, "little")
+    return number.to_bytes(size, "little")
+
+
+def binary_messages(payloads: list[bytes]) -> bytes:
+    """Return a server's binary messages with these payloads, each in one frame."""
+    parts = []
+    for payload in payloads:
+        parts.append(_message_head(len(payload)))
+        parts.append(payload)
+    return b"".join(parts)
+
+
+def _message_head(size: int) -> bytes:
+    if size <= _SHORT:
+        return bytes((_BINARY, size))
+    if size <= _LONGEST_OF_TWO:
+        return _TWO_BYTE_HEAD.pack(_BINARY, _TWO_BYTES, size)
+    return _EIGHT_BYTE_HEAD.pack(_BINARY, _EIGHT_BYTES, size)

@@ -1,0 +1,1 @@
+"""gRPC by Google's grpcio, with threads beside the reactor."""

@@ -1,0 +1,130 @@
+"""Serving by grpcio.
+
+A unary call holds one of a few worker threads until the reactor has answered it. A stream holds
+two threads of its own: the one that grpcio calls writes, and one more reads.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import grpc
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from gnetway.rpc.addresses import host_of_peer, is_allowed
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
+from gnetway.rpc.grpcio.bridge import OneEnd, run_in_thread
+from gnetway.rpc.grpcio.options import server_arguments, server_credentials
+from gnetway.rpc.grpcio.served import ServedCall, ServedStreams
+from gnetway.rpc.grpcio.workers import WorkerPool
+from gnetway.rpc.status import ListenFailed
+from gnetway.runtime.thread_calls import Batch
+
+
+class _Handlers:
+    """The table as grpcio wants to look it up; that it has ``service`` is all it asks."""
+
+    def __init__(self, table: dict[str, Any]) -> None:
+        self._table = table
+
+    def service(self, call_details: Any) -> Any:
+        """Return the handler of a method, or None for UNIMPLEMENTED."""
+        return self._table.get(call_details.method)
+
+
+@implementer(IRpcServer)
+class GrpcioServer:
+    """IRpcServer over one grpcio server."""
+
+    def __init__(
+        self, reactor: IRpcReactor, address: str, handlers: RpcHandlers, options: RpcOptions
+    ) -> None:
+        self._reactor = reactor
+        self._address = address
+        self._options = options
+        self._pool = WorkerPool(f"rpc-serve-{address}", options.threads)
+        batch = Batch(reactor)
+        self._streams = ServedStreams(reactor, batch, options, self._pool.leave)
+        self._table: dict[str, Any] = {}
+        for method, handle in handlers.unary.items():
+            behavior: Callable[..., bytes] = partial(ServedCall.serve, batch, handle)
+            self._table[method] = grpc.unary_unary_rpc_method_handler(self._guarded(behavior))
+        for method, opened in handlers.streams.items():
+            self._table[method] = grpc.stream_stream_rpc_method_handler(
+                self._guarded(partial(self._streams.serve, opened))
+            )
+        self._server: Any = None
+        self._started = False
+        # Taken by starting and by stopping, both in threads: a stop waits for a start under way.
+        self._life = Lock()
+        self._grace_seconds = 0.0
+        self._end = OneEnd(self._begin_stop)
+
+    def _guarded(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what refuses the calls from outside of the allowed networks, and does the rest."""
+        networks = self._options.allowed_networks
+        if not networks:
+            return behavior
+
+        def guarded(request: Any, context: Any) -> Any:
+            if not is_allowed(host_of_peer(context.peer()), networks):
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, "not from an allowed network")
+            return behavior(request, context)
+
+        return guarded
+
+    def start(self) -> Deferred[int]:
+        """See IRpcServer."""
+        self._started = True
+        # Binding may ask a name server.
+        return run_in_thread(self._reactor, f"rpc-start-{self._address}", self._listen)
+
+    def stop(self, grace_seconds: float) -> Deferred[None]:
+        """See IRpcServer."""
+        self._grace_seconds = grace_seconds
+        return self._end.ask()
+
+    def _listen(self) -> int:
+        with self._life:
+            if self._end.asked:
+                raise ListenFailed(f"stopped before it listened on {self._address}")
+            server = self._make_server()
+            port = self._bind(server)
+            server.start()
+            self._server = server
+            return port
+
+    def _make_server(self) -> Any:
+        options = self._options
+        return grpc.server(
+            self._pool,
+            handlers=[_Handlers(self._table)],
+            options=server_arguments(options),
+            maximum_concurrent_rpcs=options.max_calls + options.max_streams,
+        )
+
+    def _bind(self, server: Any) -> int:
+        tls = self._options.tls
+        try:
+            port: int = (
+                server.add_insecure_port(self._address)
+                if tls is None
+                else server.add_secure_port(self._address, server_credentials(tls))
+            )
+        except RuntimeError as error:
+            raise ListenFailed(f"cannot listen on {self._address}") from error
+        return port
+
+    def _begin_stop(self) -> Deferred[None]:
+        if not self._started:
+            return succeed(None)
+        return run_in_thread(self._reactor, f"rpc-stop-{self._address}", self._shut)
+
+    def _shut(self) -> None:
+        with self._life:
+            if self._server is not None:
+                self._server.stop(self._grace_seconds).wait()
+        self._pool.close()
+        self._streams.join()

@@ -1,0 +1,267 @@
+"""The connections of one client of the native carrier: one for new calls, others that end.
+
+none → (a call) → connecting → in use → (GOAWAY, or no ids left) → draining → closed
+         ↑ back-off: calls fail at once            ↓ lost
+         └─────────────────────────────────────────┘
+"""
+
+import os
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+)
+from twisted.internet.interfaces import IAddress, IProtocol, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from gnetway.backoff import BackOff
+from gnetway.http2.client import ClientConnection, request_fields
+from gnetway.http2.events import Event, GoneAway, Settled
+from gnetway.http2.field_blocks import encode_field
+from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
+from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
+from gnetway.rpc.native.connection import NativeLink
+from gnetway.rpc.native.slow_lane import SlowLane
+from gnetway.rpc.status import StatusCode
+from gnetway.runtime.turn_end import TurnEnd
+
+_CONNECT_SECONDS: Final = 5.0
+#: Within this pause after a failure calls fail without another attempt. Whoever calls has pauses
+#: of its own, so these are short.
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+_NO_MORE_CALLS: Final = "the peer takes no more calls on this connection"
+#: Field blocks that are remembered, one for each method and timeout.
+_MAX_BLOCKS: Final = 256
+
+
+class ClientLink(NativeLink):
+    """A connection to a server."""
+
+    core: ClientConnection
+
+    def __init__(self, dialer: "Dialer", reactor: IRpcReactor, turn_end: TurnEnd) -> None:
+        core = ClientConnection(dialer.options.max_message_bytes)
+        super().__init__(reactor, turn_end, core, dialer.options, dialer.slow_lane)
+        self.peer = dialer.peer
+        self._dialer = dialer
+        self._connecting: Deferred[IProtocol] | None = None
+
+    def connect(self, endpoint: IStreamClientEndpoint) -> None:
+        """Begin to connect, unless it was closed already."""
+        if self._closing:
+            self.end("closed")
+            return
+        self._connecting = endpoint.connect(_OneProtocol(self))
+        self._connecting.addCallbacks(self._connected, self._not_connected)
+
+    def _connected(self, _: object) -> None:
+        self._connecting = None
+
+    def _not_connected(self, failure: Failure) -> None:
+        self._connecting = None
+        self.end(f"cannot connect to {self.peer}: {failure.getErrorMessage()}")
+
+    def close(self) -> None:
+        """See NativeLink; a connection that is still being made is given up."""
+        self._dialer.link_leaves(self)
+        super().close()
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def check_peer(self) -> None:
+        """Check that the certificate is the peer's."""
+        from gnetway.rpc.native.tls import check_name  # noqa: PLC0415 - see _make_endpoint
+
+        check_name(cast("Any", self.transport).getHandle(), self._dialer.tls_name)
+
+    def role_event(self, event: Event) -> None:
+        """Take a GOAWAY, or the first word."""
+        if isinstance(event, GoneAway):
+            self.drain()
+        elif isinstance(event, Settled):
+            self._dialer.link_stands(self)
+
+    def abort(self, why: str) -> None:
+        """See NativeLink."""
+        self._dialer.link_leaves(self)
+        super().abort(why)
+
+    def drain(self) -> None:
+        """See NativeLink."""
+        self._dialer.link_leaves(self)
+        super().drain()
+
+    def drained(self) -> None:
+        """Close, unless a stream still waits for its turn."""
+        if self.core.empty:
+            self.close()
+
+    def ended(self, why: str) -> None:
+        """Tell the dialer."""
+        self._dialer.link_ended(self, why)
+
+
+class Dialer:
+    """Finds the connection for a call, and makes it where there is none."""
+
+    def __init__(
+        self, reactor: IRpcReactor, turn_end: TurnEnd, peer: str, options: RpcOptions
+    ) -> None:
+        self.peer = peer
+        self.options = options
+        self.slow_lane = SlowLane(reactor)
+        #: Why there is no connection.
+        self.why = ""
+        self._reactor = reactor
+        self._turn_end = turn_end
+        self._endpoint: IStreamClientEndpoint | None = None
+        self._link: ClientLink | None = None
+        self._links: set[ClientLink] = set()
+        self._back_off = BackOff(os.urandom, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        self._not_before = 0.0
+        self.tls_name = ""
+        self._scheme = "http" if options.tls is None else "https"
+        self._metadata = _encoded(options.metadata)
+        self._blocks: dict[tuple[str, float, Metadata], bytes] = {}
+        self._watchers: list[ConnectionChanged] = []
+        self._stands = False
+
+    def link(self) -> ClientLink | None:
+        """Return a connection that takes streams, perhaps one that is being made.
+
+        None while the last failure is too fresh; ``why`` says which it was.
+        """
+        link = self._link
+        if link is not None:
+            if link.core.accepts_streams:
+                return link
+            link.drain()
+        if self._reactor.seconds() < self._not_before:
+            return None
+        return self._new_link()
+
+    def _new_link(self) -> ClientLink:
+        self._link = link = ClientLink(self, self._reactor, self._turn_end)
+        self._links.add(link)
+        # Not now: it may fail before it returns.
+        self._turn_end.call(lambda: self._connect(link))
+        return link
+
+    def connect(self) -> None:
+        """Make a connection if there is none; who asks has pauses of its own."""
+        link = self._link
+        if link is None or not link.core.accepts_streams:
+            self._new_link()
+        elif link.core.settled:
+            self._turn_end.call(lambda: self._tell(self._link is link, self.why))
+
+    def fields(self, method: str, timeout_seconds: float = 0.0, metadata: Metadata = ()) -> bytes:
+        """Return the field block of a request."""
+        key = (method, timeout_seconds, metadata)
+        block = self._blocks.get(key)
+        if block is None:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            block = request_fields(method, self.peer, self._scheme, timeout_seconds)
+            block += self._metadata + _encoded(metadata)
+            self._blocks[key] = block
+        return block
+
+    def watch(self, changed: ConnectionChanged) -> None:
+        """Call ``changed`` whenever a connection stands or is none any more, until close()."""
+        self._watchers.append(changed)
+
+    def close(self, why: str) -> Deferred[None]:
+        """Tell every stream CANCELLED, end all connections, and fire when they have ended."""
+        self._watchers.clear()
+        links = list(self._links)
+        for link in links:
+            for stream in link.core.abandon():
+                if stream.owner is not None:
+                    stream.owner.ended(StatusCode.CANCELLED, why)
+            link.close()
+        return gatherResults([link.lost for link in links]).addCallback(lambda _: None)
+
+    def link_stands(self, link: ClientLink) -> None:
+        """Take note that the peer has spoken."""
+        if link is self._link:
+            self._stands = True
+            self._tell_later(True, "")
+
+    def link_leaves(self, link: ClientLink, why: str = _NO_MORE_CALLS) -> None:
+        """Open nothing more on this connection."""
+        if link is self._link:
+            self._link = None
+            if self._stands:
+                self._stands = False
+                self._tell_later(False, why)
+
+    def link_ended(self, link: ClientLink, why: str) -> None:
+        """Take note of the end of a connection."""
+        self._links.discard(link)
+        self.link_leaves(link, why)
+        if link.core.settled:
+            self._back_off.reset()
+        else:
+            self.why = why
+            self._not_before = self._reactor.seconds() + self._back_off.next_delay()
+            if self._link is None:
+                self._tell_later(False, why)
+
+    def _tell_later(self, stands: bool, why: str) -> None:
+        # In a turn of its own, where an error of it does no harm.
+        self._turn_end.call(lambda: self._tell(stands, why))
+
+    def _tell(self, stands: bool, why: str) -> None:
+        for changed in list(self._watchers):
+            changed(stands, why)
+
+    def _connect(self, link: ClientLink) -> None:
+        try:
+            if self._endpoint is None:
+                self._endpoint = self._make_endpoint()
+        except ValueError as error:  # an address or certificate that cannot be used
+            link.end(f"cannot connect to {self.peer}: {error}")
+        else:
+            link.connect(self._endpoint)
+
+    def _make_endpoint(self) -> IStreamClientEndpoint:
+        host, port = split_address(self.peer)
+        endpoint: IStreamClientEndpoint
+        if is_ipv4(host):
+            endpoint = TCP4ClientEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        elif is_ipv6(host):
+            endpoint = TCP6ClientEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        else:
+            endpoint = HostnameEndpoint(self._reactor, host, port, timeout=_CONNECT_SECONDS)
+        tls = self.options.tls
+        if tls is not None:
+            # Here, so that a cluster without TLS needs no packages for it.
+            from gnetway.rpc.native.tls import client_endpoint  # noqa: PLC0415
+
+            self.tls_name = tls.server_name or host
+            endpoint = client_endpoint(endpoint, tls, self.tls_name)
+        return endpoint
+
+
+def _encoded(metadata: Metadata) -> bytes:
+    return b"".join(
+        encode_field(name.encode("ascii"), value.encode("ascii")) for name, value in metadata
+    )
+
+
+class _OneProtocol(Factory):
+    """A factory for one connection that exists already."""
+
+    noisy = False
+
+    def __init__(self, link: NativeLink) -> None:
+        self._link = link
+
+    def buildProtocol(self, addr: IAddress | None) -> NativeLink:
+        return self._link

@@ -1,0 +1,319 @@
+"""Serving by the native carrier: no threads, a handler is called as its request comes in.
+
+listening → stop: GOAWAY that names no stream, and a PING → its answer: GOAWAY with the last
+stream → no stream left, or the grace is over → closed
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.byte_budget import ByteBudget, Holding
+from gnetway.http2.error_codes import ErrorCode, Http2Error
+from gnetway.http2.events import Event, PingAnswered, StreamOpened
+from gnetway.http2.frames import MAX_31_BITS
+from gnetway.http2.grpc_fields import quoted
+from gnetway.http2.server import ServerConnection
+from gnetway.http2.streams import Stream
+from gnetway.rpc.addresses import is_allowed, split_address
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
+from gnetway.rpc.grpcio.bridge import OneEnd
+from gnetway.rpc.native.connection import ServerLink
+from gnetway.rpc.native.deadlines import Deadlines
+from gnetway.rpc.native.served import ServedCall, ServedStream, answer, refuse
+from gnetway.rpc.native.slow_lane import SlowLane
+from gnetway.rpc.peers import PeerPlace, PeerPlaces
+from gnetway.rpc.refused_peers import RefusedPeers
+from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
+from gnetway.runtime.turn_end import TurnEnd
+
+_DRAINING: Final = b"last one"
+_STOPPED: Final = "the server stops"
+#: Streams that one connection may have open beyond what is served at a time, so that those over
+#: the bound are told so and do not wait.
+_SPARE_STREAMS: Final = 1_024
+#: And in any case. A push is answered as it comes, so only those have a stream for long that have
+#: not come whole.
+_MAX_OPEN_STREAMS: Final = 2_048
+#: Streams of one connection that may have to give way for their unfinished messages, before the
+#: connection does.
+_MAX_GIVEN_WAY: Final = 8
+#: Why peers are refused or closed, as it is counted.
+NOT_ALLOWED: Final = "not from Rpc.AllowedNetworks"
+TOO_MANY_CONNECTIONS: Final = "over Rpc.MaxConnections, or those for each peer"
+TOO_MANY_STREAMS: Final = "over Rpc.MaxStreams, or those for each peer"
+TOO_MUCH_INPUT: Final = "over Rpc.MaxInputBytes"
+_PLACE_GIVEN: Final = "its place was given to another peer"
+
+
+class _Link(ServerLink):
+    """A connection of a client."""
+
+    def __init__(self, server: "NativeServer", address: IAddress | None, place: PeerPlace) -> None:
+        options = server.options
+        most = options.max_calls + options.max_streams + _SPARE_STREAMS
+        core = ServerConnection(
+            server.handlers.unary,
+            options.max_message_bytes,
+            min(most, _MAX_OPEN_STREAMS),
+            self._holding,
+        )
+        super().__init__(server.reactor, server.turn_end, core, options, server.slow_lane)
+        self.max_message_bytes = options.max_message_bytes
+        self.host = getattr(address, "host", "")
+        self.peer = _name(address)
+        self.rpc_peer = RpcPeer(self.peer)
+        self._server = server
+        self._place = place
+        self._account = server.accounts.of(self.host, server.reactor.seconds())
+        self._account.connections += 1
+        self._given_way = 0
+
+    def _holding(self, stream: Stream) -> Holding:
+        return self._server.input.holding(self._account, partial(self._give_way, stream))
+
+    def _give_way(self, stream: Stream) -> None:
+        self._server.refused.note(TOO_MUCH_INPUT, self.peer)
+        self.core.give_way(stream)
+        self._given_way += 1
+        if self._given_way > _MAX_GIVEN_WAY:
+            self._turn_end.call(self._end_greed)
+        self.touch()
+
+    def _end_greed(self) -> None:
+        if not self.core.failed:
+            error = Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too much of unfinished messages")
+            self.core.fail(error)
+            self.touch()
+
+    def tell_broken(self, error: Http2Error) -> None:
+        """See NativeLink; whoever reaches the port could fill the log."""
+        self._server.refused.note(str(error.code.name), self.peer)
+
+    def calls_received(self, streams: list[Stream]) -> None:
+        """Answer unary calls."""
+        for stream in streams:
+            self._server.serve_call(self, stream)
+
+    def role_event(self, event: Event) -> None:
+        """Take a new stream, or note that the client knows of the end."""
+        if isinstance(event, StreamOpened):
+            self._server.serve_stream(self, event.stream)
+        elif isinstance(event, PingAnswered) and event.payload == _DRAINING:
+            self.core.last_call()
+            self.drain()
+
+    def begin_drain(self) -> None:
+        """Have the client open no more streams; those on their way here are still served."""
+        if self._ready and self.core.settled:
+            self.core.go_away(MAX_31_BITS)
+            self.core.ping(_DRAINING)
+            self.touch()
+        else:
+            self.close()
+
+    def cancel_all(self) -> None:
+        """Cancel what is open, and close."""
+        self.core.last_call()
+        for stream in list(self.core.streams.values()):
+            self.core.reset(stream, ErrorCode.CANCEL)
+            if stream.owner is not None:
+                stream.owner.ended(StatusCode.CANCELLED, _STOPPED)
+        self.close()
+
+    def ended(self, why: str) -> None:
+        """Tell the server."""
+        self._account.connections -= 1
+        self._server.connections.leave(self._place)
+        self._server.links.discard(self)
+
+
+class _Factory(ServerFactory):
+    noisy = False
+
+    def __init__(self, server: "NativeServer", wrap: Callable[[Protocol], Protocol]) -> None:
+        self._server = server
+        self._wrap = wrap
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        link = self._server.accept(addr)
+        return None if link is None else self._wrap(link)
+
+
+@implementer(IRpcServer)
+class NativeServer:
+    """IRpcServer over one listening port."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IRpcReactor,
+        turn_end: TurnEnd,
+        address: str,
+        handlers: RpcHandlers,
+        options: RpcOptions,
+    ) -> None:
+        self.reactor = reactor
+        self.turn_end = turn_end
+        self.handlers = handlers
+        self.options = options
+        self.links: set[_Link] = set()
+        self.slow_lane = SlowLane(reactor)
+        self.connections = PeerPlaces(options.max_connections, options.max_peer_connections)
+        #: The peers by address, for their shares of the input.
+        self.accounts = Accounts(lambda _: AccountLimits())
+        self.input = ByteBudget(options.max_input_bytes)
+        self.refused = RefusedPeers(reactor)
+        self._address = address
+        self._port: IListeningPort | None = None
+        self._deadlines = Deadlines(reactor)
+        self._calls = 0
+        self._streams = PeerPlaces(options.max_streams, options.max_peer_streams)
+        self._grace_seconds = 0.0
+        self._patience: IDelayedCall | None = None
+        self._end = OneEnd(self._begin_stop)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> Deferred[int]:
+        """See IRpcServer."""
+        if self._end.asked:
+            return fail(ListenFailed(f"stopped before it listened on {self._address}"))
+        try:
+            host, port = split_address(self._address)
+            factory = self._make_factory()
+            self._port = self.reactor.listenTCP(port, factory, interface=host)  # type: ignore[arg-type]
+        except CannotListenError as error:
+            failed = ListenFailed(f"cannot listen on {self._address}")
+            failed.__cause__ = error
+            return fail(failed)
+        except ValueError:
+            return fail()
+        bound = self._port.getHost()
+        assert isinstance(bound, IPv4Address | IPv6Address)
+        return succeed(bound.port)
+
+    def _make_factory(self) -> IProtocolFactory:
+        if self.options.tls is None:
+            return _Factory(self, lambda link: link)
+        # Here, so that a cluster without TLS needs no packages for it.
+        from gnetway.rpc.native.tls import server_wrapper  # noqa: PLC0415
+
+        return _Factory(self, server_wrapper(self.options.tls, self.reactor))
+
+    def stop(self, grace_seconds: float) -> Deferred[None]:
+        """See IRpcServer."""
+        self._grace_seconds = grace_seconds
+        return self._end.ask()
+
+    def _begin_stop(self) -> Deferred[None]:
+        ended: Deferred[None] = Deferred()
+        self.turn_end.call(lambda: self._stop().chainDeferred(ended))
+        return ended
+
+    def _stop(self) -> Deferred[None]:
+        waiting = [link.lost for link in self.links]
+        if self._port is not None:
+            waiting.append(self._port.stopListening() or succeed(None))
+        for link in list(self.links):
+            link.begin_drain()
+        if self._grace_seconds > 0 and self.links:
+            self._patience = self.reactor.callLater(self._grace_seconds, self._lose_patience)
+        else:
+            self._cancel_all()
+        return gatherResults(waiting).addCallback(self._stopped)
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        for link in list(self.links):
+            link.cancel_all()
+
+    def _stopped(self, _: object) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._deadlines.stop()
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def accept(self, address: IAddress | None) -> _Link | None:
+        """Return the protocol of a new connection."""
+        if self._end.asked:
+            return None
+        host = getattr(address, "host", "")
+        if not is_allowed(host, self.options.allowed_networks):
+            self.refused.note(NOT_ALLOWED, _name(address))
+            return None
+        place = self.connections.take(host)
+        if place is None:
+            self.refused.note(TOO_MANY_CONNECTIONS, _name(address))
+            return None
+        link = _Link(self, address, place)
+        place.give_way = partial(self._give_place, link)
+        self.links.add(link)
+        return link
+
+    def _give_place(self, link: _Link) -> None:
+        self.refused.note(TOO_MANY_CONNECTIONS, link.peer)
+        link.abort(_PLACE_GIVEN)
+
+    def serve_call(self, link: _Link, stream: Stream) -> None:
+        """Have a unary call answered."""
+        if self._calls >= self.options.max_calls:
+            link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many calls")
+            return
+        try:
+            reply = self.handlers.unary[stream.path](stream.message, link.rpc_peer)
+        except Exception:  # noqa: BLE001 - becomes the call's status
+            refuse(link, stream, Failure())
+            return
+        # Not asked for a Deferred: that is an abstract class, which costs more than all the rest.
+        if isinstance(reply, bytes):
+            answer(link, stream, reply)
+        else:
+            self._calls += 1
+            ServedCall(link, stream, self._deadlines, self._call_released).wait(reply)
+
+    def serve_stream(self, link: _Link, stream: Stream) -> None:
+        """Have a stream served."""
+        opened = self.handlers.streams.get(stream.path)
+        if opened is None:
+            text = f"no method {quoted(stream.path)}"
+            link.core.end(stream, StatusCode.UNIMPLEMENTED, text)
+            return
+        place = self._streams.take(link.host, link)
+        if place is None:
+            self.refused.note(TOO_MANY_STREAMS, link.peer)
+            link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+            return
+        link.core.begin(stream)
+        released = partial(self._streams.leave, place)
+        served = ServedStream(self.turn_end, self.options, link, stream, self._deadlines, released)
+        status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, _PLACE_GIVEN)
+        place.give_way = partial(served.abort, status)
+        try:
+            served.listen(opened(served))
+        except Exception:  # noqa: BLE001 - ends this stream alone
+            served.handler_failed()
+
+    def _call_released(self) -> None:
+        self._calls -= 1
+
+
+def _name(address: IAddress | None) -> str:
+    """Return an address as logs show it."""
+    host, port = getattr(address, "host", ""), getattr(address, "port", 0)
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -1,0 +1,59 @@
+"""Has a reactor measure time by CLOCK_MONOTONIC.
+
+Twisted's reactors, the one over asyncio too, take the time of day. When that is set forward, all
+timers are due at once, and whoever is waited for counts as late. When it is set back, no timer is
+due until it has come up again.
+
+So one reactor object gets another ``seconds``, which is what its ``callLater``, its timers and its
+loop read. It goes on from the time of day of that moment: timers that are set already, and what an
+application has noted by ``seconds()``, stay right, and nothing has to be moved.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, cast
+
+from twisted.internet.base import DelayedCall, ReactorBase
+from twisted.internet.interfaces import IReactorTime
+from twisted.python import runtime
+
+from gnetway.runtime.wall_clock import WallClock
+
+#: A reactor whose clock is nearer to the time of day than this, in seconds, follows it.
+_SAME_SECONDS: Final = 1.0
+
+
+class _MonotonicClock:
+    """Began as the time of day, and only goes on since."""
+
+    __slots__ = ("_ahead",)
+
+    def __init__(self, now: float) -> None:
+        self._ahead = now - monotonic()
+
+    def seconds(self) -> float:
+        """Return seconds: what takes the place of the reactor's."""
+        return monotonic() + self._ahead
+
+
+def follow_monotonic(reactor: IReactorTime, wall: WallClock) -> bool:
+    """Have a reactor follow CLOCK_MONOTONIC; it stays so for good.
+
+    Returns False where it follows the time of day, ``wall``, and is none of Twisted's that could
+    be changed. A reactor with another clock is left alone.
+    """
+    seconds = _seconds_of(reactor)
+    if isinstance(getattr(seconds, "__self__", None), _MonotonicClock):
+        return True
+    if not isinstance(reactor, ReactorBase) or seconds is not runtime.seconds:
+        return abs(reactor.seconds() - wall()) > _SAME_SECONDS
+    clock = _MonotonicClock(reactor.seconds())
+    for call in reactor.getDelayedCalls():
+        # By which ``reset`` reckons.
+        cast(DelayedCall, call).seconds = clock.seconds
+    reactor.seconds = clock.seconds
+    return True
+
+
+def _seconds_of(reactor: IReactorTime) -> Callable[[], float]:
+    return reactor.seconds

@@ -1,0 +1,118 @@
+"""What the connections share, built from the configuration."""
+
+from collections.abc import Callable
+
+from gnetway.admission.accounts import Accounts
+from gnetway.admission.admission import Admission
+from gnetway.admission.byte_budget import ByteBudget
+from gnetway.config.model import GatewayConfig
+from gnetway.connection.connection import ConnectionSetup
+from gnetway.crypto.random_pool import RandomPool
+from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
+from gnetway.handshake.pending import PendingExchanges
+from gnetway.interfaces import IGatewayReactor, ISessionBackend
+from gnetway.keys.cache import KeyCache
+from gnetway.keys.lookup import ASSUMED_LIFE_SECONDS, KeyLookup
+from gnetway.metrics import Causes
+from gnetway.net.exchange_driver import ExchangeDriver
+from gnetway.net.idle import IdleWheel
+from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
+from gnetway.net.later_turns import LaterTurns
+from gnetway.net.link_services import LinkLimits, LinkServices
+from gnetway.net.open_links import OpenLinks
+from gnetway.net.registry import SessionRegistry
+from gnetway.runtime.descriptors import for_clients
+from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.wall_clock import WallClock
+from gnetway.service.admission import connection_bounds, limits_by_network
+from gnetway.tl.key_exchange import ReqPq
+from gnetway.tl.unwrap import UnwrapLimits
+
+
+def make_link_services(
+    config: GatewayConfig,
+    reactor: IGatewayReactor,
+    wall: WallClock,
+    backend: ISessionBackend,
+    run_in_thread: RunInThread,
+    causes: Causes,
+    random_bytes: Callable[[int], bytes],
+    turn_end: TurnEnd,
+) -> LinkServices:
+    """Build the services of all connections; the memory in ``config`` is shared out."""
+    limits = config.gnetway.limits
+    bounds = connection_bounds(config.gnetway.admission, for_clients())
+    accounts = Accounts(limits_by_network(config.gnetway.admission, bounds.connections))
+    keys = KeyLookup(
+        reactor,
+        wall,
+        backend,
+        KeyCache(config.gnetway.key_cache_bytes),
+        limits.key_lookup_seconds,
+        min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds),
+        accounts,
+    )
+    secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
+    exchanges = _make_exchanges(config, accounts, secrets, random_bytes)
+    key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
+    return LinkServices(
+        clock=reactor,
+        wall=wall,
+        setup=ConnectionSetup(
+            exchanges=exchanges,
+            random_bytes=RandomPool(random_bytes).take,
+            max_packet_bytes=limits.max_packet_bytes,
+            first_packet_bytes=limits.first_packet_bytes,
+            max_keys=limits.max_keys_per_connection,
+            backend_takes_unbound=backend.takes_unbound,
+            unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
+        ),
+        backend=backend,
+        keys=keys,
+        registry=SessionRegistry(backend, keys),
+        key_maker=key_maker,
+        exchange_driver=ExchangeDriver(reactor, key_maker, exchanges),
+        wheel=IdleWheel(reactor),
+        open_links=OpenLinks(),
+        causes=causes,
+        random_bytes=random_bytes,
+        limits=LinkLimits(
+            handshake_seconds=limits.handshake_seconds,
+            idle_seconds=limits.idle_seconds,
+            bind_seconds=limits.key_lookup_seconds,
+            max_unsent_bytes=limits.max_send_buffer_bytes,
+            packet_seconds=limits.packet_seconds,
+            packet_bytes_per_second=limits.packet_bytes_per_second,
+            tell_too_many=limits.tell_too_many,
+        ),
+        turn_end=turn_end,
+        accounts=accounts,
+        admission=Admission(bounds, causes.count),
+        later_turns=LaterTurns(reactor, turn_end),
+        unsent=_budget(limits.max_unsent_bytes, limits.max_send_buffer_bytes),
+        unfinished=_budget(limits.max_unfinished_bytes, 2 * limits.max_packet_bytes),
+    )
+
+
+def _budget(max_bytes: int, least: int) -> ByteBudget:
+    """Return a budget of which one network may hold half, and ``least`` bytes in any case."""
+    return ByteBudget(max_bytes, max(max_bytes // 2, least))
+
+
+def _make_exchanges(
+    config: GatewayConfig,
+    accounts: Accounts,
+    secrets: SpareSecrets,
+    random_bytes: Callable[[int], bytes],
+) -> PendingExchanges:
+    limits = config.gnetway.limits
+    setup = ExchangeSetup(
+        rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
+        strict_dc=config.gnetway.strict_dc or None,
+        max_temp_seconds=limits.max_temp_key_seconds,
+    )
+
+    def begin(query: ReqPq) -> KeyExchange:
+        return KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
+
+    return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin, accounts)

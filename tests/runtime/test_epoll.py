@@ -1,0 +1,408 @@
+"""The shortened loop, in reactors of its own and in none that it does not know."""
+
+import errno
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorCore
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.selectreactor import SelectReactor
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Server
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.runtime import epoll
+from gnetway.runtime.compared_code import differing
+from gnetway.runtime.epoll import install, uninstall, why_not
+from gnetway.runtime.turn_end import TurnEnd
+
+
+class Descriptor:
+    """One end of a socket pair; reading it calls ``act``."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+        self.socket, self.peer = socket.socketpair()
+        self.peer.send(b"x")
+        self.lost: list[Failure] = []
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def logPrefix(self) -> str:  # noqa: N802
+        return "test"
+
+    def doRead(self) -> None:  # noqa: N802
+        self.socket.recv(1)
+        self._act()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.lost.append(reason)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.peer.close()
+
+
+class FakePoller:
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+        self.events: list[list[tuple[int, int]]] = []
+        self.error: OSError | None = None
+
+    def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
+        self.timeouts.append(timeout)
+        if self.error is not None:
+            raise self.error
+        return self.events.pop(0) if self.events else []
+
+
+class Served(Protocol):
+    """Notes what comes, and how the connection has ended."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+        self.broken = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.broken:
+            raise ZeroDivisionError
+        self._done.append(data.decode())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._done.append(type(reason.value).__name__)
+
+
+class LoopCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = EPollReactor()
+        self.addCleanup(self._close)
+        self.descriptors: list[Descriptor] = []
+        self.turn_end = TurnEnd(self.reactor)
+        self.done: list[str] = []
+
+    def _close(self) -> None:
+        for descriptor in self.descriptors:
+            self.reactor.removeReader(descriptor)
+            descriptor.close()
+        self.reactor._poller.close()
+        for end in (self.reactor.waker.i, self.reactor.waker.o):
+            os.close(end)
+
+    def core(self) -> IReactorCore:
+        return cast(IReactorCore, self.reactor)
+
+    def install(self, turn_end: TurnEnd | None = None) -> None:
+        self.assertEqual(why_not(self.reactor), "")
+        install(self.core(), turn_end or self.turn_end)
+
+    def descriptor(self, act: Callable[[], object]) -> Descriptor:
+        descriptor = Descriptor(act)
+        self.descriptors.append(descriptor)
+        self.reactor.addReader(descriptor)
+        return descriptor
+
+    def turn(self) -> None:
+        self.reactor.doIteration(0)
+
+
+class EventTests(LoopCase):
+    def test_the_end_of_a_turn_is_behind_its_events_and_takes_no_timer(self) -> None:
+        self.install()
+
+        def read() -> None:
+            self.done.append("read")
+            self.turn_end.call(lambda: self.done.append("end"))
+
+        self.descriptor(read)
+        self.descriptor(read)
+        self.turn()
+        self.assertEqual(self.done, ["read", "read", "end", "end"])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_what_the_end_of_a_turn_puts_off_comes_in_the_next(self) -> None:
+        self.install()
+        later = lambda: self.turn_end.call(lambda: self.done.append("later"))  # noqa: E731
+        self.descriptor(lambda: self.turn_end.call(later))
+        self.turn()
+        self.assertEqual(self.done, [])
+        self.turn()
+        self.assertEqual(self.done, ["later"])
+
+    def test_error_in_a_descriptor_drops_it_and_harms_no_other(self) -> None:
+        self.install()
+        broken = [self.descriptor(lambda: 1 / 0) for _ in range(2)]
+        self.descriptor(lambda: self.done.append("read"))
+        self.turn()
+        self.assertEqual(self.done, ["read"])
+        self.assertEqual([len(one.lost) for one in broken], [1, 1])
+        self.assertNotIn(broken[0], self.reactor.getReaders())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_error_while_dropping_is_logged(self) -> None:
+        self.install()
+        broken = self.descriptor(lambda: 1 / 0)
+        broken.lost = cast("list[Failure]", None)
+        self.descriptor(lambda: self.done.append("read"))
+        self.turn()
+        self.assertEqual(self.done, ["read"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, AttributeError)), 2)
+
+    def test_one_that_an_earlier_one_has_removed_is_left_alone(self) -> None:
+        self.install()
+        pair: list[Descriptor] = []
+
+        def read() -> None:
+            self.done.append("read")
+            for descriptor in pair:
+                self.reactor.removeReader(descriptor)
+
+        pair += [self.descriptor(read), self.descriptor(read)]
+        self.turn()
+        self.assertEqual(self.done, ["read"])
+
+
+class WaitingTests(LoopCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.install()
+        real = self.reactor._poller
+        self.poller = FakePoller()
+        self.reactor._poller = self.poller
+        self.addCleanup(setattr, self.reactor, "_poller", real)
+
+    def test_as_long_as_is_said(self) -> None:
+        self.reactor.doIteration(None)
+        self.reactor.doIteration(1.5)
+        self.assertEqual(self.poller.timeouts, [-1, 1.5])
+
+    def test_not_at_all_behind_what_a_timer_has_put_off(self) -> None:
+        """It may have set a timer, which was not there when the time to wait was reckoned."""
+        self.turn_end.call(lambda: self.done.append("end"))
+        self.reactor.doIteration(None)
+        self.assertEqual((self.done, self.poller.timeouts), (["end"], [0]))
+
+    def test_a_signal_is_no_error(self) -> None:
+        self.poller.error = OSError(errno.EINTR, "interrupted")
+        self.turn()
+        self.poller.error = OSError(errno.EBADF, "not so")
+        self.assertRaises(OSError, self.turn)
+
+
+class StayingTests(LoopCase):
+    """While the reactor runs and has nothing else to do, the loop waits again by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.install()
+        self.act: Callable[[], object] = lambda: None
+        self.read_by = self.descriptor(lambda: (self.read_by.peer.send(b"x"), self.act()))
+        self.reactor.running = True
+        real = self.reactor._poller
+        self.poller = FakePoller()
+        self.reactor._poller = self.poller
+        self.addCleanup(setattr, self.reactor, "_poller", real)
+
+    def reading(self, act: Callable[[], object], times: int = 1) -> None:
+        """Have ``act`` called in each of so many turns."""
+        self.act = act
+        self.poller.events = [[(self.read_by.fileno(), select.EPOLLIN)]] * times
+
+    def turns(self) -> int:
+        self.reactor.doIteration(None)
+        return len(self.poller.timeouts)
+
+    def test_until_nothing_comes(self) -> None:
+        self.reading(lambda: self.done.append("read"), 3)
+        self.assertEqual((self.turns(), self.poller.timeouts), (4, [-1] * 4))
+        self.assertEqual(self.done, ["read"] * 3)
+
+    def test_no_longer_than_to_the_next_timer(self) -> None:
+        self.patch(self.reactor, "seconds", lambda: 100.0)
+        self.reactor.callLater(7.5, self.done.append, "timer")
+        self.reactor.timeout()  # where Twisted takes note of it
+        self.reading(lambda: None, 2)
+        self.turns()
+        self.assertEqual(self.poller.timeouts, [-1, 7.5, 7.5])
+
+    def test_no_longer_than_epoll_can_be_told(self) -> None:
+        self.reactor.callLater(1e9, self.done.append, "timer")
+        self.reactor.timeout()
+        self.reading(lambda: None)
+        self.turns()
+        self.assertEqual(self.poller.timeouts, [-1, 2_147_483])
+
+    def test_what_twisteds_own_loop_has_to_see(self) -> None:
+        self.reactor.callLater(0, self.done.append, "due")
+        self.reactor.timeout()
+        due = self.reactor._pendingTimedCalls
+        self.reactor._pendingTimedCalls = []
+        for name, act in (
+            ("a timer that is due", lambda: self.reactor._pendingTimedCalls.extend(due)),
+            ("a new timer", lambda: self.reactor.callLater(5, lambda: None)),
+            ("timers to clear away", lambda: setattr(self.reactor, "_cancellations", 51)),
+            ("a call from a thread", lambda: self.reactor.callFromThread(lambda: None)),
+            ("what was put off", lambda: self.turn_end.call(self.put_off)),
+            ("its end", lambda: setattr(self.reactor, "_justStopped", True)),
+            ("that it has crashed", lambda: setattr(self.reactor, "running", False)),
+            ("that it is alone again", lambda: uninstall(self.core(), self.turn_end)),
+        ):
+            self.poller.timeouts.clear()
+            self.reading(act, 2)
+            self.assertEqual(self.turns(), 1, name)
+            self.reactor._pendingTimedCalls = []
+            self.reactor._newTimedCalls = []
+            self.reactor._cancellations = 0
+            self.reactor.threadCallQueue.clear()
+            self.turn_end.waiting.clear()
+            self.reactor._justStopped = False
+            self.reactor.running = True
+
+    def put_off(self) -> None:
+        self.turn_end.call(lambda: self.done.append("later"))
+
+    def test_no_second_turn_before_the_reactor_runs(self) -> None:
+        """Nor where somebody asks for one turn of it."""
+        self.reactor.running = False
+        self.reading(lambda: None, 2)
+        self.assertEqual(self.turns(), 1)
+
+
+class ConnectionTests(LoopCase):
+    """TCP connections, which the loop reads itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.install()
+        self.served = Served(self.done)
+        factory = ServerFactory()
+        factory.buildProtocol = lambda _: self.served  # type: ignore[assignment,method-assign]
+        listening = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(listening.connectionLost, Failure(ConnectionDone()))
+        self.client = socket.create_connection(("127.0.0.1", listening.getHost().port))
+        self.addCleanup(self.client.close)
+        self.until(lambda: self.served.connected == 1)
+        self.addCleanup(self.hang_up)
+
+    def hang_up(self) -> None:
+        """Close what a test has left open."""
+        transport = cast(Server, self.served.transport)
+        if transport.connected:
+            transport.connectionLost(Failure(ConnectionDone()))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(100):
+            if condition():
+                return
+            self.reactor.doIteration(0.1)
+        self.fail("not within 100 turns")
+
+    def test_what_comes(self) -> None:
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["data"])
+        self.assertIn(self.served.transport, self.reactor.getReaders())
+
+    def test_its_end(self) -> None:
+        self.client.close()
+        self.until(lambda: self.done == ["ConnectionDone"])
+
+    def test_a_reset(self) -> None:
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+        self.client.close()
+        self.until(lambda: self.done == ["ConnectionLost"])
+
+    def test_an_error(self) -> None:
+        self.served.broken = True
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["ZeroDivisionError"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_nothing_to_read(self) -> None:
+        """Another process, or the one before it, may have taken it."""
+        poller = FakePoller()
+        transport = cast(Server, self.served.transport)
+        poller.events = [[(transport.fileno(), select.EPOLLIN)]]
+        real, self.reactor._poller = self.reactor._poller, poller
+        self.turn()
+        self.reactor._poller = real
+        self.client.send(b"data")
+        self.until(lambda: self.done == ["data"])
+
+
+class InstallTests(LoopCase):
+    def test_back_to_twisteds_own(self) -> None:
+        self.install()
+        self.turn_end.call(lambda: self.done.append("end"))
+        uninstall(self.core(), self.turn_end)
+        self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.reactor.runUntilCurrent()
+        self.assertEqual(self.done, ["end"])
+
+    def test_two_in_one_reactor(self) -> None:
+        other = TurnEnd(self.reactor)
+        self.install()
+        self.install(other)
+        self.turn_end.call(lambda: self.done.append("one"))
+        other.call(lambda: self.done.append("other"))
+        self.turn()
+        uninstall(self.core(), self.turn_end)
+        other.call(lambda: self.done.append("last"))
+        self.turn()
+        self.assertEqual(self.done, ["one", "other", "last"])
+        uninstall(self.core(), other)
+        self.assertNotIn("doIteration", vars(self.reactor))
+
+    def test_uninstalling_what_is_not_installed(self) -> None:
+        uninstall(self.core(), self.turn_end)
+        self.install()
+        uninstall(self.core(), TurnEnd(self.reactor))
+        self.turn_end.call(lambda: self.done.append("end"))
+        self.turn()
+        self.assertEqual(self.done, ["end"])
+
+
+class FallbackTests(LoopCase):
+    """Where the loop is not taken, timers do."""
+
+    def refused(self, reactor: object, turn_end: TurnEnd) -> None:
+        self.assertNotEqual(why_not(reactor), "")
+        install(cast(IReactorCore, reactor), turn_end)
+        self.assertEqual(turn_end.waiting, [])
+        uninstall(cast(IReactorCore, reactor), turn_end)
+
+    def test_another_reactor(self) -> None:
+        for clock in (Clock(), MemoryReactorClock()):
+            turn_end = TurnEnd(clock)
+            self.refused(clock, turn_end)
+            turn_end.call(lambda: self.done.append("end"))
+            clock.advance(0)
+        self.assertEqual(self.done, ["end", "end"])
+        self.refused(object.__new__(SelectReactor), self.turn_end)
+
+    def test_a_subclass_may_do_anything(self) -> None:
+        self.reactor.__class__ = type("Other", (EPollReactor,), {})
+        self.refused(self.reactor, self.turn_end)
+
+    def test_a_reactor_that_somebody_has_changed(self) -> None:
+        self.patch(self.reactor, "doIteration", self.reactor.doPoll)
+        self.refused(self.reactor, self.turn_end)
+        self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
+
+    def test_other_code(self) -> None:
+        self.patch(epoll, "_COMPARED", {"twisted.internet.tcp:Connection.doRead": "another"})
+        self.assertIn("tcp.Connection.doRead is not the code", why_not(self.reactor))
+        self.refused(self.reactor, self.turn_end)
+
+
+class TwistedTests(SynchronousTestCase):
+    def test_its_private_parts_are_as_they_were(self) -> None:
+        """If one has changed, compare again, then set its digest in epoll."""
+        self.assertEqual(differing(epoll._COMPARED), [])

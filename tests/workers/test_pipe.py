@@ -1,0 +1,41 @@
+import json
+
+from hypothesis import given
+from hypothesis.strategies import builds, dictionaries, integers, lists, sampled_from, text
+from twisted.trial.unittest import SynchronousTestCase
+
+from gnetway.metrics import GatewayCounts
+from gnetway.workers.pipe import Counted, KeyGone, Logged, Ready, Refused, Report, pack, unpack
+
+COUNTS = builds(
+    GatewayCounts,
+    integers(0),
+    dictionaries(text(), integers(0)),
+    dictionaries(text(), integers(0)),
+)
+REPORTS = (
+    builds(Ready, text())
+    | builds(Refused, lists(text()).map(tuple))
+    | builds(Counted, COUNTS)
+    | builds(KeyGone, integers(-(1 << 63), (1 << 63) - 1))
+    | builds(Logged, sampled_from(["info", "warn"]), text(), text())
+)
+
+
+class ReportTests(SynchronousTestCase):
+    @given(report=REPORTS)
+    def test_there_and_back(self, report: Report) -> None:
+        line = pack(report)
+        self.assertEqual((line.count(b"\n"), line[-1:]), (1, b"\n"))
+        self.assertEqual(unpack(line), report)
+
+    def test_what_is_none(self) -> None:
+        contents: tuple[object, ...] = (
+            "Ready",
+            ["Ready", 1],
+            ["Steady", "x"],
+            ["Counted", [1, {}]],
+        )
+        for content in (*contents, {}, None):
+            self.assertRaises(ValueError, unpack, json.dumps(content).encode())
+        self.assertRaises(ValueError, unpack, b"Traceback")
