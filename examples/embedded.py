@@ -34,7 +34,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from gnetway import make_gateway
-from gnetway.backends.embedded.not_served import not_served
+from gnetway.backends.embedded.handler import not_served
 from gnetway.errors import RpcError
 from gnetway.interfaces import IGatewayReactor, IRpcHandler, IRpcSessions, RpcCall
 from gnetway.tl.primitives import Reader, pack_int32, pack_string, pack_uint32

@@ -16,8 +16,8 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
+from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
-from gnetway.workers.shares import processors
 
 
 class Options(usage.Options):

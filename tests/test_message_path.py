@@ -9,8 +9,8 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.factory import GatewayFactory
 from gnetway.net.registry import SessionRegistry
+from gnetway.net.tcp import GatewayFactory
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.backends.remote.cases import A, Cluster

@@ -4,7 +4,6 @@ from struct import iter_unpack, pack, unpack
 from typing import Final
 
 from benchmarks.hostile.target import Target
-from gnetway.http2.field_blocks import encode_field, encode_string
 from gnetway.http2.frames import (
     ACK,
     DATA,
@@ -16,9 +15,10 @@ from gnetway.http2.frames import (
     PREFACE,
     SETTINGS,
     WINDOW_UPDATE,
+    Setting,
     pack_frame,
 )
-from gnetway.http2.settings import Setting
+from gnetway.http2.heads import encode_field, encode_string
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD
 from gnetway.testing.talk import LinkEnded
 

@@ -17,10 +17,10 @@ from benchmarks.hostile.target import (
 )
 from gnetway.testing import ClientSession, Wish
 from gnetway.tl.acks import MsgResendReq, MsgsStateReq
-from gnetway.tl.bindings import BindTempAuthKey
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import MAX_IDS, pack_string, pack_uint32
-from gnetway.tl.salts import GetFutureSalts
+from gnetway.tl.rpc_results import GetFutureSalts
+from gnetway.tl.sessions import BindTempAuthKey
 from tests.live.client import now
 
 #: Of a temporary key.

@@ -23,8 +23,8 @@ from gnetway.testing import (
     Wish,
 )
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
+from gnetway.tl.acks import ContainedMessage, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
 from gnetway.tl.primitives import pack_string, pack_uint32
 from gnetway.tl.sessions import Ping
 from tests.live.client import now

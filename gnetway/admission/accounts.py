@@ -3,13 +3,69 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from gnetway.admission.client_network import client_network
-from gnetway.admission.token_bucket import TokenBucket
+from gnetway.admission.networks import client_network
+from gnetway.errors import GatewayError
 
 if TYPE_CHECKING:
     from gnetway.admission.admission import Place
+
+
+# A rate with a burst.
+
+
+class TokenBucket:
+    """Holds ``burst`` tokens at most, and gets ``rate`` new ones a second.
+
+    It is full at first. A rate of 0 means no limit.
+    """
+
+    __slots__ = ("_at", "_level", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._level = burst
+        self._at = now
+
+    def consume(self, now: float) -> bool:
+        """Take one token if there is one."""
+        return self.reserve(now, 0.0) == 0.0
+
+    def reserve(self, now: float, patience: float) -> float | None:
+        """Take one token that is there, or will be; return how many seconds that takes.
+
+        None, with nothing taken, where it would take longer than ``patience`` seconds.
+        """
+        if not self.rate:
+            return 0.0
+        level = self._refilled(now) - 1.0
+        wait = -level / self.rate if level < 0 else 0.0
+        if wait > patience:
+            return None
+        self._level = level
+        return wait
+
+    def give_back(self, now: float) -> None:
+        """Put one back that was taken and not used."""
+        self._level = min(self.burst, self._refilled(now) + 1.0)
+
+    def seconds_to_token(self, now: float) -> float:
+        """Return how long it takes until one can be taken."""
+        if not self.rate:
+            return 0.0
+        return max(0.0, (1.0 - self._refilled(now)) / self.rate)
+
+    def is_full(self, now: float) -> bool:
+        """Return whether nothing of it is used, so that a new one would be the same."""
+        return not self.rate or self._refilled(now) >= self.burst
+
+    def _refilled(self, now: float) -> float:
+        self._level = min(self.burst, self._level + (now - self._at) * self.rate)
+        self._at = now
+        return self._level
+
 
 #: So many accounts are kept, about 1 KiB each, unless more than so many have something now: what
 #: an account remembers of one that is quiet is only how much of its rates is used.
@@ -140,3 +196,36 @@ class Accounts:
                 idle = account
         if idle is not None:
             del self._accounts[idle.network]
+
+
+# Why a connection is not let in; each is counted by its ``cause``, and never logged by itself.
+
+
+class NotAdmitted(GatewayError):
+    """A connection is not let in; the client is told nothing."""
+
+    cause: ClassVar[str]
+
+
+class AddressDenied(NotAdmitted):
+    """Its network is among those that may not connect."""
+
+    cause = "address_denied"
+
+
+class TooManyConnections(NotAdmitted):
+    """Its network has as many as it may have, or there is no room for one more in all."""
+
+    cause = "too_many_connections"
+
+
+class TooManyNewConnections(NotAdmitted):
+    """Its network makes them faster than it may, and too many of it wait already."""
+
+    cause = "too_many_new_connections"
+
+
+class TooManyHalfOpen(NotAdmitted):
+    """Too many of its network have not got as far as a key, and have only just come."""
+
+    cause = "too_many_half_open"

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
-from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.ranking import Ranking
-from gnetway.admission.refusals import (
+from gnetway.admission.accounts import (
+    Account,
+    AccountLimits,
     AddressDenied,
     TooManyConnections,
     TooManyHalfOpen,
     TooManyNewConnections,
 )
+from gnetway.admission.shares import Ranking
 
 #: A half-open connection gives way to a new one of its own network only when it is as old, in
 #: seconds: else a crowd that comes at once would push itself out, and nobody would get anywhere.

@@ -10,7 +10,7 @@ from typing import Final
 
 from gnetway.crypto.rsa import RsaKeyError
 from gnetway.errors import GatewayError, TLError, TransportErrorCode
-from gnetway.runtime.wall_clock import wall_clock
+from gnetway.runtime.clocks import wall_clock
 from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown
 from gnetway.testing.exchange import Wish
 from gnetway.testing.framings import Framing

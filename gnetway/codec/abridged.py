@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Final
 
-from gnetway.codec.buffered import BufferedCodec
+from gnetway.codec.packet import BufferedCodec
 
 #: Protocol tag in an obfuscated header; a plain connection begins with one such byte.
 ABRIDGED_TAG: Final = b"\xef\xef\xef\xef"

@@ -4,8 +4,7 @@ from struct import Struct
 from typing import ClassVar, Final
 from zlib import crc32
 
-from gnetway.codec.buffered import BufferedCodec
-from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
+from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, BufferedCodec
 from gnetway.errors import FramingError
 
 #: Length of the whole packet with itself and the CRC, and the sequence number.

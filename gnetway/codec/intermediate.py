@@ -4,8 +4,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import ClassVar, Final
 
-from gnetway.codec.buffered import MIN_PACKET_BYTES, BufferedCodec
-from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
+from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, MIN_PACKET_BYTES, BufferedCodec
 
 #: First 4 bytes of a plain connection, and the protocol tag in an obfuscated header.
 INTERMEDIATE_TAG: Final = b"\xee\xee\xee\xee"

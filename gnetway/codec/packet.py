@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Final, Protocol
 
+from gnetway.errors import FramingError, PacketTooLarge
+
 #: Largest payload taken, in bytes. The biggest legitimate packet, a 512 KiB file part in a
 #: container, is far below; other servers allow 10 to 16 MiB.
 DEFAULT_MAX_PACKET_BYTES: Final = 16 * 1024 * 1024
@@ -55,3 +57,156 @@ class Codec(Protocol):
 
         ``token`` is unsigned 32-bit with bit 31 set, which is how clients tell it from a length.
         """
+
+
+# The buffer under the framings: segments in, payloads out, as few copies as can be.
+#
+# Between two calls it remembers bytes and how many more complete a packet; length and quick-ack
+# flag are read anew from the bytes, so that a split in the middle of a packet can lose neither.
+
+#: A transport error is the shortest payload there is.
+MIN_PACKET_BYTES: Final = 4
+
+#: How much of an incomplete packet ``announced`` shows: as much as an auth_key_id has.
+ANNOUNCED_BYTES: Final = 8
+
+#: A listed segment smaller than this is joined with the next at once: a client that sends a few
+#: bytes at a time shall not cost an object for each.
+_SMALL_BYTES: Final = 1024
+
+
+class BufferedCodec:
+    """The receiving half that the framings have in common; a subclass reads the head.
+
+    A segment that arrives while nothing is buffered is kept as it is, and packets are cut out
+    of it: one copy a packet. Segments of a packet that spans several are listed, and joined once
+    when it is complete: a bytearray that grows, and is then copied, costs far more in page faults
+    than the bytes are worth. When all is taken, no buffer is held: an idle connection has none.
+    """
+
+    __slots__ = ("_later", "_missing", "_start", "buffered", "max_packet_bytes")
+    #: Bytes that follow the payload.
+    _trailer_bytes: ClassVar[int] = 0
+
+    def __init__(self, max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES) -> None:
+        self.max_packet_bytes = max_packet_bytes
+        # What is not taken yet: buffered from _start on, then _later. buffered is empty as soon
+        # as there is nothing.
+        self.buffered = b""
+        self._start = 0
+        self._later: list[bytes] | None = None
+        # How many bytes complete the oldest packet; if negative, so many follow its end. While
+        # its head has not been read, any number up to minus the bytes that are listed.
+        self._missing = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take the next segment; ``next_packet`` then gives what it completed."""
+        if not self.buffered:
+            self.buffered = data
+            return
+        self._missing -= len(data)
+        if self._later is None:
+            self._later = [data]
+        elif len(self._later[-1]) < _SMALL_BYTES:
+            self._later[-1] += data
+        else:
+            self._later.append(data)
+
+    def next_packet(self) -> tuple[bytes, bool] | None:
+        """Return the oldest complete payload and whether a quick ack is wanted, or None.
+
+        :raises PacketTooLarge: the length announced is above ``max_packet_bytes``.
+        :raises FramingError: the length is one that the framing does not allow.
+        """
+        if self._later is not None:
+            if self._missing > 0:
+                return None
+            packet = self._take_spanning(self._later)
+            if packet is not None:
+                return packet
+        buffer = self.buffered
+        if not buffer:
+            return None
+        head = self._head()
+        if head is not None:
+            begin, size, quick_ack = head
+            end = begin + size + self._trailer_bytes
+            if end == len(buffer):
+                self.buffered = b""
+                self._start = 0
+                return buffer[begin:], quick_ack
+            if end < len(buffer):
+                self._start = end
+                return buffer[begin:end], quick_ack
+            self._missing = end - len(buffer)
+        self._gather()
+        return None
+
+    def announced(self) -> tuple[int, bytes] | None:
+        """Return size and first 8 bytes of the packet waited for, or None while unknown."""
+        if not self.buffered:
+            return None
+        head = self._head()
+        if head is None:
+            return None
+        begin, size, _ = head
+        end = begin + min(size, ANNOUNCED_BYTES)
+        if len(self.buffered) < end and self._later is not None:
+            self._gather()
+            return self.announced()
+        return size, self.buffered[begin:end]
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many bytes of the packet being waited for are here, and how many it has."""
+        if not self.buffered:
+            return 0, 0
+        head = self._head()
+        if head is None:
+            return len(self.buffered) - self._start, 0
+        begin, size, _ = head
+        end = begin + size + self._trailer_bytes
+        here = len(self.buffered) if self._later is None else end - self._missing
+        return here - self._start, end - self._start
+
+    def _head(self) -> tuple[int, int, bool] | None:
+        """Read the oldest packet's head: where its payload begins, its size, quick ack wanted.
+
+        Called with at least one byte buffered. None while the length is not all here.
+        """
+        raise NotImplementedError
+
+    def _check_size(self, size: int, alignment: int) -> None:
+        """Refuse a payload of ``size`` bytes that is too large, too small or unaligned."""
+        if size > self.max_packet_bytes:
+            raise PacketTooLarge(size, self.max_packet_bytes)
+        if size < MIN_PACKET_BYTES:
+            raise FramingError(f"packet of {size} bytes, the shortest has {MIN_PACKET_BYTES}")
+        if size % alignment:
+            raise FramingError(f"packet of {size} bytes, not a multiple of {alignment}")
+
+    def _take_spanning(self, later: list[bytes]) -> tuple[bytes, bool] | None:
+        """Take the packet that ends in the last of the listed segments.
+
+        It is joined without its head and without what follows, so that its bytes are copied
+        once. Where that cannot be, everything is brought into one piece and None returned.
+        """
+        head = self._head()
+        last = later[-1]
+        end = len(last) + self._missing
+        if head is None or end <= 0:
+            # Cut within the head, or several segments came before a packet was asked for.
+            self._gather()
+            return None
+        begin, _, quick_ack = head
+        payload = b"".join((self.buffered[begin:], *later[:-1], last[:end]))
+        self.buffered = last[end:]
+        self._later = None
+        return payload, quick_ack
+
+    def _gather(self) -> None:
+        """Bring what is not taken yet into one piece, so that nothing taken stays in memory."""
+        self.buffered = self.buffered[self._start :]
+        self._start = 0
+        if self._later is not None:
+            self.buffered = b"".join((self.buffered, *self._later))
+            self._later = None

@@ -5,14 +5,15 @@ Clients may also come through a socket in the file system: ``unix:path``.
 
 import os
 import re
-from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NoReturn
 
 from gnetway.config.document import Node
 from gnetway.config.faults import shown
 from gnetway.config.files import output_path
-from gnetway.config.section import Reading
+from gnetway.config.reader import section
+from gnetway.config.values import Reading, flag, key, list_of, whole
 
 _ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
 
@@ -185,3 +186,112 @@ def _ipv6(text: str) -> str:
         return str(IPv6Address(text))
     except ValueError:
         return ""
+
+
+# Gnetway.Server.PublicAddress: what clients are told of a listener, where they see another one.
+
+_ALLOWED_HOST: Final = "an IP address of a place, or a host name"
+_ALLOWED_IN_ADDRESS: Final = "host, host:port or [IPv6]:port, or a mapping with Host"
+
+
+def _host_name(node: Node, reading: Reading) -> str:
+    host = public_host(node.value) if isinstance(node.value, str) else ""
+    if not host or _is_no_place(host):
+        reading.reject(node, shown(node.value), _ALLOWED_HOST)
+    return host
+
+
+def _is_no_place(host: str) -> bool:
+    """Tell whether it is an address that nobody can dial."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_unspecified or address.is_multicast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicAddressConfig:
+    """One address under which clients reach a listener.
+
+    ``host`` is an IP address in its shortest form, or a host name, which is resolved at start;
+    ``port`` is None for the listener's own. ``path`` is the key path for a later fault.
+    """
+
+    host: str = field(metadata=key("Host", _host_name, "", _ALLOWED_HOST))
+    port: int | None = field(
+        default=None, metadata=key("Port", whole(1, 65535), "", "the listener's own")
+    )
+    media_only: bool = field(
+        default=False,
+        metadata=key("MediaOnly", flag, "", "with one such, all files go there and nowhere else"),
+    )
+    ipv6: bool = field(
+        default=False,
+        metadata=key("IPv6", flag, "", "of a name: clients dial both, and not every net has it"),
+    )
+    path: str = field(default="", compare=False, repr=False)
+
+
+def _one(node: Node, reading: Reading) -> PublicAddressConfig:
+    if not isinstance(node.value, str):
+        if not isinstance(node.value, dict):
+            reading.reject(node, shown(node.value), _ALLOWED_IN_ADDRESS)
+        return replace(section(PublicAddressConfig)(node, reading), path=node.path)
+    host, port = host_and_port(node.value)
+    if not host or _is_no_place(host):
+        reading.reject(node, shown(node.value), _ALLOWED_IN_ADDRESS)
+    return PublicAddressConfig(host=host, port=port, path=node.path)
+
+
+def public_addresses(node: Node, reading: Reading) -> tuple[PublicAddressConfig, ...]:
+    """Read one address or a list of them, each as a text or as a mapping."""
+    if node.value in (None, "", [], {}):
+        return ()
+    if isinstance(node.value, list):
+        return list_of(_one)(node, reading)
+    return (_one(node, reading),)
+
+
+# Gnetway.Server.ProxyProtocol: from whom a PROXY protocol header is believed.
+
+Network = IPv4Network | IPv6Network
+
+_ALLOWED_NETWORKS: Final = "a network such as 10.0.0.0/8 or fd00::/8, or one address"
+
+
+def network(node: Node, reading: Reading) -> Network:
+    """Read a network, or an address, which is a network of one."""
+    if not isinstance(node.value, str) or "%" in node.value:
+        reading.reject(node, shown(node.value), _ALLOWED_NETWORKS)
+    try:
+        read = ip_network(node.value, strict=False)
+    except ValueError:
+        reading.reject(node, shown(node.value), _ALLOWED_NETWORKS)
+    written = node.value.partition("/")[0]
+    if read.num_addresses > 1 and type(read.network_address)(written) != read.network_address:
+        # 10.1.2.3/8: a slip in either half, and which one only the operator knows.
+        reading.reject(node, f"{shown(node.value)}, no network's first address", str(read))
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyProtocolConfig:
+    """Who is believed with which versions; without ``trusted_networks`` every address is."""
+
+    versions: tuple[int, ...] = field(
+        default=(1, 2), metadata=key("Versions", list_of(whole(1, 2)), "", "balancers send either")
+    )
+    trusted_networks: tuple[Network, ...] | None = field(
+        default=None,
+        metadata=key("TrustedNetworks", list_of(network), "", "any address, as PPV1: true"),
+    )
+    timeout_seconds: int = field(
+        default=5,
+        metadata=key(
+            "TimeoutSeconds",
+            whole(1, 600),
+            "seconds",
+            "for the header, which a balancer sends at once; time for a lost packet or two",
+        ),
+    )

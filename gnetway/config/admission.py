@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from gnetway.config.proxy import Network, network
+from gnetway.config.addresses import Network, network
 from gnetway.config.reader import section
-from gnetway.config.section import key
-from gnetway.config.values import flag, list_of, optional, whole
+from gnetway.config.values import flag, key, list_of, optional, whole
 
 _MAX_COUNT: Final = 10_000_000
 

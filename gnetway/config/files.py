@@ -1,6 +1,17 @@
 """Files that the configuration names: where a relative path leads; reading within bounds."""
 
 import os
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gnetway.config.document import Node
+from gnetway.config.faults import Rejected, shown
+from gnetway.config.values import Reading, text
 
 
 class Unreadable(Exception):
@@ -43,3 +54,78 @@ def output_path(path: str, directory: str) -> str:
     it must be found again when gnetway is started from somewhere else.
     """
     return os.path.abspath(os.path.join(directory, path))
+
+
+# Certificates and their keys, read while a fault can still name its line.
+#
+# grpcio takes any bytes and fails only when a peer comes, with a text that names no file.
+
+#: Bytes of a file: bundles of all public authorities have about 250 KB.
+MAX_PEM_BYTES: Final = 1024 * 1024
+
+_CERTIFICATES: Final = "one or more certificates in PEM"
+_KEY: Final = "an unencrypted private key in PEM"
+
+
+@dataclass(frozen=True, slots=True)
+class PemFile:
+    """A file's absolute path and its content."""
+
+    path: str
+    content: bytes = field(repr=False)
+
+    def belongs_to(self, certificate: "PemFile") -> bool:
+        """Tell whether this is the key of ``certificate``, the first where there are several."""
+        return _of_key(self.content) == _of_certificate(certificate.content)
+
+
+def certificates(node: Node, reading: Reading) -> PemFile:
+    """Read the path of a file with certificates, and the file."""
+    path, content = _read(node, reading, _CERTIFICATES)
+    try:
+        _of_certificate(content)
+    except (ValueError, UnsupportedAlgorithm):
+        reading.reject(node, f"{shown(node.value)}, no certificate ({path})", _CERTIFICATES)
+    return PemFile(path, content)
+
+
+def private_key(node: Node, reading: Reading) -> PemFile:
+    """Read the path of a file with a private key, and the file."""
+    path, content = _read(node, reading, _KEY)
+    try:
+        _of_key(content)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # TypeError: it has a passphrase.
+        reading.reject(node, f"{shown(node.value)}, no usable key ({path})", _KEY)
+    return PemFile(path, content)
+
+
+def check_pair(cert: PemFile | None, key_file: PemFile | None, path: str, reading: Reading) -> None:
+    """Hold a key against its certificate.
+
+    :raises Rejected: they do not belong together.
+    """
+    if cert is not None and key_file is not None and not key_file.belongs_to(cert):
+        line = reading.lines[path]
+        found = f"the key {key_file.path}, which is not that of {cert.path}"
+        reading.faults.add(line, path, found, "the key of the certificate")
+        raise Rejected
+
+
+def _of_certificate(content: bytes) -> PublicKeyTypes:
+    return x509.load_pem_x509_certificates(content)[0].public_key()
+
+
+def _of_key(content: bytes) -> PublicKeyTypes:
+    return load_pem_private_key(content, None).public_key()
+
+
+def _read(node: Node, reading: Reading, allowed: str) -> tuple[str, bytes]:
+    name = text(node, reading)
+    if "PRIVATE KEY" in name:
+        reading.reject(node, "a private key itself", "the path of its file")
+    path = input_path(name, reading.directory)
+    try:
+        return path, read_bounded(path, MAX_PEM_BYTES)
+    except Unreadable as error:
+        reading.reject(node, f"{shown(name)}, not readable as {path}: {error}", allowed)

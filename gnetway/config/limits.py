@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from gnetway.config.section import key
-from gnetway.config.values import flag, whole, whole_or_zero
+from gnetway.config.values import flag, key, whole, whole_or_zero
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB

@@ -6,23 +6,65 @@ from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field
 from typing import Any, Final
 
-from gnetway.config.addresses import Address, address
+from gnetway.config.addresses import Address, UnixAddress, address, listener_address
 from gnetway.config.document import Node, from_mapping, from_yaml
-from gnetway.config.etcd import EtcdConfig, gateway_etcd
-from gnetway.config.faults import Faults, Rejected
+from gnetway.config.faults import Faults, Rejected, shown
 from gnetway.config.files import Unreadable, read_bounded
-from gnetway.config.memory import least_budget_mib
-from gnetway.config.model import GatewayConfig, GnetwayConfig
-from gnetway.config.older import OLDER_NOTE, OlderServerConfig, older_server
+from gnetway.config.model import GatewayConfig, GnetwayConfig, least_budget_mib
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
-from gnetway.config.section import Reading, key, keys_of
 from gnetway.config.servers import ServerConfig
-from gnetway.config.session import SessionConfig, session
-from gnetway.config.values import flag, list_of, optional, text
-from gnetway.config.workers import AUTO, workers
+from gnetway.config.session import EtcdConfig, SessionConfig, gateway_etcd, session
+from gnetway.config.values import Reading, flag, is_whole, key, keys_of, list_of, optional, text
 from gnetway.errors import ConfigError
+
+# Server at the head of the file: the listeners of Teamgram's gateway before there was Gnetway.
+
+#: What the log says of a file that has it.
+OLDER_NOTE: Final = (
+    "Server, the layout before Gnetway, is taken: its Addrs as if they stood in Gnetway.Server"
+    " with Proto: tcp"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OlderServerConfig:
+    """Server: addresses that speak plain TCP, and what Gnetway has a key for as well."""
+
+    addresses: tuple[Address | UnixAddress, ...] = field(
+        metadata=key("Addrs", list_of(listener_address), "", "a list of host:port")
+    )
+    multicore: bool = field(
+        default=False, metadata=key("Multicore", flag, "", "as Gnetway.Multicore")
+    )
+
+
+def older_server(node: Node, reading: Reading) -> OlderServerConfig:
+    """Read Server; a list of listeners belongs elsewhere."""
+    if isinstance(node.value, list):
+        reading.reject(node, "a list", "a mapping with Addrs", "'Gnetway.Server'")
+    return section(OlderServerConfig)(node, reading)
+
+
+# Workers: in how many processes the gateway serves its clients.
+
+#: As many as the machine has processors for this program.
+AUTO: Final = "auto"
+
+#: More processes than any machine has processors for; each takes tens of MiB.
+MAX_WORKERS: Final = 256
+
+
+def workers(node: Node, reading: Reading) -> int | None:
+    """Read a number of processes; None for ``auto``."""
+    value = node.value
+    if value == AUTO:
+        return None
+    if not is_whole(value, 1, MAX_WORKERS):
+        reading.reject(node, shown(value), f"a whole number from 1 to {MAX_WORKERS}, or {AUTO}")
+    return value
+
 
 #: Bytes of a configuration file: the longest known has 2 KB.
 MAX_CONFIG_BYTES: Final = 256 * 1024

@@ -4,22 +4,114 @@ Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` sho
 ``etc/gnetway-cluster.yaml`` for what only a remote session backend needs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, NamedTuple
 
-from gnetway.config.addresses import Address
+from gnetway.config.addresses import Address, UnixAddress, reject_second
 from gnetway.config.admission import AdmissionConfig
-from gnetway.config.etcd import EtcdConfig
+from gnetway.config.document import Node
 from gnetway.config.faults import fault_line
 from gnetway.config.limits import MIB, LimitsConfig
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
-from gnetway.config.section import key
-from gnetway.config.servers import ServerConfig
-from gnetway.config.session import SessionConfig
-from gnetway.config.shared import servers
-from gnetway.config.values import flag, whole
+from gnetway.config.servers import Proto, ServerConfig, server
+from gnetway.config.session import EtcdConfig, SessionConfig
+from gnetway.config.values import Reading, flag, key, list_of, whole
+
+# Listeners that have addresses in common: one listener for each, which serves what all of them do.
+# A fork of Teamgram's gateway tells WebSocket and HTTP on one port by the request, and its file has
+# them so. A WebSocket item at a and b, and an HTTP item at b, become a WebSocket listener at a, and
+# one with HTTP beside it at b.
+
+#: What must be the same in all items of an address: attribute → the keys it comes from.
+_SAME: Final = {
+    "tls": "TLS",
+    "proxy": "PPV1 or ProxyProtocol",
+    "unix_mode": "UnixMode",
+    "allowed_origins": "AllowedOrigins",
+    "trusted_proxies": "TrustedProxies",
+}
+
+#: What means nothing to plain TCP: no page and no balancer for HTTP connects by it.
+_OF_WEB: Final = ("allowed_origins", "trusted_proxies")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedServerConfig(ServerConfig):
+    """Addresses of several items of Gnetway.Server; the others' Proto stands in ``beside``."""
+
+    beside: tuple[Proto, ...]
+
+    @property
+    def protos(self) -> tuple[Proto, ...]:
+        """What is spoken here, as the file names it."""
+        return (self.proto, *self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One address, where it stands first, and the items that have it."""
+
+    address: Address | UnixAddress
+    items: list[ServerConfig]
+
+
+def servers(node: Node, reading: Reading) -> tuple[ServerConfig, ...]:
+    """Read Gnetway.Server: each address comes out once.
+
+    :raises Rejected: two items of one address have the same Proto, or differ in more than that.
+    """
+    places: dict[object, _Place] = {}
+    for item in list_of(server)(node, reading):
+        for address in item.addresses:
+            # Any free port may be asked for again.
+            is_free = isinstance(address, Address) and not address.port
+            place = places.setdefault(address.path if is_free else address, _Place(address, []))
+            _check(place, item, address, reading)
+            place.items.append(item)
+    return tuple(_joined(places.values()))
+
+
+def _check(
+    place: _Place, item: ServerConfig, address: Address | UnixAddress, reading: Reading
+) -> None:
+    path = address.path
+    node = Node(str(address), reading.lines[path], path)
+    for other in place.items:
+        if other.serves(item.proto) or item.serves(other.proto):
+            reject_second(address, place.address.path, node, reading)
+        for attribute, names in _SAME.items():
+            if attribute in _OF_WEB and Proto.TCP in (item.proto, other.proto):
+                continue
+            if getattr(item, attribute) != getattr(other, attribute):
+                found = f"{address} a second time, with {names} other than at {place.address.path}"
+                reading.reject(node, found, "listeners of one address that differ in Proto alone")
+
+
+def _joined(places: Iterable[_Place]) -> Iterable[ServerConfig]:
+    """Return a listener for each set of items, with the addresses that they have in common."""
+    addresses: dict[tuple[int, ...], list[Address | UnixAddress]] = {}
+    items: dict[tuple[int, ...], list[ServerConfig]] = {}
+    for place in places:
+        key = tuple(map(id, place.items))
+        items[key] = place.items
+        addresses.setdefault(key, []).append(place.address)
+    for key, (first, *others) in items.items():
+        common = tuple(addresses[key])
+        yield _shared(first, others, common) if others else replace(first, addresses=common)
+
+
+def _shared(
+    first: ServerConfig, others: list[ServerConfig], addresses: tuple[Address | UnixAddress, ...]
+) -> SharedServerConfig:
+    values = {item.name: getattr(first, item.name) for item in fields(first)}
+    values["addresses"] = addresses
+    if first.proto is Proto.TCP:
+        values.update((name, getattr(others[0], name)) for name in _OF_WEB)
+    return SharedServerConfig(**values, beside=tuple(other.proto for other in others))
+
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
@@ -112,3 +204,97 @@ class GatewayConfig:
         ``path`` is a key path, e.g. that of an :class:`Address`.
         """
         return fault_line(self.source, self.lines.get(path, 0), path, found, allowed)
+
+
+# MemoryBudget: what clients can make the gateway hold, shared out to the parts that hold it.
+#
+#     MaxUnfinishedBytes   1/4    packets of which only a part is here, at least two of the largest
+#     MaxUnsentBytes       1/4    what waits for slow readers, at least what one may have
+#     Session.Hold         1/16   what waits while no session node answers
+#     Rpc.MaxInputBytes    1/8    messages of session services of which a part is here, at least
+#                                 two packets
+#     AuthKeyCacheM               as it is set
+#     MaxExchanges                so many of 4 KiB
+#
+# The rest is for the connections themselves, and for what is only held while it is worked on. A
+# key that is set counts as it is; what is 0 is shared out. Each worker has an equal part.
+
+#: Without a number in the file: such a part of the machine's memory, or of the bound of the
+#: control group, within these bounds in bytes. The rest is for others, and for a worst case that
+#: is not the last one.
+_PART_OF_MACHINE: Final = 4
+_LEAST_BYTES: Final = 160 * MIB
+_MOST_BYTES: Final = 1024 * MIB
+
+#: What an unfinished key exchange takes, in bytes.
+_EXCHANGE_BYTES: Final = 4096
+
+_UNFINISHED_PART: Final = 4
+_UNSENT_PART: Final = 4
+_HOLD_PART: Final = 16
+_RPC_PART: Final = 8
+
+
+class MemoryTerm(NamedTuple):
+    """What one key lets clients hold, in bytes."""
+
+    path: str
+    size: int
+
+
+def budget_bytes(config: GatewayConfig, machine_bytes: int) -> int:
+    """Return the budget of all workers together, on a machine with so much memory."""
+    if config.gnetway.limits.memory_budget:
+        return config.gnetway.limits.memory_budget * MIB
+    return min(max(machine_bytes // _PART_OF_MACHINE, _LEAST_BYTES), _MOST_BYTES)
+
+
+def share_out(config: GatewayConfig, machine_bytes: int, workers: int = 1) -> GatewayConfig:
+    """Return the configuration of one of so many workers, with every part as a number."""
+    whole = budget_bytes(config, machine_bytes) // workers
+    limits, session = config.gnetway.limits, config.session
+    limits = replace(
+        limits,
+        memory_budget=max(1, whole // MIB),
+        max_unfinished_bytes=limits.max_unfinished_bytes
+        or max(whole // _UNFINISHED_PART, 2 * limits.max_packet_bytes),
+        max_unsent_bytes=limits.max_unsent_bytes
+        or max(whole // _UNSENT_PART, limits.max_send_buffer_bytes),
+    )
+    hold = replace(session.hold, max_bytes=session.hold.max_bytes or max(whole // _HOLD_PART, MIB))
+    rpc = replace(
+        config.rpc,
+        max_input_bytes=config.rpc.max_input_bytes
+        or max(whole // _RPC_PART, 2 * limits.max_packet_bytes),
+    )
+    return replace(
+        config,
+        rpc=rpc,
+        gnetway=replace(config.gnetway, limits=limits),
+        session=replace(session, hold=hold),
+    )
+
+
+def memory_terms(shared_out: GatewayConfig) -> list[MemoryTerm]:
+    """Return what each key of a worker's configuration lets clients hold."""
+    gnetway = shared_out.gnetway
+    terms = [
+        MemoryTerm("MaxUnfinishedBytes", gnetway.limits.max_unfinished_bytes),
+        MemoryTerm("MaxUnsentBytes", gnetway.limits.max_unsent_bytes),
+        MemoryTerm("AuthKeyCacheM", gnetway.key_cache_bytes),
+        MemoryTerm("MaxExchanges", gnetway.limits.max_exchanges * _EXCHANGE_BYTES),
+    ]
+    if shared_out.session.is_remote:
+        terms.append(MemoryTerm("Session.Hold.MaxBytes", shared_out.session.hold.max_bytes))
+        terms.append(MemoryTerm("Rpc.MaxInputBytes", shared_out.rpc.max_input_bytes))
+    return terms
+
+
+def least_budget_mib(config: GatewayConfig, workers: int) -> int:
+    """Return the MiB that MemoryBudget must have for the parts that are set, 0 if it has them."""
+    limits = config.gnetway.limits
+    if not limits.memory_budget:
+        return 0
+    shared_out = share_out(config, 0, workers)
+    needed = workers * sum(term.size for term in memory_terms(shared_out))
+    return -(-needed // MIB) if needed > limits.memory_budget * MIB else 0

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from gnetway.config.addresses import Network, network
 from gnetway.config.document import Node, join
-from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
-from gnetway.config.proxy import Network, network
+from gnetway.config.files import PemFile, certificates, check_pair, private_key
 from gnetway.config.reader import section
-from gnetway.config.section import Reading, key
-from gnetway.config.values import choice, list_of, optional, whole, whole_or_zero
+from gnetway.config.values import Reading, choice, key, list_of, optional, whole, whole_or_zero
 
 _MIB: Final = 1024 * 1024
 

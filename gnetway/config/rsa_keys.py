@@ -9,8 +9,7 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
 from gnetway.config.files import Unreadable, input_path, read_bounded
 from gnetway.config.reader import section
-from gnetway.config.section import Reading, key
-from gnetway.config.values import text
+from gnetway.config.values import Reading, key, text
 from gnetway.crypto.rsa import RsaKey, RsaKeyError
 
 #: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.

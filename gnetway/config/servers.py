@@ -1,20 +1,99 @@
 """Gnetway.Server: where to listen, what is spoken there, and what comes before it."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from gnetway.config.addresses import Address, UnixAddress, listener_address
+from gnetway.config.addresses import (
+    Address,
+    Network,
+    ProxyProtocolConfig,
+    PublicAddressConfig,
+    UnixAddress,
+    listener_address,
+    network,
+    public_addresses,
+)
 from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
-from gnetway.config.origins import ANY_ORIGIN, origin
-from gnetway.config.pem_files import PemFile, certificates, check_pair, private_key
-from gnetway.config.proxy import Network, ProxyProtocolConfig, network
-from gnetway.config.public_address import PublicAddressConfig, public_addresses
+from gnetway.config.files import PemFile, certificates, check_pair, private_key
 from gnetway.config.reader import section
-from gnetway.config.section import Reading, key
-from gnetway.config.unix_mode import DEFAULT_MODE, unix_mode
-from gnetway.config.values import choice, flag, list_of, optional
-from gnetway.config.websocket import WebSocketConfig
+from gnetway.config.values import Reading, choice, flag, key, list_of, optional, whole
+
+# Gnetway.Server.AllowedOrigins: the web pages that may connect.
+
+#: Every page, and whatever sends no origin or ``null``.
+ANY_ORIGIN: Final = "*"
+
+_ALLOWED: Final = (
+    "* for any, or scheme://host[:port] as in https://*.example.org, or null, file:// or another"
+    " scheme:// of pages without a host"
+)
+
+#: A path never belongs to an origin, nor does a closing slash. Pages that came by HTTP have a host,
+#: those inside of an application often none.
+#: Source: RFC 6454 section 6.1
+_ORIGIN: Final = re.compile(
+    r"null|(?!https?://\Z)[a-z][a-z0-9+.-]*://"
+    r"(?:(?:\[[0-9a-f:.]+\]|[a-z0-9*_-]+(?:\.[a-z0-9*_-]+)*)(?::(?:[0-9]{1,5}|\*))?)?"
+)
+
+
+def origin(node: Node, reading: Reading) -> str:
+    """Read an origin; ``*`` stands for any characters, and browsers send it in lower case."""
+    value = node.value.lower() if isinstance(node.value, str) else ""
+    if value != ANY_ORIGIN and not _ORIGIN.fullmatch(value):
+        reading.reject(node, shown(node.value), _ALLOWED)
+    return value
+
+
+# Gnetway.Server.UnixMode: who may connect to a unix socket.
+
+DEFAULT_MODE: Final = 0o660
+
+#: What makes sense for a socket, whose other bits mean nothing. So few that a decimal number
+#: never passes for an octal one: YAML tells 0660 from 660, and then both are just numbers.
+_MODES: Final = {"0600": 0o600, "0660": 0o660, "0666": 0o666}
+
+_ALLOWED_MODES: Final = f"{', '.join(_MODES)} (octal, with its leading zero)"
+
+
+def unix_mode(node: Node, reading: Reading) -> int:
+    """Read the mode of a socket file: an octal number of YAML, or a text of its digits."""
+    value = node.value
+    text = f"{value:04o}" if type(value) is int else value
+    if not isinstance(text, str) or text not in _MODES:
+        meant = f"0{value}" if f"0{value}" in _MODES else ""
+        reading.reject(node, shown(value), _ALLOWED_MODES, meant)
+    return _MODES[text]
+
+
+# Gnetway.Server.WebSocket: pings, which keep connections open and find dead ones.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketConfig:
+    """When the WebSocket connections of a listener are pinged."""
+
+    ping_seconds: int = field(
+        default=50,
+        metadata=key(
+            "PingSeconds",
+            whole(1, 3600),
+            "seconds",
+            "from one ping to the next; balancers close what is silent for 60",
+        ),
+    )
+    ping_timeout_seconds: int = field(
+        default=30,
+        metadata=key(
+            "PingTimeoutSeconds",
+            whole(1, 600),
+            "seconds",
+            "for anything to come after a ping, time for a phone between two networks",
+        ),
+    )
 
 
 class Proto(StrEnum):

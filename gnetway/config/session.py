@@ -1,17 +1,139 @@
 """Session: where decrypted messages go, and what happens while nobody answers there."""
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from gnetway.config.addresses import endpoint
-from gnetway.config.document import Node
-from gnetway.config.etcd import SessionEtcdConfig, session_etcd
-from gnetway.config.faults import Rejected
+from gnetway.config.document import Node, join
+from gnetway.config.faults import Rejected, shown
+from gnetway.config.files import PemFile, certificates, check_pair, output_path, private_key
 from gnetway.config.reader import section
-from gnetway.config.section import Reading, key
-from gnetway.config.store import MEMORY, store
-from gnetway.config.values import choice, class_name, list_of, optional, whole, whole_or_zero
+from gnetway.config.values import (
+    Reading,
+    choice,
+    class_name,
+    key,
+    list_of,
+    optional,
+    secret,
+    text,
+    whole,
+    whole_or_zero,
+)
+
+# Session.Embedded.Store: where the embedded backend keeps its keys and salts.
+
+#: The store that ends with the process.
+MEMORY: Final = "memory"
+
+
+def store(node: Node, reading: Reading) -> str:
+    """Read a store: ``memory``, or the path of an SQLite file, which comes out absolute."""
+    name = text(node, reading)
+    if name == MEMORY:
+        return MEMORY
+    path = output_path(name, reading.directory)
+    problem = _problem(path)
+    if problem:
+        found = f"{shown(name)}, which means {path}: {problem}"
+        reading.reject(node, found, "an SQLite file that can be written, or memory")
+    return path
+
+
+def _problem(path: str) -> str:
+    """Return why no store can be at ``path``, or an empty text."""
+    folder = os.path.dirname(path)
+    if not path.isprintable() or os.path.isdir(path):
+        return "no name for a file"
+    if not os.path.isdir(folder):
+        return "no such directory"
+    # SQLite writes its journal beside the file, so the directory counts in any case.
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "the directory cannot be written"
+    if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
+        return "the file cannot be written"
+    return ""
+
+
+# Etcd and Session.Etcd: where etcd is, and under which prefix services make themselves known.
+#
+# The names are those of go-zero. A certificate turns TLS on.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EtcdConfig:
+    """How to reach etcd, and a prefix in it.
+
+    ``hosts`` are members of one cluster. ``user`` and ``password`` are both given or neither, as
+    are ``cert`` and ``cert_key``, the client's certificate, which wants a ``ca``.
+    """
+
+    hosts: tuple[str, ...] = field(
+        metadata=key("Hosts", list_of(endpoint), "", "a list of host:port, members of one etcd")
+    )
+    prefix: str = field(
+        default="interface.gateway",
+        metadata=key("Key", text, "", "where Teamgram's session services look for gateways"),
+    )
+    user: str | None = field(
+        default=None, metadata=key("User", optional(text), "", "etcd may know no users")
+    )
+    password: str | None = field(
+        default=None, repr=False, metadata=key("Pass", optional(secret), "", "that of User")
+    )
+    ca: PemFile | None = field(
+        default=None,
+        metadata=key("CACertFile", optional(certificates), "", "plaintext; a CA turns TLS on"),
+    )
+    cert: PemFile | None = field(
+        default=None,
+        metadata=key("CertFile", optional(certificates), "", "etcd may ask no one for one"),
+    )
+    cert_key: PemFile | None = field(
+        default=None, metadata=key("CertKeyFile", optional(private_key), "", "that of CertFile")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEtcdConfig(EtcdConfig):
+    """Session.Etcd: the same, with the prefix that is watched."""
+
+    prefix: str = field(
+        default="interface.session",
+        metadata=key("Key", text, "", "where Teamgram's session services make themselves known"),
+    )
+
+
+def gateway_etcd(node: Node, reading: Reading) -> EtcdConfig:
+    """Read Etcd."""
+    return _checked(section(EtcdConfig)(node, reading), node, reading)
+
+
+def session_etcd(node: Node, reading: Reading) -> SessionEtcdConfig:
+    """Read Session.Etcd."""
+    read = section(SessionEtcdConfig)(node, reading)
+    _checked(read, node, reading)
+    return read
+
+
+def _checked(read: EtcdConfig, node: Node, reading: Reading) -> EtcdConfig:
+    for name, value, needed_by, needs in (
+        ("Pass", read.password, "User", read.user),
+        ("User", read.user, "Pass", read.password),
+        ("CertKeyFile", read.cert_key, "CertFile", read.cert),
+        ("CertFile", read.cert, "CertKeyFile", read.cert_key),
+        ("CACertFile", read.ca, "CertFile", read.cert),
+    ):
+        if needs is not None and value is None:
+            reading.faults.add(
+                node.line, join(node.path, name), "nothing", f"it beside {needed_by}"
+            )
+            raise Rejected
+    check_pair(read.cert, read.cert_key, join(node.path, "CertKeyFile"), reading)
+    return read
+
 
 _MIB: Final = 1024 * 1024
 

@@ -28,16 +28,15 @@ from gnetway.connection.events import (
     KeyWanted,
     MessageReceived,
 )
-from gnetway.connection.long_message import open_long
-from gnetway.connection.packet_output import PacketOutput
-from gnetway.connection.packets import announced_key_id, next_wanting_answer, plain_body
-from gnetway.connection.setup import (
+from gnetway.connection.packet_output import (
     AuthKeyGone,
     AuthKeyMissing,
     ConnectionSetup,
+    PacketOutput,
     TooManyBeginnings,
     TooManyKeys,
 )
+from gnetway.connection.packets import announced_key_id, next_wanting_answer, open_long, plain_body
 from gnetway.connection.unbound import (
     UnboundMessage,
     answer_unbound,
@@ -53,8 +52,13 @@ from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number
 from gnetway.handshake.exchange import KeyExchange, Reply
 from gnetway.mtproto.binding import note_end
-from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, trim_padding
-from gnetway.mtproto.message import ROUTING_BYTES, check_message
+from gnetway.mtproto.message import (
+    PLAIN_KEY_ID,
+    ROUTING_BYTES,
+    check_message,
+    pack_plain,
+    trim_padding,
+)
 from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
 

@@ -1,8 +1,10 @@
 """Unencrypted packets, and what a link may send before a key is known."""
 
 from gnetway.codec.packet import Codec
+from gnetway.connection.events import MessageReceived
+from gnetway.crypto.long_packet import LongPacket
 from gnetway.errors import PacketTooLarge
-from gnetway.mtproto.envelope import PLAIN_KEY_ID, parse_plain
+from gnetway.mtproto.message import PLAIN_KEY_ID, ROUTING_BYTES, check_message, parse_plain
 from gnetway.mtproto.peek import wants_no_answer
 
 
@@ -47,3 +49,18 @@ def announced_key_id(codec: Codec, max_bytes: int) -> bytes | None:
     if head == PLAIN_KEY_ID:
         raise PacketTooLarge(size, max_bytes)
     return head
+
+
+# The message in a long packet, once that is decrypted.
+
+
+def open_long(packet: LongPacket) -> tuple[MessageReceived, int]:
+    """Return the message and its msg_id, as of a packet that is decrypted at once.
+
+    :raises ProtocolError: msg_key is wrong, or the message is not laid out as it must be.
+    """
+    plaintext, token = packet.result()
+    salt, session_id, msg_id = check_message(plaintext)
+    payload = plaintext[ROUTING_BYTES:]
+    quick_ack_token = token if packet.quick_ack else 0
+    return MessageReceived(packet.key, salt, session_id, payload, quick_ack_token), msg_id

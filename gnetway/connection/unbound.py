@@ -27,13 +27,11 @@ from gnetway.connection.events import BindReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import FIRST_SALT_SECONDS
 from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
-from gnetway.mtproto.message import pack_message, payload_body
-from gnetway.mtproto.message_id import judge_message_id
+from gnetway.mtproto.message import judge_message_id, pack_message, payload_body
 from gnetway.mtproto.peek import Peek, peek_message
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.rpc_results import is_error_result
-from gnetway.tl.salts import WRONG_SALT
+from gnetway.tl.rpc_results import WRONG_SALT, is_error_result
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,

@@ -11,10 +11,11 @@ Source: core.telegram.org/mtproto/auth_key#dh-key-exchange-complete
 
 from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from gnetway.crypto.fixed_base import FixedBase
-from gnetway.crypto.powers import Power, make_power
+from gmpy2 import next_prime
+
+from gnetway.crypto.powers import FixedBase, Power, make_power
 from gnetway.errors import HandshakeError
 
 #: p of the documents: 2048 bits, a safe prime.
@@ -122,3 +123,51 @@ def group_power() -> Power:
 def powers_of_generator() -> FixedBase:
     """Return the tables of 3, made once, by whoever asks first: 3 ms of work."""
     return FixedBase(GENERATOR, DH_PRIME, 8 * _EXPONENT_BYTES)
+
+
+# The number that a client must factor before it may cost the server an RSA operation.
+
+
+class PQ(NamedTuple):
+    """``pq`` = ``p`` * ``q`` with primes ``p`` < ``q``; the bytes are big endian, minimal."""
+
+    pq: int
+    p: int
+    q: int
+
+    @property
+    def pq_bytes(self) -> bytes:
+        """``pq`` as resPQ carries it, 8 bytes."""
+        return _minimal_bytes(self.pq)
+
+    @property
+    def p_bytes(self) -> bytes:
+        """``p`` as the client sends it back, 4 bytes."""
+        return _minimal_bytes(self.p)
+
+    @property
+    def q_bytes(self) -> bytes:
+        """``q`` as the client sends it back, 4 bytes."""
+        return _minimal_bytes(self.q)
+
+
+def make_pq(random_bytes: Callable[[int], bytes]) -> PQ:
+    """Make a ``pq`` below 2^63, of two different primes of 31 bits.
+
+    Source: core.telegram.org/mtproto/auth_key#2-server-sends-response-of-the-form
+    """
+    first = _prime(random_bytes(4))
+    second = _prime(random_bytes(4))
+    if first == second:
+        second = int(next_prime(second))
+    return PQ(first * second, min(first, second), max(first, second))
+
+
+def _prime(seed: bytes) -> int:
+    # Taking the next prime favours those after a gap; nobody gains from that, as pq is no secret
+    # but a piece of work for the client. Below 2^64 the test behind next_prime has no false primes.
+    return int(next_prime(int.from_bytes(seed, "big") >> 2 | 1 << 30))
+
+
+def _minimal_bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

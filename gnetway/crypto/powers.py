@@ -4,12 +4,107 @@ Python's own pow() and gmpy2.powmod() take a time that tells of the exponent. Th
 OpenSSL's, which is the faster, and gmpy2's, which is always there.
 """
 
+from collections.abc import Callable
+from ctypes import byref, c_char_p, c_size_t, create_string_buffer
 from typing import Final, Protocol
 
 from gmpy2 import get_context, mpz, powmod_sec
 
 from gnetway.crypto.libcrypto import Libcrypto, OpensslError, libcrypto
-from gnetway.crypto.openssl import OpensslPower
+
+# The two operations of OpenSSL that key exchanges use: a power modulo p, and RSA without padding.
+#
+# OpenSSL clears its own memory of secrets before it gives it back; what Python holds nobody can.
+
+#: From openssl/rsa.h and openssl/evp.h.
+_RSA_NO_PADDING: Final = 3
+_EVP_PKEY_RSA: Final = 6
+
+
+class OpensslPower:
+    """Powers modulo one odd number, in constant time; may be called from any thread."""
+
+    __slots__ = ("_library", "_modulus", "_mont", "_size")
+
+    def __init__(self, library: Libcrypto, modulus: int) -> None:
+        self._library = library
+        self._size = (modulus.bit_length() + 7) // 8
+        # These two stay for the life of the process, as the one prime of the protocol does.
+        self._modulus = _number(library, modulus, self._size)
+        self._mont = library.check(library.mont_new())
+        context = library.check(library.scratch_new())
+        library.check(library.mont_set(self._mont, self._modulus, context))
+        library.scratch_free(context)
+
+    def __call__(self, base: int, exponent: int) -> int:
+        """Return base^exponent modulo the number; ``base`` is below it.
+
+        The time depends on the length of ``exponent`` alone.
+
+        :raises OpensslError: it could not be done.
+        """
+        library, size = self._library, self._size
+        numbers: list[int] = []
+        context = library.check(library.scratch_new())
+        try:
+            numbers.append(_number(library, base, size))
+            numbers.append(_number(library, exponent, (exponent.bit_length() + 7) // 8))
+            numbers.append(library.check(library.bn_new()))
+            base_at, exponent_at, result_at = numbers
+            library.check(
+                library.power(result_at, base_at, exponent_at, self._modulus, context, self._mont)
+            )
+            result = create_string_buffer(size)
+            library.check(library.bn_to_bytes(result_at, result, size))
+            return int.from_bytes(result.raw, "big")
+        finally:
+            for number in numbers:
+                library.bn_clear_free(number)
+            library.scratch_free(context)
+
+
+class OpensslPrivateKey:
+    """A private RSA key; may be used from any thread.
+
+    OpenSSL blinds the value by chance of its own, works in constant time, and proves the result of
+    its two halves by the public exponent.
+    """
+
+    __slots__ = ("_key", "_library", "_size")
+
+    def __init__(self, library: Libcrypto, der: bytes, size: int) -> None:
+        """Load a key from PKCS#1 in DER, whose modulus has ``size`` bytes.
+
+        :raises OpensslError: OpenSSL does not take it.
+        """
+        self._library = library
+        self._size = size
+        # It stays for the life of the process, as the gateway's keys do.
+        self._key = library.check(
+            library.key_from_der(_EVP_PKEY_RSA, None, byref(c_char_p(der)), len(der))
+        )
+
+    def __call__(self, value: int, random_bytes: Callable[[int], bytes]) -> int:
+        """Return value^d mod n; ``value`` is below the modulus, ``random_bytes`` is not needed.
+
+        :raises OpensslError: it could not be done.
+        """
+        library, size = self._library, self._size
+        context = library.check(library.key_use_new(self._key, None))
+        try:
+            library.check(library.decrypt_init(context))
+            library.check(library.set_padding(context, _RSA_NO_PADDING))
+            result, length = create_string_buffer(size), c_size_t(size)
+            block = value.to_bytes(size, "big")
+            library.check(library.decrypt(context, result, byref(length), block, size))
+            return int.from_bytes(result.raw[: length.value], "big")
+        finally:
+            library.key_use_free(context)
+
+
+def _number(library: Libcrypto, value: int, size: int) -> int:
+    return library.check(library.bn_from_bytes(value.to_bytes(size, "big"), size, None))
+
 
 #: What a power is tried with before it is relied on.
 _TRIAL_BASE: Final = 0x123456789
@@ -70,3 +165,52 @@ def public_power(base: int | mpz, exponent: int, modulus: int | mpz) -> mpz:
         if bit == "1":
             power = power * base % modulus
     return power
+
+
+# Powers of one base that never changes: products of powers made once, a tenth of the work.
+#
+# An exponent of 256 bits is 64 digits of 4 bits. For each place there is a table of the 16 powers
+# that its digit can mean, and a power of the base is the product of one out of each.
+#
+# The work is the same for every exponent: as many products, none left out, and none by a number
+# that is short, as 1 or 3 would be. For that, all entries of the tables share a factor, and what
+# it adds the number that the product begins with leaves out. Which entries are read depends on the
+# exponent, as it does in no power of ``powers.py``: that would show to somebody who measures the
+# caches of this very machine. An exponent is used here once, and mostly ahead of need, so that no
+# client's clock ever measures one of them twice.
+
+#: Bits of a digit, so the base of the digits' places is 16, as hexadecimal text has it.
+_DIGIT_BITS: Final = 4
+
+
+class FixedBase:
+    """Powers of ``base`` modulo ``modulus``, of exponents of ``bits`` random bits below a set one.
+
+    The tables take about 5 KiB for each place, and 3 ms to make for 2048 by 256 bits.
+    """
+
+    __slots__ = ("_first", "_modulus", "_places", "_tables")
+
+    def __init__(self, base: int, modulus: int, bits: int) -> None:
+        self._modulus = mpz(modulus)
+        self._places = bits // _DIGIT_BITS
+        self._tables: list[list[mpz]] = []
+        # Half of the set bit is shared out among the tables, the other half comes first.
+        share = (1 << bits - 1) // self._places
+        shared = public_power(base, share, self._modulus)
+        power = mpz(base)
+        for _ in range(self._places):
+            table = [shared]
+            for _ in range((1 << _DIGIT_BITS) - 1):
+                table.append(table[-1] * power % self._modulus)
+            self._tables.append(table)
+            power = public_power(power, 1 << _DIGIT_BITS, self._modulus)
+        self._first = public_power(base, (1 << bits) - share * self._places, self._modulus)
+
+    def power(self, exponent: int) -> int:
+        """Return base^(exponent + 2^bits); ``exponent`` has ``bits`` bits at most."""
+        product, modulus = self._first, self._modulus
+        digits = f"{exponent:0{self._places}x}"
+        for table, digit in zip(reversed(self._tables), digits, strict=True):
+            product = product * table[int(digit, 16)] % modulus
+        return int(product)

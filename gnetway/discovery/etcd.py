@@ -10,11 +10,9 @@ from zope.interface import implementer
 from gnetway.backoff import BackOff
 from gnetway.discovery.etcd_api import EtcdClients
 from gnetway.discovery.etcd_connection import EtcdConnections, EtcdSettings
-from gnetway.discovery.etcd_outage import EtcdOutage
 from gnetway.discovery.etcd_registration import Registration
-from gnetway.discovery.etcd_supervisor import EtcdKeeper, EtcdWork
-from gnetway.discovery.listeners import NodeListeners
-from gnetway.discovery.nodes import NodeWatch
+from gnetway.discovery.etcd_supervisor import EtcdKeeper, EtcdOutage, EtcdWork
+from gnetway.discovery.nodes import NodeListeners, NodeWatch
 from gnetway.interfaces import IDiscovery
 from gnetway.rpc.calls import IRpcCarrier
 

@@ -12,7 +12,12 @@ from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from gnetway.discovery.etcd3_package import TIMEOUT_SECONDS, EtcdChannel
+from gnetway.discovery.etcd3_package import (
+    TIMEOUT_SECONDS,
+    EtcdChannel,
+    EtcdPackageUnusable,
+    import_etcd3,
+)
 from gnetway.discovery.etcd_api import (
     Deleted,
     Entry,
@@ -22,7 +27,6 @@ from gnetway.discovery.etcd_api import (
     NotAllowed,
     Snapshot,
 )
-from gnetway.discovery.etcd_compat import EtcdPackageUnusable, import_etcd3
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions, TlsOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
 

@@ -1,13 +1,63 @@
 """Watching the nodes that stand in etcd."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
 
 from gnetway.discovery.etcd_api import Deleted, Entry, EtcdClient
-from gnetway.discovery.node_table import NodeTable
+from gnetway.interfaces import IDiscovery
+
+# The session nodes as the directory has named them so far.
+
+
+class NodeTable:
+    """Keys and values under the watched prefix, and nodes that linger without a key.
+
+    A node lingers when it was known before an outage and is missing in the first reading after
+    it: etcd may have come back empty, and then a living node needs up to a lease's time to
+    register again. A node that is really gone is found out by whoever calls it.
+    """
+
+    __slots__ = ("_entries", "_lingering")
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._lingering: dict[str, float] = {}
+
+    def nodes(self) -> list[str]:
+        """Return each node once: lingering ones, then by the age of their keys."""
+        entries = sorted(self._entries.values(), key=lambda entry: (entry.create_revision, entry))
+        return list(dict.fromkeys([*self._lingering, *(entry.value for entry in entries)]))
+
+    def replace(self, entries: Iterable[Entry], linger_until: float) -> None:
+        """Take a whole reading; nodes that it misses linger until then (clock's seconds)."""
+        before = self.nodes()
+        self._entries = {entry.key: entry for entry in entries if entry.value}
+        for node in before:
+            self._lingering.setdefault(node, linger_until)
+        self._settle_registered()
+
+    def change(self, changes: Iterable[Entry | Deleted]) -> None:
+        """Take what the watch has seen, in its order."""
+        for change in changes:
+            if isinstance(change, Entry) and change.value:
+                self._entries[change.key] = change
+            else:
+                self._entries.pop(change.key, None)
+        self._settle_registered()
+
+    def expire(self, now: float) -> None:
+        """Drop the nodes whose time has come."""
+        self._lingering = {node: until for node, until in self._lingering.items() if until > now}
+
+    def _settle_registered(self) -> None:
+        for entry in self._entries.values():
+            self._lingering.pop(entry.value, None)
+
 
 #: After an outage a node that is missing stays listed this long: it needs up to a lease's time to
 #: notice, and some more to register again.
@@ -73,3 +123,70 @@ class NodeWatch:
         if nodes != self._nodes:
             self._nodes = nodes
             self._changed(list(nodes))
+
+
+# Those who want to know the nodes.
+
+
+class NodeListeners:
+    """Remembers the last list, for listeners that come later."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[list[str]], None]] = []
+        self._nodes: list[str] | None = None
+
+    def add(self, listener: Callable[[list[str]], None]) -> None:
+        """Tell ``listener`` the nodes now, if they are known, and at each change."""
+        self._listeners.append(listener)
+        if self._nodes is not None:
+            self._tell(listener, self._nodes)
+
+    def tell(self, nodes: list[str]) -> None:
+        """Hand the full list to everyone; each gets a copy of its own."""
+        self._nodes = nodes
+        for listener in list(self._listeners):
+            self._tell(listener, nodes)
+
+    def _tell(self, listener: Callable[[list[str]], None], nodes: list[str]) -> None:
+        """One listener's fault is not another's, nor the watch's."""
+        with self._log.failuresHandled("a listener failed on {nodes}", nodes=nodes):
+            listener(list(nodes))
+
+
+# Discovery for those without etcd: the nodes stand in the configuration.
+
+
+@implementer(IDiscovery)
+class StaticDiscovery:
+    """Names the same ``host:port`` nodes for ever; there is nowhere to register."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self._nodes = list(dict.fromkeys(nodes))
+        self.description = f"fixed nodes {', '.join(self._nodes)}"
+        self._listeners = NodeListeners()
+
+    def watch(self, listener: Callable[[list[str]], None]) -> None:
+        """See IDiscovery."""
+        self._listeners.add(listener)
+
+    def register(self, prefix: str, value: str) -> None:
+        """See IDiscovery; the session services must know this gateway by other means."""
+
+    def withdraw(self) -> Deferred[None]:
+        """See IDiscovery."""
+        return succeed(None)
+
+    def unready(self) -> str:
+        """See IDiscovery; there is nothing to wait for."""
+        return ""
+
+    def start(self) -> Deferred[None]:
+        """See IDiscovery."""
+        self._listeners.tell(self._nodes)
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """See IDiscovery."""
+        return succeed(None)

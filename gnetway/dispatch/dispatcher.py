@@ -12,24 +12,22 @@ is passed in, in seconds of a clock that does not jump; ``tick`` is to be called
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gnetway.dispatch.client import Client
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.node_states import NodeStates
-from gnetway.dispatch.nodes import NodeTable
+from gnetway.dispatch.nodes import NodeStates, NodeTable
 from gnetway.dispatch.outputs import KeyGone, Output, Send
-from gnetway.dispatch.replies import TRUE_REPLY, error_in
-from gnetway.dispatch.request import Done, Request
+from gnetway.dispatch.request import Client, Done, Method, Request
 from gnetway.dispatch.retry import (
     BROKEN,
     INNOCENT,
+    TRUE_REPLY,
     Decision,
     Fault,
     Next,
     culprit,
     decide,
     decide_stream,
+    error_in,
     may_go_again,
 )
 from gnetway.dispatch.session_queue import SessionQueue

@@ -1,8 +1,7 @@
 """Requests that stand alone: queries for keys, new keys, HTTP requests, ends of sessions."""
 
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.request import Done, Request
+from gnetway.dispatch.request import Done, Method, Request
 from gnetway.dispatch.shared import Shared
 from gnetway.errors import BackendUnavailable
 

@@ -2,9 +2,8 @@
 
 from enum import Enum
 
-from gnetway.dispatch.client import Client
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import Client, Request
 from gnetway.errors import GatewayError
 
 

@@ -1,11 +1,75 @@
 """One request to the session service on its way, until it is answered or given up."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, Protocol
 
-from gnetway.dispatch.method import Method
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.node import Node
 from gnetway.errors import GatewayError
+
+# What requests say of a client's session.
+
+
+class Client(Protocol):
+    """One session of a client; all of it is read anew for each message, since it may change."""
+
+    @property
+    def key(self) -> AuthKey:
+        """The auth key; its ``perm_auth_key_id`` changes with a bind."""
+
+    @property
+    def session_id(self) -> int:
+        """The session_id, signed."""
+
+    @property
+    def client_ip(self) -> str:
+        """The address of the newest connection."""
+
+    @property
+    def dc_id(self) -> int:
+        """The data centre that the newest connection named, 1 to 1000; 0 for none."""
+
+
+class Salt(Protocol):
+    """A server salt and when it holds, in Unix seconds."""
+
+    @property
+    def valid_since(self) -> int:
+        """When it begins to hold."""
+
+    @property
+    def valid_until(self) -> int:
+        """When it ends."""
+
+    @property
+    def salt(self) -> int:
+        """The salt, signed."""
+
+
+# The calls of the session service.
+
+#: The wire type of a field that begins with its length.
+_LENGTH: Final = 2
+
+
+class Method(Enum):
+    """A call of the session service: its name, and its field in SessionStreamRequest."""
+
+    QUERY_AUTH_KEY = ("session_queryAuthKey", 13)
+    SET_AUTH_KEY = ("session_setAuthKey", 14)
+    CREATE_SESSION = ("session_createSession", 11)
+    SEND_DATA = ("session_sendDataToSession", 10)
+    CLOSE_SESSION = ("session_closeSession", 12)
+    #: Only as a unary call: the stream has no field for it.
+    SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
+
+    def __init__(self, rpc_name: str, stream_field: int) -> None:
+        self.path = f"/session.RPCSession/{rpc_name}"
+        self.stream_field = stream_field
+        #: What its field begins with; the number and type of any of them fit into a byte.
+        self.stream_tag = bytes((stream_field << 3 | _LENGTH,))
+
 
 #: Hears the end of a request, from the shell: the reply, or the error.
 Done = Callable[[bytes, GatewayError | None], None]

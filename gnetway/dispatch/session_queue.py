@@ -11,16 +11,13 @@ starts until all that was in flight is answered, so what failed goes again befor
 A node hears of the session before its first message there (affinity.py).
 """
 
-from gnetway.admission.client_network import client_network
+from gnetway.admission.networks import client_network
 from gnetway.dispatch.affinity import Affinity
 from gnetway.dispatch.backlog import Backlog
-from gnetway.dispatch.client import Client
-from gnetway.dispatch.data_lead import DataLead
-from gnetway.dispatch.encoding import data_request
-from gnetway.dispatch.method import Method
+from gnetway.dispatch.encoding import DataLead, data_request
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import Reading, Send, SessionLost
-from gnetway.dispatch.request import DataRequest, Request
+from gnetway.dispatch.request import Client, DataRequest, Method, Request
 from gnetway.dispatch.shared import Announce, Shared
 
 

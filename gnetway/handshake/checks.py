@@ -13,7 +13,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Final
 
-from gnetway.crypto.pq import PQ
+from gnetway.crypto.diffie_hellman import PQ
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import HandshakeError, TransportErrorCode
 

@@ -17,22 +17,33 @@ from functools import partial
 from typing import Final
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, DHSecret
-from gnetway.crypto.pq import PQ
+from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, PQ, DHSecret
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import HandshakeError, ProtocolError, TLError
 from gnetway.handshake import checks
-from gnetway.handshake.events import ExchangeEvent, Reply, StoreWanted, WorkWanted
-from gnetway.handshake.nonces import (
+from gnetway.handshake.phases import (
+    OVER,
+    ExchangeEvent,
+    Phase,
+    Reply,
+    Step,
+    StoreWanted,
+    WorkWanted,
+    next_phase,
+)
+from gnetway.handshake.sealed import (
     FAIL_NUMBER,
     OK_NUMBER,
     RETRY_NUMBER,
+    Opened,
     first_salt,
+    make_key,
     new_nonce_hash,
+    open_client_dh,
+    open_inner,
+    seal_server_dh,
     temporary_aes,
 )
-from gnetway.handshake.phases import OVER, Phase, Step, next_phase
-from gnetway.handshake.sealed import Opened, make_key, open_client_dh, open_inner, seal_server_dh
 from gnetway.tl.key_exchange import (
     DHGenFail,
     DHGenOk,

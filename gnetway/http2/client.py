@@ -4,9 +4,7 @@ from collections import deque
 from typing import Final
 
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import CallsAnswered, Settled, StreamEnded, StreamUnprocessed
-from gnetway.http2.field_blocks import encode_field, encode_static
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -17,14 +15,25 @@ from gnetway.http2.frames import (
     MAX_31_BITS,
     MESSAGE_HEAD,
     PREFACE,
+    STREAM_WINDOW_BYTES,
+    ErrorCode,
+    Http2Error,
+    Setting,
+    StreamFault,
 )
-from gnetway.http2.grpc_fields import INTERNAL, OK, UNKNOWN, encode_timeout, status_of_http
 from gnetway.http2.head_cache import ResponseHeads
-from gnetway.http2.heads import Malformed, ResponseHead
-from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.settings import Setting
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import STREAM_WINDOW_BYTES
+from gnetway.http2.heads import (
+    INTERNAL,
+    OK,
+    UNKNOWN,
+    Malformed,
+    ResponseHead,
+    encode_field,
+    encode_static,
+    encode_timeout,
+    status_of_http,
+)
+from gnetway.http2.messages import PREFIX_BYTES, Stream
 
 #: Streams opened before the server has said how many it allows.
 _UNTOLD_STREAMS: Final = 100

@@ -15,9 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gnetway.http2.controls import MAX_FRAME_BYTES
-from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import Event, StreamEnded
-from gnetway.http2.field_blocks import MAX_FIELDS_BYTES
 from gnetway.http2.frames import (
     ACK,
     CONTINUATION,
@@ -37,14 +35,41 @@ from gnetway.http2.frames import (
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
+    ErrorCode,
+    Http2Error,
+    Setting,
+    StreamFault,
     pack_goaway,
     pack_reset,
 )
-from gnetway.http2.grpc_fields import CANCELLED, INTERNAL, status_of_reset
+from gnetway.http2.heads import CANCELLED, INTERNAL, MAX_FIELDS_BYTES, status_of_reset
+from gnetway.http2.messages import Stream
 from gnetway.http2.receiving import ReceivingHalf, without_padding
-from gnetway.http2.reset_streams import ResetStreams
-from gnetway.http2.settings import Setting
-from gnetway.http2.streams import Stream
+
+# The streams that this side has reset: what the peer had sent by then still comes in.
+
+_REMEMBERED: Final = 16_384
+
+
+class ResetStreams:
+    """The last ids added, between 16,384 and twice as many."""
+
+    __slots__ = ("_older", "_recent")
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        self._older: set[int] = set()
+
+    def add(self, stream_id: int) -> None:
+        """Remember an id."""
+        if len(self._recent) >= _REMEMBERED:
+            self._older = self._recent
+            self._recent = set()
+        self._recent.add(stream_id)
+
+    def __contains__(self, stream_id: int) -> bool:
+        return stream_id in self._recent or stream_id in self._older
+
 
 #: What one call of receive() may cost, in microseconds; the usual messages of one read cost less.
 TURN_EFFORT: Final = 10_000

@@ -6,28 +6,29 @@ Source: RFC 9113 sections 6.5 to 6.9.
 from collections.abc import Sequence
 from typing import Final
 
-from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import GoneAway, PingAnswered
-from gnetway.http2.field_blocks import MAX_FIELDS_BYTES, NO_TABLE, FieldBlocks
 from gnetway.http2.frames import (
     ACK,
+    CONNECTION_WINDOW_BYTES,
+    DEFAULT_WINDOW_BYTES,
     MAX_31_BITS,
     PING,
     SETTINGS,
+    STREAM_WINDOW_BYTES,
+    ErrorCode,
+    Http2Error,
+    Setting,
+    StreamFault,
     pack_frame,
     pack_goaway,
+    pack_settings,
     pack_window_update,
-)
-from gnetway.http2.grpc_fields import quoted
-from gnetway.http2.sending import SendingHalf
-from gnetway.http2.settings import Setting, pack_settings, parse_settings
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import (
-    CONNECTION_WINDOW_BYTES,
-    DEFAULT_WINDOW_BYTES,
-    STREAM_WINDOW_BYTES,
+    parse_settings,
     raised,
 )
+from gnetway.http2.heads import MAX_FIELDS_BYTES, NO_TABLE, FieldBlocks, quoted
+from gnetway.http2.messages import Stream
+from gnetway.http2.sending import SendingHalf
 
 #: What a peer may send as one frame; more than the default means fewer of them for bulk.
 MAX_FRAME_BYTES: Final = 64 * 1024

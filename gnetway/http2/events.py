@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gnetway.http2.streams import Stream
+from gnetway.http2.messages import Stream
 
 
 class MessagesReceived(NamedTuple):

@@ -3,8 +3,11 @@
 Source: RFC 9113 sections 4.1 and 6.
 """
 
+from enum import IntEnum
 from struct import Struct
 from typing import Final
+
+from gnetway.errors import GatewayError
 
 #: What a client sends first. Source: RFC 9113 section 3.4.
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -81,3 +84,126 @@ def pack_fields(stream_id: int, block: bytes, max_frame_bytes: int, *, end_strea
         flags = END_HEADERS if start + max_frame_bytes >= len(block) else 0
         frames.append(pack_frame(CONTINUATION, flags, stream_id, part))
     return b"".join(frames)
+
+
+# What HTTP/2 calls its errors, and the errors that carry those numbers.
+#
+# See RFC 9113 sections 5.4 and 7.
+
+
+class ErrorCode(IntEnum):
+    """Error codes of RST_STREAM and GOAWAY."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    SETTINGS_TIMEOUT = 4
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    CONNECT_ERROR = 10
+    ENHANCE_YOUR_CALM = 11
+    INADEQUATE_SECURITY = 12
+    HTTP_1_1_REQUIRED = 13
+
+
+class Http2Error(GatewayError):
+    """The peer broke the protocol in a way that ends the connection, with ``code``."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        super().__init__(f"{code.name}: {text}")
+        self.code = code
+        self.text = text
+
+
+class StreamFault(GatewayError):
+    """The peer broke the protocol in a way that ends one stream, with ``code``."""
+
+    def __init__(self, stream_id: int, code: ErrorCode, text: str) -> None:
+        super().__init__(f"stream {stream_id}: {code.name}: {text}")
+        self.stream_id = stream_id
+        self.code = code
+        self.text = text
+
+
+# SETTINGS: what each side tells the other about itself.
+#
+# See RFC 9113 section 6.5.
+
+_PAIR: Final = Struct(">HI")
+_MAX_FRAME_BYTES: Final = 0xFF_FFFF
+
+#: Settings in one frame. HTTP/2 has some ten, and peers send each of theirs once.
+_MAX_SETTINGS: Final = 100
+
+
+class Setting(IntEnum):
+    """The settings by number; others are ignored."""
+
+    HEADER_TABLE_SIZE = 1
+    ENABLE_PUSH = 2
+    MAX_CONCURRENT_STREAMS = 3
+    INITIAL_WINDOW_SIZE = 4
+    MAX_FRAME_SIZE = 5
+    MAX_HEADER_LIST_SIZE = 6
+
+
+def pack_settings(settings: list[tuple[Setting, int]]) -> bytes:
+    """Return a SETTINGS frame."""
+    payload = b"".join(_PAIR.pack(setting, value) for setting, value in settings)
+    return pack_frame(SETTINGS, 0, 0, payload)
+
+
+def parse_settings(payload: bytes) -> dict[int, int]:
+    """Return the value of each setting by its number, unknown ones too; the last one counts.
+
+    :raises Http2Error: the payload has no whole number of settings, or too many, or a value is
+        not allowed.
+    """
+    if len(payload) % _PAIR.size:
+        raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS are 6 bytes each")
+    if len(payload) > _MAX_SETTINGS * _PAIR.size:
+        raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many settings")
+    settings: dict[int, int] = {}
+    for number, value in _PAIR.iter_unpack(payload):
+        _check(number, value)
+        settings[number] = value
+    return settings
+
+
+def _check(number: int, value: int) -> None:
+    if number == Setting.ENABLE_PUSH and value > 1:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+    if number == Setting.INITIAL_WINDOW_SIZE and value > MAX_31_BITS:
+        raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is over 2^31-1")
+    if number == Setting.MAX_FRAME_SIZE and not DEFAULT_FRAME_BYTES <= value <= _MAX_FRAME_BYTES:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of range")
+
+
+# Flow control: what a peer may still send, for a stream and for the connection.
+#
+# See RFC 9113 sections 5.2 and 6.9.
+
+#: Every window of either side begins with so many bytes.
+DEFAULT_WINDOW_BYTES: Final = 65_535
+
+#: What a peer may send on one stream before it hears of more. Whatever arrives is handed on at
+#: once, so windows hold nobody back here; large ones spare both sides the updates.
+STREAM_WINDOW_BYTES: Final = 4 << 20
+
+#: The same for all streams of a connection.
+CONNECTION_WINDOW_BYTES: Final = 16 << 20
+
+
+def raised(window: int, increment: int) -> int:
+    """Return a window after an increment of bytes.
+
+    :raises OverflowError: it would be over 2^31-1.
+    """
+    window += increment
+    if window > MAX_31_BITS:
+        raise OverflowError("a window over 2^31-1 bytes")
+    return window

@@ -10,12 +10,13 @@ from typing import Final
 from hpack import HPACKError
 from hpack.huffman_table import decode_huffman
 
-from gnetway.http2.field_blocks import FieldBlocks
-from gnetway.http2.grpc_fields import OK, parse_timeout
 from gnetway.http2.heads import (
+    OK,
+    FieldBlocks,
     Malformed,
     RequestHead,
     ResponseHead,
+    parse_timeout,
     read_request,
     read_response,
     read_trailers,

@@ -8,21 +8,23 @@ from typing import Final
 
 from gnetway.admission.byte_budget import Holding
 from gnetway.http2.controls import MAX_FRAME_BYTES, Controls
-from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import MessagesReceived
 from gnetway.http2.frames import (
+    CONNECTION_WINDOW_BYTES,
     DATA,
     END_STREAM,
     FRAME_HEAD,
     HEAD_BYTES,
     MESSAGE_HEAD,
     PADDED,
+    STREAM_WINDOW_BYTES,
+    ErrorCode,
+    Http2Error,
+    Setting,
+    StreamFault,
     pack_window_update,
 )
-from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
-from gnetway.http2.settings import Setting
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
+from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner, Stream
 
 #: The head of a DATA frame and of the message that fills it, in bytes.
 _HEADS_BYTES: Final = MESSAGE_HEAD.size

@@ -8,19 +8,19 @@ update, however small, makes anyone look at all of them.
 from collections import deque
 from typing import Final
 
-from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import Event, StreamWritable
 from gnetway.http2.frames import (
     DATA,
     DEFAULT_FRAME_BYTES,
+    DEFAULT_WINDOW_BYTES,
     END_STREAM,
     FRAME_HEAD,
     MESSAGE_HEAD,
+    ErrorCode,
+    Http2Error,
     pack_fields,
 )
-from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import DEFAULT_WINDOW_BYTES
+from gnetway.http2.messages import PREFIX_BYTES, Stream
 
 #: Messages of so many bytes go into the buffer before it has to be emptied.
 OUTPUT_BYTES: Final = 256 * 1024

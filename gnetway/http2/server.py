@@ -7,9 +7,7 @@ from typing import Final
 
 from gnetway.admission.byte_budget import Holding
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import ErrorCode, Http2Error, StreamFault
 from gnetway.http2.events import CallsReceived, PeerFinished, StreamEnded, StreamOpened
-from gnetway.http2.field_blocks import encode_field, encode_static
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -21,21 +19,27 @@ from gnetway.http2.frames import (
     MESSAGE_HEAD,
     MESSAGE_PREFIX,
     PREFACE,
+    STREAM_WINDOW_BYTES,
+    ErrorCode,
+    Http2Error,
+    Setting,
+    StreamFault,
 )
-from gnetway.http2.grpc_fields import (
+from gnetway.http2.head_cache import RequestHeads
+from gnetway.http2.heads import (
     INTERNAL,
     OK,
     RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
+    Malformed,
+    RequestHead,
+    encode_field,
     encode_message,
+    encode_static,
     quoted,
+    read_trailers,
 )
-from gnetway.http2.head_cache import RequestHeads
-from gnetway.http2.heads import Malformed, RequestHead, read_trailers
-from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.settings import Setting
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import STREAM_WINDOW_BYTES
+from gnetway.http2.messages import PREFIX_BYTES, Stream
 
 #: Indices of the static table. Source: RFC 7541 appendix A.
 _STATUS: Final = 8

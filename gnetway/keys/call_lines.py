@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from gnetway.admission.token_bucket import TokenBucket
+from gnetway.admission.accounts import TokenBucket
 from gnetway.errors import BackendUnavailable, Busy, KeyUnknown
 
 #: How many calls of one network are under way at a time, by default: 1,000 a second of a service

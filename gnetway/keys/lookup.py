@@ -23,11 +23,11 @@ from zope.interface import implementer
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
-from gnetway.interfaces import IKeyLookup, ISessionBackend
-from gnetway.keys.cache import KeyCache
+from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend
+from gnetway.keys.cache import KeyCache, UnknownKeys
 from gnetway.keys.call_lines import CallLines
-from gnetway.keys.unknown import UnknownKeys
-from gnetway.runtime.wall_clock import WallClock
+from gnetway.mtproto.peek import KeyNews, key_news
+from gnetway.runtime.clocks import WallClock
 
 #: The longest life of a temporary key whose end the backend does not tell, in seconds, from when
 #: it was first seen here: what official clients ask for at most (iOS, gotd; TDLib a little less).
@@ -242,3 +242,18 @@ def _tell(outcome: object, asker: Deferred[AuthKey]) -> None:
 
 def _ignore(asker: Deferred[AuthKey]) -> None:
     """Let the call go on, for the others and for the cache: its asker is gone."""
+
+
+# What is done about a key when a session service lets out that it is gone.
+
+
+def heed_key_news(target: IPushTarget, auth_key_id: int, plaintext: bytes) -> None:
+    """Look what a message of the service to a session of the key says of the key, and act.
+
+    To be called once the message is on its way: it is the last that its key can encrypt.
+    """
+    news = key_news(plaintext)
+    if news is KeyNews.DESTROYED:
+        target.forget_key(auth_key_id)
+    elif news is KeyNews.DOUBTFUL:
+        target.doubt_key(auth_key_id)

@@ -18,15 +18,151 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from gnetway.admission.accounts import Account, Accounts
+from gnetway.admission.accounts import (
+    Account,
+    Accounts,
+    AddressDenied,
+    NotAdmitted,
+    TooManyNewConnections,
+)
 from gnetway.admission.admission import Admission, Place
-from gnetway.admission.refusals import AddressDenied, NotAdmitted, TooManyNewConnections
 from gnetway.metrics import Causes
-from gnetway.net.held_sockets import HeldSockets
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
-from gnetway.net.refusal_log import RefusalLog
-from gnetway.runtime.client_transport import ClientTransport, UnixClientTransport
+from gnetway.runtime.try_write import ClientTransport, UnixClientTransport
+
+# Sockets that were accepted and are read by nobody: their turn, or their end, comes later.
+#
+# Closed at once a client would come back at once. So it is kept for a while, with no more than its
+# descriptor; and how many are kept is bounded, for each network and in all.
+
+
+class HeldSockets:
+    """Sockets that wait."""
+
+    def __init__(self, clock: IReactorTime, admission: Admission) -> None:
+        self._clock = clock
+        self._admission = admission
+        #: By what ends the waiting; the oldest first.
+        self._turns: dict[IDelayedCall, tuple[socket.socket, Account]] = {}
+        self._ends: dict[IDelayedCall, tuple[socket.socket, Account]] = {}
+        admission.close_refused = self.close_refused
+
+    def __len__(self) -> int:
+        return len(self._turns) + len(self._ends)
+
+    def wait(
+        self, waiting: socket.socket, account: Account, seconds: float, go_on: Callable[[], None]
+    ) -> bool:
+        """Call ``go_on`` after so many seconds; False where no more of them may wait."""
+        if not self._admission.hold(account):
+            return False
+
+        def turn() -> None:
+            del self._turns[call]
+            self._admission.release(account)
+            go_on()
+
+        call = self._clock.callLater(seconds, turn)
+        self._turns[call] = waiting, account
+        return True
+
+    def close_later(self, refused: socket.socket, account: Account, seconds: float) -> None:
+        """Close a socket after so many seconds; at once where no more of them may wait."""
+        if not self._admission.hold(account):
+            refused.close()
+            return
+
+        def end() -> None:
+            del self._ends[call]
+            self._admission.release(account)
+            refused.close()
+
+        call = self._clock.callLater(seconds, end)
+        self._ends[call] = refused, account
+
+    def close_refused(self) -> bool:
+        """Close the socket that was refused first; False where there is none."""
+        call = next(iter(self._ends), None)
+        if call is None:
+            return False
+        self._drop(self._ends, call)
+        return True
+
+    def close_all(self) -> None:
+        """Close all that wait."""
+        for waiting in (self._turns, self._ends):
+            for call in list(waiting):
+                self._drop(waiting, call)
+
+    def _drop(
+        self, waiting: dict[IDelayedCall, tuple[socket.socket, Account]], call: IDelayedCall
+    ) -> None:
+        held, account = waiting.pop(call)
+        call.cancel()
+        self._admission.release(account)
+        held.close()
+
+
+# What the log hears of connections that were not let in: a line a minute, with counts.
+#
+# No client makes a line of its own, or a flood of them would fill the disk.
+
+#: Seconds from one line in the log to the next.
+LINE_SECONDS: Final = 60.0
+
+#: Seconds from the first refusal to its line, so that this has more than one to tell.
+FIRST_SECONDS: Final = 5.0
+
+
+class RefusalLog:
+    """Counts refusals, and tells the log of them now and then."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, causes: Causes, admission: Admission) -> None:
+        self._clock = clock
+        self._causes = causes
+        self._admission = admission
+        self._untold: dict[str, int] = {}
+        self._next_line = float("-inf")
+        self._line: IDelayedCall | None = None
+        admission.gave_way = self._note
+
+    def note(self, cause: str) -> None:
+        """Count that a connection was refused."""
+        self._causes.count(cause)
+        self._note(cause)
+
+    def _note(self, cause: str) -> None:
+        self._untold[cause] = self._untold.get(cause, 0) + 1
+        if self._line is None:
+            wait = max(FIRST_SECONDS, self._next_line - self._clock.seconds())
+            self._line = self._clock.callLater(wait, self._tell)
+
+    def stop(self) -> None:
+        """Tell what was not told yet."""
+        if self._line is not None:
+            self._line.cancel()
+            self._tell()
+
+    def _tell(self) -> None:
+        self._line = None
+        self._next_line = self._clock.seconds() + LINE_SECONDS
+        untold, self._untold = self._untold, {}
+        heaviest = self._admission.heaviest()
+        most = "no network has two connections"
+        if heaviest is not None:
+            most = f"most has {heaviest.network}: {heaviest.connections}"
+        self._log.warn(
+            "connections refused, or ended for others: {untold}; {descriptors} of {connections}"
+            " are taken, {most}",
+            untold=untold,
+            descriptors=self._admission.descriptors,
+            connections=self._admission.bounds.connections,
+            most=most,
+        )
+
 
 #: Connections that one turn of the reactor accepts on a port. Whoever gives way to them is gone
 #: only by the next turn, so that the reserve of descriptors has to be more.

@@ -10,18 +10,84 @@ decided counts for the key, even where the client is gone.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.connection.connection import Connection
+from gnetway.connection.connection import AuthKeyMissing, Connection
 from gnetway.connection.events import BindReceived, MessageReceived
 from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
-from gnetway.net.backend_failure import Waiter, end_by_failure
-from gnetway.net.bind_refusals import MAX_REFUSALS, refusal_delay, refuses_bind
+from gnetway.errors import (
+    BackendError,
+    BackendRefused,
+    BackendUnavailable,
+    Busy,
+    KeyUnknown,
+    ProtocolError,
+)
 from gnetway.net.link_services import LinkServices
+
+# When a bind is refused, and how soon the client hears of it.
+#
+# Android and Desktop throw their permanent key away at a refused bind, so it takes a proof; and
+# they try again at once, so each refusal in a row for a key takes longer, and the last is a close.
+
+#: How many refusals in a row a temporary key is told; the next one closes the connection.
+MAX_REFUSALS: Final = 5
+
+#: The second refusal waits so long, in seconds, each one after it twice as long as the last.
+_FIRST_DELAY_SECONDS: Final = 0.25
+
+_BAD_REQUEST: Final = 400
+
+
+def refuses_bind(error: BackendError) -> bool:
+    """Return whether the backend has judged a bind, rather than failed at it."""
+    if isinstance(error, BackendRefused):
+        # grpcio shows numbers above 16 as UNKNOWN: there the text has to say it.
+        return error.code == _BAD_REQUEST or "ENCRYPTED_MESSAGE_INVALID" in error.text
+    return isinstance(error, KeyUnknown)
+
+
+def refusal_delay(refused_binds: int) -> float:
+    """Return after how many seconds to tell the refusal that is that many in a row."""
+    if refused_binds <= 1:
+        return 0.0
+    return _FIRST_DELAY_SECONDS * 2.0 ** (min(refused_binds, MAX_REFUSALS) - 2)
+
+
+# How a client ends that waited for the session backend, which has failed it.
+
+_log: Final = Logger()
+
+
+class Waiter(Protocol):
+    """A connection or a request that waited."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """End for an error; it says which code the client is told, if any."""
+
+    def end(self, cause: str) -> None:
+        """End without a code."""
+
+
+def end_by_failure(failure: Failure, services: LinkServices, waiter: Waiter) -> None:
+    """End ``waiter`` for what the backend said in the place of an answer."""
+    error = failure.value
+    if isinstance(error, KeyUnknown):
+        waiter.fail(AuthKeyMissing("the session backend does not know the key"))
+    elif isinstance(error, Busy):
+        # It says nothing about the key: no code, which would end it.
+        waiter.fail(error)
+    else:
+        if not isinstance(error, BackendError):
+            _log.failure("The session backend failed in an unknown way", failure)
+        # Never a code: the client would throw its key away.
+        waiter.end(services.backend_cause("backend_unavailable"))
+
 
 #: Hears that the backend took a bind, or its error.
 BindDecided = Callable[[BackendError | None], None]
@@ -138,3 +204,57 @@ class PendingBind:
             return
         self._connection.bind_refused(self._bind, self._services.wall())
         self._asker.go_on()
+
+
+# A key that the session backend is asked for, and what becomes of who waits for it.
+
+
+class KeyAsker(Waiter, Protocol):
+    """A link or a request that waits for a key, and reads nothing meanwhile."""
+
+    @property
+    def client_ip(self) -> str:
+        """The client's address."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is open and still waits."""
+
+    def key_found(self) -> None:
+        """Go on: the connection has the key."""
+
+
+class PendingKey:
+    """One look-up of a key, to be given up when the client is gone."""
+
+    __slots__ = ("_asker", "_connection", "_found", "_services")
+
+    def __init__(self, services: LinkServices, connection: Connection, asker: KeyAsker) -> None:
+        self._services = services
+        self._connection = connection
+        self._asker = asker
+        self._found: Deferred[AuthKey] | None = None
+
+    def find(self, auth_key_id: int, dc_id: int = 0) -> None:
+        """Ask for the key; see ``PendingBind.find_perm_key`` on ``dc_id``."""
+        self._found = self._services.keys.lookup(auth_key_id, dc_id, self._asker.client_ip)
+        self._found.addCallbacks(self._provide, self._not_found)
+
+    def give_up(self) -> None:
+        """Wait no more."""
+        if self._found is not None:
+            self._found.cancel()
+
+    def _provide(self, key: AuthKey) -> None:
+        if not self._asker.is_waiting:
+            return
+        try:
+            self._connection.provide_key(key)
+        except ProtocolError as error:
+            self._asker.fail(error)
+        else:
+            self._asker.key_found()
+
+    def _not_found(self, failure: Failure) -> None:
+        if self._asker.is_waiting:
+            end_by_failure(failure, self._services, self._asker)

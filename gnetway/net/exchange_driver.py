@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admission.client_network import client_network
+from gnetway.admission.networks import client_network
 from gnetway.errors import ProtocolError
 from gnetway.handshake.exchange import KeyExchange, Reply, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges

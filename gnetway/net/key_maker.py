@@ -10,8 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.crypto.diffie_hellman import DHSecret, make_secret
-from gnetway.crypto.pq import PQ, make_pq
+from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_pq, make_secret
 from gnetway.errors import BackendError
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import PendingExchanges

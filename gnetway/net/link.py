@@ -22,14 +22,18 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.net.binds import BindDecided, PendingBind
-from gnetway.net.carrier import Carrier
+from gnetway.net.binds import BindDecided, PendingBind, PendingKey
 from gnetway.net.idle import REST_SECONDS
-from gnetway.net.link_output import EVENT_MESSAGES, OPEN, TURN_MESSAGES, LinkOutput, LinkState
-from gnetway.net.link_services import BUSY_SECONDS, LinkServices
+from gnetway.net.link_output import (
+    EVENT_MESSAGES,
+    OPEN,
+    TURN_MESSAGES,
+    Carrier,
+    LinkOutput,
+    LinkState,
+)
+from gnetway.net.link_services import BUSY_SECONDS, LinkServices, UnfinishedPacket
 from gnetway.net.link_sessions import LinkSessions
-from gnetway.net.pending_key import PendingKey
-from gnetway.net.unfinished import UnfinishedPacket
 
 
 class ClientLink(LinkOutput):

@@ -1,26 +1,172 @@
 """What the connections of a gateway share."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.byte_budget import ByteBudget
+from gnetway.admission.byte_budget import ByteBudget, Holding
 from gnetway.connection.connection import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
-from gnetway.net.later_turns import LaterTurns
-from gnetway.net.open_links import OpenLinks
-from gnetway.net.refused_origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
+from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.wall_clock import WallClock
+
+# All connections of a gateway, so that they can be ended together.
+
+
+class OpenLink(Protocol):
+    """A connection that can be told to end."""
+
+    def end(self, cause: str) -> None:
+        """End the connection; ``cause`` is what it is counted under."""
+
+
+class OpenLinks:
+    """The connections that are open now."""
+
+    def __init__(self) -> None:
+        self._links: set[OpenLink] = set()
+        self._all_gone: Deferred[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def add(self, link: OpenLink) -> None:
+        """Note a connection that was made."""
+        self._links.add(link)
+
+    def remove(self, link: OpenLink) -> None:
+        """Note a connection that is gone."""
+        self._links.discard(link)
+        if not self._links and self._all_gone is not None:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)
+
+    def shut_down(self) -> Deferred[None]:
+        """End every connection; fires when the last one is gone."""
+        if not self._links:
+            return succeed(None)
+        self._all_gone = Deferred()
+        all_gone = self._all_gone
+        for link in list(self._links):
+            link.end("gateway_stopped")
+        return all_gone
+
+
+# The next turns of connections that have had their share of one.
+#
+# However many they are, in each turn of the reactor they get a few milliseconds together, one
+# after another; then come the others, whose first messages wait for no longer than that.
+
+#: What they get in one turn of the reactor, in seconds, and the rest of a piece of work.
+TURN_SECONDS: Final = 0.005
+
+
+class LaterTurns:
+    """Runs what it is given in order, a little of it at the end of each turn."""
+
+    __slots__ = ("_clock", "_turn_end", "_waiting")
+
+    def __init__(self, clock: IReactorTime, turn_end: TurnEnd) -> None:
+        self._clock = clock
+        self._turn_end = turn_end
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Have ``work`` run when it is its turn."""
+        if not self._waiting:
+            self._turn_end.call(self._run)
+        self._waiting.append(work)
+
+    def _run(self) -> None:
+        # What is put off meanwhile comes in the next turn.
+        waiting, self._waiting = self._waiting, deque()
+        end = self._clock.seconds() + TURN_SECONDS
+        try:
+            while waiting:
+                waiting.popleft()()
+                if self._clock.seconds() >= end:
+                    break
+        finally:
+            if waiting:
+                if not self._waiting:
+                    self._turn_end.call(self._run)
+                waiting.extend(self._waiting)
+                self._waiting = waiting
+
+
+# Which web pages were refused: what ``AllowedOrigins`` lacks, or who tries his luck.
+#
+# A client may send any Origin, and as many as it likes. So a few are remembered, each is cut, and
+# the log gets a line a minute at most, and none for an origin that it has.
+
+#: How many are remembered: those that came last.
+MAX_ORIGINS: Final = 8
+
+#: Characters of an origin that are shown; that of a page is rarely half as long.
+MAX_ORIGIN_CHARS: Final = 100
+
+#: Seconds from one line in the log to the next.
+LINE_SECONDS: Final = 60.0
+
+
+class RefusedOrigins:
+    """The Origins that were refused last, and how often each."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        #: The one that came last stands last.
+        self._times: dict[str, int] = {}
+        self._untold: set[str] = set()
+        self._next_line = float("-inf")
+
+    def note(self, origin: bytes, now: float) -> None:
+        """Note that a page was refused; ``now`` is in seconds of any clock that only goes on."""
+        shown = _shown(origin)
+        if shown not in self._times:
+            self._untold.add(shown)
+        self._times[shown] = self._times.pop(shown, 0) + 1
+        if len(self._times) > MAX_ORIGINS:
+            oldest = next(iter(self._times))
+            del self._times[oldest]
+            self._untold.discard(oldest)
+        if self._untold and now >= self._next_line:
+            self._next_line = now + LINE_SECONDS
+            self.tell()
+
+    def as_dict(self) -> dict[str, int]:
+        """Return how often each was refused, the last first.
+
+        Control characters and all that is not ASCII are escaped, as in a literal of Python.
+        """
+        return dict(reversed(self._times.items()))
+
+    def tell(self) -> None:
+        """Log them, if there are any."""
+        self._untold.clear()
+        if self._times:
+            self._log.info(
+                "refused origins, not among AllowedOrigins: {origins}", origins=self.as_dict()
+            )
+
+
+def _shown(origin: bytes) -> str:
+    # What is cut here could not be shown anyway.
+    text = ascii(origin[: MAX_ORIGIN_CHARS + 1].decode("latin-1"))[1:-1]
+    return text if len(text) <= MAX_ORIGIN_CHARS else f"{text[:MAX_ORIGIN_CHARS]}..."
+
 
 #: The cause of the end of whoever wanted something of the session backend while there was no node.
 NO_SESSION_NODE: Final = "no_session_node"
@@ -97,3 +243,56 @@ class LinkServices:
     def backend_cause(self, cause: str) -> str:
         """Return the cause of an end while something was wanted of the backend."""
         return NO_SESSION_NODE if self.backend.unready() else cause
+
+
+# Packets of which only a part is here: how long they may take, and what they hold together.
+
+#: A packet with no more than this here is not counted, in bytes.
+SMALL_BYTES: Final = 16 * 1024
+
+
+class UnfinishedPacket:
+    """One connection's packet that is not whole; another may begin as soon as it is.
+
+    ``abort`` is called, with the cause, where too much of them is here in all connections and this
+    one is to go: it must end the connection at once, which frees what is here.
+    """
+
+    __slots__ = ("_abort", "_begun", "_client_ip", "_holding", "_services", "late_at")
+
+    def __init__(
+        self, services: LinkServices, client_ip: str, abort: Callable[[str], object], now: float
+    ) -> None:
+        self._services = services
+        self._client_ip = client_ip
+        self._abort = abort
+        self._holding: Holding | None = None
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """Note that the first bytes of a packet have come; ``now`` in the clock's seconds."""
+        self._begun = now
+        #: When it is late; what comes of it does not move that.
+        self.late_at = now + self._services.limits.packet_seconds
+
+    def grown(self, here: int, size: int) -> None:
+        """Note that ``here`` bytes of it are here, of ``size``, 0 while that is not known."""
+        services, limits = self._services, self._services.limits
+        seconds = limits.packet_seconds + size / limits.packet_bytes_per_second
+        self.late_at = self._begun + seconds
+        if here <= SMALL_BYTES:
+            return
+        if self._holding is None:
+            account = services.accounts.of(self._client_ip, services.clock.seconds())
+            self._holding = services.unfinished.holding(account, self._give_way)
+        self._holding.hold(here)
+
+    def _give_way(self) -> None:
+        self._abort("unfinished_total")
+
+    def over(self) -> None:
+        """Note that it is whole, or its connection gone."""
+        holding, self._holding = self._holding, None
+        if holding is not None:
+            # It knows this object: both are to go now, and not when a collector finds them.
+            holding.clear()

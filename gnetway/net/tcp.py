@@ -1,7 +1,8 @@
 """A client link over TCP."""
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from gnetway.admission.admission import place_of
@@ -10,7 +11,7 @@ from gnetway.net.link import ClientLink
 from gnetway.net.link_services import LinkServices
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.runtime import try_write
-from gnetway.runtime.read_size import USUAL_BYTES, read_more
+from gnetway.runtime.try_write import USUAL_BYTES, read_more
 
 
 class GatewayProtocol(Protocol):
@@ -78,3 +79,21 @@ class GatewayProtocol(Protocol):
     def abort(self) -> None:
         """Close now."""
         self.transport.abortConnection()
+
+
+# The factory of client links.
+
+
+class GatewayFactory(ServerFactory):
+    """Makes a :class:`GatewayProtocol` for each connection of a TCP listener."""
+
+    noisy = False
+
+    def __init__(self, services: LinkServices) -> None:
+        self._services = services
+
+    def buildProtocol(self, addr: IAddress | None) -> GatewayProtocol:
+        """Return the protocol for a connection that was just accepted."""
+        protocol = GatewayProtocol(self._services)
+        protocol.factory = self
+        return protocol

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
 from zope.interface import Attribute, Interface
 
-from gnetway.rpc.addresses import Network
+from gnetway.rpc.peers import Network
 from gnetway.rpc.status import RpcStatus
 
 

@@ -5,8 +5,15 @@ A peer is an IPv4 address or the /64 of an IPv6 one, as a client is.
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
+from urllib.parse import unquote
 
-from gnetway.admission.client_network import client_network
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gnetway.admission.networks import client_network, is_in
+from gnetway.metrics import Causes
 
 
 class PeerPlace:
@@ -82,3 +89,80 @@ class PeerPlaces:
 
 def _nothing() -> None:
     """Do nothing: who has the place has not said yet how to give way."""
+
+
+# What the server's peers did wrong: counted by cause, and told to the log once a minute at most.
+#
+# Whoever reaches the port can make any number of connections, so none has a line of its own.
+
+#: Seconds from one line in the log to the next.
+LINE_SECONDS: Final = 60.0
+
+
+class RefusedPeers:
+    """Counts; a line has the cause and the address of the last one."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self.causes = Causes()
+        self._next_line = float("-inf")
+
+    def note(self, cause: str, peer: str) -> None:
+        """Note that ``peer`` was refused or closed for ``cause``."""
+        self.causes.count(cause)
+        now = self._clock.seconds()
+        if now >= self._next_line:
+            self._next_line = now + LINE_SECONDS
+            self._log.warn(
+                "gRPC peers refused or closed, last {peer}: {cause}; since the start: {causes}",
+                peer=peer,
+                cause=cause,
+                causes=self.causes.as_dict(),
+            )
+
+
+# ``host:port`` in its parts.
+
+Network = IPv4Network | IPv6Network
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host, without the brackets of IPv6, and port.
+
+    :raises ValueError: there is no port.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise ValueError(f"{address!r} is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_ipv4(host: str) -> bool:
+    """Tell whether a host is an IPv4 address."""
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv6(host: str) -> bool:
+    """Tell whether a host is an IPv6 address, with or without a zone."""
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_allowed(host: str, networks: tuple[Network, ...]) -> bool:
+    """Return whether an address belongs to one of ``networks``; without any it does."""
+    return not networks or is_in(host, networks)
+
+
+def host_of_peer(peer: str) -> str:
+    """Return the host of a peer as grpcio names it: ``ipv4:10.0.0.7:40312``."""
+    host, _, _ = unquote(peer).partition(":")[2].rpartition(":")
+    return host.removeprefix("[").removesuffix("]")

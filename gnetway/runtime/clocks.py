@@ -10,14 +10,32 @@ application has noted by ``seconds()``, stay right, and nothing has to be moved.
 """
 
 from collections.abc import Callable
-from time import monotonic
-from typing import Final, cast
+from time import (
+    monotonic,
+    time,  # noqa: TID251 - the one place
+)
+from typing import Final, TypeAlias, cast
 
 from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import runtime
 
-from gnetway.runtime.wall_clock import WallClock
+# The time of day, and why it is a parameter of its own.
+#
+# Two clocks run through the shell. ``clock``, an IReactorTime, is for whatever waits: timeouts,
+# deadlines, pauses. It only goes on (see ``monotonic``). ``wall`` is for what others read off
+# their own clocks, or what outlives the process: msg_ids, salts, when keys and certificates
+# expire. It is set forward and back while the gateway runs, so nothing may wait by it.
+#
+# Where the core needs both, as in a connection, ``now`` is the wall clock's and ``monotonic`` the
+# other's.
+
+#: Returns Unix seconds; what is told by it may be set back.
+WallClock: TypeAlias = Callable[[], float]
+
+#: That of the machine.
+wall_clock: Final[WallClock] = time
+
 
 #: A reactor whose clock is nearer to the time of day than this, in seconds, follows it.
 _SAME_SECONDS: Final = 1.0

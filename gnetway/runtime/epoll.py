@@ -25,8 +25,8 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Client, Server
 from twisted.logger import Logger
 
-from gnetway.runtime.client_transport import ClientTransport
 from gnetway.runtime.compared_code import why_not as differs
+from gnetway.runtime.try_write import ClientTransport
 from gnetway.runtime.turn_end import TurnEnd
 
 #: What this loop stands in for, or knows of, by digests of the source.

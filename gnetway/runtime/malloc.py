@@ -6,8 +6,11 @@ these bounds they come from memory that stays. An idle gateway keeps a few megab
 """
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 
 #: Numbers of the parameters. Source: malloc.h of glibc
 _M_TRIM_THRESHOLD: Final = -1
@@ -37,3 +40,60 @@ def give_back() -> bool:
     """Give the pages that are free back to the system; False where it is not glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))
+
+
+# Memory that clients have had held goes back to the system when they have gone.
+#
+# The C library keeps what lies below something that is still in use. So when the process has grown
+# by much, it is told to give back whatever pages are free: 1 ms for some 10 MiB of them.
+
+#: How often is looked, in seconds.
+LOOK_SECONDS: Final = 2.0
+
+#: So much growth since memory was last given back is worth it, in bytes.
+WORTH_BYTES: Final = 16 * 1024 * 1024
+
+#: A process that stays larger by so much than it began tries again after so many looks: what was
+#: in use at the last time may be free now.
+_LOOKS_BETWEEN: Final = 10
+
+
+class MemoryReturn:
+    """Calls ``give_back`` when the process has grown by much, and does not grow just now.
+
+    ``resident_bytes`` tells its size.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        resident_bytes: Callable[[], int],
+        give_back: Callable[[], object],
+    ) -> None:
+        self._resident_bytes = resident_bytes
+        self._give_back = give_back
+        self._at_start = self._after_last = self._seen = 0
+        self._looks = 0
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._at_start = self._after_last = self._seen = self._resident_bytes()
+        self._looking.start(LOOK_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._looking.running:
+            self._looking.stop()
+
+    def _look(self) -> None:
+        size, before = self._resident_bytes(), self._seen
+        self._seen = size
+        self._looks += 1
+        has_grown = size - self._after_last >= WORTH_BYTES
+        may_be_free = size - self._at_start >= WORTH_BYTES and self._looks >= _LOOKS_BETWEEN
+        if size <= before and (has_grown or may_be_free):
+            self._give_back()
+            self._looks = 0
+            self._seen = self._after_last = self._resident_bytes()

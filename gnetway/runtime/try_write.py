@@ -9,13 +9,74 @@ Only for Twisted's own TCP transports, without TLS, whose code is still the code
 all others are written to as usual.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
+from twisted.internet import tcp, unix
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Client, Server
+from twisted.python.failure import Failure
 
-from gnetway.runtime.client_transport import ClientTransport
 from gnetway.runtime.compared_code import why_not as differs
+
+# How much is read from a socket at once: more, where somebody sends much.
+#
+# Twisted reads 64 KiB at a time, so that a message of 64 KiB, which is a little more with all that
+# is around it, comes in two pieces: two events and two system calls, and a copy to join them.
+
+#: What Twisted reads at once, in bytes; who sends as much in one go may have more to send.
+USUAL_BYTES: Final = FileDescriptor.bufferSize
+
+#: What is read at once from who sends much, in bytes. It stays below the size from which glibc,
+#: left to itself, asks the system for each block anew.
+LARGE_BYTES: Final = 96 * 1024
+
+
+def read_more(transport: object) -> None:
+    """Have more read at once from now on, if the transport is a socket of Twisted's.
+
+    It also is what such a transport keeps unsent before it pauses its producer.
+    """
+    if isinstance(transport, FileDescriptor):
+        transport.bufferSize = LARGE_BYTES
+
+
+# The transport of a client's connection: Twisted's, with the place that the client has.
+
+
+class Leaving(Protocol):
+    """Hears of the end of a connection."""
+
+    def left(self) -> None:
+        """Hear that the connection is gone."""
+
+
+class _Nobody:
+    def left(self) -> None:
+        """See Leaving."""
+
+
+class ClientTransport(tcp.Server):
+    """A TCP connection; its ``place`` hears of its end."""
+
+    place: Leaving = _Nobody()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See tcp.Server."""
+        self.place.left()
+        super().connectionLost(reason)
+
+
+class UnixClientTransport(unix.Server):
+    """The same for a socket in the file system."""
+
+    place: Leaving = _Nobody()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See unix.Server."""
+        self.place.left()
+        super().connectionLost(reason)
+
 
 #: Why nothing is sent so here, in a few words; empty where it is.
 WHY_NOT: Final = differs(

@@ -10,18 +10,93 @@ served first on the last processor.
 
 import os
 import sys
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread, get_native_id
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
+from gnetway.admission.networks import wider_network
+from gnetway.admission.shares import Shares
 from gnetway.errors import Busy
-from gnetway.runtime.fair_queue import FairQueue
 from gnetway.runtime.thread_calls import Batch
+
+# A queue in which networks take turns, so that nobody waits behind all that another wants.
+
+Item = TypeVar("Item")
+
+
+class FairQueue(Generic[Item]):
+    """At most ``max_each`` items of one network and ``max_all`` in all wait for their turn.
+
+    Wider networks take turns, the networks inside of each do, and the items of one network come
+    in the order in which they were put in. When it is full, the heaviest network's newest item
+    gives way to one of a network that has less.
+    """
+
+    __slots__ = ("_max_all", "_max_each", "_shares", "_size", "_turns")
+
+    def __init__(self, max_each: int, max_all: int) -> None:
+        self._max_each = max_each
+        self._max_all = max_all
+        self._size = 0
+        self._shares = Shares()
+        #: By wider network and network, those whose turn is next first.
+        self._turns: OrderedDict[str, OrderedDict[str, deque[Item]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def put(self, network: str, item: Item) -> Item | None:
+        """Add an item; returns the one that finds no place, maybe this one, None as a rule."""
+        if self._shares.of(network) >= self._max_each:
+            return item
+        gives_way: Item | None = None
+        if self._size >= self._max_all:
+            heavier = self._shares.heavier_than(network)
+            if heavier is None:
+                return item
+            gives_way = self._take(heavier, newest=True)
+        wide = wider_network(network)
+        networks = self._turns.get(wide)
+        if networks is None:
+            networks = self._turns[wide] = OrderedDict()
+        items = networks.get(network)
+        if items is None:
+            items = networks[network] = deque()
+        items.append(item)
+        self._shares.add(network)
+        self._size += 1
+        return gives_way
+
+    def take(self) -> Item | None:
+        """Remove and return the item whose turn it is, None where none waits."""
+        if not self._size:
+            return None
+        wide, networks = next(iter(self._turns.items()))
+        network = next(iter(networks))
+        # Before the item goes, and maybe its network with it.
+        networks.move_to_end(network)
+        self._turns.move_to_end(wide)
+        return self._take(network)
+
+    def _take(self, network: str, newest: bool = False) -> Item:
+        wide = wider_network(network)
+        networks = self._turns[wide]
+        items = networks[network]
+        item = items.pop() if newest else items.popleft()
+        if not items:
+            del networks[network]
+            if not networks:
+                del self._turns[wide]
+        self._shares.remove(network)
+        self._size -= 1
+        return item
+
 
 #: How many pieces of work may wait for a thread: so many that even a slow processor does them while
 #: their clients still wait, which iOS does for 12 seconds; each takes a millisecond or two.

@@ -8,18 +8,16 @@ from twisted.internet.defer import Deferred, succeed
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.embedded.handler import HandlerFactory, load_handler
-from gnetway.backends.embedded.memory_store import MemoryStore
 from gnetway.backends.embedded.server_config import DEFAULT_DC, ServerConfig
-from gnetway.backends.embedded.sqlite_file import check_file
+from gnetway.backends.embedded.sqlite_file import StoreLock, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
-from gnetway.backends.embedded.store import StoreUnusable
-from gnetway.backends.embedded.store_lock import StoreLock
+from gnetway.backends.embedded.store import MemoryStore, StoreUnusable
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EmbeddedConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.wall_clock import WallClock
 from gnetway.service.cluster import ClusterSide
 from gnetway.service.dc_options import Resolved, dc_addresses, resolve_public
 from gnetway.service.listeners import Listener

@@ -5,14 +5,13 @@ from typing import cast
 
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
-from gnetway.config.etcd import EtcdConfig
+from gnetway.config.files import PemFile
 from gnetway.config.model import GatewayConfig
-from gnetway.config.pem_files import PemFile
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
-from gnetway.config.session import SessionConfig
+from gnetway.config.session import EtcdConfig, SessionConfig
 from gnetway.discovery.etcd import make_etcd_discovery
 from gnetway.discovery.etcd_connection import EtcdSettings
-from gnetway.discovery.static import StaticDiscovery
+from gnetway.discovery.nodes import StaticDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions

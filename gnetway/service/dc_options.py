@@ -10,8 +10,8 @@ import socket
 from collections.abc import Callable, Iterable
 
 from gnetway.backends.embedded.server_config import DcAddress
+from gnetway.config.addresses import PublicAddressConfig
 from gnetway.config.model import GatewayConfig
-from gnetway.config.public_address import PublicAddressConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import Listener

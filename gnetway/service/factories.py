@@ -15,16 +15,16 @@ from twisted.internet.protocol import ServerFactory
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.net.accepting import IsBalancer
-from gnetway.net.auto import AutoFactory, Routes
-from gnetway.net.factory import GatewayFactory
-from gnetway.net.forwarded import TrustedProxies
+from gnetway.net.http.channel import GatewayHttpFactory
 from gnetway.net.http.relay import RelayFactory
-from gnetway.net.http.services import HttpServices
+from gnetway.net.http.sessions import HttpServices
 from gnetway.net.http.settings import HttpSettings
-from gnetway.net.http.site import GatewayHttpFactory
 from gnetway.net.link_services import LinkServices
+from gnetway.net.opening import AutoFactory, Routes
+from gnetway.net.peer import TrustedProxies
 from gnetway.net.proxy import ProxyFactory, ProxySettings
-from gnetway.service.certificates import Certificates
+from gnetway.net.tcp import GatewayFactory
+from gnetway.service.prepared import Certificates
 
 #: What a WebSocket frame may have beside a packet: framing of the transport inside.
 _FRAME_EXTRA_BYTES = 1024

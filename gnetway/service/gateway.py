@@ -20,41 +20,104 @@ stop        1. withdraw it from there, first of all, so that nobody new comes to
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway._version import __version__
 from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
-from gnetway.config.memory import share_out
-from gnetway.config.model import GatewayConfig
+from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.accepting import Arrivals
 from gnetway.net.link_services import LinkServices
 from gnetway.runtime import epoll
-from gnetway.runtime.descriptors import raise_limit
-from gnetway.runtime.malloc import give_back, keep_large_blocks
-from gnetway.runtime.memory_return import MemoryReturn
-from gnetway.runtime.process_limits import machine_memory, resident_bytes
+from gnetway.runtime.clocks import WallClock, wall_clock
+from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
+from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.wall_clock import WallClock, wall_clock
 from gnetway.runtime.work_threads import WorkThreads
-from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
+from gnetway.service.announce import (
+    announce,
+    slow_paths,
+    tell_all_counts,
+    tell_counts,
+    write_public_keys,
+)
 from gnetway.service.backends import make_side
-from gnetway.service.certificates import Certificates
 from gnetway.service.factories import Carriers, any_balancer
-from gnetway.service.fast_paths import slow_paths
 from gnetway.service.link_services import make_link_services
-from gnetway.service.listeners import Listener, ListeningPorts, bind_all, close_all
-from gnetway.service.packages import check_web_packages
-from gnetway.service.prepared import PreparedService
-from gnetway.service.readiness import Readiness
-from gnetway.service.secret_files import warn_of_open_files
-from gnetway.service.worker_place import WorkerPlace
+from gnetway.service.listeners import Listener, ListeningPorts, WorkerPlace, bind_all, close_all
+from gnetway.service.prepared import (
+    Certificates,
+    PreparedService,
+    check_web_packages,
+    warn_of_open_files,
+)
+
+# Tells the operator that clients come and cannot be served, and when that is over.
+
+#: How often it is looked, in seconds. What is wanting at one look only is not worth a line: a start
+#: has its moments, and a key that is put back has.
+LOOK_SECONDS: Final = 1.0
+
+#: Seconds between two lines while it lasts, however often it comes and goes.
+REMINDER_SECONDS: Final = 60.0
+
+
+class Readiness:
+    """Looks at ``unready``, which returns what is wanting; nothing when all is well."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, unready: Callable[[], list[str]]) -> None:
+        self._clock = clock
+        self._unready = unready
+        self._since: float | None = None
+        self._told = False
+        self._next_line = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def start(self, told: bool) -> None:
+        """Begin to look; ``told`` is whether the log says already that something is wanting."""
+        self._told = told
+        self._next_line = self._clock.seconds()
+        self._look_later()
+        self._since = self._clock.seconds() if self._unready() else None
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self) -> None:
+        self._timer = self._clock.callLater(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
+        reasons, since, now = self._unready(), self._since, self._clock.seconds()
+        if not reasons:
+            self._since = None
+            if self._told:
+                self._told = False
+                self._log.info("gnetway {version} is ready", version=__version__)
+        elif since is None:
+            self._since = now
+        elif now >= self._next_line:
+            self._next_line = now + REMINDER_SECONDS
+            self._told = True
+            self._log.warn(
+                "not ready for {seconds:.0f} s now: {reasons}",
+                seconds=now - since,
+                reasons="; ".join(reasons),
+            )
+
 
 T = TypeVar("T")
 

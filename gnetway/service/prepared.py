@@ -1,16 +1,30 @@
 """What a gateway in one process and the parent of several have in common as Twisted services."""
 
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway.backends.embedded.sqlite_store import files_of
+from gnetway.config.files import PemFile
+from gnetway.config.model import GatewayConfig
+from gnetway.config.rpc import Carrier
+from gnetway.config.servers import Proto, ServerConfig
+from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.runtime.clocks import follow_monotonic
-from gnetway.runtime.wall_clock import WallClock
+from gnetway.runtime.clocks import WallClock, follow_monotonic
+
+if TYPE_CHECKING:
+    # At run time it is only there where TLS is asked for: see what_is_missing.
+    from gnetway.net.tls.context import ServerTls, TlsSettings
 
 
 class PreparedService(MultiService):
@@ -77,3 +91,201 @@ class PreparedService(MultiService):
         # Somebody else may have stopped it for a reason of his own.
         with suppress(ReactorNotRunning):
             self._reactor.stop()
+
+
+# What must be installed for what a configuration asks for; nothing is imported to find out.
+
+#: Modules, and the packages that bring them.
+_FOR_WEBSOCKET: Final = {"autobahn": "autobahn", "txaio": "txaio"}
+_FOR_TLS: Final = {"OpenSSL": "pyopenssl"}
+_FOR_REMOTE: Final = {"google.protobuf": "protobuf", "mmh3": "mmh3"}
+_FOR_CARRIER: Final = {Carrier.NATIVE: {"hpack": "hpack"}, Carrier.GRPCIO: {"grpc": "grpcio"}}
+_FOR_NATIVE_TLS: Final = _FOR_TLS | {"service_identity": "service-identity"}
+_FOR_ETCD: Final = {"grpc": "grpcio", "etcd3": "etcd3"}
+
+
+def missing(needed: Mapping[str, str]) -> list[str]:
+    """Return the packages whose modules are not there; ``needed`` is module → package."""
+    return [package for module, package in needed.items() if not _is_there(module)]
+
+
+def remedy(packages: list[str]) -> str:
+    """Return the command that brings packages, wherever gnetway itself has come from."""
+    return f"`pip install {' '.join(packages)}`"
+
+
+def for_remote(config: GatewayConfig) -> Mapping[str, str]:
+    """Return what a remote session backend needs: module → package."""
+    rpc = config.rpc
+    needed = _FOR_REMOTE | _FOR_CARRIER[rpc.carrier]
+    etcds = [etcd for etcd in (config.etcd, config.session.etcd) if etcd is not None]
+    secured = rpc.tls is not None or any(etcd.ca is not None for etcd in etcds)
+    if secured and rpc.carrier is Carrier.NATIVE:
+        needed |= _FOR_NATIVE_TLS
+    if etcds:
+        needed |= _FOR_ETCD
+    return needed
+
+
+def check_web_packages(config: GatewayConfig) -> None:
+    """Look for the packages that listeners ask for.
+
+    :raises ConfigError: with a line for each listener whose packages are not there.
+    """
+    faults = []
+    for server in config.gnetway.servers:
+        for name, needed in _needed(server):
+            packages = missing(needed)
+            if packages:
+                found = f"it, but without the packages that it needs: {', '.join(packages)}"
+                allowed = f"it after {remedy(packages)}"
+                faults.append(config.fault(f"{server.path}.{name}", found, allowed))
+    if faults:
+        raise ConfigError(faults)
+
+
+def _needed(server: ServerConfig) -> list[tuple[str, Mapping[str, str]]]:
+    needed: list[tuple[str, Mapping[str, str]]] = []
+    if server.serves(Proto.WEBSOCKET):
+        needed.append(("Proto", _FOR_WEBSOCKET))
+    if server.tls is not None:
+        needed.append(("TLS", _FOR_TLS))
+    return needed
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        # That of the package around it.
+        return False
+
+
+# Files with secrets that others than their owner may open: told at the start, with the remedy.
+
+_log = Logger("gnetway")
+
+#: Mode bits of all but the owner.
+_OTHERS: Final = 0o077
+
+
+def warn_of_open_files(config: GatewayConfig) -> None:
+    """Log a warning for each file with a secret that its group or everybody has rights on.
+
+    It is no fault: a container may mount secrets that way, and a group may be meant.
+    """
+    for secret, path in _private_keys(config):
+        mode = _mode(path)
+        if mode & _OTHERS:
+            _log.warn(
+                "{secret} {path} is open to others than its owner (mode {mode}): chmod 600 {path}",
+                secret=secret,
+                path=path,
+                mode=f"{mode:04o}",
+            )
+    for path in _store_files(config):
+        mode = _mode(path)
+        if mode & _OTHERS:
+            _log.warn(
+                "the store {path} was open to others than its owner (mode {mode}), and gets the"
+                " mode 0600, as by chmod 600 {path}: its auth keys may be known",
+                path=path,
+                mode=f"{mode:04o}",
+            )
+
+
+def _private_keys(config: GatewayConfig) -> Iterator[tuple[str, str]]:
+    for loaded in config.rsa_keys:
+        yield "the RSA private key", loaded.path
+    for path in dict.fromkeys(file.path for file in _tls_keys(config) if file is not None):
+        yield "the TLS private key", path
+
+
+def _store_files(config: GatewayConfig) -> list[str]:
+    embedded = config.session.embedded
+    return [] if embedded is None or embedded.in_memory else files_of(embedded.store)
+
+
+def _tls_keys(config: GatewayConfig) -> Iterator[PemFile | None]:
+    for server in config.gnetway.servers:
+        if server.tls is not None:
+            yield server.tls.cert_key
+    if config.rpc.tls is not None:
+        yield config.rpc.tls.cert_key
+    for etcd in (config.etcd, config.session.etcd):
+        if etcd is not None:
+            yield etcd.cert_key
+
+
+def _mode(path: str) -> int:
+    """Return the permission bits of a file, none if they cannot be seen."""
+    try:
+        return os.stat(path).st_mode & 0o777
+    except OSError:
+        return 0
+
+
+# The certificates of all TLS listeners: loaded before the start, read again on request.
+
+
+class Certificates:
+    """One for each pair of files, however many listeners show it."""
+
+    def __init__(self, config: GatewayConfig, clock: IReactorTime, wall: WallClock) -> None:
+        self._config = config
+        self._clock = clock
+        self._wall = wall
+        self._loaded: dict[TlsSettings, ServerTls] = {}
+
+    def load(self) -> None:
+        """Read every certificate.
+
+        :raises ConfigError: with a line for each that TLS cannot use.
+        """
+        faults = []
+        for server in self._config.gnetway.servers:
+            if server.tls is not None:
+                faults += self._load(server, f"{server.path}.TLS.CertFile")
+        if faults:
+            raise ConfigError(faults)
+
+    def of(self, server: ServerConfig) -> "ServerTls | None":
+        """Return the certificate of a listener, None if it has no TLS."""
+        return None if server.tls is None else self._loaded[_settings(server)]
+
+    def start(self) -> None:
+        """Begin to look whether files have changed."""
+        for certificate in self._all():
+            certificate.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        for certificate in self._all():
+            certificate.stop()
+
+    def reload(self) -> None:
+        """Read all files again; one that cannot be used leaves its certificate as it was."""
+        for certificate in self._all():
+            certificate.reload()
+
+    def _all(self) -> "Iterable[ServerTls]":
+        return self._loaded.values()
+
+    def _load(self, server: ServerConfig, path: str) -> list[str]:
+        from gnetway.net.tls.context import CertificateFault, ServerTls  # noqa: PLC0415
+
+        settings = _settings(server)
+        try:
+            if settings not in self._loaded:
+                self._loaded[settings] = ServerTls(settings, self._clock, self._wall)
+        except CertificateFault as fault:
+            return [self._config.fault(path, str(fault), "a certificate that TLS can use")]
+        return []
+
+
+def _settings(server: ServerConfig) -> "TlsSettings":
+    from gnetway.net.tls.context import TlsSettings  # noqa: PLC0415
+
+    tls = server.tls
+    assert tls is not None, "only for listeners with TLS"
+    return TlsSettings(tls.cert.path, tls.cert_key.path, tls.min_version.value)

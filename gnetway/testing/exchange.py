@@ -17,7 +17,7 @@ from gmpy2 import is_prime, is_square, powmod
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.crypto.diffie_hellman import DH_PRIME, DH_PRIME_BYTES
-from gnetway.crypto.rsa_padding import seal_legacy, seal_rsa_pad
+from gnetway.crypto.rsa import seal_legacy, seal_rsa_pad
 from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown, demand
 from gnetway.tl.key_exchange import (
     ClientDHInnerData,

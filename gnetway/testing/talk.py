@@ -16,10 +16,9 @@ from gnetway.testing.exchange import (
 from gnetway.testing.link import ClientLink, QuickAck
 from gnetway.testing.session import ClientSession
 from gnetway.testing.websocket import WebSocketEnd
-from gnetway.tl.acks import BadMsgNotification
+from gnetway.tl.acks import BadMsgNotification, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import parse_container
-from gnetway.tl.salts import BadServerSalt
+from gnetway.tl.rpc_results import BadServerSalt
 from gnetway.tl.sessions import Ping, Pong
 
 RandomBytes = Callable[[int], bytes]

@@ -6,6 +6,7 @@ are their constructor ids.
 
 from gnetway.tl.acks import (
     BadMsgNotification,
+    ContainedMessage,
     MsgDetailedInfo,
     MsgNewDetailedInfo,
     MsgResendReq,
@@ -13,12 +14,21 @@ from gnetway.tl.acks import (
     MsgsAllInfo,
     MsgsStateInfo,
     MsgsStateReq,
+    pack_container,
+    parse_container,
 )
-from gnetway.tl.bindings import BindAuthKeyInner, BindTempAuthKey
-from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
-from gnetway.tl.rpc_results import RpcAnswerDropped, RpcDropAnswer, RpcErrorObject, RpcResult
-from gnetway.tl.salts import BadServerSalt, FutureSalts, GetFutureSalts
+from gnetway.tl.rpc_results import (
+    BadServerSalt,
+    FutureSalts,
+    GetFutureSalts,
+    RpcAnswerDropped,
+    RpcDropAnswer,
+    RpcErrorObject,
+    RpcResult,
+)
 from gnetway.tl.sessions import (
+    BindAuthKeyInner,
+    BindTempAuthKey,
     DestroySession,
     DestroySessionNone,
     DestroySessionOk,

@@ -14,9 +14,7 @@ from twisted.logger import globalLogBeginner
 
 from gnetway.interfaces import IGatewayReactor
 from gnetway.workers import handover
-from gnetway.workers.commands import CommandReader
-from gnetway.workers.pipe import REPORTS
-from gnetway.workers.reports import Reports
+from gnetway.workers.pipe import REPORTS, CommandReader, Reports
 from gnetway.workers.worker import Worker
 
 _COMMANDS: Final = 0

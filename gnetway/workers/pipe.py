@@ -7,8 +7,16 @@ The end of its commands tells a worker that its parent is gone.
 """
 
 import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gnetway.metrics import GatewayCounts
 
@@ -83,3 +91,86 @@ def unpack(line: bytes) -> Report:
         case ["Logged", str(level), str(namespace), str(text)]:
             return Logged(level, namespace, text)
     raise ValueError("no report of a worker")
+
+
+# The end of the commands' pipe in a worker.
+
+_READ_BYTES: Final = 4096
+
+
+@implementer(IReadDescriptor)
+class CommandReader:
+    """Hands each line that comes by a pipe to ``obey``; at its end, ``gone`` is called."""
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        descriptor: int,
+        obey: Callable[[str], object],
+        gone: Callable[[], object],
+    ) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._obey = obey
+        self._gone = gone
+        self._held = b""
+
+    def start(self) -> None:
+        """Begin to read."""
+        os.set_blocking(self._descriptor, False)
+        self._reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """Return the pipe, for the reactor."""
+        return self._descriptor
+
+    def doRead(self) -> None:  # noqa: N802
+        """Take what has come."""
+        try:
+            segment = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if not segment:
+            self._reactor.removeReader(self)
+            self._gone()
+            return
+        *lines, self._held = (self._held + segment).split(b"\n")
+        for line in lines:
+            self._obey(line.decode())
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See IReadDescriptor: the reactor ends, or the pipe is broken."""
+        self._reactor.removeReader(self)
+        self._gone()
+
+    def logPrefix(self) -> str:  # noqa: N802
+        """Return a name for the log."""
+        return "commands"
+
+
+# The way from a worker to its parent.
+
+
+@implementer(ILogObserver)
+class Reports:
+    """Writes reports; as an observer of the log, all that is logged.
+
+    They are written at once, so that nothing is lost of a process that ends the next moment. They
+    are few: a parent that does not read would have to miss hundreds before it is waited for.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def tell(self, report: Report) -> None:
+        """Send a report; lost where the parent is gone."""
+        content = pack(report)
+        with suppress(OSError):
+            while content:
+                content = content[os.write(self._descriptor, content) :]
+
+    def __call__(self, event: LogEvent) -> None:
+        """Send an event of the log."""
+        level = event.get("log_level") or LogLevel.info
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        self.tell(Logged(level.name, str(event.get("log_namespace", "")), text))

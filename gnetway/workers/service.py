@@ -23,22 +23,61 @@ from gnetway.backoff import BackOff
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import GatewayCounts
+from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
+from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.wall_clock import WallClock, wall_clock
-from gnetway.service.announce import announce, tell_all_counts, tell_counts, write_public_keys
+from gnetway.service.announce import (
+    announce,
+    slow_paths,
+    tell_all_counts,
+    tell_counts,
+    write_public_keys,
+)
 from gnetway.service.backends import make_side
-from gnetway.service.certificates import Certificates
-from gnetway.service.fast_paths import slow_paths
-from gnetway.service.packages import check_web_packages
-from gnetway.service.prepared import PreparedService
-from gnetway.service.secret_files import warn_of_open_files
+from gnetway.service.prepared import (
+    Certificates,
+    PreparedService,
+    check_web_packages,
+    warn_of_open_files,
+)
+from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Command
-from gnetway.workers.process import ProcessSpawner, Spawner
-from gnetway.workers.shares import shares
-from gnetway.workers.sockets import WorkerSockets
+from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
 from gnetway.workers.supervisor import WorkerKeeper
-from gnetway.workers.tally import Tally
+
+# The counts of all workers together, those that have ended included.
+
+
+class Tally:
+    """Adds up what workers report.
+
+    A worker's next process counts from 0 again, so what the one before it has counted is kept.
+    """
+
+    def __init__(self) -> None:
+        self._gone = NOTHING_COUNTED
+        self._running: dict[int, GatewayCounts] = {}
+
+    def counted(self, number: int, counts: GatewayCounts) -> None:
+        """Take what the process of worker ``number`` has counted since its start."""
+        self._running[number] = counts
+
+    def ended(self, number: int) -> None:
+        """Note that the process of a worker is gone, and its connections with it."""
+        last = self._running.pop(number, NOTHING_COUNTED)
+        self._gone = self._gone.plus(last._replace(open_connections=0))
+
+    def of(self, number: int) -> GatewayCounts:
+        """Return what the running process of a worker has counted."""
+        return self._running.get(number, NOTHING_COUNTED)
+
+    def total(self) -> GatewayCounts:
+        """Return the sum of all."""
+        total = self._gone
+        for counts in self._running.values():
+            total = total.plus(counts)
+        return total
+
 
 #: Seconds for workers to say what they have counted.
 COUNT_SECONDS: Final = 2.0

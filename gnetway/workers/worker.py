@@ -14,9 +14,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
-from gnetway.service.listeners import Listener
-from gnetway.service.unix_sockets import SocketFile
-from gnetway.service.worker_place import WorkerPlace
+from gnetway.service.listeners import Listener, SocketFile, WorkerPlace
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 

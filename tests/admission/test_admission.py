@@ -2,14 +2,15 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.admission import GRACE_SECONDS, NO_PLACE, Admission, Bounds, Place, place_of
-from gnetway.admission.refusals import (
+from gnetway.admission.accounts import (
+    Account,
+    AccountLimits,
     AddressDenied,
     TooManyConnections,
     TooManyHalfOpen,
     TooManyNewConnections,
 )
+from gnetway.admission.admission import GRACE_SECONDS, NO_PLACE, Admission, Bounds, Place, place_of
 
 
 class Served:

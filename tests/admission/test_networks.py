@@ -2,8 +2,7 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.client_network import client_network
-from gnetway.admission.networks import NetworkTable
+from gnetway.admission.networks import NetworkTable, client_network
 
 
 def table(*networks: str) -> NetworkTable[str]:

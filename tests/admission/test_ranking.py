@@ -3,7 +3,7 @@ from hypothesis.strategies import booleans, integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.ranking import Ranking
+from gnetway.admission.shares import Ranking
 
 
 class RankingTests(SynchronousTestCase):

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.token_bucket import TokenBucket
+from gnetway.admission.accounts import TokenBucket
 
 
 class TokenBucketTests(SynchronousTestCase):

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.buffered import BufferedCodec
 from gnetway.codec.intermediate import IntermediateCodec
-from gnetway.codec.packet import Codec
+from gnetway.codec.packet import BufferedCodec, Codec
 from gnetway.errors import FramingError, PacketTooLarge
 from gnetway.testing import Framing
 from gnetway.testing.framings import full, intermediate

@@ -19,8 +19,8 @@ from gnetway.config.document import Node
 from gnetway.config.faults import Faults, Rejected
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
-from gnetway.config.section import Parser, Reading
 from gnetway.config.session import EmbeddedConfig
+from gnetway.config.values import Parser, Reading
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ConfigError
 

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.load import load_file
-from gnetway.config.section import keys_of
+from gnetway.config.values import keys_of
 from tests.config.cases import GOOD, ConfigCase, parse_value
 
 

@@ -1,5 +1,5 @@
-from gnetway.config.etcd import EtcdConfig
 from gnetway.config.load import load_file
+from gnetway.config.session import EtcdConfig
 from tests.config.cases import REMOTE, ConfigCase
 from tests.config.test_pem_files import pair
 

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import load_file
-from gnetway.config.section import keys_of
+from gnetway.config.values import keys_of
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, parse_value
 

@@ -20,15 +20,14 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.addresses import Address
-from gnetway.config.etcd import EtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig
+from gnetway.config.reader import IGNORED, NOT_YET
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
-from gnetway.config.section import keys_of
 from gnetway.config.servers import Proto
-from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
-from gnetway.config.teamgram import IGNORED, NOT_YET
+from gnetway.config.session import EmbeddedConfig, EtcdConfig, HoldConfig, SessionConfig
+from gnetway.config.values import keys_of
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, embedded
 

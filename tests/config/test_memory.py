@@ -2,8 +2,7 @@
 
 from gnetway.config.limits import MIB
 from gnetway.config.load import load_file
-from gnetway.config.memory import budget_bytes, memory_terms, share_out
-from gnetway.config.model import GatewayConfig
+from gnetway.config.model import GatewayConfig, budget_bytes, memory_terms, share_out
 from tests.config.cases import GOOD, REMOTE, ConfigCase
 
 GIB = 1024 * MIB

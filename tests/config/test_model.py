@@ -2,14 +2,19 @@ from dataclasses import MISSING, FrozenInstanceError, fields
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
+from gnetway.config.addresses import ProxyProtocolConfig
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig, GnetwayConfig
-from gnetway.config.proxy import ProxyProtocolConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
-from gnetway.config.section import keys_of
 from gnetway.config.servers import ServerConfig, TlsConfig
-from gnetway.config.session import EmbeddedConfig, HoldConfig, SessionConfig
+from gnetway.config.session import (
+    EmbeddedConfig,
+    EtcdConfig,
+    HoldConfig,
+    SessionConfig,
+    SessionEtcdConfig,
+)
+from gnetway.config.values import keys_of
 from tests.config.cases import GOOD, ConfigCase, parse_value
 
 SECTIONS = (

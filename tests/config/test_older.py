@@ -1,6 +1,5 @@
-from gnetway.config.load import load_file
+from gnetway.config.load import OLDER_NOTE, load_file
 from gnetway.config.model import GatewayConfig
-from gnetway.config.older import OLDER_NOTE
 from gnetway.config.servers import Proto, ServerConfig
 from tests.config.cases import GOOD, ConfigCase
 

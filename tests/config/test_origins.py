@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.origins import origin
+from gnetway.config.servers import origin
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
 

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.faults import Faults
-from gnetway.config.pem_files import MAX_PEM_BYTES, certificates, private_key
-from gnetway.config.section import Parser, Reading
+from gnetway.config.files import MAX_PEM_BYTES, certificates, private_key
+from gnetway.config.values import Parser, Reading
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value, tree
 

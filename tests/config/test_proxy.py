@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, ip_addresses, text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.proxy import ProxyProtocolConfig, network
+from gnetway.config.addresses import ProxyProtocolConfig, network
 from gnetway.config.reader import section
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value

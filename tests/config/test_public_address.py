@@ -1,5 +1,5 @@
+from gnetway.config.addresses import PublicAddressConfig
 from gnetway.config.load import load_file
-from gnetway.config.public_address import PublicAddressConfig
 from tests.config.cases import GOOD, REMOTE
 from tests.config.test_servers import ServerCase
 

@@ -5,8 +5,7 @@ from hypothesis.strategies import dictionaries, integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.reader import section
-from gnetway.config.section import is_needed, key, keys_of
-from gnetway.config.values import list_of, whole
+from gnetway.config.values import is_needed, key, keys_of, list_of, whole
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
 

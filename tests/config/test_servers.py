@@ -1,11 +1,10 @@
 import yaml
 
+from gnetway.config.addresses import ProxyProtocolConfig
 from gnetway.config.faults import shown
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
-from gnetway.config.proxy import ProxyProtocolConfig
-from gnetway.config.servers import Proto, ServerConfig, TlsVersion
-from gnetway.config.websocket import WebSocketConfig
+from gnetway.config.servers import Proto, ServerConfig, TlsVersion, WebSocketConfig
 from tests.config.cases import GOOD, ConfigCase
 from tests.config.test_pem_files import pair
 

@@ -4,17 +4,14 @@ import re
 import shutil
 from pathlib import Path
 
+from gnetway.config.addresses import ProxyProtocolConfig, PublicAddressConfig
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
-from gnetway.config.etcd import EtcdConfig, SessionEtcdConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import load_file
-from gnetway.config.proxy import ProxyProtocolConfig
-from gnetway.config.public_address import PublicAddressConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
-from gnetway.config.section import keys_of
-from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion
-from gnetway.config.session import HoldConfig, SessionConfig
-from gnetway.config.websocket import WebSocketConfig
+from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion, WebSocketConfig
+from gnetway.config.session import EtcdConfig, HoldConfig, SessionConfig, SessionEtcdConfig
+from gnetway.config.values import keys_of
 from tests.config.cases import ConfigCase, embedded
 from tests.config.test_pem_files import pair
 

@@ -3,8 +3,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.config.load import load_file
+from gnetway.config.reader import IGNORED, NOT_YET, names_in
 from gnetway.config.servers import Proto
-from gnetway.config.teamgram import IGNORED, NOT_YET, names_in
 from tests import vectors
 from tests.config.cases import GOOD, REMOTE, ConfigCase
 

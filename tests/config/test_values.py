@@ -5,8 +5,17 @@ from hypothesis.strategies import booleans, floats, integers, lists, none, one_o
 from hypothesis.strategies import text as texts
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.section import Parser
-from gnetway.config.values import choice, class_name, flag, list_of, optional, secret, text, whole
+from gnetway.config.values import (
+    Parser,
+    choice,
+    class_name,
+    flag,
+    list_of,
+    optional,
+    secret,
+    text,
+    whole,
+)
 from gnetway.errors import ConfigError
 from tests.config.cases import parse_value
 

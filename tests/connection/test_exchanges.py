@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.connection.events import Event, ExchangeWanted
-from gnetway.connection.setup import TooManyBeginnings
+from gnetway.connection.packet_output import TooManyBeginnings
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import HandshakeError
 from gnetway.handshake.checks import BadQuery, WorkFailed

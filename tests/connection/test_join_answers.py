@@ -4,8 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import PERM_KEY_WANTED, Answer, join_answers
 from gnetway.mtproto.binding import BIND_REFUSED
-from gnetway.mtproto.message import payload_body
-from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.message import MessageIdSource, payload_body
 from gnetway.tl.service_messages import Pong, RpcErrorObject, RpcResult, parse_container
 
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import Answer, join_answers, pack_answers
-from gnetway.mtproto.message import pack_message
-from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.testing import ServerMessage
 from gnetway.tl.service_messages import parse_container
 from tests.connection.test_unbound import NOW, SALT, SESSION_ID

@@ -6,7 +6,7 @@ from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR, powers_of_generator
-from gnetway.crypto.fixed_base import FixedBase
+from gnetway.crypto.powers import FixedBase
 
 
 class PowerTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.diffie_hellman import DH_PRIME
 from gnetway.crypto.libcrypto import OpensslError
-from gnetway.crypto.openssl import OpensslPower, OpensslPrivateKey
+from gnetway.crypto.powers import OpensslPower, OpensslPrivateKey
 from tests.crypto.chance import rsa_key, rsa_pem
 from tests.crypto.openssl_case import machine_libcrypto
 

@@ -9,8 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto import powers
 from gnetway.crypto.diffie_hellman import DH_PRIME
-from gnetway.crypto.openssl import OpensslPower
-from gnetway.crypto.powers import Gmpy2Power, make_power, public_power
+from gnetway.crypto.powers import Gmpy2Power, OpensslPower, make_power, public_power
 from tests.crypto.openssl_case import machine_libcrypto
 
 

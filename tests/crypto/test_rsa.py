@@ -19,6 +19,7 @@ from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.rsa import (
+    BlindedCrt,
     RsaFault,
     RsaKey,
     RsaKeyError,
@@ -26,7 +27,6 @@ from gnetway.crypto.rsa import (
     generate_pem,
     public_fingerprint,
 )
-from gnetway.crypto.rsa_power import BlindedCrt
 from gnetway.errors import HandshakeError, ProtocolError, TransportErrorCode
 from tests.crypto.chance import SeededBytes, rsa_key, rsa_pem
 from tests.vectors import load

@@ -8,8 +8,8 @@ from hypothesis.strategies import binary, integers
 from telethon.crypto import rsa as telethon_rsa
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.rsa import RsaOpenError
-from gnetway.crypto.rsa_padding import (
+from gnetway.crypto.rsa import (
+    RsaOpenError,
     open_inner_data,
     open_legacy,
     open_rsa_pad,

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto import rsa_power
-from gnetway.crypto.openssl import OpensslPrivateKey
-from gnetway.crypto.rsa_power import BlindedCrt, make_private_power
+from gnetway.crypto import rsa as our_rsa
+from gnetway.crypto.powers import OpensslPrivateKey
+from gnetway.crypto.rsa import BlindedCrt, make_private_power
 from tests.crypto.chance import SeededBytes, rsa_pem, zeros
 from tests.crypto.openssl_case import machine_libcrypto
 
@@ -75,7 +75,7 @@ class MakeTests(SynchronousTestCase):
         self.assertIsInstance(make_private_power(numbers()), OpensslPrivateKey)
 
     def test_without_a_library(self) -> None:
-        self.patch(rsa_power, "libcrypto", lambda: None)
+        self.patch(our_rsa, "libcrypto", lambda: None)
         self.assertIsInstance(make_private_power(numbers()), BlindedCrt)
 
     def test_a_library_that_fails(self) -> None:

@@ -15,9 +15,14 @@ from gnetway.crypto.aes import CtrStream, ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.crypto.diffie_hellman import DH_PRIME, DHSecret, make_secret, shared_key
 from gnetway.crypto.message_key import decrypt, encrypt
-from gnetway.crypto.rsa import RsaKey
-from gnetway.crypto.rsa_padding import open_inner_data, open_legacy, seal_legacy, seal_rsa_pad
-from gnetway.crypto.rsa_power import BlindedCrt
+from gnetway.crypto.rsa import (
+    BlindedCrt,
+    RsaKey,
+    open_inner_data,
+    open_legacy,
+    seal_legacy,
+    seal_rsa_pad,
+)
 from gnetway.errors import TLError
 from tests.crypto.chance import SeededBytes, rsa_key, rsa_pem
 

@@ -6,10 +6,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.discovery.etcd3_package import import_etcd3
 from gnetway.discovery.etcd_api import (
     EtcdError,
 )
-from gnetway.discovery.etcd_compat import import_etcd3
 from gnetway.discovery.etcd_connection import (
     EtcdConnection,
     EtcdSettings,

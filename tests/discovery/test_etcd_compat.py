@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.discovery import etcd_compat
-from gnetway.discovery.etcd_compat import (
+from gnetway.discovery import etcd3_package
+from gnetway.discovery.etcd3_package import (
     EtcdPackageUnusable,
     import_etcd3,
     serialized_descriptor,
@@ -100,4 +100,4 @@ class ChangedPackageTests(SynchronousTestCase):
         self.assertIn("no kv_pb2", str(self.assertRaises(EtcdPackageUnusable, import_etcd3)))
 
     def test_order(self) -> None:
-        self.assertEqual(etcd_compat.MODULES, ("kv_pb2", "auth_pb2", "rpc_pb2"))
+        self.assertEqual(etcd3_package.MODULES, ("kv_pb2", "auth_pb2", "rpc_pb2"))

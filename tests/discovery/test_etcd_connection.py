@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.discovery import etcd_connection
+from gnetway.discovery.etcd3_package import EtcdPackageUnusable, import_etcd3
 from gnetway.discovery.etcd_api import (
     Entry,
     EtcdError,
@@ -15,7 +16,6 @@ from gnetway.discovery.etcd_api import (
     NotAllowed,
     Snapshot,
 )
-from gnetway.discovery.etcd_compat import EtcdPackageUnusable, import_etcd3
 from gnetway.discovery.etcd_connection import (
     EtcdConnection,
     EtcdConnections,

@@ -5,7 +5,7 @@ from hypothesis.strategies import integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.discovery.etcd_api import Deleted, Entry
-from gnetway.discovery.node_table import NodeTable
+from gnetway.discovery.nodes import NodeTable
 
 
 class NodeTableTests(SynchronousTestCase):

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.discovery.static import StaticDiscovery
+from gnetway.discovery.nodes import StaticDiscovery
 from gnetway.interfaces import IDiscovery
 
 

@@ -5,7 +5,7 @@ from hypothesis.strategies import lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS
-from gnetway.dispatch.breaker import STRIKES, BreakerState, CircuitBreaker
+from gnetway.dispatch.node import STRIKES, BreakerState, CircuitBreaker
 from tests.strategies import SeededBytes
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN

@@ -17,11 +17,10 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.breaker import BreakerState
+from gnetway.dispatch.affinity import SessionEnd
 from gnetway.dispatch.dispatcher import TICK_SECONDS
-from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
-from gnetway.dispatch.retry import INNOCENT, Fault, culprit, decide_stream
-from gnetway.dispatch.session_end import SessionEnd
+from gnetway.dispatch.node import BreakerState
+from gnetway.dispatch.retry import FALSE_REPLY, INNOCENT, TRUE_REPLY, Fault, culprit, decide_stream
 from gnetway.dispatch.shared import Announce
 from gnetway.rpc.status import RpcStatus
 from tests.dispatch.cases import BROKEN, STRANGER, A, B, C

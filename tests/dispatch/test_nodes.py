@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.breaker import BreakerState
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import BreakerState, Node
 from gnetway.dispatch.nodes import CONNECT_AGAIN_SECONDS, FORGET_SECONDS, NodeTable
 from tests.dispatch.cases import STRANGER, A, B, C, ring_of
 from tests.strategies import SeededBytes

@@ -5,7 +5,7 @@ from hypothesis.strategies import integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.dispatch.replies import (
+from gnetway.dispatch.retry import (
     FALSE_REPLY,
     TRUE_REPLY,
     read_bool,

@@ -2,10 +2,9 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.breaker import STRIKES, BreakerState
-from gnetway.dispatch.method import Method
+from gnetway.dispatch.node import STRIKES, BreakerState
 from gnetway.dispatch.outputs import NodeChange, NodeWish
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import Method, Request
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import Announce
 from gnetway.errors import BackendRefused, BackendUnavailable

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.dispatch.backlog import MAX_WAITING, MAX_WAITING_BYTES
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.outputs import NodeWish
-from gnetway.dispatch.replies import FALSE_REPLY
+from gnetway.dispatch.request import Method
+from gnetway.dispatch.retry import FALSE_REPLY
 from gnetway.dispatch.shared import Announce
 from gnetway.errors import BackendRefused
 from gnetway.rpc.status import RpcStatus, StatusCode

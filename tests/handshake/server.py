@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from traceback import format_exception
 
-from gnetway.crypto.diffie_hellman import DHSecret, make_secret
-from gnetway.crypto.pq import PQ
+from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_secret
 from gnetway.errors import HandshakeError
 from gnetway.handshake.exchange import (
     ExchangeSetup,

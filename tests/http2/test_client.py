@@ -1,5 +1,4 @@
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import (
     GoneAway,
     MessagesReceived,
@@ -7,7 +6,6 @@ from gnetway.http2.events import (
     StreamEnded,
     StreamUnprocessed,
 )
-from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     ACK,
     END_HEADERS,
@@ -19,12 +17,17 @@ from gnetway.http2.frames import (
     PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
+    ErrorCode,
+    Http2Error,
+    Setting,
     pack_frame,
     pack_goaway,
     pack_reset,
+    pack_settings,
+    parse_settings,
 )
-from gnetway.http2.settings import Setting, pack_settings, parse_settings
-from gnetway.http2.streams import Stream
+from gnetway.http2.heads import Field
+from gnetway.http2.messages import Stream
 from tests.http2.wire import CALL, EMPTY_SETTINGS, MIB, ClientCase, data, headers, message, output
 
 _HEAD: list[Field] = [(b":status", b"200"), (b"content-type", b"application/grpc")]

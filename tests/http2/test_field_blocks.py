@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.error_codes import ErrorCode, Http2Error
-from gnetway.http2.field_blocks import (
+from gnetway.http2.frames import ErrorCode, Http2Error
+from gnetway.http2.heads import (
     FieldBlocks,
     encode_field,
     encode_integer,

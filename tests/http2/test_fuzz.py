@@ -7,16 +7,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
     CallsReceived,
     StreamEnded,
     StreamOpened,
     StreamUnprocessed,
 )
-from gnetway.http2.frames import PREFACE, pack_frame
+from gnetway.http2.frames import PREFACE, Http2Error, pack_frame
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.streams import Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis.strategies import floats, text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.grpc_fields import (
+from gnetway.http2.frames import ErrorCode
+from gnetway.http2.heads import (
     decode_message,
     encode_message,
     encode_timeout,

@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.field_blocks import FieldBlocks, encode_field
 from gnetway.http2.head_cache import RequestHeads, ResponseHeads
-from gnetway.http2.heads import Malformed, read_request
+from gnetway.http2.heads import FieldBlocks, Malformed, encode_field, read_request
 from tests.http2.wire import REQUEST, block
 
 _MORE = (

@@ -1,7 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.field_blocks import Field
 from gnetway.http2.heads import (
+    Field,
     Malformed,
     RequestHead,
     ResponseHead,

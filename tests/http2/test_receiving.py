@@ -6,7 +6,6 @@ from hypothesis import example, given
 from hypothesis.strategies import binary, integers, lists, one_of, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import MessagesReceived
 from gnetway.http2.frames import (
     END_HEADERS,
@@ -15,11 +14,12 @@ from gnetway.http2.frames import (
     PADDED,
     PING,
     PREFACE,
+    STREAM_WINDOW_BYTES,
+    Http2Error,
     pack_frame,
 )
 from gnetway.http2.receiving import ReceivingHalf
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.windows import STREAM_WINDOW_BYTES
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.reset_streams import ResetStreams
+from gnetway.http2.connection import ResetStreams
 
 
 class ResetStreamsTests(SynchronousTestCase):

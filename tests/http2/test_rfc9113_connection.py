@@ -6,7 +6,6 @@ Where it says MUST, the code is the one it names.
 from hpack import Encoder
 
 from gnetway.http2.controls import MAX_FRAME_BYTES
-from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import MessagesReceived, StreamEnded
 from gnetway.http2.frames import (
     ACK,
@@ -23,12 +22,15 @@ from gnetway.http2.frames import (
     PRIORITY,
     RST_STREAM,
     SETTINGS,
+    ErrorCode,
+    Http2Error,
+    Setting,
     pack_frame,
     pack_reset,
     pack_window_update,
+    parse_settings,
 )
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.settings import Setting, parse_settings
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

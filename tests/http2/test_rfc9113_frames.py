@@ -3,10 +3,10 @@
 Where it says MUST, the code is the one it names.
 """
 
-from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import GoneAway, MessagesReceived, PeerFinished, StreamEnded
 from gnetway.http2.frames import (
     ACK,
+    CONNECTION_WINDOW_BYTES,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -21,14 +21,16 @@ from gnetway.http2.frames import (
     PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
+    STREAM_WINDOW_BYTES,
     WINDOW_UPDATE,
+    ErrorCode,
+    Setting,
     pack_frame,
     pack_goaway,
     pack_reset,
+    pack_settings,
     pack_window_update,
 )
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.windows import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -3,8 +3,6 @@
 Where it says MUST, the code is the one it names.
 """
 
-from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     CONTINUATION,
     DATA,
@@ -14,8 +12,10 @@ from gnetway.http2.frames import (
     PADDED,
     PING,
     RST_STREAM,
+    ErrorCode,
     pack_frame,
 )
+from gnetway.http2.heads import Field
 from tests.http2.wire import (
     REQUEST,
     ServerCase,

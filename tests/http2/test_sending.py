@@ -4,12 +4,13 @@ from gnetway.http2.frames import (
     END_STREAM,
     HEADERS,
     RST_STREAM,
+    Setting,
     pack_reset,
+    pack_settings,
     pack_window_update,
 )
+from gnetway.http2.messages import Stream
 from gnetway.http2.sending import OUTPUT_BYTES
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.streams import Stream
 from tests.http2.wire import ClientCase, Frame, message
 
 _WINDOW = 65_535

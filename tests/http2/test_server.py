@@ -1,4 +1,3 @@
-from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import (
     CallsReceived,
     MessagesReceived,
@@ -6,7 +5,6 @@ from gnetway.http2.events import (
     StreamEnded,
     StreamOpened,
 )
-from gnetway.http2.field_blocks import Field, FieldBlocks
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -15,11 +13,14 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     RST_STREAM,
+    ErrorCode,
+    Setting,
     pack_frame,
     pack_reset,
+    pack_settings,
 )
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.streams import Stream
+from gnetway.http2.heads import Field, FieldBlocks
+from gnetway.http2.messages import Stream
 from tests.http2.wire import CALL, MIB, REQUEST, Frame, ServerCase, data, headers, message
 
 _WINDOW = 65_535

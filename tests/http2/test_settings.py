@@ -1,7 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.error_codes import ErrorCode, Http2Error
-from gnetway.http2.settings import Setting, pack_settings, parse_settings
+from gnetway.http2.frames import ErrorCode, Http2Error, Setting, pack_settings, parse_settings
 
 
 class SettingsTests(SynchronousTestCase):

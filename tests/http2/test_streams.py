@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.streams import Stream
+from gnetway.http2.messages import Stream
 from tests.http2.wire import message
 
 

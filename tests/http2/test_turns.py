@@ -3,9 +3,7 @@
 import time
 
 from gnetway.http2.connection import TURN_EFFORT
-from gnetway.http2.error_codes import ErrorCode
 from gnetway.http2.events import MessagesReceived
-from gnetway.http2.field_blocks import MAX_FIELDS_BYTES, encode_field, encode_integer
 from gnetway.http2.frames import (
     CONTINUATION,
     END_HEADERS,
@@ -16,13 +14,16 @@ from gnetway.http2.frames import (
     PREFACE,
     PRIORITY,
     SETTINGS,
+    ErrorCode,
+    Setting,
     pack_frame,
     pack_reset,
+    pack_settings,
     pack_window_update,
 )
+from gnetway.http2.heads import MAX_FIELDS_BYTES, encode_field, encode_integer
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.streams import Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
     CallsAnswered,
     CallsReceived,
@@ -18,22 +17,24 @@ from gnetway.http2.events import (
     Settled,
     StreamEnded,
 )
-from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
+    CONNECTION_WINDOW_BYTES,
     END_HEADERS,
     END_STREAM,
     MAX_31_BITS,
     PADDED,
     PING,
     PREFACE,
+    Http2Error,
+    Setting,
     pack_frame,
     pack_reset,
+    pack_settings,
     pack_window_update,
 )
+from gnetway.http2.heads import Field
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.streams import Stream
-from gnetway.http2.windows import CONNECTION_WINDOW_BYTES
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.windows import raised
+from gnetway.http2.frames import raised
 
 
 class WindowTests(SynchronousTestCase):

@@ -8,9 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.http2 import frames
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import CallsAnswered, CallsReceived, Event, Settled, StreamEnded
-from gnetway.http2.field_blocks import Field
 from gnetway.http2.frames import (
     ACK,
     DATA,
@@ -21,10 +19,13 @@ from gnetway.http2.frames import (
     PREFACE,
     RST_STREAM,
     SETTINGS,
+    ErrorCode,
+    Http2Error,
     pack_frame,
 )
+from gnetway.http2.heads import Field
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.streams import Stream
 
 MIB = 1 << 20
 CALL = "/test.Service/call"

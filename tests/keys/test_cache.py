@@ -3,8 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.keys.cache import KEY_COST_BYTES, KeyCache
-from gnetway.keys.ends import DESTROYED
+from gnetway.keys.cache import DESTROYED, KEY_COST_BYTES, KeyCache
 from tests.fakes import some_key
 
 

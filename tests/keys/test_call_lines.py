@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.token_bucket import TokenBucket
+from gnetway.admission.accounts import TokenBucket
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.keys.call_lines import CallLines, TooManyUnknownKeys
 

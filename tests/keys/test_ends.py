@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.keys.ends import DESTROYED, KeyEnds
+from gnetway.keys.cache import DESTROYED, KeyEnds
 
 
 class KeyEndsTests(SynchronousTestCase):

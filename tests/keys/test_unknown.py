@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.keys.unknown import PROOF_SECONDS, UnknownKeys
+from gnetway.keys.cache import PROOF_SECONDS, UnknownKeys
 
 
 class UnknownKeysTests(SynchronousTestCase):

@@ -21,9 +21,8 @@ from gnetway.testing import (
     open_plain_packet,
     plain_packet,
 )
-from gnetway.tl.acks import MsgsAck
+from gnetway.tl.acks import MsgsAck, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import BadServerSalt, Ping, Pong, RpcResult
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 

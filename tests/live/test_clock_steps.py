@@ -4,8 +4,8 @@ import time
 from unittest import TestCase
 
 from gnetway.testing import ClientSession
+from gnetway.tl.acks import parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import BadMsgNotification, BadServerSalt, ContainedMessage, Ping
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import Gateway

@@ -11,8 +11,8 @@ from typing import Any, cast
 from gnetway.http2.client import request_fields
 from gnetway.http2.connection import Connection
 from gnetway.http2.events import Event, MessagesReceived, PeerFinished, StreamOpened
-from gnetway.http2.field_blocks import Field, encode_field
-from gnetway.http2.streams import Stream
+from gnetway.http2.heads import Field, encode_field
+from gnetway.http2.messages import Stream
 from gnetway.rpc.calls import IRpcClient
 from tests.http2.wire import block
 from tests.live.interop_go import GoServerCase, InteropCase

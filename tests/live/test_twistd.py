@@ -10,8 +10,8 @@ from unittest import TestCase
 
 from gnetway import __version__
 from gnetway._core_build import core_build
+from gnetway.backends.embedded.sqlite_file import StoreLock
 from gnetway.backends.embedded.store import StoreUnusable
-from gnetway.backends.embedded.store_lock import StoreLock
 from tests.live.client import LiveClient
 from tests.live.gateway import ROOT, TWISTD, Gateway, run, until
 

@@ -5,7 +5,7 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import MessageError
-from gnetway.mtproto.envelope import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
+from gnetway.mtproto.message import PLAIN_KEY_ID, pack_plain, parse_plain, trim_padding
 
 
 class PlainTests(SynchronousTestCase):

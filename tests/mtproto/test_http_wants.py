@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.mtproto.http_wants import HttpWants, read_http_wants
+from gnetway.mtproto.http_answers import HttpWants, read_http_wants
 from gnetway.mtproto.message import pack_message
 from gnetway.tl.service_messages import ContainedMessage, HttpWait, MsgsAck, Ping, pack_container
 from gnetway.tl.unwrap import UnwrapLimits

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.mtproto.key_news import MAX_NEWS_BYTES, KeyNews, key_news
 from gnetway.mtproto.message import pack_message
+from gnetway.mtproto.peek import MAX_NEWS_BYTES, KeyNews, key_news
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_string, pack_uint32

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import booleans, floats, integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.mtproto.message_id import (
+from gnetway.mtproto.message import (
     MAX_AHEAD,
     MSG_ID_NOT_DIVISIBLE,
     MSG_ID_TOO_HIGH,

@@ -15,13 +15,17 @@ from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
 from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
-from gnetway.net.factory import GatewayFactory
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, SpareSecrets
-from gnetway.net.later_turns import LaterTurns
-from gnetway.net.link_services import DEFAULT_MAX_UNSENT_BYTES, LinkLimits, LinkServices
-from gnetway.net.open_links import OpenLinks
+from gnetway.net.link_services import (
+    DEFAULT_MAX_UNSENT_BYTES,
+    LaterTurns,
+    LinkLimits,
+    LinkServices,
+    OpenLinks,
+)
 from gnetway.net.registry import SessionRegistry
+from gnetway.net.tcp import GatewayFactory
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.runtime.work_threads import TooMuchWork
 from gnetway.testing import ClientSession, Style

@@ -13,7 +13,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds, place_of
 from gnetway.metrics import Causes
 from gnetway.net.accepting import ACCEPTED_A_TURN, REST_SECONDS, Arrivals, ClientPort
-from gnetway.runtime.client_transport import ClientTransport
+from gnetway.runtime.try_write import ClientTransport
 from tests.net.openings import Recorders
 
 

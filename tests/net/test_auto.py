@@ -7,8 +7,8 @@ from hypothesis.strategies import binary, sampled_from
 from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.link_services import LinkLimits
+from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.testing import Style
 from tests.connection.styles import STYLES

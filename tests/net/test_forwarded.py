@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis.strategies import binary, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.forwarded import BadForwardedFor, TrustedProxies
 from gnetway.net.http.settings import HttpSettings
-from gnetway.net.peer import UNIX_CLIENT
+from gnetway.net.peer import UNIX_CLIENT, BadForwardedFor, TrustedProxies
 from gnetway.net.websocket.protocol import WebSocketSettings
 from gnetway.tl.service_messages import MsgsAck
 from tests.fakes import some_key

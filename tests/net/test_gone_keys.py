@@ -7,7 +7,7 @@ from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import KeyUnknown
 from gnetway.keys.lookup import CHECK_SECONDS
 from gnetway.mtproto.message import pack_message
-from gnetway.push.delivery import Delivery
+from gnetway.push.server import Delivery
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.service_messages import HttpWait, Ping, RpcErrorObject, RpcResult

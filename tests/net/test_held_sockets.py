@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import Account, AccountLimits
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.net.held_sockets import HeldSockets
+from gnetway.net.accepting import HeldSockets
 
 
 class HeldSocketsTests(SynchronousTestCase):

@@ -1,7 +1,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.later_turns import TURN_SECONDS, LaterTurns
+from gnetway.net.link_services import TURN_SECONDS, LaterTurns
 from gnetway.runtime.turn_end import TurnEnd
 
 

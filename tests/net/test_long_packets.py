@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.crypto.long_packet import LONG_BYTES
-from gnetway.net.factory import GatewayFactory
+from gnetway.net.tcp import GatewayFactory
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
 from tests.net.gateway import Gateway

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import Account, AccountLimits
 from gnetway.admission.admission import Admission, Bounds, Place
-from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.link_services import BUSY_SECONDS, LinkLimits
+from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from tests.fakes import some_key
 from tests.net.gateway import Gateway

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.mtproto.message import pack_message
 from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import LinkLimits
-from gnetway.push.delivery import Delivery
+from gnetway.push.server import Delivery
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
 from tests.net.gateway import Gateway

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.open_links import OpenLinks
+from gnetway.net.link_services import OpenLinks
 
 
 class FakeLink:

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.admission.accounts import Account, AccountLimits
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
-from gnetway.net.refusal_log import RefusalLog
+from gnetway.net.accepting import RefusalLog
 
 
 class RefusalLogTests(SynchronousTestCase):

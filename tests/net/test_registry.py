@@ -7,8 +7,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.interfaces import IPushTarget
-from gnetway.net.registry import SessionRegistry
-from gnetway.net.session import Session
+from gnetway.net.registry import Session, SessionRegistry
 from tests.fakes import FakeBackend, FakeKeys, some_key
 
 KEY = some_key(1)

@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.mtproto.message import pack_message
+from gnetway.net.link_output import Backlog
 from gnetway.net.link_services import LinkLimits
-from gnetway.net.unsent import Backlog
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key
 from tests.net.gateway import Gateway, TcpLink

@@ -6,7 +6,7 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import MAX_PADDING_BYTES, check_message, pack_message
-from gnetway.push.delivery import Delivery, MalformedPush, check_push
+from gnetway.push.server import Delivery, MalformedPush, check_push
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
 from gnetway.tl.rpc_results import RpcErrorObject, RpcResult

@@ -6,7 +6,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.http2.field_blocks import Field
+from gnetway.http2.heads import Field
 from gnetway.rpc.calls import IRpcStream, IStreamListener
 from gnetway.rpc.status import RpcStatus
 

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
+from gnetway.rpc.peers import is_ipv4, is_ipv6, split_address
 
 
 class AddressTests(SynchronousTestCase):

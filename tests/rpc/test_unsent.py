@@ -1,8 +1,14 @@
 from twisted.internet.defer import Deferred
 
-from gnetway.http2.frames import DATA, END_HEADERS, END_STREAM, pack_reset
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.windows import DEFAULT_WINDOW_BYTES
+from gnetway.http2.frames import (
+    DATA,
+    DEFAULT_WINDOW_BYTES,
+    END_HEADERS,
+    END_STREAM,
+    Setting,
+    pack_reset,
+    pack_settings,
+)
 from gnetway.rpc.status import RpcStatus
 from tests.http2.wire import headers
 from tests.rpc.native.test_client import NativeClientCase

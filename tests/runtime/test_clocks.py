@@ -15,9 +15,8 @@ from twisted.python import runtime
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.runtime import clocks
-from gnetway.runtime.clocks import follow_monotonic
+from gnetway.runtime.clocks import follow_monotonic, wall_clock
 from gnetway.runtime.compared_code import differing
-from gnetway.runtime.wall_clock import wall_clock
 from tests.clocks import FakeWall
 
 #: What reads a reactor's ``seconds``; if one changes, see whether all still go by the object's.

@@ -4,11 +4,11 @@ from ipaddress import ip_network
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits
-from gnetway.admission.client_network import client_network
+from gnetway.admission.networks import client_network
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.net.peer import UNIX_CLIENT
-from gnetway.runtime import descriptors
-from gnetway.service.admission import connection_bounds, limits_by_network
+from gnetway.runtime import process_limits
+from gnetway.service.link_services import connection_bounds, limits_by_network
 
 OFFICE = ip_network("203.0.113.0/24")
 BALANCERS = ip_network("10.0.0.0/8")
@@ -88,12 +88,12 @@ class DescriptorsTests(SynchronousTestCase):
 
     def test_raised_to_the_hard_one(self) -> None:
         raised = self.with_limit(1024, 4096)
-        descriptors.raise_limit()
+        process_limits.raise_limit()
         self.assertEqual(raised, [(resource.RLIMIT_NOFILE, (4096, 4096))])
 
     def test_as_high_as_it_goes(self) -> None:
         raised = self.with_limit(4096, 4096)
-        descriptors.raise_limit()
+        process_limits.raise_limit()
         self.assertEqual(raised, [])
 
     def test_the_reserve(self) -> None:
@@ -104,4 +104,4 @@ class DescriptorsTests(SynchronousTestCase):
             (resource.RLIM_INFINITY, (1 << 20) - (1 << 16)),
         ):
             self.with_limit(soft, soft)
-            self.assertEqual(descriptors.for_clients(), left)
+            self.assertEqual(process_limits.for_clients(), left)

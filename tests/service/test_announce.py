@@ -3,12 +3,10 @@ from collections.abc import Sequence
 
 from twisted.logger import capturedLogs, formatEvent
 
-from gnetway.config.load import load_mapping
-from gnetway.config.memory import share_out
-from gnetway.config.older import OLDER_NOTE
+from gnetway.config.load import OLDER_NOTE, load_mapping
+from gnetway.config.model import share_out
 from gnetway.crypto import libcrypto
-from gnetway.service.announce import announce
-from gnetway.service.fast_paths import SlowPath
+from gnetway.service.announce import SlowPath, announce
 from gnetway.service.listeners import bind_all, close_all
 from tests.crypto.openssl_case import machine_libcrypto
 from tests.net.certificates import Files, Pair

@@ -16,7 +16,7 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service import packages, private_address
+from gnetway.service import cluster, prepared
 from gnetway.service.backends import BackendSide
 from gnetway.service.cluster import ClusterSide
 from tests.config.test_pem_files import pair
@@ -74,7 +74,7 @@ class PrepareTests(ClusterCase):
                 return None
             return find_spec(module)
 
-        patcher = patch.object(packages, "find_spec", find)
+        patcher = patch.object(prepared, "find_spec", find)
         patcher.start()
         self.addCleanup(patcher.stop)
 
@@ -111,7 +111,7 @@ class PrepareTests(ClusterCase):
         side.prepare()
 
     def test_nothing_to_publish(self) -> None:
-        with patch.object(private_address, "machine_addresses", list):
+        with patch.object(cluster, "machine_addresses", list):
             (fault,) = self.faults(self.remote("0.0.0.0:0"))
         self.assertEqual(
             fault,
@@ -182,7 +182,7 @@ class PrepareTests(ClusterCase):
 class NameTests(ClusterCase):
     def name(self, listen_on: str, environment: Mapping[str, str] | None = None) -> str:
         side = self.side(self.remote(listen_on), environment)
-        with patch.object(private_address, "machine_addresses", lambda: ["192.168.7.7"]):
+        with patch.object(cluster, "machine_addresses", lambda: ["192.168.7.7"]):
             side.prepare()
         self.successResultOf(side.begin([]))
         self.assertEqual(self.parts.server_ids[-1:], [side.server_id])

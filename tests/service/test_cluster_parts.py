@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
-from gnetway.config.memory import share_out
+from gnetway.config.model import share_out
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions

@@ -6,8 +6,7 @@ from typing import cast
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.dc_options import dc_addresses, resolve, resolve_public
-from gnetway.service.listeners import Listener
-from gnetway.service.unix_sockets import SocketFile
+from gnetway.service.listeners import Listener, SocketFile
 from tests.config.test_pem_files import pair
 from tests.service.sides import ServiceCase
 

@@ -6,11 +6,10 @@ import txaio.tx
 from twisted.internet.interfaces import IProtocolFactory
 
 from gnetway.config.servers import ServerConfig
-from gnetway.net.http.channel import GatewayHttpChannel
-from gnetway.net.http.site import GatewayHttpFactory
+from gnetway.net.http.channel import GatewayHttpChannel, GatewayHttpFactory
 from gnetway.net.websocket.protocol import GatewayWebSocketFactory
-from gnetway.service.certificates import Certificates
 from gnetway.service.factories import Carriers
+from gnetway.service.prepared import Certificates
 from tests.fakes import some_key
 from tests.net.certificates import NOW, Files, Pair
 from tests.net.gateway import Gateway

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.config.load import load_mapping
-from gnetway.config.memory import share_out
+from gnetway.config.model import share_out
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import KeyUnknown, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import Reply, WorkWanted

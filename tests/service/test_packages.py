@@ -3,7 +3,7 @@ from importlib.util import find_spec
 from unittest.mock import patch
 
 from gnetway.errors import ConfigError
-from gnetway.service import packages
+from gnetway.service import prepared
 from tests.net.certificates import Files, Pair
 from tests.service.sides import ServiceCase
 
@@ -29,9 +29,9 @@ class PackagesTests(ServiceCase):
 
         server = {"Addresses": ["127.0.0.1:0"], **keys}
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server]})
-        with patch.object(packages, "find_spec", find):
+        with patch.object(prepared, "find_spec", find):
             try:
-                packages.check_web_packages(config)
+                prepared.check_web_packages(config)
             except ConfigError as error:
                 return error.faults
         return []

@@ -6,7 +6,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
-from gnetway.service.secret_files import warn_of_open_files
+from gnetway.service.prepared import warn_of_open_files
 from tests.net.certificates import Files, Pair
 from tests.service.sides import ServiceCase, rsa_pem
 

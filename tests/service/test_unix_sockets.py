@@ -18,7 +18,7 @@ from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
 from gnetway.service.factories import no_balancer
-from gnetway.service.unix_sockets import SocketFile, UnixPort, bind_unix
+from gnetway.service.listeners import SocketFile, UnixPort, bind_unix
 
 
 class BindTests(TestCase):

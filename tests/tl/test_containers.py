@@ -5,9 +5,8 @@ from hypothesis.strategies import SearchStrategy, binary, builds, integers, list
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.acks import MsgsAck
+from gnetway.tl.acks import ContainedMessage, MsgsAck, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
 from gnetway.tl.primitives import TooManyItems, pack_int32, pack_uint32
 from gnetway.tl.sessions import Ping
 from tests.tl.samples import MSG_ID, int32s, int64s, known, refuses

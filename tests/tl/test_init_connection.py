@@ -20,7 +20,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.errors import TLError
 from gnetway.tl.budget import TooManyValues, UnwrapBudget, UnwrapLimits
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.init_connection import skip_init_connection, skip_json
 from gnetway.tl.primitives import (
     NestedTooDeep,
     Reader,
@@ -28,6 +27,7 @@ from gnetway.tl.primitives import (
     pack_string,
     pack_uint32,
 )
+from gnetway.tl.unwrap import skip_init_connection, skip_json
 from tests.tl.samples import accepted_cuts, known, refuses
 
 CALL = known("help.getConfig")

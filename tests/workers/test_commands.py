@@ -6,7 +6,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.workers.commands import CommandReader
+from gnetway.workers.pipe import CommandReader
 
 
 class CommandTests(SynchronousTestCase):

@@ -13,8 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import gnetway
 from gnetway.workers import handover
 from gnetway.workers.pipe import REPORTS, Command, Logged, Ready, Report, pack
-from gnetway.workers.process import Ending, ProcessSpawner
-from gnetway.workers.sockets import WorkerSockets
+from gnetway.workers.process import Ending, ProcessSpawner, WorkerSockets
 from tests.service.sides import ServiceCase
 
 

@@ -9,8 +9,8 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
+from gnetway.workers.process import WorkerSockets
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
-from gnetway.workers.sockets import WorkerSockets
 from tests.ports import free_port
 from tests.service.sides import ServiceCase
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines

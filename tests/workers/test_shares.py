@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-from gnetway.config.memory import share_out
+from gnetway.config.model import share_out
 from gnetway.errors import ConfigError
 from gnetway.runtime.process_limits import machine_memory
-from gnetway.workers.shares import processors, shares
+from gnetway.workers.handover import processors, shares
 from tests.service.sides import ServiceCase
 
 

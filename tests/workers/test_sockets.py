@@ -7,7 +7,7 @@ from contextlib import closing
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import BACKLOG, bind_all
-from gnetway.workers.sockets import WorkerSockets
+from gnetway.workers.process import WorkerSockets
 from tests.service.sides import ServiceCase
 
 

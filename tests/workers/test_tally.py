@@ -1,7 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.tally import Tally
+from gnetway.workers.service import Tally
 
 
 class TallyTests(SynchronousTestCase):

@@ -16,29 +16,30 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.backends.embedded.client_session import DEFAULT_LIMITS, ClientSession
-from gnetway.backends.embedded.directory import SessionDirectory
-from gnetway.backends.embedded.handler import HandlerFactory, StockHandler, check_handler
-from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, Poll
-from gnetway.backends.embedded.key_book import KeyBook, KnownKey
-from gnetway.backends.embedded.live_session import (
+from gnetway.backends.embedded.directory import (
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
+    SessionDirectory,
     UnfinishedPacket,
     WaitingMessage,
 )
-from gnetway.backends.embedded.pending import PendingWork
-from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.salts import make_salt
+from gnetway.backends.embedded.handler import (
+    HandlerFactory,
+    RpcSessions,
+    StockHandler,
+    check_handler,
+)
+from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, PendingWork, Poll
+from gnetway.backends.embedded.runner import SHORT_BYTES, SessionRunner, WorkTurns
+from gnetway.backends.embedded.salts import KeyBook, KnownKey, make_salt
 from gnetway.backends.embedded.server_config import ServerConfig
-from gnetway.backends.embedded.sessions import RpcSessions
 from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
-from gnetway.backends.embedded.work_turns import SHORT_BYTES, WorkTurns
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
-from gnetway.mtproto.http_wants import read_http_wants
-from gnetway.runtime.wall_clock import WallClock
+from gnetway.mtproto.http_answers import read_http_wants
+from gnetway.runtime.clocks import WallClock
 from gnetway.tl.unwrap import UnwrapLimits
 
 #: How often keys that have expired, or never spoke, and long closed sessions are dropped, in

@@ -16,8 +16,8 @@ from gnetway.backends.embedded.events import (
     LayerNamed,
     SessionEvent,
 )
-from gnetway.backends.embedded.key_layer import KeyLayer
 from gnetway.backends.embedded.outbox import Outbox
+from gnetway.backends.embedded.salts import KeyLayer
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32

@@ -14,23 +14,20 @@ from typing import Final
 
 from gnetway.backends.embedded.calls import SessionCalls
 from gnetway.backends.embedded.events import CallWanted
-from gnetway.backends.embedded.key_layer import KeyLayer, is_layer
-from gnetway.backends.embedded.outbox import Outbox
-from gnetway.backends.embedded.packet_account import PacketAccount
+from gnetway.backends.embedded.outbox import Outbox, SentMessage
 from gnetway.backends.embedded.received import (
     NO_REPLAYS,
     BadMessage,
     MessageState,
+    PacketAccount,
     ReceivedMessages,
     ReplayBound,
 )
-from gnetway.backends.embedded.salts import SaltSchedule
-from gnetway.backends.embedded.sent import SentMessage
+from gnetway.backends.embedded.salts import KeyLayer, SaltSchedule, is_layer
 from gnetway.backends.embedded.services import SERVICES
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError
-from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES
-from gnetway.mtproto.message_id import judge_message_id
+from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES, judge_message_id
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     BadMsgNotification,

@@ -16,7 +16,12 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.backends.embedded.sqlite_file import BUSY_SECONDS, check_version, create_schema
+from gnetway.backends.embedded.sqlite_file import (
+    BUSY_SECONDS,
+    StoreLock,
+    check_version,
+    create_schema,
+)
 from gnetway.backends.embedded.store import (
     DEFAULT_MAX_KEYS,
     NEW_KEY_SECONDS,
@@ -25,7 +30,6 @@ from gnetway.backends.embedded.store import (
     StoredKey,
     StoreUnusable,
 )
-from gnetway.backends.embedded.store_lock import StoreLock
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt

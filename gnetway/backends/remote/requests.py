@@ -6,23 +6,82 @@ The stream is opened by the first request that needs it. HTTP requests, for whic
 field, go as unary calls.
 """
 
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import ClassVar, Final, Protocol
 
 from google.protobuf.message import DecodeError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import classImplements
 
-from gnetway.backends.remote.answers import Answers
-from gnetway.backends.remote.unary import UnaryLink, dc_metadata
 from gnetway.dispatch.encoding import STREAM_PATH, stream_ack, stream_request
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, Metadata
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
+
+# Who hears what session nodes answer.
+
+
+class Answers(Protocol):
+    """Hears the end of each request once, and never before ``send`` has returned."""
+
+    def answered(self, request: Request, reply: bytes) -> None:
+        """Take a reply."""
+
+    def failed(self, request: Request, status: RpcStatus, sent: bool) -> None:
+        """Take a failure; ``sent`` is whether the node may have got the request."""
+
+    def stream_ended(
+        self,
+        node: Node,
+        status: RpcStatus,
+        unanswered: Sequence[tuple[Request, bool]],
+        silent: bool,
+    ) -> None:
+        """Take the end of a stream and what it left unanswered: the request, and whether sent."""
+
+
+# Requests as unary calls: one call each, answered on its own.
+
+#: What the session service reads the data centre from.
+_DC_FIELD: Final = "x-teamgram-source-dc-id"
+
+
+#: Clients name the data centres 1 to 1000; what most of them name is made once.
+@lru_cache(maxsize=32)
+def dc_metadata(dc_id: int) -> Metadata:
+    """Return what tells a node the data centre that a client has named."""
+    return ((_DC_FIELD, str(dc_id)),)
+
+
+class UnaryLink:
+    """Calls one node; a call may take ``timeout_seconds``."""
+
+    def __init__(self, client: IRpcClient, timeout_seconds: float, answers: Answers) -> None:
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+        self._answers = answers
+
+    def send(self, request: Request, data: bytes) -> RpcStatus | None:
+        """Call the node; calls on their way together may overtake each other."""
+        heard = partial(self._heard, request)
+        metadata = dc_metadata(request.dc_id) if request.dc_id else ()
+        self._client.call(request.method.path, data, self._timeout_seconds, heard, metadata)
+        return None
+
+    def _heard(self, request: Request, reply: bytes, status: RpcStatus | None) -> None:
+        if status is None:
+            self._answers.answered(request, reply)
+        else:
+            self._answers.failed(request, status, not status.unsent)
+
+    def close(self) -> None:
+        """The client cancels what is under way."""
+
 
 #: How often the oldest unanswered request is looked at, in seconds.
 CHECK_SECONDS: Final = 1.0

@@ -14,21 +14,19 @@ from typing import Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
 from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.answer import pack_status
-from gnetway.net.http.bounds import MAX_CHUNK_DEBT_BYTES, RequestBounds
-from gnetway.net.http.life import ChannelLife, ChannelState
+from gnetway.net.http.answer import BAD_REQUEST, pack_status
+from gnetway.net.http.life import MAX_CHUNK_DEBT_BYTES, ChannelLife, ChannelState, RequestBounds
 from gnetway.net.http.request import HttpRequest, RequestLine
-from gnetway.net.http.responder import BAD_REQUEST
-from gnetway.net.http.services import HttpServices
+from gnetway.net.http.sessions import HttpServices
+from gnetway.net.link_output import Backlog
 from gnetway.net.peer import client_ip, local_ip
-from gnetway.net.unsent import Backlog
 from gnetway.runtime import try_write
 
 _REQUEST_TIMEOUT: Final = 408
@@ -362,3 +360,24 @@ class GatewayHttpChannel(HTTPChannel):
         links.wheel.remove(self)
         self._life.end()
         links.wheel.add(self)
+
+
+# The factory of HTTP connections.
+
+
+class GatewayHttpFactory(ServerFactory):
+    """Makes a :class:`GatewayHttpChannel` for each connection of an HTTP listener."""
+
+    noisy = False
+
+    def __init__(self, services: HttpServices) -> None:
+        self._services = services
+
+    def buildProtocol(self, addr: IAddress | None) -> GatewayHttpChannel:
+        """Return the protocol for a connection that was just accepted."""
+        channel = GatewayHttpChannel(self._services)
+        channel.factory = self
+        return channel
+
+    def log(self, request: Request) -> None:
+        """Write no line: a request is counted where it fails."""

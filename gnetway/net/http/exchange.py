@@ -26,17 +26,13 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, Busy, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.mtproto.http_wants import HttpWants, read_http_wants
-from gnetway.net.backend_failure import end_by_failure
-from gnetway.net.bind_refusals import refuses_bind
-from gnetway.net.binds import BindDecided, PendingBind
+from gnetway.mtproto.http_answers import HttpWants, read_http_wants
+from gnetway.net.binds import BindDecided, PendingBind, PendingKey, end_by_failure, refuses_bind
+from gnetway.net.http.answer import BAD_REQUEST, RETRY_SECONDS, TOO_LARGE, UNAVAILABLE, Responder
 from gnetway.net.http.poll import HttpPoll
-from gnetway.net.http.responder import BAD_REQUEST, RETRY_SECONDS, TOO_LARGE, UNAVAILABLE, Responder
-from gnetway.net.http.services import HttpServices
 from gnetway.net.http.session import HttpSession
-from gnetway.net.link_services import BUSY_SECONDS
-from gnetway.net.pending_key import PendingKey
-from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
+from gnetway.net.http.sessions import HttpServices
+from gnetway.net.link_services import BUSY_SECONDS, SMALL_BYTES, UnfinishedPacket
 
 
 class HttpCall:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-from gnetway.mtproto.http_wants import HttpWants
+from gnetway.mtproto.http_answers import HttpWants
 from gnetway.net.http.settings import HttpSettings
 
 

@@ -10,11 +10,16 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from gnetway.errors import TransportErrorCode
-from gnetway.net.forwarded import BadForwardedFor
-from gnetway.net.http.answer import pack_answer, pack_status, pack_transport_error
+from gnetway.net.http.answer import (
+    BAD_REQUEST,
+    TOO_LARGE,
+    pack_answer,
+    pack_status,
+    pack_transport_error,
+)
 from gnetway.net.http.exchange import HttpCall
-from gnetway.net.http.responder import BAD_REQUEST, TOO_LARGE
-from gnetway.net.http.services import HttpServices
+from gnetway.net.http.sessions import HttpServices
+from gnetway.net.peer import BadForwardedFor
 
 #: The answer to a page that is not among those that may connect.
 FORBIDDEN: Final = 403

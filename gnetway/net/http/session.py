@@ -24,13 +24,12 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from gnetway.connection.events import MessageReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, MessageError
-from gnetway.keys.heed import heed_key_news
-from gnetway.mtproto.http_answers import MessageJoiner, is_blank
-from gnetway.mtproto.http_wants import HttpWants
+from gnetway.keys.lookup import heed_key_news
+from gnetway.mtproto.http_answers import HttpWants, MessageJoiner, is_blank
 from gnetway.net.http.poll import Asker, HttpPoll
 from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import LinkServices
-from gnetway.net.session import Session
+from gnetway.net.registry import Session
 
 T = TypeVar("T")
 

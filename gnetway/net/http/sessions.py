@@ -1,12 +1,15 @@
 """The sessions that are open over HTTP, by auth_key_id and session_id."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from copy import copy
+from typing import ClassVar, Self
 
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.net.http.session import Caller, HttpSession
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.settings import CorsPolicy, HttpSettings
 from gnetway.net.link_services import LinkServices
+from gnetway.net.peer import TrustedProxies
 
 
 class TooManySessions(ProtocolError):
@@ -78,3 +81,26 @@ class HttpSessions:
                 session.end("http_session_replaced")
                 return
         raise TooManySessions(f"{len(sessions)} sessions of a key have requests that wait")
+
+
+# What the HTTP requests of a gateway share, whichever listener they come by.
+
+
+class HttpServices:
+    """One for the whole gateway: sessions go over any number of connections."""
+
+    __slots__ = ("cors", "links", "sessions", "settings", "trusted_proxies")
+
+    def __init__(self, links: LinkServices, settings: HttpSettings) -> None:
+        self.links = links
+        self.settings = settings
+        self.cors = CorsPolicy(settings.allowed_origins)
+        self.sessions = HttpSessions(links, settings)
+        self.trusted_proxies = TrustedProxies()
+
+    def for_listener(self, allowed_origins: Iterable[str], proxies: TrustedProxies) -> Self:
+        """Return the same services, for a listener with web pages and balancers of its own."""
+        services = copy(self)
+        services.cors = CorsPolicy(allowed_origins)
+        services.trusted_proxies = proxies
+        return services

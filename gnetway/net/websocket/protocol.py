@@ -20,19 +20,28 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from gnetway.admission.admission import place_of
-from gnetway.codec.http_head import MAX_HEAD_BYTES
+from gnetway.codec.first_bytes import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.forwarded import BadForwardedFor, TrustedProxies
-from gnetway.net.http.cors import CorsPolicy
+from gnetway.net.http.settings import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.link_services import LinkServices
-from gnetway.net.peer import client_ip, local_ip
-from gnetway.net.websocket.codes import PROTOCOL_ERROR, close_code
-from gnetway.net.websocket.frames import binary_messages, take_messages, why_not
-from gnetway.net.websocket.head import HEAD_END, clear_head
+from gnetway.net.peer import BadForwardedFor, TrustedProxies, client_ip, local_ip
+from gnetway.net.websocket.frames import (
+    PROTOCOL_ERROR,
+    binary_messages,
+    close_code,
+    take_messages,
+    why_not,
+)
 from gnetway.net.websocket.intake import FrameIntake
 from gnetway.net.websocket.reader import ControlFrame
-from gnetway.net.websocket.state import QuietLogger, SmallWebSocketProtocol, configured
+from gnetway.net.websocket.state import (
+    HEAD_END,
+    QuietLogger,
+    SmallWebSocketProtocol,
+    clear_head,
+    configured,
+)
 from gnetway.runtime import try_write
 
 #: The paths that web clients ask for.

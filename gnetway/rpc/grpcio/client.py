@@ -23,10 +23,8 @@ from gnetway.rpc.calls import (
     Metadata,
     RpcOptions,
 )
-from gnetway.rpc.grpcio.bridge import OneEnd, run_in_thread
+from gnetway.rpc.grpcio.bridge import OneEnd, ThreadedStream, run_in_thread, tell
 from gnetway.rpc.grpcio.options import channel_arguments, channel_credentials
-from gnetway.rpc.grpcio.telling import tell
-from gnetway.rpc.grpcio.threaded_stream import ThreadedStream
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.thread_calls import Batch
 

@@ -12,10 +12,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.rpc.addresses import host_of_peer
 from gnetway.rpc.calls import IRpcReactor, RpcOptions, RpcPeer, StreamHandler, UnaryHandler
-from gnetway.rpc.grpcio.threaded_stream import ThreadedStream
-from gnetway.rpc.peers import PeerPlace, PeerPlaces
+from gnetway.rpc.grpcio.bridge import ThreadedStream
+from gnetway.rpc.peers import PeerPlace, PeerPlaces, host_of_peer
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.thread_calls import Batch
 

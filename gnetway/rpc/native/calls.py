@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 
 from twisted.logger import Logger
 
-from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.grpc_fields import OK
-from gnetway.http2.streams import Stream
+from gnetway.http2.frames import ErrorCode
+from gnetway.http2.heads import OK
+from gnetway.http2.messages import Stream
 from gnetway.rpc.calls import Answered, IStreamListener, Metadata
 from gnetway.rpc.native.channel import ClientLink, Dialer
 from gnetway.rpc.native.connection import NativeLink

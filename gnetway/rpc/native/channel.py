@@ -21,11 +21,11 @@ from twisted.python.failure import Failure
 from gnetway.backoff import BackOff
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.events import Event, GoneAway, Settled
-from gnetway.http2.field_blocks import encode_field
-from gnetway.rpc.addresses import is_ipv4, is_ipv6, split_address
+from gnetway.http2.heads import encode_field
 from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
 from gnetway.rpc.native.connection import NativeLink
-from gnetway.rpc.native.slow_lane import SlowLane
+from gnetway.rpc.native.reading import SlowLane
+from gnetway.rpc.peers import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.status import StatusCode
 from gnetway.runtime.turn_end import TurnEnd
 

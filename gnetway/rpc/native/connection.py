@@ -23,7 +23,6 @@ from zope.interface import implementer
 
 from gnetway.errors import GatewayError
 from gnetway.http2.client import ClientConnection
-from gnetway.http2.error_codes import Http2Error
 from gnetway.http2.events import (
     CallsAnswered,
     CallsReceived,
@@ -34,17 +33,16 @@ from gnetway.http2.events import (
     StreamUnprocessed,
     StreamWritable,
 )
-from gnetway.http2.grpc_fields import OK
+from gnetway.http2.frames import Http2Error
+from gnetway.http2.heads import OK
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.streams import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
-from gnetway.rpc.native.half_dead import watch
-from gnetway.rpc.native.reading import Reading
-from gnetway.rpc.native.slow_lane import SlowLane
+from gnetway.rpc.native.reading import Reading, SlowLane, watch
 from gnetway.rpc.status import StatusCode
 from gnetway.runtime import try_write
-from gnetway.runtime.read_size import read_more
+from gnetway.runtime.try_write import read_more
 from gnetway.runtime.turn_end import TurnEnd
 
 #: A peer that does not speak HTTP/2 within this time of being connected does not speak it at all.

@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.http2.error_codes import ErrorCode
-from gnetway.http2.streams import Stream
+from gnetway.http2.frames import ErrorCode
+from gnetway.http2.messages import Stream
 from gnetway.rpc.calls import IStreamListener, RpcOptions
 from gnetway.rpc.native.connection import NativeLink, ServerLink
 from gnetway.rpc.native.deadlines import Deadlines

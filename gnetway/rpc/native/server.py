@@ -19,21 +19,18 @@ from zope.interface import implementer
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.byte_budget import ByteBudget, Holding
-from gnetway.http2.error_codes import ErrorCode, Http2Error
 from gnetway.http2.events import Event, PingAnswered, StreamOpened
-from gnetway.http2.frames import MAX_31_BITS
-from gnetway.http2.grpc_fields import quoted
+from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
+from gnetway.http2.heads import quoted
+from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.streams import Stream
-from gnetway.rpc.addresses import is_allowed, split_address
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.grpcio.bridge import OneEnd
 from gnetway.rpc.native.connection import ServerLink
 from gnetway.rpc.native.deadlines import Deadlines
+from gnetway.rpc.native.reading import SlowLane
 from gnetway.rpc.native.served import ServedCall, ServedStream, answer, refuse
-from gnetway.rpc.native.slow_lane import SlowLane
-from gnetway.rpc.peers import PeerPlace, PeerPlaces
-from gnetway.rpc.refused_peers import RefusedPeers
+from gnetway.rpc.peers import PeerPlace, PeerPlaces, RefusedPeers, is_allowed, split_address
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.runtime.turn_end import TurnEnd
 

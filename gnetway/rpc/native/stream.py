@@ -6,7 +6,7 @@ from typing import ClassVar
 from twisted.logger import Logger
 from zope.interface import classImplements
 
-from gnetway.http2.streams import Stream
+from gnetway.http2.messages import Stream
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.native.connection import NativeLink
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull

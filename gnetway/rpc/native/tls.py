@@ -23,8 +23,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from gnetway.errors import GatewayError
-from gnetway.rpc.addresses import is_ipv4, is_ipv6
 from gnetway.rpc.calls import TlsOptions
+from gnetway.rpc.peers import is_ipv4, is_ipv6
 
 _H2: Final = b"h2"
 #: For TLS 1.2; version 1.3 has only good ones. HTTP/2 forbids all without forward secrecy.

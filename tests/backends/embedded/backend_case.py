@@ -8,13 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.memory_store import MemoryStore
 from gnetway.backends.embedded.server_config import ServerConfig
-from gnetway.backends.embedded.store import IKeyStore, StoredKey
+from gnetway.backends.embedded.store import IKeyStore, MemoryStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError
 from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
-from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
+from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
 from tests.backends.embedded.handlers import Recorder
 from tests.backends.embedded.talk import NOW, SALT, SESSION_ID, Talker, open_plaintext

@@ -2,9 +2,8 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.embedded.backend import PURGE_SECONDS, EmbeddedBackend
-from gnetway.backends.embedded.key_book import USE_SECONDS
-from gnetway.backends.embedded.live_session import MAX_WAITING_MESSAGES
-from gnetway.backends.embedded.salts import ROTATION_SECONDS
+from gnetway.backends.embedded.directory import MAX_WAITING_MESSAGES
+from gnetway.backends.embedded.salts import ROTATION_SECONDS, USE_SECONDS
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, ISessionBackend

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from gnetway.backends.embedded.live_session import Done
+from gnetway.backends.embedded.directory import Done
 from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor

@@ -5,7 +5,7 @@ from hypothesis.strategies import binary, integers
 
 from gnetway.backends.embedded.received import BadMessage
 from gnetway.backends.embedded.salts import ROTATION_SECONDS
-from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
+from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     pack_int32,

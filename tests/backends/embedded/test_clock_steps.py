@@ -3,7 +3,7 @@
 from gnetway.backends.embedded.directory import KEPT_SECONDS
 from gnetway.backends.embedded.received import REMEMBERED_MESSAGES, BadMessage
 from gnetway.backends.embedded.salts import ROTATION_SECONDS
-from gnetway.mtproto.message_id import MAX_FUTURE_SECONDS
+from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32

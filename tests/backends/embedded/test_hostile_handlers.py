@@ -7,7 +7,7 @@ from typing import cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gnetway.backends.embedded.tl_object import MAX_OBJECT_BYTES
+from gnetway.backends.embedded.call_runner import MAX_OBJECT_BYTES
 from gnetway.errors import RpcError
 from gnetway.interfaces import RpcCall
 from gnetway.tl.service_messages import RpcDropAnswer

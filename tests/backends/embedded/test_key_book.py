@@ -3,10 +3,8 @@ import gc
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.key_book import RECENT_KEYS, KeyBook, KnownKey
-from gnetway.backends.embedded.memory_store import MemoryStore
-from gnetway.backends.embedded.salts import make_salt
-from gnetway.backends.embedded.store import StoredKey, copy_key
+from gnetway.backends.embedded.salts import RECENT_KEYS, KeyBook, KnownKey, make_salt
+from gnetway.backends.embedded.store import MemoryStore, StoredKey, copy_key
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from tests.backends.embedded.talk import NOW, SALT, temp_key

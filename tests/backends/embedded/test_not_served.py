@@ -6,7 +6,7 @@ import pyrogram.raw.all
 from telethon.tl import TLRequest, alltlobjects
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.not_served import NEED_LOGIN, not_served
+from gnetway.backends.embedded.handler import NEED_LOGIN, not_served
 
 #: Part of what the module's head lists; the other parts are whole namespaces.
 LOGIN_STEPS = {

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.sent import (
+from gnetway.backends.embedded.outbox import (
     MAX_KEPT_BYTES,
     MAX_KEPT_MESSAGES,
     SentMessage,

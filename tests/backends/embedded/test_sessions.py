@@ -1,7 +1,11 @@
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.embedded.directory import KEPT_SECONDS, MAX_KEPT_SESSIONS, SessionDirectory
-from gnetway.backends.embedded.live_session import LiveSession
+from gnetway.backends.embedded.directory import (
+    KEPT_SECONDS,
+    MAX_KEPT_SESSIONS,
+    LiveSession,
+    SessionDirectory,
+)
 from gnetway.interfaces import IRpcSessions, SessionClient
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import Ping

@@ -10,13 +10,13 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.backends.embedded.sqlite_file import StoreLock
 from gnetway.backends.embedded.store import StoreUnusable
-from gnetway.backends.embedded.store_lock import StoreLock
 
 #: Takes the lock of its argument, says so, and waits to be killed.
 HOLDER = """
 import signal, sys
-from gnetway.backends.embedded.store_lock import StoreLock
+from gnetway.backends.embedded.sqlite_file import StoreLock
 lock = StoreLock(sys.argv[1])
 lock.take()
 print("taken", flush=True)
@@ -91,5 +91,5 @@ class StoreLockTests(SynchronousTestCase):
 
     def test_a_file_system_without_locks(self) -> None:
         failure = OSError(37, "No locks")
-        with patch("gnetway.backends.embedded.store_lock.flock", side_effect=failure):
+        with patch("gnetway.backends.embedded.sqlite_file.flock", side_effect=failure):
             self.assertEqual(self.refusal(self.path), f"{self.path}-lock: No locks")

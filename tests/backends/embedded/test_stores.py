@@ -12,7 +12,6 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.embedded import sqlite_file
-from gnetway.backends.embedded.memory_store import MemoryStore
 from gnetway.backends.embedded.salts import make_salt
 from gnetway.backends.embedded.sqlite_file import SCHEMA_VERSION, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
@@ -20,6 +19,7 @@ from gnetway.backends.embedded.store import (
     NEW_KEY_SECONDS,
     PURGED_KEYS,
     IKeyStore,
+    MemoryStore,
     StoredKey,
     StoreUnusable,
 )

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.tl_object import MAX_OBJECT_BYTES, tl_object
+from gnetway.backends.embedded.call_runner import MAX_OBJECT_BYTES, tl_object
 
 
 class Subclass(bytes):

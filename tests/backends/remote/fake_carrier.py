@@ -19,7 +19,7 @@ from gnetway.rpc.calls import (
     RpcHandlers,
     RpcOptions,
 )
-from gnetway.rpc.grpcio.telling import tell
+from gnetway.rpc.grpcio.bridge import tell
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from tests.backends.remote.fakes import REQUESTS, TRUE, FakeNode
 

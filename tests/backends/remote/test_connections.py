@@ -1,8 +1,7 @@
 """Connections to nodes: made before anything is sent, made again, and what proves a node well."""
 
 from gnetway.backends.remote.requests import MAX_DC_STREAMS
-from gnetway.dispatch.breaker import BreakerState
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import BreakerState, Node
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.backends.remote.cases import A, B, C, Cluster, redirecting
 from tests.backends.remote.fakes import FakeNode

@@ -6,16 +6,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink
-from gnetway.backends.remote.unary import UnaryLink
-from gnetway.dispatch.breaker import CircuitBreaker
+from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink, UnaryLink
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import CircuitBreaker, Node
 from gnetway.dispatch.nodes import NodeTable
-from gnetway.dispatch.replies import FALSE_REPLY, TRUE_REPLY
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.dispatch.shared import DispatchSettings, Shared
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IStreamListener, RpcOptions

@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.remote.node_log import MINUTE_SECONDS, NodeLog
+from gnetway.backends.remote.connections import MINUTE_SECONDS, NodeLog
 from gnetway.dispatch.outputs import NodeChange
 from tests.backends.remote.cases import A, B
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import grpc
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.message import MessageIdSource
 from gnetway.pb import session_pb2
-from gnetway.tl.containers import ContainedMessage, pack_container
+from gnetway.tl.acks import ContainedMessage, pack_container
 from tests.live.apps.answers import answer_to, messages_of
 from tests.live.client import now
 from tests.live.cluster.gateway_link import GatewayLink

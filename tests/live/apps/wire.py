@@ -19,8 +19,8 @@ from typing import NamedTuple, Self
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.crypto.aes import CtrStream
 from gnetway.testing import ClientLink, ClientSession, Framing, QuickAck, Style
+from gnetway.tl.acks import ContainedMessage, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import ContainedMessage, pack_container, parse_container
 from gnetway.tl.primitives import Reader, pack_string, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject, RpcResult
 from tests.live.client import Stream, now

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import grpc
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.mtproto.message import pack_message
-from gnetway.mtproto.message_id import MessageIdSource
+from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.pb import session_pb2
 from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor

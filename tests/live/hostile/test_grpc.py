@@ -11,7 +11,6 @@ from unittest import TestCase
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.events import Event as Told
 from gnetway.http2.events import MessagesReceived, StreamEnded
-from gnetway.http2.field_blocks import encode_field, encode_integer
 from gnetway.http2.frames import (
     END_HEADERS,
     END_STREAM,
@@ -19,11 +18,13 @@ from gnetway.http2.frames import (
     MESSAGE_PREFIX,
     PING,
     PREFACE,
+    Setting,
     pack_frame,
     pack_reset,
+    pack_settings,
 )
-from gnetway.http2.settings import Setting, pack_settings
-from gnetway.http2.streams import Stream
+from gnetway.http2.heads import encode_field, encode_integer
+from gnetway.http2.messages import Stream
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD
 from tests.live.gateway import Gateway

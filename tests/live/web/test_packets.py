@@ -5,8 +5,8 @@ import socket
 from collections import Counter
 
 from gnetway.testing import ClientLink, ClientSession, QuickAck
+from gnetway.tl.acks import parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.containers import parse_container
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
 from tests.live.client import LiveClient, Stream, constructor_of, now
 from tests.live.handler import CDN_FILE, cdn_file, echo, pattern, produce, push

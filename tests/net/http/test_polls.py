@@ -4,8 +4,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.memory_store import MemoryStore
 from gnetway.backends.embedded.server_config import ServerConfig
+from gnetway.backends.embedded.store import MemoryStore
 from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import FutureSalt
 from gnetway.net.http.settings import HttpSettings

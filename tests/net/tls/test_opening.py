@@ -10,8 +10,8 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gnetway.net.auto import AutoFactory, Routes
 from gnetway.net.link_services import LinkLimits
+from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.net.tls.context import ServerTls, TlsSettings
 from gnetway.net.tls.opening import CLOSE_SECONDS, TlsFactory

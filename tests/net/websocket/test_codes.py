@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from gnetway.net.websocket.codes import CLOSE_CODES
+from gnetway.net.websocket.frames import CLOSE_CODES
 from tests.net.websocket.test_protocol import Socket, WebSocketCase
 
 GNETWAY = Path(__file__).parents[3] / "gnetway"

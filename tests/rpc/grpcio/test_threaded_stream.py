@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.rpc.calls import IRpcStream, RpcOptions
-from gnetway.rpc.grpcio.threaded_stream import ThreadedStream
+from gnetway.rpc.grpcio.bridge import ThreadedStream
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from gnetway.runtime.thread_calls import Batch
 from tests.rpc.peers import Recorder

@@ -3,7 +3,7 @@ from threading import Event, Lock, Thread, current_thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.grpcio.workers import WorkerPool
+from gnetway.rpc.grpcio.server import WorkerPool
 
 
 class WorkerPoolTests(SynchronousTestCase):

@@ -10,7 +10,6 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol
 
 from gnetway.http2.frames import END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, pack_frame
-from gnetway.rpc.addresses import host_of_peer, is_allowed
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.native.connection import NativeLink
 from gnetway.rpc.native.server import (
@@ -19,7 +18,7 @@ from gnetway.rpc.native.server import (
     TOO_MANY_STREAMS,
     TOO_MUCH_INPUT,
 )
-from gnetway.rpc.refused_peers import LINE_SECONDS, RefusedPeers
+from gnetway.rpc.peers import LINE_SECONDS, RefusedPeers, host_of_peer, is_allowed
 from tests.http2.wire import data, message
 from tests.rpc.native.test_server import _CALL, _STREAM, NativeServerCase, request, status, whole
 from tests.rpc.native_peer import Wire

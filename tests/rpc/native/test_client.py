@@ -11,11 +11,12 @@ from gnetway.http2.frames import (
     MAX_31_BITS,
     PING,
     RST_STREAM,
+    Setting,
     pack_frame,
     pack_goaway,
     pack_reset,
+    pack_settings,
 )
-from gnetway.http2.settings import Setting, pack_settings
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.native.client import NativeClient
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamFull

@@ -2,7 +2,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.native.half_dead import watch
+from gnetway.rpc.native.reading import watch
 
 
 class _Transport:

@@ -3,7 +3,6 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.http2.client import request_fields
-from gnetway.http2.field_blocks import FieldBlocks
 from gnetway.http2.frames import (
     ACK,
     DATA,
@@ -17,6 +16,7 @@ from gnetway.http2.frames import (
     pack_frame,
     pack_reset,
 )
+from gnetway.http2.heads import FieldBlocks
 from gnetway.rpc.calls import RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.native.server import NativeServer
 from gnetway.rpc.status import RpcStatus
