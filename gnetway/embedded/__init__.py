@@ -1,1 +1,0 @@
-"""A session backend in this process: for trials, tests, single-node and embedded use."""
