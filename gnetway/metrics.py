@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from operator import add
 from typing import Final, NamedTuple
 
 
@@ -25,16 +26,26 @@ class Causes:
         return dict(Counter(self._counts).most_common())
 
 
+#: The gauge of the reactor's delay, in seconds.
+LAG: Final = "loop_lag_seconds"
+
+
 class GatewayCounts(NamedTuple):
     """What a gateway counts.
 
-    Connections that are open now; since the start, why others have ended, by cause, and what
-    became of the session services' pushes, by outcome.
+    Connections that are open now; since the start, why others have ended, by cause, what became
+    of the session services' pushes, by outcome, how many connections were opened, and how many
+    auth keys were made. ``gauges`` are what there is now, and bounds of it, by names of
+    ``gnetway.admin.metrics``; ``unready`` is why clients cannot be served now.
     """
 
     open_connections: int
     causes: Mapping[str, int]
     pushes: Mapping[str, int]
+    opened: int = 0
+    keys: int = 0
+    gauges: Mapping[str, float] = {}
+    unready: tuple[str, ...] = ()
 
     def plus(self, other: "GatewayCounts") -> "GatewayCounts":
         """Return the counts of both together."""
@@ -42,7 +53,21 @@ class GatewayCounts(NamedTuple):
             self.open_connections + other.open_connections,
             _sum(self.causes, other.causes),
             _sum(self.pushes, other.pushes),
+            self.opened + other.opened,
+            self.keys + other.keys,
+            {
+                # Of delays the longest counts, of amounts the sum.
+                name: (max if name == LAG else add)(
+                    self.gauges.get(name, 0), other.gauges.get(name, 0)
+                )
+                for name in dict.fromkeys((*self.gauges, *other.gauges))
+            },
+            tuple(dict.fromkeys((*self.unready, *other.unready))),
         )
+
+    def of_the_past(self) -> "GatewayCounts":
+        """Return what is left of it when the process is gone: nothing is open, or held."""
+        return self._replace(open_connections=0, gauges={}, unready=())
 
 
 #: The counts of nobody.

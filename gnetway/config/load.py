@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field
 from typing import Any, Final
 
 from gnetway.config.addresses import Address, UnixAddress, address, listener_address
+from gnetway.config.admin import AdminConfig, PrometheusConfig, prometheus
 from gnetway.config.document import Node, from_mapping, from_yaml
 from gnetway.config.faults import Faults, Rejected, shown
 from gnetway.config.files import Unreadable, read_bounded
@@ -126,6 +127,13 @@ class _File:
         default=1,
         metadata=key("Workers", workers, "processes", "more need a remote session backend"),
     )
+    admin: AdminConfig | None = field(
+        default=None,
+        metadata=key("Admin", optional(section(AdminConfig)), "", "nobody listens"),
+    )
+    prometheus: PrometheusConfig | None = field(
+        default=None, metadata=key("Prometheus", optional(prometheus), "", "nobody listens")
+    )
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
         default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several")
     )
@@ -195,6 +203,8 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         use_stream_session=file.use_stream_session,
         rpc=file.rpc,
         workers=_workers(file, gnetway, reading),
+        admin=file.admin,
+        prometheus=file.prometheus,
         notes=() if file.older is None else (OLDER_NOTE,),
         unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),
         source=faults.source,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final, NamedTuple
 
 from gnetway.config.addresses import Address, UnixAddress, reject_second
+from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.admission import AdmissionConfig
 from gnetway.config.document import Node
 from gnetway.config.faults import fault_line
@@ -169,7 +170,8 @@ class GatewayConfig:
     ``rsa_keys`` are loaded, each once, at least one. With a remote session backend ``listen_on``
     is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
     None for nowhere. ``workers`` is in how many processes it serves, None for one a processor;
-    ``worker_count`` says what comes of it. ``unused`` has the paths of the keys that
+    ``worker_count`` says what comes of it. ``admin`` and ``prometheus`` are where it can be asked
+    how it is, None for nowhere. ``unused`` has the paths of the keys that
     were read and have no effect, in the order of the file; ``notes`` are lines for the log about
     what was taken in another way than it is written. ``source`` names the file, ``lines``
     has the line of each key by its path.
@@ -184,6 +186,8 @@ class GatewayConfig:
     use_stream_session: bool = False
     rpc: RpcConfig = field(default_factory=RpcConfig)
     workers: int | None = 1
+    admin: AdminConfig | None = None
+    prometheus: PrometheusConfig | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)

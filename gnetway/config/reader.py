@@ -93,7 +93,6 @@ _LIST: Final = Ignored((list,), "a list")
 #: What only tunes or watches the Go gateway: read, named once at start, without effect.
 IGNORED: Final[dict[str, Ignored]] = {
     "Mode": _TEXT,
-    "Prometheus": _SECTION,
     "Telemetry": _SECTION,
     "Timeout": _WHOLE,
     "CpuThreshold": _WHOLE,
@@ -136,7 +135,7 @@ IGNORED: Final[dict[str, Ignored]] = {
 
 #: Sections of go-zero's own, which passes over keys that it does not know; so do they, and are
 #: listed as without effect. A key that looks like one with an effect is a fault all the same.
-GO_ZERO: Final = frozenset({"Log", "Etcd", "Session", "Session.Etcd"})
+GO_ZERO: Final = frozenset({"Log", "Prometheus", "Etcd", "Session", "Session.Etcd"})
 
 
 def names_in(pattern: str) -> list[str]:

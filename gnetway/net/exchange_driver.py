@@ -72,6 +72,8 @@ class ExchangeDriver:
         #: The steps that each asker waits for.
         self._waits: dict[ExchangeAsker, list[_Step]] = {}
         self._stopped = False
+        #: Auth keys that were made and stored.
+        self.keys_made = 0
 
     def __len__(self) -> int:
         """Return how many steps are under way."""
@@ -158,6 +160,7 @@ class ExchangeDriver:
             asker.exchange_dropped()
 
     def _stored(self, ok: bool, step: _Step) -> None:
+        self.keys_made += ok
         step.exchange.stored(ok)
         self._go_on(step)
 

@@ -37,6 +37,8 @@ class OpenLinks:
 
     def __init__(self) -> None:
         self._links: set[OpenLink] = set()
+        #: How many there were, those that are gone included.
+        self.opened = 0
         self._all_gone: Deferred[None] | None = None
 
     def __len__(self) -> int:
@@ -45,6 +47,7 @@ class OpenLinks:
     def add(self, link: OpenLink) -> None:
         """Note a connection that was made."""
         self._links.add(link)
+        self.opened += 1
 
     def remove(self, link: OpenLink) -> None:
         """Note a connection that is gone."""

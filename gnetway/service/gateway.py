@@ -22,18 +22,19 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway._version import __version__
+from gnetway.admin.status import Status
 from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import Causes, GatewayCounts
+from gnetway.metrics import LAG, Causes, GatewayCounts
 from gnetway.net.accepting import Arrivals
 from gnetway.net.link_services import LinkServices
 from gnetway.runtime import epoll
@@ -42,6 +43,7 @@ from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
 from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.runtime.work_threads import WorkThreads
+from gnetway.service.admin import AdminListeners, LoopLag
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -162,6 +164,9 @@ class GatewayService(PreparedService):
         self._starting: Deferred[None] | None = None
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
+        self._lag = LoopLag(reactor)
+        self._admin = AdminListeners(config, reactor)
+        self._started_at = 0.0
         self.causes = Causes()
         #: One line about the session backend, once it is there.
         self.backend_description = ""
@@ -182,6 +187,9 @@ class GatewayService(PreparedService):
         listeners = bind_all(self._config) if self._place is None else self._place.listeners
         try:
             self._side.prepare()
+            if self._place is None:
+                # The parent of workers has a site for all of them.
+                self._admin.bind()
         except ConfigError:
             close_all(listeners)
             raise
@@ -197,6 +205,10 @@ class GatewayService(PreparedService):
             raise_limit()
             epoll.install(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
+        self._started_at = self._wall()
+        self._lag.start()
+        if self._place is None:
+            self._admin.serve(self)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -234,8 +246,46 @@ class GatewayService(PreparedService):
 
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
-        open_now = 0 if self._links is None else len(self._links.open_links)
-        return GatewayCounts(open_now, self.causes.as_dict(), self._side.pushes())
+        causes, pushes, unready = self.causes.as_dict(), self._side.pushes(), tuple(self.unready())
+        links = self._links
+        if links is None:
+            return GatewayCounts(0, causes, pushes, unready=unready)
+        opened, keys = links.open_links.opened, links.exchange_driver.keys_made
+        return GatewayCounts(
+            len(links.open_links), causes, pushes, opened, keys, self._gauges(links), unready
+        )
+
+    def _gauges(self, links: LinkServices) -> dict[str, float]:
+        """Return what there is now, by the names of ``gnetway.admin.metrics``."""
+        bounds = links.admission.bounds
+        return {
+            "connections_limit": bounds.connections,
+            "half_open": links.admission.half_open,
+            "half_open_limit": bounds.half_open,
+            "held": links.admission.held,
+            "networks": len(links.accounts),
+            "sessions": len(links.registry),
+            "exchange_steps": len(links.exchange_driver),
+            "unsent_bytes": links.unsent.total_bytes,
+            "unsent_bytes_limit": links.unsent.max_bytes,
+            "unfinished_bytes": links.unfinished.total_bytes,
+            "unfinished_bytes_limit": links.unfinished.max_bytes,
+            "resident_bytes": resident_bytes(),
+            LAG: self._lag.seconds,
+        }
+
+    def status(self) -> Deferred[Status]:
+        """Return the state of this moment, for the admin site."""
+        return succeed(
+            Status(
+                self._started_at,
+                tuple(self.unready()),
+                tuple(map(str, self._listeners)),
+                self.backend_description,
+                self.counts(),
+                self.refused_origins,
+            )
+        )
 
     def unready(self) -> list[str]:
         """Return why clients cannot be served now, one line each; nothing where they can.
@@ -334,6 +384,8 @@ class GatewayService(PreparedService):
             self._links.key_maker.stop()
         await self._side.stop()
         self._threads.stop()
+        self._lag.stop()
+        await self._admin.stop()
         tell_counts(self.counts())
         self.log_refused_origins()
         await super()._stop()

@@ -247,12 +247,16 @@ def bind(server: ServerConfig, address: Place, reuse_port: bool = False) -> List
     if isinstance(address, UnixAddress):
         bound = bind_unix(address.file, server.unix_mode, BACKLOG)
         return Listener(server, bound, file=SocketFile(address.file))
-    bound = _bind_tcp(address, reuse_port)
+    bound = bind_tcp(address, reuse_port)
     name = bound.getsockname()
     return Listener(server, bound, name[0], name[1])
 
 
-def _bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
+def bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
+    """Return a TCP socket that listens; with ``reuse_port`` others of this user may share the port.
+
+    :raises OSError: it cannot be bound.
+    """
     family, kind, proto, _, where = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

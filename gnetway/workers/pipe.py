@@ -84,8 +84,20 @@ def unpack(line: bytes) -> Report:
             return Ready(backend)
         case ["Refused", list(faults)]:
             return Refused(tuple(map(str, faults)))
-        case ["Counted", [int(open_connections), dict(causes), dict(pushes)]]:
-            return Counted(GatewayCounts(open_connections, causes, pushes))
+        case [
+            "Counted",
+            [
+                int(open_now),
+                dict(causes),
+                dict(pushes),
+                int(opened),
+                int(keys),
+                dict(gauges),
+                list(unready),
+            ],
+        ]:
+            why = tuple(map(str, unready))
+            return Counted(GatewayCounts(open_now, causes, pushes, opened, keys, gauges, why))
         case ["KeyGone", int(auth_key_id)]:
             return KeyGone(auth_key_id)
         case ["Logged", str(level), str(namespace), str(text)]:

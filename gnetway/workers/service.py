@@ -14,11 +14,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gnetway.admin.status import Status
 from gnetway.backoff import BackOff
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
@@ -26,6 +27,7 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
 from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.turn_end import TurnEnd
+from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -65,7 +67,7 @@ class Tally:
     def ended(self, number: int) -> None:
         """Note that the process of a worker is gone, and its connections with it."""
         last = self._running.pop(number, NOTHING_COUNTED)
-        self._gone = self._gone.plus(last._replace(open_connections=0))
+        self._gone = self._gone.plus(last.of_the_past())
 
     def of(self, number: int) -> GatewayCounts:
         """Return what the running process of a worker has counted."""
@@ -114,15 +116,27 @@ class WorkersService(PreparedService):
         #: Workers whose counts are waited for, to be logged.
         self._asked: set[int] = set()
         self._patience: IDelayedCall | None = None
+        #: Those who wait for what the workers say, and whether the log is among them.
+        self._collecting: list[Deferred[None]] = []
+        self._will_tell = False
+        self._backend = ""
+        self._started_at = 0.0
+        self._admin = AdminListeners(config, reactor)
 
     def _prepare(self) -> None:
         check_web_packages(self._config)
         Certificates(self._config, self._reactor, self._wall).load()
         self._shares = shares(self._config, self._count)
         self._sockets.bind()
+        try:
+            self._admin.bind()
+        except ConfigError:
+            self._sockets.close()
+            raise
         faults = [fault for share in self._shares for fault in self._faults(share)]
         if faults:
             self._sockets.close()
+            self._admin.close()
             # What all of them lack is told once.
             raise ConfigError(list(dict.fromkeys(faults)))
         warn_of_open_files(self._config)
@@ -139,6 +153,8 @@ class WorkersService(PreparedService):
     def startService(self) -> None:
         """Start the workers; the log tells when all of them serve."""
         super().startService()
+        self._started_at = self._wall()
+        self._admin.serve(self)
         write_public_keys(self._config.rsa_keys)
         self._sockets.bind_relays()
         spawner = self._make_spawner(self._sockets)
@@ -157,18 +173,50 @@ class WorkersService(PreparedService):
 
     def log_counts(self) -> None:
         """Log what all workers have counted, once they have said so."""
+        if not self._will_tell:
+            self._will_tell = True
+            self._collected().addCallback(lambda _: self._tell_counts())
+
+    def status(self) -> Deferred[Status]:
+        """Return the state of all workers, for the admin site, once they have said it."""
+        return self._collected().addCallback(lambda _: self._status())
+
+    def _status(self) -> Status:
+        counts = self._tally.total()
+        away = [
+            f"worker {number} does not serve"
+            for number in range(self._count)
+            if number not in self._ready
+        ]
+        return Status(
+            self._started_at,
+            (*away, *counts.unready),
+            tuple(map(str, self._sockets.listeners)),
+            self._backend,
+            counts,
+            {},
+            self._count,
+            len(self._ready),
+        )
+
+    def _collected(self) -> Deferred[None]:
+        """Ask all workers what they have counted; fire when they have said so, or do not."""
         if self._patience is None:
-            self._patience = self._reactor.callLater(COUNT_SECONDS, self._tell_counts)
-        for number, keeper in enumerate(self._keepers):
-            if keeper.tell(Command.COUNT):
-                self._asked.add(number)
+            self._patience = self._reactor.callLater(COUNT_SECONDS, self._no_more_patience)
+            for number, keeper in enumerate(self._keepers):
+                if keeper.tell(Command.COUNT):
+                    self._asked.add(number)
+        collected: Deferred[None] = Deferred()
+        self._collecting.append(collected)
         self._tell_if_complete()
+        return collected
 
     # -- what keepers say ----------------------------------------------------------------------
 
     def worker_ready(self, number: int, backend: str) -> None:
         """See KeeperEars."""
         self._ready.add(number)
+        self._backend = backend
         if len(self._ready) == self._count and not self._announced:
             self._announced = True
             remote = self._config.session.embedded is None
@@ -211,9 +259,9 @@ class WorkersService(PreparedService):
         self._sockets.close()
         await DeferredList([keeper.stop() for keeper in self._keepers])
         if self._patience is not None:
-            self._tell_counts()
-        else:
-            tell_counts(self._tally.total())
+            self._no_more_patience()
+        tell_counts(self._tally.total())
+        await self._admin.stop()
         await super()._stop()
 
     def _heard(self, number: int) -> None:
@@ -222,13 +270,20 @@ class WorkersService(PreparedService):
 
     def _tell_if_complete(self) -> None:
         if self._patience is not None and not self._asked:
-            self._tell_counts()
+            self._no_more_patience()
 
-    def _tell_counts(self) -> None:
+    def _no_more_patience(self) -> None:
+        """Go on with what is known."""
         patience, self._patience = self._patience, None
         if patience is not None and patience.active():
             patience.cancel()
         self._asked.clear()
+        collecting, self._collecting = self._collecting, []
+        for collected in collecting:
+            collected.callback(None)
+
+    def _tell_counts(self) -> None:
+        self._will_tell = False
         for number in range(self._count):
             open_now = self._tally.of(number).open_connections
             self._log.info(

@@ -52,7 +52,6 @@ class RealFileTests(ConfigCase):
             (
                 "Log.ServiceName",
                 "Log.Level",
-                "Prometheus",
                 "Telemetry",
                 "MaxProc",
                 "Gnetway.SendBuf",
@@ -137,7 +136,7 @@ class IgnoredTests(ConfigCase):
             ("", "Timeout: 1", ("Timeout",)),
             ("", "CPUThreshold: 900", ("CpuThreshold",)),
             ("", "MaxProc: 4", ("MaxProc",)),
-            ("", "Prometheus: {Host: 0.0.0.0, Port: 9101}", ("Prometheus",)),
+            ("", "Prometheus: {Port: 9101}", ("Prometheus.Port",)),
             ("", "Telemetry: {Endpoint: x}", ("Telemetry",)),
             ("", "Log: {Level: debug, KeepDays: 7}", ("Log.Level", "Log.KeepDays")),
             ("", "Log:", ()),
@@ -182,7 +181,7 @@ class GoZeroTests(ConfigCase):
             ("", "Log: {Sinks: [{Kind: x}]}", ("Log.Sinks",)),
             ("", "Log: {DisableStat:}", ("Log.DisableStat",)),
             ("", "Telemetry: {Disabled: true}", ("Telemetry",)),
-            ("", "Prometheus: {Buckets: [1]}", ("Prometheus",)),
+            ("", "Prometheus: {Buckets: [1]}", ("Prometheus.Buckets",)),
             ("Session", "DestService: x", ("Session.DestService",)),
             ("Session", "DialTimeout: 5", ("Session.DialTimeout",)),
         ):

@@ -1,7 +1,7 @@
 import json
 
 from hypothesis import given
-from hypothesis.strategies import builds, dictionaries, integers, lists, sampled_from, text
+from hypothesis.strategies import builds, dictionaries, floats, integers, lists, sampled_from, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import GatewayCounts
@@ -12,6 +12,10 @@ COUNTS = builds(
     integers(0),
     dictionaries(text(), integers(0)),
     dictionaries(text(), integers(0)),
+    integers(0),
+    integers(0),
+    dictionaries(text(), integers(0) | floats(0, 1e9)),
+    lists(text()).map(tuple),
 )
 REPORTS = (
     builds(Ready, text())

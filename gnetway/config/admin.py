@@ -1,0 +1,92 @@
+"""Admin: where an operator asks a running gateway how it is; and Prometheus, go-zero's form of it.
+
+Both are read as they stand in the file. Nobody listens without them.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+
+from gnetway.config.addresses import Address, UnixAddress, listener_address
+from gnetway.config.document import Node, join
+from gnetway.config.faults import shown
+from gnetway.config.reader import section
+from gnetway.config.servers import DEFAULT_MODE, unix_mode
+from gnetway.config.values import Reading, key, list_of, optional, secret, text, whole
+
+#: A token that is shorter could be found out by trying.
+MIN_TOKEN_CHARS: Final = 16
+
+
+def _token(node: Node, reading: Reading) -> str:
+    read = secret(node, reading)
+    if len(read) < MIN_TOKEN_CHARS or not read.isascii() or not read.isprintable():
+        allowed = f"a text of {MIN_TOKEN_CHARS} or more printable characters of ASCII"
+        reading.reject(node, "one that is shorter, or has others", allowed)
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminConfig:
+    """Admin: addresses of the admin site, and what whoever reads it must know."""
+
+    addresses: tuple[Address | UnixAddress, ...] = field(
+        metadata=key("Addresses", list_of(listener_address), "", "a list of host:port")
+    )
+    token: str = field(
+        default="",
+        repr=False,
+        metadata=key(
+            "Token", optional(_token), "", "who reaches the address may read; /healthz is for all"
+        ),
+    )
+    unix_mode: int = field(
+        default=DEFAULT_MODE,
+        metadata=key("UnixMode", unix_mode, "", "the owner and the group, as for clients"),
+    )
+
+    @property
+    def open_to_others(self) -> list[str]:
+        """The addresses that other machines reach without a token."""
+        return [
+            str(address)
+            for address in self.addresses
+            if not self.token and isinstance(address, Address) and not _is_loopback(address.host)
+        ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _path(node: Node, reading: Reading) -> str:
+    read = text(node, reading)
+    if not read.startswith("/"):
+        reading.reject(node, shown(read), "a path that begins with /", f"/{read}")
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusConfig:
+    """Prometheus, as Teamgram's services have it: one address with the metrics and nothing else.
+
+    Without a Host nobody listens, as there.
+    """
+
+    host: str = field(default="", metadata=key("Host", optional(text), "", "nobody listens"))
+    port: int = field(default=9101, metadata=key("Port", whole(0, 65535), "", "go-zero's default"))
+    path: str = field(default="/metrics", metadata=key("Path", _path, "", "go-zero's default"))
+
+
+def prometheus(node: Node, reading: Reading) -> PrometheusConfig | None:
+    """Read Prometheus; None where nobody is to listen."""
+    read = section(PrometheusConfig)(node, reading)
+    if not read.host:
+        reading.unused.extend(
+            path for name in ("Port", "Path") if (path := join(node.path, name)) in reading.lines
+        )
+        return None
+    return read

@@ -1,0 +1,123 @@
+"""The admin site of a running gateway: before, while, and after clients are served."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from unittest import TestCase
+
+from tests.live.client import LiveClient
+from tests.live.cluster.cluster import ClusterTestCase
+from tests.live.gateway import Gateway, until
+from tests.ports import free_port
+
+TOKEN = "0123456789abcdef"
+
+
+class AdminPage:
+    """The admin site at a port of this machine."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    @property
+    def config(self) -> dict[str, object]:
+        return {"Addresses": [f"127.0.0.1:{self.port}"], "Token": TOKEN}
+
+    def ask(self, path: str, token: str = TOKEN) -> tuple[int, str]:
+        """Return the status and the body of an answer; 0 where nobody listens."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> dict[str, float]:
+        status, text = self.ask("/metrics")
+        assert status == 200, text
+        return {
+            name: float(value) for name, value in re.findall(r"(?m)^(gnetway_[^ ]+) ([^ ]+)$", text)
+        }
+
+    def gauge(self, name: str) -> float:
+        return self.metrics()[f"gnetway_{name}"]
+
+
+class SingleTests(TestCase):
+    def setUp(self) -> None:
+        self.gateway = Gateway()
+        self.addCleanup(self.gateway.remove)
+        self.page = AdminPage()
+        self.gateway.config["Admin"] = self.page.config
+        self.gateway.config["Prometheus"] = {"Host": "127.0.0.1", "Port": free_port()}
+        self.gateway.write_config()
+        self.gateway.start()
+
+    def test_what_clients_do_is_counted(self) -> None:
+        page = self.page
+        self.assertEqual(page.ask("/readyz"), (200, "ready\n"))
+        self.assertEqual(page.gauge("connections"), 0)
+        with LiveClient(self.gateway) as client:
+            session = client.make_key()
+            client.ping(session)
+            metrics = page.metrics()
+            self.assertEqual(metrics["gnetway_connections"], 1)
+            self.assertEqual(metrics["gnetway_sessions"], 1)
+            self.assertEqual(metrics['gnetway_handshake_total{result="ok"}'], 1)
+        until(lambda: page.gauge("connections") == 0, "the connection is gone")
+        metrics = page.metrics()
+        self.assertEqual(metrics["gnetway_conn_open_total"], 1)
+        self.assertEqual(metrics["gnetway_conn_close_total"], 1)
+        self.assertEqual(metrics['gnetway_ends_total{cause="client_closed"}'], 1)
+        self.assertGreater(metrics["gnetway_resident_memory_bytes"], 1 << 20)
+
+    def test_no_secret_is_shown(self) -> None:
+        with LiveClient(self.gateway) as client:
+            session = client.make_key()
+            client.ping(session)
+            shown = self.page.ask("/metrics")[1] + self.page.ask("/api/status")[1]
+        for key_id in (session.key.auth_key_id, session.key.auth_key_id % (1 << 64)):
+            self.assertNotIn(str(key_id), shown)
+        self.assertNotIn(TOKEN, shown + self.gateway.log)
+
+    def test_without_the_token(self) -> None:
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 401)):
+            self.assertEqual(self.page.ask(path, "wrong")[0], status)
+
+    def test_teamgrams_block(self) -> None:
+        prometheus = AdminPage()
+        prometheus.port = self.gateway.config["Prometheus"]["Port"]  # type: ignore[index]
+        self.assertIn("gnetway_ready 1.0", prometheus.ask("/metrics")[1])
+        self.assertEqual(prometheus.ask("/api/status")[0], 404)
+
+    def test_a_port_that_is_taken(self) -> None:
+        other = Gateway()
+        self.addCleanup(other.remove)
+        other.config["Admin"] = self.page.config
+        other.write_config()
+        with self.assertRaisesRegex(AssertionError, r"Admin\.Addresses\[0\]: found .* cannot be"):
+            other.start()
+
+
+class UnreadyTests(ClusterTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.page = AdminPage()
+        self.gateway.config["Admin"] = self.page.config
+        self.gateway.write_config()
+
+    def test_says_why_until_a_node_is_there(self) -> None:
+        self.gateway.start()
+        status, why = self.page.ask("/readyz")
+        self.assertEqual(status, 503)
+        self.assertIn("no session node is known", why)
+        self.assertEqual(self.page.ask("/healthz")[0], 200)
+        (node,) = self.start_nodes(1)
+        self.list_node(node.address)
+        until(lambda: self.page.ask("/readyz") == (200, "ready\n"), "ready")
+        self.assertTrue(json.loads(self.page.ask("/api/status")[1])["ready"])

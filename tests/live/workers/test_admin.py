@@ -1,0 +1,40 @@
+"""One admin site for all workers, in their parent."""
+
+import json
+import os
+import signal
+
+from tests.live.client import LiveClient
+from tests.live.gateway import until
+from tests.live.test_admin import AdminPage
+from tests.live.workers.test_workers import WorkersCase
+
+
+class WorkersAdminTests(WorkersCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.page = AdminPage()
+        self.gateway.config["Admin"] = self.page.config
+        self.gateway.write_config()
+
+    def test_all_workers_together(self) -> None:
+        self.serve()
+        page = self.page
+        until(lambda: page.ask("/readyz") == (200, "ready\n"), "all workers serve")
+        for _ in range(6):
+            client = self.enterContext(LiveClient(self.gateway))
+            client.make_key()
+        metrics = page.metrics()
+        self.assertEqual(metrics["gnetway_connections"], 6)
+        self.assertEqual(metrics['gnetway_handshake_total{result="ok"}'], 6)
+        self.assertEqual(metrics["gnetway_workers_ready"], 2)
+        status = json.loads(page.ask("/api/status")[1])
+        self.assertEqual(status["workers"], {"configured": 2, "ready": 2})
+
+    def test_a_worker_that_dies(self) -> None:
+        self.serve()
+        until(lambda: self.page.ask("/readyz")[0] == 200, "all workers serve")
+        os.kill(self.workers()[1], signal.SIGKILL)
+        until(lambda: self.page.ask("/readyz") == (503, "worker 1 does not serve\n"), "told")
+        self.assertEqual(self.page.ask("/healthz")[0], 200)
+        until(lambda: self.page.ask("/readyz")[0] == 200, "it is back")
