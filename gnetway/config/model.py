@@ -215,6 +215,7 @@ class GatewayConfig:
 #     MaxUnfinishedBytes   1/4    packets of which only a part is here, at least two of the largest
 #     MaxUnsentBytes       1/4    what waits for slow readers, at least what one may have
 #     Session.Hold         1/16   what waits while no session node answers
+#     MaxUnackedBytes      1/16   answers of the embedded backend that no client has acknowledged
 #     Rpc.MaxInputBytes    1/8    messages of session services of which a part is here, at least
 #                                 two packets
 #     AuthKeyCacheM               as it is set
@@ -236,6 +237,7 @@ _EXCHANGE_BYTES: Final = 4096
 _UNFINISHED_PART: Final = 4
 _UNSENT_PART: Final = 4
 _HOLD_PART: Final = 16
+_UNACKED_PART: Final = 16
 _RPC_PART: Final = 8
 
 
@@ -266,6 +268,10 @@ def share_out(config: GatewayConfig, machine_bytes: int, workers: int = 1) -> Ga
         or max(whole // _UNSENT_PART, limits.max_send_buffer_bytes),
     )
     hold = replace(session.hold, max_bytes=session.hold.max_bytes or max(whole // _HOLD_PART, MIB))
+    embedded = session.embedded
+    if embedded is not None:
+        unacked = embedded.max_unacked_bytes or max(whole // _UNACKED_PART, MIB)
+        embedded = replace(embedded, max_unacked_bytes=unacked)
     rpc = replace(
         config.rpc,
         max_input_bytes=config.rpc.max_input_bytes
@@ -275,7 +281,7 @@ def share_out(config: GatewayConfig, machine_bytes: int, workers: int = 1) -> Ga
         config,
         rpc=rpc,
         gnetway=replace(config.gnetway, limits=limits),
-        session=replace(session, hold=hold),
+        session=replace(session, hold=hold, embedded=embedded),
     )
 
 
@@ -288,6 +294,9 @@ def memory_terms(shared_out: GatewayConfig) -> list[MemoryTerm]:
         MemoryTerm("AuthKeyCacheM", gnetway.key_cache_bytes),
         MemoryTerm("MaxExchanges", gnetway.limits.max_exchanges * _EXCHANGE_BYTES),
     ]
+    embedded = shared_out.session.embedded
+    if embedded is not None:
+        terms.append(MemoryTerm("Session.Embedded.MaxUnackedBytes", embedded.max_unacked_bytes))
     if shared_out.session.is_remote:
         terms.append(MemoryTerm("Session.Hold.MaxBytes", shared_out.session.hold.max_bytes))
         terms.append(MemoryTerm("Rpc.MaxInputBytes", shared_out.rpc.max_input_bytes))

@@ -155,7 +155,7 @@ class EmbeddedConfig:
     ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
     that answers RPC calls; None for the stock one. ``this_dc`` is the number of the data centre
     that clients are told; None for that of Gnetway.StrictDC, or 2. ``max_keys`` is how many keys
-    the store has at most.
+    the store has at most, ``max_unacked_bytes`` what is kept to be sent again.
     """
 
     store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
@@ -171,6 +171,16 @@ class EmbeddedConfig:
             "auth keys",
             "a file of 0.5 to 1.5 GB; above it keys that never spoke give way first, then those"
             " used longest ago",
+        ),
+    )
+    max_unacked_bytes: int = field(
+        default=0,
+        metadata=key(
+            "MaxUnackedBytes",
+            whole_or_zero(_MIB, 16_384 * _MIB),
+            "bytes",
+            "answers that clients have not acknowledged, of all sessions; 0 is a sixteenth of"
+            " Gnetway.Limits.MemoryBudget, and an eighth of it is for one network",
         ),
     )
     this_dc: int | None = field(

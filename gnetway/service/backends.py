@@ -135,6 +135,7 @@ class EmbeddedSide:
             self._handler,
             self._random_bytes,
             UnwrapLimits(max_unpacked_bytes=self._config.gnetway.limits.max_unpacked_bytes),
+            self._embedded.max_unacked_bytes,
         )
         self._backend = backend
         return succeed(backend)

@@ -237,7 +237,7 @@ class FileFaultTests(ConfigCase):
         self.assert_faults(
             GOOD.replace("Store: memory", "Store: memory\n    Handlr: x"),
             "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler,"
-            " MaxKeys, Store, ThisDC;"
+            " MaxKeys, MaxUnackedBytes, Store, ThisDC;"
             " did you mean 'Handler'?",
         )
 

@@ -44,6 +44,9 @@ class ShareTests(MemoryCase):
         self.assertEqual(limits.max_unsent_bytes, 256 * MIB)
         self.assertEqual(config.session.hold.max_bytes, 64 * MIB)
         self.assertEqual(config.rpc.max_input_bytes, 128 * MIB)
+        embedded = share_out(self.loaded("MemoryBudget: 1024"), 0).session.embedded
+        assert embedded is not None
+        self.assertEqual(embedded.max_unacked_bytes, 64 * MIB)
 
     def test_workers_have_equal_parts(self) -> None:
         config = share_out(self.loaded("MemoryBudget: 2048", text=REMOTE), 0, 4)
@@ -76,6 +79,7 @@ class ShareTests(MemoryCase):
         self.assertEqual(
             set(remote) - set(embedded), {"Session.Hold.MaxBytes", "Rpc.MaxInputBytes"}
         )
+        self.assertEqual(set(embedded) - set(remote), {"Session.Embedded.MaxUnackedBytes"})
 
 
 class FaultTests(MemoryCase):
@@ -85,7 +89,7 @@ class FaultTests(MemoryCase):
         self.assertEqual(
             fault,
             "8: Gnetway.Limits.MemoryBudget: found 256 MiB, less than its parts can hold together;"
-            " allowed: at least 281, or smaller parts",
+            " allowed: at least 297, or smaller parts",
         )
 
     def test_workers_count(self) -> None:

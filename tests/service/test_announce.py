@@ -39,7 +39,8 @@ class AnnounceTests(ServiceCase):
         self.assertEqual(
             line,
             "memory that clients can have held, in each process: 1024 MiB; MaxUnfinishedBytes 256"
-            " MiB, MaxUnsentBytes 256 MiB, AuthKeyCacheM 10 MiB, MaxExchanges 16 MiB",
+            " MiB, MaxUnsentBytes 256 MiB, AuthKeyCacheM 10 MiB, MaxExchanges 16 MiB,"
+            " Session.Embedded.MaxUnackedBytes 64 MiB",
         )
 
     def test_what_is_spoken_where(self) -> None:

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from gnetway.backends.embedded.client_session import DEFAULT_LIMITS, ClientSession
 from gnetway.backends.embedded.directory import (
+    DEFAULT_MAX_UNACKED_BYTES,
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
@@ -56,7 +57,7 @@ class EmbeddedBackend:
 
     ``handler_factory``, where given, makes the handler of the calls that the backend does not
     know; ``config`` is what clients are told of this gateway. ``limits`` says how far a packet is
-    followed.
+    followed; ``max_unacked_bytes`` how much all sessions keep together to be sent again.
 
     :raises ConfigError: what ``handler_factory`` makes is no handler.
     """
@@ -74,6 +75,7 @@ class EmbeddedBackend:
         handler_factory: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         limits: UnwrapLimits = DEFAULT_LIMITS,
+        max_unacked_bytes: int = DEFAULT_MAX_UNACKED_BYTES,
     ) -> None:
         self.description = f"embedded, {store.description}"
         self._clock = clock
@@ -83,7 +85,7 @@ class EmbeddedBackend:
         self._limits = limits
         self._turns = WorkTurns(clock, self._go_on)
         self._pending = PendingWork()
-        self._directory = SessionDirectory()
+        self._directory = SessionDirectory(max_unacked_bytes)
         self._book = KeyBook(store, random_bytes)
         self._runner = SessionRunner(clock, wall, store, self._book, self._directory, self._pending)
         self._purging = LoopingCall(self._purge)
@@ -364,6 +366,7 @@ class EmbeddedBackend:
             replays,
             self._limits,
         )
+        self._directory.count(live)
         self._note_use(live)
         if not live.in_line:
             self._go_on(live)

@@ -8,12 +8,15 @@ kept: one number for all, since a new session pays no more for it than a round t
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.http_polls import HttpPolls, Poll
+from gnetway.backends.embedded.outbox import MAX_HELD_BYTES
 from gnetway.backends.embedded.received import ReplayBound
 from gnetway.backends.embedded.running_call import RunningCall
+from gnetway.backends.embedded.unacked import Unacked, UnackedBudget
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
@@ -94,11 +97,15 @@ KEPT_SECONDS: Final = MAX_PAST_SECONDS + MAX_FUTURE_SECONDS + 30
 #: How many closed sessions are kept at most; an idle one takes about 2 KiB.
 MAX_KEPT_SESSIONS: Final = 10_000
 
+#: What is kept for clients that have not acknowledged it, where nobody says otherwise, in bytes.
+DEFAULT_MAX_UNACKED_BYTES: Final = 64 * 1024 * 1024
+
 
 class SessionDirectory:
-    """Finds sessions."""
+    """Finds sessions; ``max_unacked_bytes`` is what all of them may keep to be sent again."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_unacked_bytes: int = DEFAULT_MAX_UNACKED_BYTES) -> None:
+        self._unacked = UnackedBudget(max_unacked_bytes, MAX_HELD_BYTES)
         #: What processes before this one may have taken, and what forgotten sessions of it have.
         self._before_start = 0
         self._forgotten = 0
@@ -135,9 +142,19 @@ class SessionDirectory:
         live.client = client
         if live.session is not None:
             live.session.calls.key = client.key
+            self.count(live)
         self._open[ids] = live
         client.backend_state = live
         return live
+
+    def count(self, live: LiveSession) -> None:
+        """Count what a session keeps for the network that its client is in."""
+        assert live.session is not None, "there is nothing to count"
+        sent, client_ip = live.session.out.sent, live.client.client_ip
+        if sent.counted is None:
+            sent.counted = Unacked(self._unacked, client_ip, partial(self._give_way, live))
+        else:
+            sent.counted.move(client_ip)
 
     def close(self, client: SessionClient, monotonic: float) -> None:
         """Keep the session of a client that has gone.
@@ -199,7 +216,15 @@ class SessionDirectory:
             self._closed.popitem(last=False)
             live.cancel_calls()
 
+    def _give_way(self, live: LiveSession) -> None:
+        """Forget what a session keeps; what waits for a client that is there still leaves."""
+        assert live.session is not None, "what has left is not counted"
+        live.session.out.sent.clear()
+        if self._open.get((live.auth_key_id, live.session_id)) is not live:
+            live.session.out.trim()
+
     def _forget(self, live: LiveSession) -> None:
         """Note what a session has taken that leaves."""
         if live.session is not None:
             self._forgotten = max(self._forgotten, live.session.received.newest)
+            live.session.out.sent.leave()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from gnetway.backends.embedded.salts import SaltSchedule
+from gnetway.backends.embedded.unacked import Unacked
 from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.tl.rpc_results import is_error_result
@@ -19,13 +20,19 @@ from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_containe
 # What the server has sent and the client has not acknowledged, kept to be sent again.
 #
 # Bounded in number and in bytes: the oldest leaves. A client that never acknowledges therefore
-# costs no more than any other.
+# costs no more than any other. What all sessions keep together is bounded as well, see ``unacked``.
 
 #: Most messages kept for one session.
 MAX_KEPT_MESSAGES: Final = 256
 
 #: Most bytes of bodies kept for one session.
 MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
+
+#: What a message takes beside its body, about.
+_MESSAGE_BYTES: Final = 256
+
+#: What one session may hold at most.
+MAX_HELD_BYTES: Final = MAX_KEPT_BYTES + MAX_KEPT_MESSAGES * _MESSAGE_BYTES
 
 
 class SentMessage(NamedTuple):
@@ -38,14 +45,15 @@ class SentMessage(NamedTuple):
 
 
 class SentMessages:
-    """Unacknowledged messages by msg_id, oldest first."""
+    """Unacknowledged messages by msg_id, oldest first; ``counted`` where all are counted."""
 
-    __slots__ = ("_answers", "_bytes", "_kept")
+    __slots__ = ("_answers", "_bytes", "_kept", "counted")
 
     def __init__(self) -> None:
         self._kept: dict[int, SentMessage] = {}
         self._answers: dict[int, int] = {}
         self._bytes = 0
+        self.counted: Unacked | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -59,7 +67,8 @@ class SentMessages:
         if message.request_msg_id:
             self._answers[message.request_msg_id] = message.msg_id
         while len(self._kept) > MAX_KEPT_MESSAGES or self._bytes > MAX_KEPT_BYTES:
-            self.drop(next(iter(self._kept)))
+            self._remove(next(iter(self._kept)))
+        self._count()
 
     def get(self, msg_id: int) -> SentMessage | None:
         """Return a kept message."""
@@ -72,15 +81,36 @@ class SentMessages:
 
     def drop(self, msg_id: int) -> None:
         """Forget a message, if it is kept."""
+        self._remove(msg_id)
+        self._count()
+
+    def acknowledge(self, msg_ids: Iterable[int]) -> None:
+        """Forget what the client says it has got."""
+        for msg_id in msg_ids:
+            self._remove(msg_id)
+        self._count()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._answers.clear()
+        self._bytes = 0
+        self._count()
+
+    def leave(self) -> None:
+        """Forget all, and be counted no more."""
+        self.clear()
+        self.counted = None
+
+    def _remove(self, msg_id: int) -> None:
         message = self._kept.pop(msg_id, None)
         if message is not None:
             self._bytes -= len(message.body)
             self._answers.pop(message.request_msg_id, None)
 
-    def acknowledge(self, msg_ids: Iterable[int]) -> None:
-        """Forget what the client says it has got."""
-        for msg_id in msg_ids:
-            self.drop(msg_id)
+    def _count(self) -> None:
+        if self.counted is not None:
+            self.counted.hold(self._bytes + _MESSAGE_BYTES * len(self._kept))
 
 
 #: Most msg_ids in one msgs_ack.
@@ -178,6 +208,8 @@ class Outbox:
             self._say_acks(now)
         out = self._out
         if not out:
+            # What was taken last has got away.
+            self._taken = []
             return b""
         salt = self._salts.current(now)
         taken = self._taken = self._split_off()
@@ -219,6 +251,7 @@ class Outbox:
         """
         sent = self.sent
         self._out = [message for message in self._out if sent.get(message.msg_id) is not None]
+        self._taken = []
         self._ends_at = 0
         self._unsent_bytes = _size(self._out)
 

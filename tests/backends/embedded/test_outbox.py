@@ -1,6 +1,8 @@
+import sys
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.outbox import Outbox
+from gnetway.backends.embedded.outbox import MAX_KEPT_BYTES, Outbox
 from gnetway.mtproto.http_answers import MAX_CONTAINER_MESSAGES
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
@@ -24,6 +26,25 @@ ERROR = RpcResult(8, RpcErrorObject(400, "OOPS").pack()).pack()
 class OutboxCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.out = Outbox(SESSION_ID, a_schedule())
+
+
+class FreedTests(OutboxCase):
+    """What has got away is not held, however large it was."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.body = bytes(MAX_KEPT_BYTES + 4)
+        self.before = sys.getrefcount(self.body)
+        self.out.say_content(self.body, NOW)
+        self.out.take(NOW)
+
+    def test_once_there_is_no_more(self) -> None:
+        self.assertEqual(self.out.take(NOW), b"")
+        self.assertEqual(sys.getrefcount(self.body), self.before)
+
+    def test_once_the_client_has_gone(self) -> None:
+        self.out.trim()
+        self.assertEqual(sys.getrefcount(self.body), self.before)
 
 
 class NumberingTests(OutboxCase):
