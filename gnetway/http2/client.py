@@ -64,6 +64,14 @@ def request_fields(
 class ClientConnection(Connection):
     """A connection to a server; messages are at most ``max_message_bytes``."""
 
+    __slots__ = (
+        "_heads",
+        "_next_id",
+        "_slots",
+        "_waiting",
+        "accepts_streams",
+    )
+
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(PREFACE, b"", [(Setting.ENABLE_PUSH, 0)], max_message_bytes)
         #: Whether a stream can still be opened here.

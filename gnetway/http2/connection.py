@@ -85,6 +85,20 @@ _UNUSUAL: Final = END_HEADERS | PADDED | HAS_PRIORITY
 class Connection(ReceivingHalf):
     """What both roles share; ``preface`` is what the peer has to send before its first frame."""
 
+    __slots__ = (
+        "_block",
+        "_block_flags",
+        "_block_stream",
+        "_continuations",
+        "_error",
+        "_preface",
+        "_resets",
+        "_rest",
+        "_wanted_bytes",
+        "failed",
+        "put_off",
+    )
+
     def __init__(
         self,
         own_preface: bytes,
@@ -123,6 +137,9 @@ class Connection(ReceivingHalf):
             elif self._rest:
                 position = self._take_rest(data)
                 if self._rest:
+                    return
+                if self._effort <= 0:
+                    self.put_off += data[position:]
                     return
             position = self._parse(data, position)
         except Http2Error as error:
@@ -189,7 +206,7 @@ class Connection(ReceivingHalf):
         """
         end = len(data)
         unpack = FRAME_HEAD.unpack_from
-        while end - position >= HEAD_BYTES and self._effort > 0:
+        while end - position >= HEAD_BYTES:
             word, flags, stream_id = unpack(data, position)
             start = position + HEAD_BYTES
             stop = start + (word >> 8)
@@ -212,10 +229,11 @@ class Connection(ReceivingHalf):
             except StreamFault as fault:
                 self._stream_failed(fault)
             position = stop
+            if self._effort <= 0:
+                self._wanted_bytes = HEAD_BYTES
+                self.put_off += self._take_remainder() + data[position:]
+                return end
         self._wanted_bytes = HEAD_BYTES
-        if self._effort <= 0:
-            self.put_off += self._take_remainder() + data[position:]
-            return end
         return position
 
     def _take_preface(self, data: bytes) -> int:

@@ -47,6 +47,16 @@ class Controls(SendingHalf):
     streams it allows at a time.
     """
 
+    __slots__ = (
+        "_blocks",
+        "_effort",
+        "_receive_window",
+        "_table_update",
+        "last_peer_stream",
+        "max_peer_streams",
+        "settled",
+    )
+
     def __init__(self, preface: bytes, settings: Sequence[tuple[Setting, int]]) -> None:
         super().__init__()
         self.settled = False

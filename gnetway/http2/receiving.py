@@ -40,6 +40,13 @@ _FRAME_EFFORT: Final = 3
 class ReceivingHalf(Controls):
     """Takes messages of at most ``max_message_bytes``."""
 
+    __slots__ = (
+        "_make_holding",
+        "_max_message_bytes",
+        "_max_whole_bytes",
+        "_remainder",
+    )
+
     def __init__(
         self, preface: bytes, settings: Sequence[tuple[Setting, int]], max_message_bytes: int
     ) -> None:
@@ -85,25 +92,33 @@ class ReceivingHalf(Controls):
         ):
             return position
         before = position
-        room = min(stream.receive_window, self._receive_window)
+        # As min() has it, which costs four times as much.
+        room = stream.receive_window
+        if room > self._receive_window:
+            room = self._receive_window
         messages: list[bytes] = []
-        last = min(len(data), position + _RUN_BYTES) - _HEADS_BYTES
+        end = len(data)
+        last = end - _HEADS_BYTES
+        if last > position + _RUN_BYTES:
+            last = position + _RUN_BYTES
         while position <= last:
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, position)
             start = position + _HEADS_BYTES
             # The first word is the frame's length and its type, which is 0.
             if word != size + PREFIX_BYTES << 8 or number != stream_id or flags or compressed:
                 break
+            stop = start + size
             room -= size + PREFIX_BYTES
-            if size > self._max_whole_bytes or start + size > len(data) or room < 0:
+            if size > self._max_whole_bytes or stop > end or room < 0:
                 break
-            position = start + size
-            messages.append(data[start:position])
+            position = stop
+            messages.append(data[start:stop])
         if messages:
             self._events.append(MessagesReceived(stream, messages))
-            self._effort -= MESSAGE_EFFORT * len(messages)
+            count = len(messages)
+            self._effort -= MESSAGE_EFFORT * count
             # The heads of frames do not count.
-            used = position - before - (_HEADS_BYTES - PREFIX_BYTES) * len(messages)
+            used = position - before - HEAD_BYTES * count
             self._receive_window -= used
             stream.receive_window -= used
             if self._receive_window < CONNECTION_WINDOW_BYTES >> 1:

@@ -35,6 +35,21 @@ _MAX_PUT_OFF: Final = 16
 class SendingHalf:
     """Output, windows and the line of streams; ``hold()`` until the transport takes data."""
 
+    # With more than 30 attributes an instance's dict is its own, and each access a search.
+    __slots__ = (
+        "_events",
+        "_held",
+        "_initial_window",
+        "_max_frame_bytes",
+        "_out",
+        "_owed",
+        "_ready",
+        "_room",
+        "_send_window",
+        "pongs",
+        "streams",
+    )
+
     def __init__(self) -> None:
         self.streams: dict[int, Stream] = {}
         self._events: deque[Event] = deque()

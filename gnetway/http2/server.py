@@ -75,6 +75,16 @@ class ServerConnection(Connection):
     ``give_way``.
     """
 
+    __slots__ = (
+        "_heads",
+        "_last_looked_at",
+        "_max_streams",
+        "_replied",
+        "_reply_parts",
+        "_single_paths",
+        "_skipped",
+    )
+
     def __init__(
         self,
         single_paths: Container[str],

@@ -8,6 +8,14 @@ from gnetway.http2.events import MessagesReceived, PeerFinished, StreamEnded
 from tests.http2.wire import CALL, MIB, Pair, called, one_by_one
 
 
+class SlotsTests(SynchronousTestCase):
+    def test_attributes_are_found_at_once(self) -> None:
+        """A class may have 30 in its instances' dicts before Python looks for each of them."""
+        pair = Pair(1)
+        for connection in (pair.client, pair.server):
+            self.assertFalse(hasattr(connection, "__dict__"))
+
+
 class BothRolesTests(SynchronousTestCase):
     @given(
         sent=lists(binary(max_size=60) | integers(10_000, 200_000).map(bytes), max_size=6),

@@ -202,6 +202,15 @@ class PutOffTests(ServerCase):
             self.server.receive(bytes((byte,)))
         self.assertEqual(self.messages(stream), [*sent, b"last"])
 
+    def test_what_comes_behind_a_frame_in_two_parts(self) -> None:
+        stream = self.open()
+        sent = [b"%d" % number for number in range(5_000)]
+        frames = data(b"".join(map(message, sent))) + data(message(b"last"))
+        self.server.receive(frames[:100])
+        self.server.receive(frames[100:])
+        self.assertTrue(self.server.put_off)
+        self.assertEqual(self.messages(stream), [*sent, b"last"])
+
     def test_a_frame_in_part(self) -> None:
         stream = self.open()
         frames = pack_frame(PING, 0, 0, bytes(8)) * 5_000 + data(message(b"late"))
