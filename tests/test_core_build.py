@@ -1,4 +1,4 @@
-"""What the compiled core must not differ in, and that tests know which build they run."""
+"""What the compiled core must not differ in (docs/compiled-core.md), and which build tests run."""
 
 import ast
 from configparser import ConfigParser
