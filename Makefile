@@ -3,7 +3,7 @@
 # make unit   those without live processes, in two minutes; make coverage: and the lines they miss
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
-# make changelog   the fragments in changes/ as CHANGES.md will have them
+# make changelog   what changes/ will add to CHANGES.md at the next release
 # make clean  remove everything that the others have made, the key and the store of make run included
 #
 # The core is compiled where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run
@@ -83,7 +83,7 @@ coverage: $(STAMP)
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
 
 changelog: $(STAMP)
-	@$(BIN)/towncrier build --draft --version $$($(BIN)/python -c 'import gnetway; print(gnetway.__version__)')
+	@$(BIN)/towncrier build --draft --version 'after the last release'
 
 # ROWS="echo bulk" for some rows of the table only; also RUNS, SECONDS, CARRIER, WORKERS,
 # CORE=compiled, and CHECKOUT for the folder of another gateway.
