@@ -5,7 +5,7 @@ from hypothesis.strategies import binary, lists
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.link_services import (
+from gnetway.net.origins import (
     LINE_SECONDS,
     MAX_ORIGIN_CHARS,
     MAX_ORIGINS,

@@ -7,8 +7,9 @@ from typing import ClassVar, Self
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.net.http.session import Caller, HttpSession
-from gnetway.net.http.settings import CorsPolicy, HttpSettings
+from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import LinkServices
+from gnetway.net.origins import CorsPolicy
 from gnetway.net.peer import TrustedProxies
 
 

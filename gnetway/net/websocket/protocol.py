@@ -22,9 +22,9 @@ from twisted.python.failure import Failure
 from gnetway.admission.admission import place_of
 from gnetway.codec.first_bytes import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.settings import CorsPolicy
 from gnetway.net.link import ClientLink
 from gnetway.net.link_services import LinkServices
+from gnetway.net.origins import CorsPolicy
 from gnetway.net.peer import BadForwardedFor, TrustedProxies, client_ip, local_ip
 from gnetway.net.websocket.frames import (
     PROTOCOL_ERROR,
