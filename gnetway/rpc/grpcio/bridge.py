@@ -176,35 +176,6 @@ def run_in_thread(
     return done
 
 
-class OneEnd:
-    """An end that many may ask for and that comes once."""
-
-    def __init__(self, begin: Callable[[], Deferred[None]]) -> None:
-        self._begin = begin
-        self._waiting: list[Deferred[None]] = []
-        self._outcome: Failure | None = None
-        self.asked = False
-        self._come = False
-
-    def ask(self) -> Deferred[None]:
-        """Begin the end if nobody has; fire when it has come."""
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        if not self.asked:
-            self.asked = True
-            self._begin().addBoth(self._has_come)
-        elif self._come:
-            self._has_come(self._outcome)
-        return waiting
-
-    def _has_come(self, outcome: Failure | None) -> None:
-        self._come = True
-        self._outcome = outcome
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.callback(outcome)
-
-
 # Deferred answers for those who want to be called: for carriers that have nothing cheaper.
 
 _log = Logger()

@@ -21,9 +21,10 @@ from gnetway.rpc.calls import (
     IRpcStream,
     IStreamListener,
     Metadata,
+    OneEnd,
     RpcOptions,
 )
-from gnetway.rpc.grpcio.bridge import OneEnd, ThreadedStream, run_in_thread, tell
+from gnetway.rpc.grpcio.bridge import ThreadedStream, run_in_thread, tell
 from gnetway.rpc.grpcio.options import channel_arguments, channel_credentials
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.thread_calls import Batch

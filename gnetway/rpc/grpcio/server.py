@@ -15,8 +15,8 @@ import grpc
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
-from gnetway.rpc.grpcio.bridge import OneEnd, run_in_thread
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, OneEnd, RpcHandlers, RpcOptions
+from gnetway.rpc.grpcio.bridge import run_in_thread
 from gnetway.rpc.grpcio.options import server_arguments, server_credentials
 from gnetway.rpc.grpcio.served import ServedCall, ServedStreams
 from gnetway.rpc.peers import host_of_peer, is_allowed

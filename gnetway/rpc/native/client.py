@@ -13,9 +13,9 @@ from gnetway.rpc.calls import (
     IRpcStream,
     IStreamListener,
     Metadata,
+    OneEnd,
     RpcOptions,
 )
-from gnetway.rpc.grpcio.bridge import OneEnd
 from gnetway.rpc.native.calls import Calls, ClientStream, UnaryCall
 from gnetway.rpc.native.channel import Dialer
 from gnetway.rpc.native.deadlines import Deadlines

@@ -24,8 +24,7 @@ from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
 from gnetway.http2.heads import quoted
 from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
-from gnetway.rpc.grpcio.bridge import OneEnd
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, OneEnd, RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.native.connection import ServerLink
 from gnetway.rpc.native.deadlines import Deadlines
 from gnetway.rpc.native.reading import SlowLane

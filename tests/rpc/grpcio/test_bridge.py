@@ -2,10 +2,9 @@ from threading import Event, Thread, current_thread
 
 from hypothesis import given
 from hypothesis.strategies import integers, lists
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.grpcio.bridge import Inbox, OneEnd, Outbox, run_in_thread
+from gnetway.rpc.grpcio.bridge import Inbox, Outbox, run_in_thread
 from gnetway.runtime.thread_calls import Batch
 from tests.rpc.threads import HeldReactor
 
@@ -170,30 +169,3 @@ class RunInThreadTests(SynchronousTestCase):
             pass
         reactor.run()
         self.failureResultOf(done, ValueError)
-
-
-class OneEndTests(SynchronousTestCase):
-    def test_many_ask_and_it_comes_once(self) -> None:
-        begun: list[Deferred[None]] = []
-
-        def begin() -> Deferred[None]:
-            begun.append(Deferred())
-            return begun[-1]
-
-        end = OneEnd(begin)
-        self.assertFalse(end.asked)
-        first, second = end.ask(), end.ask()
-        self.assertTrue(end.asked)
-        self.assertNoResult(first)
-        begun[0].callback(None)
-        for one in (first, second, end.ask()):
-            self.assertIsNone(self.successResultOf(one))
-        self.assertEqual(len(begun), 1)
-
-    def test_a_failure_reaches_all(self) -> None:
-        begun: Deferred[None] = Deferred()
-        end = OneEnd(lambda: begun)
-        first, second = end.ask(), end.ask()
-        begun.errback(ValueError())
-        for one in (first, second, end.ask()):
-            self.failureResultOf(one, ValueError)
