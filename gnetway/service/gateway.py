@@ -22,7 +22,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.application.service import MultiService
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -57,7 +58,7 @@ from gnetway.service.link_services import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, WorkerPlace, bind_all, close_all
 from gnetway.service.prepared import (
     Certificates,
-    PreparedService,
+    StartUp,
     check_web_packages,
     warn_of_open_files,
 )
@@ -124,7 +125,7 @@ class Readiness:
 T = TypeVar("T")
 
 
-class GatewayService(PreparedService):
+class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
     ``causes`` counts why connections have ended.
@@ -145,7 +146,10 @@ class GatewayService(PreparedService):
         place: WorkerPlace | None = None,
         wall: WallClock = wall_clock,
     ) -> None:
-        super().__init__(reactor, wall)
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._wall = wall
+        self._start_up = StartUp(reactor, wall, self._check)
         self._config = config = share_out(config, machine_memory())
         self._random_bytes = random_bytes
         self._own_process = own_process
@@ -181,7 +185,19 @@ class GatewayService(PreparedService):
             (listener.host, listener.port) for listener in self._listeners if listener.file is None
         ]
 
-    def _prepare(self) -> None:
+    @property
+    def failure(self) -> Failure | None:
+        """Why the gateway could not start."""
+        return self._start_up.failure
+
+    def prepare(self) -> None:
+        """Do what can fail for the configuration's sake; may be called before the start.
+
+        :raises ConfigError: with a line for each fault.
+        """
+        self._start_up.prepare()
+
+    def _check(self) -> None:
         check_web_packages(self._config)
         self._certificates.load()
         listeners = bind_all(self._config) if self._place is None else self._place.listeners
@@ -198,9 +214,15 @@ class GatewayService(PreparedService):
             # The store mends its own files when it is opened; until then they are as they were.
             warn_of_open_files(self._config)
 
+    def privilegedStartService(self) -> None:
+        """Bind the sockets while ports below 1024 are still allowed."""
+        self.prepare()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+
     def startService(self) -> None:
         """Begin; ``when_ready`` tells when clients are served."""
-        super().startService()
+        self._start_up.begin()
+        super().startService()  # type: ignore[no-untyped-call]
         if self._own_process:
             raise_limit()
             epoll.install(self._reactor, self._turn_end)
@@ -364,10 +386,13 @@ class GatewayService(PreparedService):
             self._log.critical("The gateway cannot start: {error}", error=failure.value)
         else:
             self._log.failure("The gateway cannot start", failure)
-        self._give_up(failure)
+        self._start_up.give_up(failure)
+
+    def stopService(self) -> Deferred[None]:
+        """End; fires when the backend has heard of everything."""
+        return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        """End; over when the backend has heard of everything."""
         if self._starting is not None:
             self._starting.cancel()
         self._serves = False
@@ -388,7 +413,7 @@ class GatewayService(PreparedService):
         await self._admin.stop()
         tell_counts(self.counts())
         self.log_refused_origins()
-        await super()._stop()
+        await maybeDeferred(super().stopService)
         epoll.uninstall(self._reactor, self._turn_end)
 
 

@@ -1,13 +1,11 @@
-"""What a gateway in one process and the parent of several have in common as Twisted services."""
+"""What a gateway in one process and the parent of several do before they start."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -27,37 +25,35 @@ if TYPE_CHECKING:
     from gnetway.net.tls.context import ServerTls, TlsSettings
 
 
-class PreparedService(MultiService):
-    """A service that does first, and once, what can fail for the configuration's sake.
+class StartUp:
+    """The start of a gateway's service, of which ``check`` is the first part, and done once.
 
-    ``failure`` is why it could not start, or None.
+    ``check`` does what can fail for the configuration's sake, and raises ConfigError. ``failure``
+    is why the service could not start, or None.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: IGatewayReactor, wall: WallClock) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(
+        self, reactor: IGatewayReactor, wall: WallClock, check: Callable[[], None]
+    ) -> None:
         self._reactor = reactor
         self._wall = wall
-        self._prepared = False
+        self._check = check
+        self._checked = False
         self.failure: Failure | None = None
 
     def prepare(self) -> None:
-        """Do what can fail for the configuration's sake; may be called before the start.
+        """Check, unless that is done.
 
         :raises ConfigError: with a line for each fault.
         """
-        if not self._prepared:
-            self._prepare()
-            self._prepared = True
+        if not self._checked:
+            self._check()
+            self._checked = True
 
-    def privilegedStartService(self) -> None:
-        """Bind the sockets while ports below 1024 are still allowed."""
-        self.prepare()
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
-
-    def startService(self) -> None:
-        """Begin, with the children; from now on the reactor's timers follow CLOCK_MONOTONIC."""
+    def begin(self) -> None:
+        """Check, and have the reactor's timers follow CLOCK_MONOTONIC from now on."""
         self.prepare()
         if not follow_monotonic(self._reactor, self._wall):
             self._log.warn(
@@ -65,24 +61,9 @@ class PreparedService(MultiService):
                 " forward or back, whatever waits ends early or late",
                 reactor=type(self._reactor).__name__,
             )
-        super().startService()  # type: ignore[no-untyped-call]
 
-    def stopService(self) -> Deferred[None]:
-        """End; fires when all has ended."""
-        return Deferred.fromCoroutine(self._stop())
-
-    def _prepare(self) -> None:
-        """Prepare."""
-        raise NotImplementedError
-
-    async def _stop(self) -> None:
-        """End the children, after what a subclass has to end before them."""
-        stopped = super().stopService()  # type: ignore[no-untyped-call]
-        if stopped is not None:
-            await stopped
-
-    def _give_up(self, failure: Failure) -> None:
-        """End all: it cannot start."""
+    def give_up(self, failure: Failure) -> None:
+        """Stop the reactor: the service cannot start."""
         self.failure = failure
         # It may have failed before the reactor runs, which could not be stopped then.
         self._reactor.callWhenRunning(self._stop_reactor)

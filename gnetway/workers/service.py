@@ -14,7 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,7 +39,7 @@ from gnetway.service.announce import (
 from gnetway.service.backends import make_side
 from gnetway.service.prepared import (
     Certificates,
-    PreparedService,
+    StartUp,
     check_web_packages,
     warn_of_open_files,
 )
@@ -85,7 +86,7 @@ class Tally:
 COUNT_SECONDS: Final = 2.0
 
 
-class WorkersService(PreparedService):
+class WorkersService(MultiService):
     """Runs ``count`` workers; a KeeperEars.
 
     ``make_spawner`` makes what starts their processes, with the sockets of each.
@@ -102,7 +103,10 @@ class WorkersService(PreparedService):
         make_spawner: Callable[[WorkerSockets], Spawner] | None = None,
         wall: WallClock = wall_clock,
     ) -> None:
-        super().__init__(reactor, wall)
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._wall = wall
+        self._start_up = StartUp(reactor, wall, self._check)
         self._config = config
         self._count = count
         self._random_bytes = random_bytes
@@ -123,7 +127,19 @@ class WorkersService(PreparedService):
         self._started_at = 0.0
         self._admin = AdminListeners(config, reactor)
 
-    def _prepare(self) -> None:
+    @property
+    def failure(self) -> Failure | None:
+        """Why the gateway could not start."""
+        return self._start_up.failure
+
+    def prepare(self) -> None:
+        """Do what can fail for the configuration's sake; may be called before the start.
+
+        :raises ConfigError: with a line for each fault.
+        """
+        self._start_up.prepare()
+
+    def _check(self) -> None:
         check_web_packages(self._config)
         Certificates(self._config, self._reactor, self._wall).load()
         self._shares = shares(self._config, self._count)
@@ -150,9 +166,15 @@ class WorkersService(PreparedService):
             return error.faults
         return []
 
+    def privilegedStartService(self) -> None:
+        """Bind the sockets while ports below 1024 are still allowed."""
+        self.prepare()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+
     def startService(self) -> None:
         """Start the workers; the log tells when all of them serve."""
-        super().startService()
+        self._start_up.begin()
+        super().startService()  # type: ignore[no-untyped-call]
         self._started_at = self._wall()
         self._admin.serve(self)
         write_public_keys(self._config.rsa_keys)
@@ -249,12 +271,15 @@ class WorkersService(PreparedService):
             self._log.critical(
                 "The gateway cannot start: worker {number}: {fault}", number=number, fault=fault
             )
-        self._give_up(Failure(ConfigError(list(faults))))
+        self._start_up.give_up(Failure(ConfigError(list(faults))))
 
     # -- small parts ---------------------------------------------------------------------------
 
+    def stopService(self) -> Deferred[None]:
+        """End; fires when no worker is left."""
+        return Deferred.fromCoroutine(self._stop())
+
     async def _stop(self) -> None:
-        """End; over when no worker is left."""
         # Or clients would go on connecting, to sockets that nobody serves.
         self._sockets.close()
         await DeferredList([keeper.stop() for keeper in self._keepers])
@@ -262,7 +287,7 @@ class WorkersService(PreparedService):
             self._no_more_patience()
         tell_counts(self._tally.total())
         await self._admin.stop()
-        await super()._stop()
+        await maybeDeferred(super().stopService)
 
     def _heard(self, number: int) -> None:
         self._asked.discard(number)

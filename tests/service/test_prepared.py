@@ -10,13 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime import clocks
-from gnetway.service.prepared import PreparedService
+from gnetway.service.prepared import StartUp
 from tests.clocks import FakeWall
-
-
-class NothingToPrepare(PreparedService):
-    def _prepare(self) -> None:
-        pass
 
 
 class WallReactor:
@@ -32,10 +27,10 @@ class TimerTests(SynchronousTestCase):
         self.wall = FakeWall(self.passing, 1_700_000_000)
 
     def start(self, reactor: object) -> list[str]:
-        """Start a service in a reactor, and return what it logs."""
-        service = NothingToPrepare(cast(IGatewayReactor, reactor), self.wall)
+        """Begin in a reactor, and return what that logs."""
+        start_up = StartUp(cast(IGatewayReactor, reactor), self.wall, lambda: None)
         with capturedLogs() as events:
-            service.startService()
+            start_up.begin()
         return [formatEvent(event) for event in events]
 
     def test_timers_follow_the_monotonic_clock_from_the_start(self) -> None:
