@@ -1,30 +1,33 @@
-"""The side of a gateway that faces its session backend, and which one a configuration asks for."""
+"""Session backends from prepare to stop, and which one a configuration asks for."""
 
 import os
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.embedded.handler import HandlerFactory, load_handler
-from gnetway.backends.embedded.server_config import DEFAULT_DC, ServerConfig
+from gnetway.backends.embedded.server_config import DEFAULT_DC, DcAddress
+from gnetway.backends.embedded.server_config import ServerConfig as HelpConfig
 from gnetway.backends.embedded.sqlite_file import StoreLock, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
 from gnetway.backends.embedded.store import MemoryStore, StoreUnusable
+from gnetway.config.addresses import PublicAddressConfig
 from gnetway.config.model import GatewayConfig
+from gnetway.config.servers import Proto, ServerConfig
 from gnetway.config.session import EmbeddedConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service.cluster import ClusterSide
-from gnetway.service.dc_options import Resolved, dc_addresses, resolve_public
 from gnetway.service.listeners import Listener
+from gnetway.service.remote import RemoteLifecycle
 from gnetway.tl.unwrap import UnwrapLimits
 
 
-class BackendSide(Protocol):
+class BackendLifecycle(Protocol):
     """A session backend and all that only it needs; called in the order of the methods."""
 
     def prepare(self) -> None:
@@ -55,8 +58,83 @@ class BackendSide(Protocol):
         """Return what became of the pushes of session services so far, by outcome."""
 
 
-class EmbeddedSide:
-    """The backend in this process: a BackendSide."""
+# Which addresses clients are told by help.getConfig: of listeners that they can dial.
+#
+#     tcp, auto             its own address, or PublicAddress in its place
+#     behind a balancer     PublicAddress alone: whoever dials it without a PROXY header is refused
+#     a socket file, TLS    likewise: no client dials the one, and the other only behind something
+#     websocket, http       none: browsers take no address from a config
+
+#: Takes a host name, and whether IPv6 is wanted too; returns IP addresses, or raises OSError.
+Resolve = Callable[[str, bool], list[str]]
+
+#: The IP addresses of each public address.
+Resolved = dict[PublicAddressConfig, list[str]]
+
+
+def resolve(host: str, ipv6: bool) -> list[str]:
+    """Return the IP addresses of a host, those of IPv4 alone unless ``ipv6``; may wait for DNS.
+
+    :raises OSError: there are none.
+    """
+    is_literal = ":" in host
+    family = socket.AF_UNSPEC if ipv6 or is_literal else socket.AF_INET
+    found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def resolve_public(config: GatewayConfig, find: Resolve = resolve) -> Resolved:
+    """Return the IP addresses of all public addresses.
+
+    :raises ConfigError: with a line for each name that has none; or for the last address, if all
+        of them are for media only, so that clients would have none for anything else.
+    """
+    resolved: Resolved = {}
+    faults: list[str] = []
+    told = [public for server in config.gnetway.servers for public in _public(server)]
+    for public in told:
+        try:
+            resolved[public] = find(public.host, public.ipv6)
+        except OSError as error:
+            found = f"{public.host}, which cannot be resolved: {error.strerror or error}"
+            faults.append(config.fault(public.path, found, "an IP address, or a name that has one"))
+    is_plain = any(not public.media_only for public in told) or any(
+        _is_dialled(server) for server in config.gnetway.servers
+    )
+    if told and not is_plain:
+        found, allowed = "only addresses with MediaOnly", "one without, for all else"
+        faults.append(config.fault(told[-1].path, found, allowed))
+    if faults:
+        raise ConfigError(faults)
+    return resolved
+
+
+def dc_addresses(listeners: Iterable[Listener], resolved: Resolved) -> list[DcAddress]:
+    """Return what clients are told, in the order of the listeners."""
+    told: list[DcAddress] = []
+    for listener in listeners:
+        server = listener.server
+        for public in _public(server):
+            port = public.port or listener.port
+            if port:
+                told += [DcAddress(host, port, public.media_only) for host in resolved[public]]
+        if _is_dialled(server) and listener.file is None:
+            told.append(DcAddress(listener.host, listener.port))
+    return told
+
+
+def _public(server: ServerConfig) -> tuple[PublicAddressConfig, ...]:
+    return server.public_addresses if server.speaks_tcp else ()
+
+
+def _is_dialled(server: ServerConfig) -> bool:
+    """Tell whether clients dial the very addresses that the listener has."""
+    hidden = server.proxy is not None or (server.proto is Proto.TCP and server.tls is not None)
+    return server.speaks_tcp and not hidden and not server.public_addresses
+
+
+class EmbeddedLifecycle:
+    """The backend in this process: a BackendLifecycle."""
 
     def __init__(
         self,
@@ -78,7 +156,7 @@ class EmbeddedSide:
         self._lock = StoreLock(embedded.store)
 
     def prepare(self) -> None:
-        """See BackendSide."""
+        """See BackendLifecycle."""
         self._find_handler()
         self._check_store()
         self._public = resolve_public(self._config)
@@ -117,9 +195,9 @@ class EmbeddedSide:
             raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
 
     def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
-        """See BackendSide."""
+        """See BackendLifecycle."""
         this_dc = self._embedded.this_dc or self._config.gnetway.strict_dc or DEFAULT_DC
-        told = ServerConfig(dc_addresses(listeners, self._public), this_dc)
+        told = HelpConfig(dc_addresses(listeners, self._public), this_dc)
         store = (
             MemoryStore(self._embedded.max_keys)
             if self._embedded.in_memory
@@ -141,49 +219,49 @@ class EmbeddedSide:
         return succeed(backend)
 
     def serve(self, target: IPushTarget) -> Deferred[None]:
-        """See BackendSide."""
+        """See BackendLifecycle."""
         assert self._backend is not None, "begin comes first"
         return self._backend.start(target)
 
     def publish(self) -> None:
-        """See BackendSide; nobody has to know."""
+        """See BackendLifecycle; nobody has to know."""
 
     def withdraw(self) -> Deferred[None]:
-        """See BackendSide."""
+        """See BackendLifecycle."""
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
-        """See BackendSide."""
+        """See BackendLifecycle."""
         if self._backend is None:
             self._lock.release()
             return succeed(None)
         return self._backend.stop()
 
     def unready(self) -> list[str]:
-        """See BackendSide; nobody else is needed."""
+        """See BackendLifecycle; nobody else is needed."""
         return []
 
     def pushes(self) -> Mapping[str, int]:
-        """See BackendSide; there are no session services."""
+        """See BackendLifecycle; there are no session services."""
         return {}
 
 
-def make_side(
+def make_lifecycle(
     config: GatewayConfig,
     reactor: IGatewayReactor,
     wall: WallClock,
     handler: HandlerFactory | None,
     random_bytes: Callable[[int], bytes],
     turn_end: TurnEnd,
-) -> BackendSide:
-    """Return the side that Session asks for.
+) -> BackendLifecycle:
+    """Return the lifecycle of the backend that Session asks for.
 
     :raises ConfigError: ``handler``, which answers calls, is given for a remote backend.
     """
     embedded = config.session.embedded
     if embedded is not None:
-        return EmbeddedSide(config, embedded, reactor, wall, handler, random_bytes)
+        return EmbeddedLifecycle(config, embedded, reactor, wall, handler, random_bytes)
     if handler is not None:
         found = "a remote session backend, but a handler that is to answer calls"
         raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])
-    return ClusterSide(config, reactor, random_bytes, os.environ, turn_end)
+    return RemoteLifecycle(config, reactor, random_bytes, os.environ, turn_end)

@@ -1,12 +1,12 @@
 """A whole gateway as one Twisted service: what exists in it, and what starts first.
 
 prepare     look for the packages of web clients, read the certificates, and bind every socket of
-            the clients; the side of the backend looks for its handler and store, or for its
+            the clients; the backend's lifecycle looks for its handler and store, or for its
             packages, its port and its address: faults show before anything runs, and before
             twistd becomes a daemon
 start       1. threads
-            2. the side of the backend: the embedded one, or the gateway's own gRPC server and
-               the remote one; an etcd or session node that is not there is not waited for
+            2. the backend: the embedded one, or the gateway's own gRPC server and the remote
+               one; an etcd or session node that is not there is not waited for
             3. the key maker
             4. accept connections, and look at the certificates' files from time to time
             5. make the gateway known, and look from time to time whether clients can be served
@@ -20,15 +20,13 @@ stop        1. withdraw it from there, first of all, so that nobody new comes to
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway._version import __version__
 from gnetway.admin.status import Status
 from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
@@ -52,7 +50,7 @@ from gnetway.service.announce import (
     tell_counts,
     write_public_keys,
 )
-from gnetway.service.backends import make_side
+from gnetway.service.backends import make_lifecycle
 from gnetway.service.factories import Carriers, any_balancer
 from gnetway.service.link_services import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, WorkerPlace, bind_all, close_all
@@ -62,65 +60,7 @@ from gnetway.service.prepared import (
     check_web_packages,
     warn_of_open_files,
 )
-
-# Tells the operator that clients come and cannot be served, and when that is over.
-
-#: How often it is looked, in seconds. What is wanting at one look only is not worth a line: a start
-#: has its moments, and a key that is put back has.
-LOOK_SECONDS: Final = 1.0
-
-#: Seconds between two lines while it lasts, however often it comes and goes.
-REMINDER_SECONDS: Final = 60.0
-
-
-class Readiness:
-    """Looks at ``unready``, which returns what is wanting; nothing when all is well."""
-
-    _log = Logger()
-
-    def __init__(self, clock: IReactorTime, unready: Callable[[], list[str]]) -> None:
-        self._clock = clock
-        self._unready = unready
-        self._since: float | None = None
-        self._told = False
-        self._next_line = 0.0
-        self._timer: IDelayedCall | None = None
-
-    def start(self, told: bool) -> None:
-        """Begin to look; ``told`` is whether the log says already that something is wanting."""
-        self._told = told
-        self._next_line = self._clock.seconds()
-        self._look_later()
-        self._since = self._clock.seconds() if self._unready() else None
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look_later(self) -> None:
-        self._timer = self._clock.callLater(LOOK_SECONDS, self._look)
-
-    def _look(self) -> None:
-        self._look_later()
-        reasons, since, now = self._unready(), self._since, self._clock.seconds()
-        if not reasons:
-            self._since = None
-            if self._told:
-                self._told = False
-                self._log.info("gnetway {version} is ready", version=__version__)
-        elif since is None:
-            self._since = now
-        elif now >= self._next_line:
-            self._next_line = now + REMINDER_SECONDS
-            self._told = True
-            self._log.warn(
-                "not ready for {seconds:.0f} s now: {reasons}",
-                seconds=now - since,
-                reasons="; ".join(reasons),
-            )
-
+from gnetway.service.readiness import Readiness
 
 T = TypeVar("T")
 
@@ -154,7 +94,9 @@ class GatewayService(MultiService):
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
-        self._side = make_side(config, reactor, wall, handler, random_bytes, self._turn_end)
+        self._lifecycle = make_lifecycle(
+            config, reactor, wall, handler, random_bytes, self._turn_end
+        )
         self._place = place
         self._certificates = Certificates(config, reactor, wall)
         self._listeners: list[Listener] = []
@@ -202,7 +144,7 @@ class GatewayService(MultiService):
         self._certificates.load()
         listeners = bind_all(self._config) if self._place is None else self._place.listeners
         try:
-            self._side.prepare()
+            self._lifecycle.prepare()
             if self._place is None:
                 # The parent of workers has a site for all of them.
                 self._admin.bind()
@@ -268,7 +210,7 @@ class GatewayService(MultiService):
 
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
-        causes, pushes, unready = self.causes.as_dict(), self._side.pushes(), tuple(self.unready())
+        causes, pushes, unready = self.causes.as_dict(), self._lifecycle.pushes(), tuple(self.unready())
         links = self._links
         if links is None:
             return GatewayCounts(0, causes, pushes, unready=unready)
@@ -314,7 +256,7 @@ class GatewayService(MultiService):
 
         Whether clients come here all the same is up to a balancer: they are accepted, and wait.
         """
-        return self._side.unready() if self._serves else ["the gateway does not serve"]
+        return self._lifecycle.unready() if self._serves else ["the gateway does not serve"]
 
     @property
     def ready(self) -> bool:
@@ -340,7 +282,7 @@ class GatewayService(MultiService):
         if self._place is None:
             write_public_keys(self._config.rsa_keys)
         self._threads.start()
-        backend = await self._side.begin(self._listeners)
+        backend = await self._lifecycle.begin(self._listeners)
         links = make_link_services(
             self._config,
             self._reactor,
@@ -357,7 +299,7 @@ class GatewayService(MultiService):
             self._memory.start()
         if self._key_gone is not None:
             links.registry.when_key_gone(self._key_gone)
-        await self._side.serve(links.registry)
+        await self._lifecycle.serve(links.registry)
         links.key_maker.start()
         place = self._place or WorkerPlace([])
         carriers = Carriers(self._config, links, self._certificates, place.http_elsewhere)
@@ -368,7 +310,7 @@ class GatewayService(MultiService):
         for listener in place.relayed:
             self._ports.serve(listener, carriers.relayed(listener.server), any_balancer)
         self._certificates.start()
-        self._side.publish()
+        self._lifecycle.publish()
         self.backend_description = backend.description
         self._serves = True
         wanting = self.unready()
@@ -399,7 +341,7 @@ class GatewayService(MultiService):
         self._readiness.stop()
         if self._memory is not None:
             self._memory.stop()
-        await self._side.withdraw()
+        await self._lifecycle.withdraw()
         await self._ports.stop()
         self._certificates.stop()
         close_all(self._listeners)
@@ -407,7 +349,7 @@ class GatewayService(MultiService):
             await self._links.open_links.shut_down()
             self._links.exchange_driver.stop()
             self._links.key_maker.stop()
-        await self._side.stop()
+        await self._lifecycle.stop()
         self._threads.stop()
         self._lag.stop()
         await self._admin.stop()

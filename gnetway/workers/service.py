@@ -36,7 +36,7 @@ from gnetway.service.announce import (
     tell_counts,
     write_public_keys,
 )
-from gnetway.service.backends import make_side
+from gnetway.service.backends import make_lifecycle
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -159,7 +159,7 @@ class WorkersService(MultiService):
 
     def _faults(self, share: GatewayConfig) -> list[str]:
         try:
-            make_side(
+            make_lifecycle(
                 share, self._reactor, self._wall, None, self._random_bytes, TurnEnd(self._reactor)
             ).prepare()
         except ConfigError as error:

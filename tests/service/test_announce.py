@@ -10,7 +10,7 @@ from gnetway.service.announce import SlowPath, announce
 from gnetway.service.listeners import bind_all, close_all
 from tests.crypto.openssl_case import machine_libcrypto
 from tests.net.certificates import Files, Pair
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 #: An item of Gnetway.Server.
 Server = dict[str, object]

@@ -10,52 +10,56 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service import backends
-from gnetway.service.backends import BackendSide, EmbeddedSide, make_side
-from gnetway.service.cluster import ClusterSide
+from gnetway.service.backends import BackendLifecycle, EmbeddedLifecycle, make_lifecycle
+from gnetway.service.remote import RemoteLifecycle
 from tests.fakes import FakeTarget
 from tests.live.handler import LiveHandler
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 from tests.strategies import SeededBytes
 
 
-class MakeSideTests(ServiceCase):
-    def side(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> BackendSide:
+class MakeTests(ServiceCase):
+    def lifecycle(
+        self, config: GatewayConfig, handler: HandlerFactory | None = None
+    ) -> BackendLifecycle:
         reactor = cast(IGatewayReactor, Clock())
-        return make_side(
+        return make_lifecycle(
             config, reactor, reactor.seconds, handler, SeededBytes(1), TurnEnd(reactor)
         )
 
     def test_as_session_says(self) -> None:
-        self.assertIsInstance(self.side(self.embedded()), EmbeddedSide)
-        self.assertIsInstance(self.side(self.remote()), ClusterSide)
-        self.assertIsInstance(self.side(self.through_etcd()), ClusterSide)
+        self.assertIsInstance(self.lifecycle(self.embedded()), EmbeddedLifecycle)
+        self.assertIsInstance(self.lifecycle(self.remote()), RemoteLifecycle)
+        self.assertIsInstance(self.lifecycle(self.through_etcd()), RemoteLifecycle)
 
     def test_handler_without_calls(self) -> None:
         """A remote backend would never ask it; whoever wrote it would wait for ever."""
-        error = self.assertRaises(ConfigError, self.side, self.remote(), LiveHandler)
+        error = self.assertRaises(ConfigError, self.lifecycle, self.remote(), LiveHandler)
         self.assertEqual(len(error.faults), 1)
         self.assertIn("app: Session: found a remote session backend, but a h", error.faults[0])
 
 
-class EmbeddedSideTests(ServiceCase):
-    def side(self, handler: HandlerFactory | None = None, **keys: object) -> EmbeddedSide:
-        return self.side_of(self.embedded(**keys), handler)
+class EmbeddedTests(ServiceCase):
+    def lifecycle(self, handler: HandlerFactory | None = None, **keys: object) -> EmbeddedLifecycle:
+        return self.lifecycle_of(self.embedded(**keys), handler)
 
-    def side_of(self, config: GatewayConfig, handler: HandlerFactory | None = None) -> EmbeddedSide:
+    def lifecycle_of(
+        self, config: GatewayConfig, handler: HandlerFactory | None = None
+    ) -> EmbeddedLifecycle:
         assert config.session.embedded is not None
         reactor = cast(IGatewayReactor, Clock())
         embedded, chance = config.session.embedded, SeededBytes(1)
-        return EmbeddedSide(config, embedded, reactor, reactor.seconds, handler, chance)
+        return EmbeddedLifecycle(config, embedded, reactor, reactor.seconds, handler, chance)
 
     def test_life(self) -> None:
-        side = self.side()
-        side.prepare()
-        backend = self.successResultOf(side.begin([]))
+        lifecycle = self.lifecycle()
+        lifecycle.prepare()
+        backend = self.successResultOf(lifecycle.begin([]))
         self.assertIsInstance(backend, EmbeddedBackend)
-        self.successResultOf(side.serve(FakeTarget()))
-        side.publish()
-        self.successResultOf(side.withdraw())
-        self.successResultOf(side.stop())
+        self.successResultOf(lifecycle.serve(FakeTarget()))
+        lifecycle.publish()
+        self.successResultOf(lifecycle.withdraw())
+        self.successResultOf(lifecycle.stop())
 
     def test_number_of_the_data_centre(self) -> None:
         """What the key says, else the one whose clients are let in, else the usual one."""
@@ -66,15 +70,15 @@ class EmbeddedSideTests(ServiceCase):
                 Gnetway=server | {"StrictDC": strict_dc},
             )
             told: list[int] = []
-            self.patch(backends, "ServerConfig", lambda _, this_dc: told.append(this_dc))  # noqa: B023
-            self.successResultOf(self.side_of(config).begin([]))
+            self.patch(backends, "HelpConfig", lambda _, this_dc: told.append(this_dc))  # noqa: B023
+            self.successResultOf(self.lifecycle_of(config).begin([]))
             self.assertEqual(told, [expected])
 
     def test_public_address_that_leads_nowhere(self) -> None:
         server = {"Addresses": ["127.0.0.1:0"], "PublicAddress": "gw.invalid:443"}
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server]})
         self.patch(socket, "getaddrinfo", self.cannot_resolve)
-        error = self.assertRaises(ConfigError, self.side_of(config).prepare)
+        error = self.assertRaises(ConfigError, self.lifecycle_of(config).prepare)
         [fault] = error.faults
         self.assertEqual(
             fault,
@@ -86,23 +90,23 @@ class EmbeddedSideTests(ServiceCase):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def test_stop_before_anything(self) -> None:
-        side = self.side()
-        self.successResultOf(side.withdraw())
-        self.successResultOf(side.stop())
+        lifecycle = self.lifecycle()
+        self.successResultOf(lifecycle.withdraw())
+        self.successResultOf(lifecycle.stop())
 
     def test_handler_that_cannot_be_had(self) -> None:
-        side = self.side(Handler="tests.no.Such")
-        error = self.assertRaises(ConfigError, side.prepare)
+        lifecycle = self.lifecycle(Handler="tests.no.Such")
+        error = self.assertRaises(ConfigError, lifecycle.prepare)
         self.assertEqual(len(error.faults), 1)
         self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Handler: found "))
 
     def test_handler_in_code_comes_first(self) -> None:
-        self.side(LiveHandler, Handler="tests.no.Such").prepare()
+        self.lifecycle(LiveHandler, Handler="tests.no.Such").prepare()
 
     def test_store_of_another_gateway(self) -> None:
         path = self.directory / "x.sqlite"
         path.touch()
-        first, second = self.side(Store=str(path)), self.side(Store=str(path))
+        first, second = self.lifecycle(Store=str(path)), self.lifecycle(Store=str(path))
         first.prepare()
         error = self.assertRaises(ConfigError, second.prepare)
         self.assertIn(f"app: Session.Embedded.Store: found {path}: another g", error.faults[0])
@@ -113,11 +117,11 @@ class EmbeddedSideTests(ServiceCase):
     def test_missing_store_is_not_made_yet(self) -> None:
         """A daemon makes it as the user that it changes to."""
         before = sorted(self.directory.iterdir())
-        self.side(Store=str(self.directory / "x.sqlite")).prepare()
+        self.lifecycle(Store=str(self.directory / "x.sqlite")).prepare()
         self.assertEqual(sorted(self.directory.iterdir()), before)
 
     def test_store_that_is_none(self) -> None:
         path = self.directory / "x.sqlite"
         path.write_bytes(b"no database at all, by far" * 100)
-        error = self.assertRaises(ConfigError, self.side(Store=str(path)).prepare)
+        error = self.assertRaises(ConfigError, self.lifecycle(Store=str(path)).prepare)
         self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Store: found "))

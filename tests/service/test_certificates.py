@@ -8,7 +8,7 @@ from gnetway.errors import ConfigError
 from gnetway.net.tls.context import POLL_SECONDS
 from gnetway.service.prepared import Certificates
 from tests.net.certificates import NOW, Files, Pair
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class CertificatesTests(ServiceCase):

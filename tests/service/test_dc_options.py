@@ -5,10 +5,10 @@ from typing import cast
 
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.service.dc_options import dc_addresses, resolve, resolve_public
+from gnetway.service.backends import dc_addresses, resolve, resolve_public
 from gnetway.service.listeners import Listener, SocketFile
 from tests.config.test_pem_files import pair
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 NAMES = {
     ("gw.example.org", False): ["203.0.113.7", "203.0.113.8"],

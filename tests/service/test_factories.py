@@ -15,7 +15,7 @@ from tests.net.certificates import NOW, Files, Pair
 from tests.net.gateway import Gateway
 from tests.net.openings import BALANCER, TlsClient, Wire, WireTalk, v1
 from tests.net.test_auto import GET, POST, UPGRADE
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 KEY = some_key(1)
 WEBSOCKET = UPGRADE.replace(b"Key:", b"Version: 13\r\nSec-WebSocket-Key:")

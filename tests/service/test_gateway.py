@@ -17,11 +17,11 @@ from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.gateway import GatewayService, make_gateway
 from gnetway.service.listeners import Listener, close_all
 from tests.fakes import FakeBackend
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
-class LifeSide:
-    """A BackendSide that writes down what it is told; Deferreds may be held."""
+class NotedLifecycle:
+    """A BackendLifecycle that writes down what it is told; Deferreds may be held."""
 
     def __init__(self) -> None:
         self.life: list[str] = []
@@ -64,27 +64,27 @@ class LifeSide:
 class Client(Protocol):
     """Hears of its end."""
 
-    def __init__(self, side: LifeSide) -> None:
-        self._side = side
+    def __init__(self, lifecycle: NotedLifecycle) -> None:
+        self._lifecycle = lifecycle
         self.gone: Deferred[None] = Deferred()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._side.life.append("client ended")
+        self._lifecycle.life.append("client ended")
         self.gone.callback(None)
 
 
 class GatewayCase(ServiceCase):
     def setUp(self) -> None:
         super().setUp()
-        self.side = LifeSide()
+        self.lifecycle = NotedLifecycle()
         self.gateway = GatewayService(self.embedded(), cast(IGatewayReactor, reactor))
-        self.gateway._side = self.side
+        self.gateway._lifecycle = self.lifecycle
         self.addCleanup(lambda: close_all(self.gateway._listeners))
 
     async def connect(self) -> Client:
         host, port = self.gateway.addresses[0]
         endpoint = TCP4ClientEndpoint(cast(IReactorTCP, reactor), host, port)
-        client: Client = await connectProtocol(endpoint, Client(self.side))
+        client: Client = await connectProtocol(endpoint, Client(self.lifecycle))
         return client
 
     def listens(self, address: tuple[str, int]) -> bool:
@@ -105,40 +105,40 @@ class OrderTests(GatewayCase):
         address = self.gateway.addresses[0]
         self.gateway.startService()
         await self.gateway.when_ready()
-        self.assertEqual(self.side.life, ["prepare", "begin", "serve", "publish"])
+        self.assertEqual(self.lifecycle.life, ["prepare", "begin", "serve", "publish"])
         client = await self.connect()
-        self.side.life.clear()
-        self.side.withdrawing = Deferred()
+        self.lifecycle.life.clear()
+        self.lifecycle.withdrawing = Deferred()
         stopped = self.gateway.stopService()
-        self.assertEqual(self.side.life, ["withdraw"])
+        self.assertEqual(self.lifecycle.life, ["withdraw"])
         self.assertTrue(self.listens(address))
         await self.connect()
-        self.side.withdrawing.callback(None)
+        self.lifecycle.withdrawing.callback(None)
         await stopped
         await client.gone
-        self.assertEqual(self.side.life.index("withdraw"), 0)
-        self.assertIn("stop", self.side.life)
+        self.assertEqual(self.lifecycle.life.index("withdraw"), 0)
+        self.assertIn("stop", self.lifecycle.life)
         self.assertFalse(self.listens(address))
         self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
 
     async def test_ready(self) -> None:
-        """From the start to the stop, while the side of the backend wants nothing."""
+        """From the start to the stop, while the backend wants nothing."""
         self.assertFalse(self.gateway.ready)
         self.gateway.prepare()
         self.gateway.startService()
         await self.gateway.when_ready()
         self.assertTrue(self.gateway.ready)
-        self.side.wanting = ["no node"]
+        self.lifecycle.wanting = ["no node"]
         self.assertEqual((self.gateway.ready, self.gateway.unready()), (False, ["no node"]))
-        self.side.wanting = []
-        self.side.withdrawing = Deferred()
+        self.lifecycle.wanting = []
+        self.lifecycle.withdrawing = Deferred()
         stopped = self.gateway.stopService()
         self.assertFalse(self.gateway.ready)
-        self.side.withdrawing.callback(None)
+        self.lifecycle.withdrawing.callback(None)
         await stopped
 
     async def test_a_gateway_that_is_not_ready_does_not_say_that_it_is(self) -> None:
-        self.side.wanting = ["no node", "no registration"]
+        self.lifecycle.wanting = ["no node", "no registration"]
         with capturedLogs() as events:
             self.gateway.prepare()
             self.gateway.startService()
@@ -168,7 +168,7 @@ class OrderTests(GatewayCase):
             gateway = GatewayService(
                 self.embedded(), cast(IGatewayReactor, reactor), own_process=own_process
             )
-            gateway._side = LifeSide()
+            gateway._lifecycle = NotedLifecycle()
             gateway.startService()
             await gateway.when_ready()
             self.assertEqual(vars(reactor).get("doIteration") != before, own_process)
@@ -177,65 +177,65 @@ class OrderTests(GatewayCase):
 
     async def test_clients_wait_for_the_backend(self) -> None:
         """In the backlog, and nobody is told of the gateway before."""
-        self.side.serving = Deferred()
+        self.lifecycle.serving = Deferred()
         self.gateway.startService()
         ready = self.gateway.when_ready()
         await self.connect()
         self.assertFalse(ready.called)
-        self.assertNotIn("publish", self.side.life)
-        self.side.serving.callback(None)
+        self.assertNotIn("publish", self.lifecycle.life)
+        self.lifecycle.serving.callback(None)
         await ready
-        self.assertIn("publish", self.side.life)
+        self.assertIn("publish", self.lifecycle.life)
         await self.gateway.stopService()
 
     async def test_stop_during_the_start(self) -> None:
-        self.side.serving = Deferred()
+        self.lifecycle.serving = Deferred()
         self.gateway.startService()
         address = self.gateway.addresses[0]
-        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        self.patch(reactor, "stop", lambda: self.lifecycle.life.append("reactor stopped"))
         await self.gateway.stopService()
         self.assertIsNone(self.gateway.failure)
-        self.assertEqual(self.side.life, ["prepare", "begin", "serve", "withdraw", "stop"])
+        self.assertEqual(self.lifecycle.life, ["prepare", "begin", "serve", "withdraw", "stop"])
         self.assertFalse(self.listens(address))
 
     async def test_start_that_fails(self) -> None:
         await deferLater(reactor, 0, lambda: None)  # it runs from here on
-        self.side.serving = Deferred()
-        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        self.lifecycle.serving = Deferred()
+        self.patch(reactor, "stop", lambda: self.lifecycle.life.append("reactor stopped"))
         self.gateway.startService()
-        self.side.serving.errback(RuntimeError("a fault of ours"))
+        self.lifecycle.serving.errback(RuntimeError("a fault of ours"))
         assert self.gateway.failure is not None
         self.assertEqual(str(self.gateway.failure.value), "a fault of ours")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         await self.gateway.stopService()
-        self.assertIn("reactor stopped", self.side.life)
+        self.assertIn("reactor stopped", self.lifecycle.life)
 
     async def test_start_that_fails_for_a_known_reason_shows_no_traceback(self) -> None:
         await deferLater(reactor, 0, lambda: None)  # it runs from here on
-        self.side.serving = Deferred()
-        self.patch(reactor, "stop", lambda: self.side.life.append("reactor stopped"))
+        self.lifecycle.serving = Deferred()
+        self.patch(reactor, "stop", lambda: self.lifecycle.life.append("reactor stopped"))
         self.gateway.startService()
-        self.side.serving.errback(ConfigError(["a port that was taken since"]))
+        self.lifecycle.serving.errback(ConfigError(["a port that was taken since"]))
         self.assertEqual(self.flushLoggedErrors(), [])
         await self.gateway.stopService()
-        self.assertIn("reactor stopped", self.side.life)
+        self.assertIn("reactor stopped", self.lifecycle.life)
 
 
 class PrepareTests(GatewayCase):
     def test_once(self) -> None:
         self.gateway.prepare()
         self.gateway.prepare()
-        self.assertEqual(self.side.life, ["prepare"])
+        self.assertEqual(self.lifecycle.life, ["prepare"])
 
     def test_fault_lets_the_sockets_go(self) -> None:
         port = self.taken_port()
-        self.side.faults = ["a fault"]
+        self.lifecycle.faults = ["a fault"]
         config = self.config(
             {"Embedded": {"Store": "memory"}},
             Gnetway={"Server": [{"Addresses": [f"127.0.0.2:{port}"]}]},
         )
         gateway = GatewayService(config, cast(IGatewayReactor, reactor))
-        gateway._side = self.side
+        gateway._lifecycle = self.lifecycle
         self.assertRaises(ConfigError, gateway.prepare)
         self.assertFalse(self.listens(("127.0.0.2", port)))
         self.assertEqual(gateway.addresses, [])

@@ -6,7 +6,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import bind_all, close_all
 from tests.ports import free_port
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class BindTests(ServiceCase):

@@ -5,7 +5,7 @@ from unittest.mock import patch
 from gnetway.errors import ConfigError
 from gnetway.service import prepared
 from tests.net.certificates import Files, Pair
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 def fault(key: str, missing: str) -> str:

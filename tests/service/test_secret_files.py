@@ -8,7 +8,7 @@ from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.service.prepared import warn_of_open_files
 from tests.net.certificates import Files, Pair
-from tests.service.sides import ServiceCase, rsa_pem
+from tests.service.cases import ServiceCase, rsa_pem
 
 
 class SecretFilesTests(ServiceCase):

@@ -1,7 +1,7 @@
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service.cluster import outcome_of
+from gnetway.service.remote import outcome_of
 
 
 class OutcomeTests(SynchronousTestCase):

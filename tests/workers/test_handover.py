@@ -2,7 +2,7 @@ import os
 from threading import Thread
 
 from gnetway.workers.handover import HandedSocket, Handover, pack, read
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class HandoverTests(ServiceCase):

@@ -14,7 +14,7 @@ import gnetway
 from gnetway.workers import handover
 from gnetway.workers.pipe import REPORTS, Command, Logged, Ready, Report, pack
 from gnetway.workers.process import Ending, ProcessSpawner, WorkerSockets
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class FakeTransport:

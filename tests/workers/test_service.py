@@ -12,7 +12,7 @@ from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.process import WorkerSockets
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
 from tests.ports import free_port
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
 
 

@@ -4,7 +4,7 @@ from gnetway.config.model import share_out
 from gnetway.errors import ConfigError
 from gnetway.runtime.process_limits import machine_memory
 from gnetway.workers.handover import processors, shares
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class SharesTests(ServiceCase):

@@ -8,7 +8,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.listeners import BACKLOG, bind_all
 from gnetway.workers.process import WorkerSockets
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class SocketsCase(ServiceCase):

@@ -13,7 +13,7 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 from gnetway.workers.worker import Worker
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 
 
 class Reactor:
@@ -97,8 +97,8 @@ class LifeTests(WorkerCase):
     async def test_a_stop_during_the_start(self) -> None:
         """It is not reported to serve."""
         worker = self.worker(self.remote())
-        side = worker._gateway._side
-        self.patch(side, "serve", lambda target: Deferred())
+        lifecycle = worker._gateway._lifecycle
+        self.patch(lifecycle, "serve", lambda target: Deferred())
         worker.prepare()
         worker.start()
         await worker.shut_down()
@@ -116,7 +116,7 @@ class FaultTests(WorkerCase):
     async def test_at_the_start(self) -> None:
         """A port that was taken since."""
         worker = self.worker(self.remote(f"127.0.0.1:{self.taken_port()}"))
-        self.patch(worker._gateway._side, "prepare", lambda: None)
+        self.patch(worker._gateway._lifecycle, "prepare", lambda: None)
         worker.prepare()
         worker.start()
         await worker._gateway.when_ready()

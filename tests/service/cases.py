@@ -155,7 +155,7 @@ class FakePushes:
 
 
 class FakeParts:
-    """ClusterParts whose lives go into one list."""
+    """RemoteParts whose lives go into one list."""
 
     def __init__(self) -> None:
         self.life: list[str] = []

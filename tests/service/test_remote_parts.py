@@ -11,10 +11,10 @@ from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service.cluster import ClusterParts
-from gnetway.service.cluster_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
+from gnetway.service.remote import RemoteParts
+from gnetway.service.remote_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
 from tests.config.test_pem_files import pair
-from tests.service.sides import ServiceCase
+from tests.service.cases import ServiceCase
 from tests.strategies import SeededBytes
 
 
@@ -121,7 +121,7 @@ class SettingsTests(ServiceCase):
 class PartsTests(ServiceCase):
     """Nothing is started, so the reactor is not asked for anything."""
 
-    def parts(self, *, etcd: bool) -> ClusterParts:
+    def parts(self, *, etcd: bool) -> RemoteParts:
         config = self.through_etcd() if etcd else self.remote()
         reactor = cast(IGatewayReactor, Clock())
         return GrpcParts(config, reactor, SeededBytes(1), TurnEnd(reactor))

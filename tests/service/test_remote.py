@@ -16,12 +16,13 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service import cluster, prepared
-from gnetway.service.backends import BackendSide
-from gnetway.service.cluster import ClusterSide
+from gnetway.service import machine_addresses as addresses
+from gnetway.service import prepared
+from gnetway.service.backends import BackendLifecycle
+from gnetway.service.remote import RemoteLifecycle
 from tests.config.test_pem_files import pair
 from tests.fakes import FakeTarget
-from tests.service.sides import FakeParts, ServiceCase
+from tests.service.cases import FakeParts, ServiceCase
 from tests.strategies import SeededBytes
 
 
@@ -30,11 +31,11 @@ class ClusterCase(ServiceCase):
         super().setUp()
         self.parts = FakeParts()
 
-    def side(
+    def lifecycle(
         self, config: GatewayConfig, environment: Mapping[str, str] | None = None
-    ) -> ClusterSide:
+    ) -> RemoteLifecycle:
         reactor = cast(IGatewayReactor, Clock())
-        return ClusterSide(
+        return RemoteLifecycle(
             config,
             reactor,
             SeededBytes(1),
@@ -43,11 +44,11 @@ class ClusterCase(ServiceCase):
             lambda: self.parts,
         )
 
-    def begun(self, config: GatewayConfig) -> ClusterSide:
-        side = self.side(config)
-        side.prepare()
-        self.assertIs(self.successResultOf(side.begin([])), self.parts.remote)
-        return side
+    def begun(self, config: GatewayConfig) -> RemoteLifecycle:
+        lifecycle = self.lifecycle(config)
+        lifecycle.prepare()
+        self.assertIs(self.successResultOf(lifecycle.begin([])), self.parts.remote)
+        return lifecycle
 
 
 class FakesTests(ClusterCase):
@@ -61,7 +62,9 @@ class PrepareTests(ClusterCase):
     def faults(
         self, config: GatewayConfig, environment: Mapping[str, str] | None = None
     ) -> list[str]:
-        error: ConfigError = self.assertRaises(ConfigError, self.side(config, environment).prepare)
+        error: ConfigError = self.assertRaises(
+            ConfigError, self.lifecycle(config, environment).prepare
+        )
         return error.faults
 
     def without(self, *modules: str) -> None:
@@ -79,8 +82,8 @@ class PrepareTests(ClusterCase):
         self.addCleanup(patcher.stop)
 
     def test_nothing_is_wrong(self) -> None:
-        side: BackendSide = self.side(self.through_etcd())
-        side.prepare()
+        lifecycle: BackendLifecycle = self.lifecycle(self.through_etcd())
+        lifecycle.prepare()
         self.assertEqual(self.parts.life, [])
 
     def test_port_that_is_taken(self) -> None:
@@ -106,12 +109,12 @@ class PrepareTests(ClusterCase):
         self.assertTrue(fault.startswith("app: ListenOn: found nowhere.invalid:20110, which"))
 
     def test_port_is_free_again(self) -> None:
-        side = self.side(self.remote())
-        side.prepare()
-        side.prepare()
+        lifecycle = self.lifecycle(self.remote())
+        lifecycle.prepare()
+        lifecycle.prepare()
 
     def test_nothing_to_publish(self) -> None:
-        with patch.object(cluster, "machine_addresses", list):
+        with patch.object(addresses, "machine_addresses", list):
             (fault,) = self.faults(self.remote("0.0.0.0:0"))
         self.assertEqual(
             fault,
@@ -135,7 +138,7 @@ class PrepareTests(ClusterCase):
 
     def test_etcd_package_only_where_it_is_used(self) -> None:
         self.without("etcd3")
-        self.side(self.remote()).prepare()
+        self.lifecycle(self.remote()).prepare()
         config = self.remote(Etcd={"Hosts": ["127.0.0.1:2379"]})
         (fault,) = self.faults(config)
         self.assertTrue(fault.startswith("app: Session.Endpoints: found it, but without"), fault)
@@ -143,10 +146,10 @@ class PrepareTests(ClusterCase):
     def test_packages_of_the_carrier_that_is_chosen(self) -> None:
         grpcio = self.remote(Rpc={"Carrier": "grpcio"})
         self.without("grpc")
-        self.side(self.remote()).prepare()
+        self.lifecycle(self.remote()).prepare()
         self.assertIn("that it needs: grpcio;", self.faults(grpcio)[0])
         self.without("hpack")
-        self.side(grpcio).prepare()
+        self.lifecycle(grpcio).prepare()
         self.assertIn("that it needs: hpack;", self.faults(self.remote())[0])
 
     def test_packages_for_tls_of_the_native_carrier(self) -> None:
@@ -155,8 +158,8 @@ class PrepareTests(ClusterCase):
         key.write_bytes(pair()[1])
         tls = {"CertFile": str(cert), "KeyFile": str(key)}
         self.without("OpenSSL", "service_identity")
-        self.side(self.remote()).prepare()
-        self.side(self.remote(Rpc={"Carrier": "grpcio", "TLS": tls})).prepare()
+        self.lifecycle(self.remote()).prepare()
+        self.lifecycle(self.remote(Rpc={"Carrier": "grpcio", "TLS": tls})).prepare()
         (fault,) = self.faults(self.remote(Rpc={"TLS": tls}))
         self.assertIn("that it needs: pyopenssl, service-identity;", fault)
         etcd = {"Hosts": ["127.0.0.1:2379"], "CACertFile": str(cert)}
@@ -174,19 +177,19 @@ class PrepareTests(ClusterCase):
         with patch.dict(sys.modules):
             for name in loaded:
                 del sys.modules[name]
-            self.side(self.through_etcd()).prepare()
+            self.lifecycle(self.through_etcd()).prepare()
             self.assertNotIn("grpc", sys.modules)
             self.assertNotIn("etcd3", sys.modules)
 
 
 class NameTests(ClusterCase):
     def name(self, listen_on: str, environment: Mapping[str, str] | None = None) -> str:
-        side = self.side(self.remote(listen_on), environment)
-        with patch.object(cluster, "machine_addresses", lambda: ["192.168.7.7"]):
-            side.prepare()
-        self.successResultOf(side.begin([]))
-        self.assertEqual(self.parts.server_ids[-1:], [side.server_id])
-        return side.server_id
+        lifecycle = self.lifecycle(self.remote(listen_on), environment)
+        with patch.object(addresses, "machine_addresses", lambda: ["192.168.7.7"]):
+            lifecycle.prepare()
+        self.successResultOf(lifecycle.begin([]))
+        self.assertEqual(self.parts.server_ids[-1:], [lifecycle.server_id])
+        return lifecycle.server_id
 
     def test_as_it_is_written(self) -> None:
         """With the port that the server got, which is not 0."""
@@ -204,13 +207,13 @@ class NameTests(ClusterCase):
 
 class LifeTests(ClusterCase):
     def test_whole(self) -> None:
-        side = self.begun(self.through_etcd())
+        lifecycle = self.begun(self.through_etcd())
         target = FakeTarget()
-        self.successResultOf(side.serve(target))
+        self.successResultOf(lifecycle.serve(target))
         self.assertEqual(self.parts.pushes.targets, [target])
-        side.publish()
-        self.successResultOf(side.withdraw())
-        self.successResultOf(side.stop())
+        lifecycle.publish()
+        self.successResultOf(lifecycle.withdraw())
+        self.successResultOf(lifecycle.stop())
         self.assertEqual(
             self.parts.life,
             [
@@ -227,13 +230,13 @@ class LifeTests(ClusterCase):
         )
 
     def warnings(self, listen_on: str, **rpc: object) -> list[str]:
-        """Return what the side warns of where it listens on an address."""
-        side = self.begun(self.remote(Rpc=rpc))
-        side._listen_on = Address(listen_on, 20110)
+        """Return the warnings where it listens on an address."""
+        lifecycle = self.begun(self.remote(Rpc=rpc))
+        lifecycle._listen_on = Address(listen_on, 20110)
         lines: list[str] = []
         log = SimpleNamespace(warn=lambda text, **_: lines.append(text), info=lambda *_, **__: None)
-        with patch.object(ClusterSide, "_log", log):
-            self.successResultOf(side.serve(FakeTarget()))
+        with patch.object(RemoteLifecycle, "_log", log):
+            self.successResultOf(lifecycle.serve(FakeTarget()))
         return lines
 
     def test_plaintext_in_the_open(self) -> None:
@@ -252,45 +255,45 @@ class LifeTests(ClusterCase):
         self.assertEqual(self.warnings("8.8.8.8", TLS=tls), [])
 
     def test_published_under_its_name(self) -> None:
-        side = self.begun(self.through_etcd())
-        self.successResultOf(side.serve(FakeTarget()))
-        side.publish()
+        lifecycle = self.begun(self.through_etcd())
+        self.successResultOf(lifecycle.serve(FakeTarget()))
+        lifecycle.publish()
         registration = self.parts.fake_registration
         assert registration is not None
         self.assertEqual(registration.registered, [("interface.gateway", "127.0.0.1:20110")])
 
     def test_registration_that_fails(self) -> None:
         """It says so, and clients are served all the same."""
-        side = self.begun(self.through_etcd())
-        side.publish()
+        lifecycle = self.begun(self.through_etcd())
+        lifecycle.publish()
         assert self.parts.fake_registration is not None
         self.parts.fake_registration.started.errback(ValueError())
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_what_is_wanting(self) -> None:
         """A session node, or the registration by which session services find this gateway."""
-        side = self.begun(self.through_etcd())
-        self.assertEqual(side.unready(), [])
+        lifecycle = self.begun(self.through_etcd())
+        self.assertEqual(lifecycle.unready(), [])
         self.parts.remote.why_unready = "no node"
-        self.assertEqual(side.unready(), ["no node"])
+        self.assertEqual(lifecycle.unready(), ["no node"])
         assert self.parts.fake_registration is not None
         self.parts.fake_registration.why_unready = "not registered"
-        self.assertEqual(side.unready(), ["no node", "not registered"])
+        self.assertEqual(lifecycle.unready(), ["no node", "not registered"])
 
     def test_without_etcd(self) -> None:
         self.parts.fake_registration = None
-        side = self.begun(self.remote())
-        self.successResultOf(side.serve(FakeTarget()))
-        side.publish()
-        self.successResultOf(side.withdraw())
-        self.successResultOf(side.stop())
+        lifecycle = self.begun(self.remote())
+        self.successResultOf(lifecycle.serve(FakeTarget()))
+        lifecycle.publish()
+        self.successResultOf(lifecycle.withdraw())
+        self.successResultOf(lifecycle.stop())
         self.assertNotIn("published", self.parts.life)
 
     def test_port_that_was_taken_since(self) -> None:
         self.parts.fake_server.refused = True
-        side = self.side(self.remote("127.0.0.1:0"))
-        side.prepare()
-        error = self.failureResultOf(side.begin([]), ConfigError).value
+        lifecycle = self.lifecycle(self.remote("127.0.0.1:0"))
+        lifecycle.prepare()
+        error = self.failureResultOf(lifecycle.begin([]), ConfigError).value
         self.assertEqual(
             error.faults,
             [
@@ -300,23 +303,23 @@ class LifeTests(ClusterCase):
                 )
             ],
         )
-        self.successResultOf(side.stop())
+        self.successResultOf(lifecycle.stop())
 
     def test_stop_before_anything(self) -> None:
-        side = self.side(self.remote())
-        self.successResultOf(side.withdraw())
-        self.successResultOf(side.stop())
+        lifecycle = self.lifecycle(self.remote())
+        self.successResultOf(lifecycle.withdraw())
+        self.successResultOf(lifecycle.stop())
         self.assertEqual(self.parts.life, [])
 
     def test_stop_while_the_server_starts(self) -> None:
         """It is waited for, since only a server that has started can be stopped."""
         self.parts.fake_server.held = True
-        side = self.side(self.remote())
-        side.prepare()
-        begun: Deferred[ISessionBackend] = side.begin([])
+        lifecycle = self.lifecycle(self.remote())
+        lifecycle.prepare()
+        begun: Deferred[ISessionBackend] = lifecycle.begin([])
         begun.cancel()
         self.failureResultOf(begun, CancelledError)
-        stopped = side.stop()
+        stopped = lifecycle.stop()
         self.assertNoResult(stopped)
         self.parts.fake_server.starting.callback(1)
         self.successResultOf(stopped)

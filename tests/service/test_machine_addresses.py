@@ -3,8 +3,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service import cluster
-from gnetway.service.cluster import (
+from gnetway.service import machine_addresses as addresses
+from gnetway.service.machine_addresses import (
     NoAddress,
     best_of,
     is_public,
@@ -37,7 +37,7 @@ class PublicTests(SynchronousTestCase):
 
     def test_all_addresses_of_the_machine(self) -> None:
         for own, public in (["10.0.0.7"], False), (["10.0.0.7", "8.8.8.8"], True):
-            with patch.object(cluster, "machine_addresses", lambda own=own: own):
+            with patch.object(addresses, "machine_addresses", lambda own=own: own):
                 self.assertEqual(is_public("0.0.0.0"), public)
 
     def test_names(self) -> None:
@@ -47,7 +47,7 @@ class PublicTests(SynchronousTestCase):
 
 class PublishedTests(SynchronousTestCase):
     def with_addresses(self, *addresses: str) -> None:
-        patcher = patch.object(cluster, "machine_addresses", lambda: list(addresses))
+        patcher = patch.object(addresses, "machine_addresses", lambda: list(addresses))
         patcher.start()
         self.addCleanup(patcher.stop)
 
@@ -80,12 +80,12 @@ class MachineTests(SynchronousTestCase):
             self.assertIn(f"|-- {address}\n", text)
 
     def test_interface_that_has_just_gone(self) -> None:
-        table = b"gone0".ljust(cluster._REQUEST_BYTES, b"\0")
-        with patch.object(cluster, "_interface_table", lambda _: table):
+        table = b"gone0".ljust(addresses._REQUEST_BYTES, b"\0")
+        with patch.object(addresses, "_interface_table", lambda _: table):
             self.assertEqual(machine_addresses(), [])
 
     def test_loopback_is_left_out(self) -> None:
         entry = b"lo".ljust(16, b"\0") + b"\x02\0\0\0\x7f\0\0\x01"
-        table = entry.ljust(cluster._REQUEST_BYTES, b"\0")
-        with patch.object(cluster, "_interface_table", lambda _: table):
+        table = entry.ljust(addresses._REQUEST_BYTES, b"\0")
+        with patch.object(addresses, "_interface_table", lambda _: table):
             self.assertEqual(machine_addresses(), [])

@@ -20,7 +20,7 @@ from gnetway.runtime.turn_end import TurnEnd
 
 
 class GrpcParts:
-    """The parts over a real carrier and real etcd: ClusterParts."""
+    """The parts over a real carrier and real etcd: RemoteParts."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class GrpcParts:
         self.pushes = PushServer()
 
     def server(self) -> IRpcServer:
-        """See ClusterParts."""
+        """See RemoteParts."""
         return self._carrier.server(
             str(self._config.listen_on), self.pushes.handlers(), self._options
         )
 
     def backend(self, server_id: str) -> ISessionBackend:
-        """See ClusterParts."""
+        """See RemoteParts."""
         return RemoteBackend(
             self._reactor,
             self._carrier,
@@ -54,7 +54,7 @@ class GrpcParts:
         )
 
     def registration(self) -> IDiscovery | None:
-        """See ClusterParts."""
+        """See RemoteParts."""
         etcd = self._config.etcd
         return None if etcd is None else self._etcd_discovery(etcd, watched=None)
 
