@@ -202,7 +202,7 @@ def _host_name(node: Node, reading: Reading) -> str:
 
 
 def _is_no_place(host: str) -> bool:
-    """Tell whether it is an address that nobody can dial."""
+    """Return whether it is an address that nobody can dial."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -75,7 +75,7 @@ class PemFile:
     content: bytes = field(repr=False)
 
     def belongs_to(self, certificate: "PemFile") -> bool:
-        """Tell whether this is the key of ``certificate``, the first where there are several."""
+        """Return whether this is the key of ``certificate``, the first where there are several."""
         return _of_key(self.content) == _of_certificate(certificate.content)
 
 

@@ -36,7 +36,7 @@ class Ignored:
     allowed: str
 
     def fits(self, value: object) -> bool:
-        """Tell whether a plain value is of the kind that Teamgram takes."""
+        """Return whether a plain value is of the kind that Teamgram takes."""
         # bool is an int to Python, but not to go-zero.
         return isinstance(value, self.kinds) and (bool in self.kinds or not isinstance(value, bool))
 

@@ -210,7 +210,7 @@ class ServerConfig:
         return (self.proto,)
 
     def serves(self, proto: Proto) -> bool:
-        """Tell whether ``proto`` is taken here, alone or among others."""
+        """Return whether ``proto`` is taken here, alone or among others."""
         return not {proto, Proto.AUTO}.isdisjoint(self.protos)
 
     @property

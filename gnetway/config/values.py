@@ -74,7 +74,7 @@ def keys_of(cls: type[Any]) -> list[tuple[Field[Any], Key]]:
 
 
 def is_needed(item: Field[Any]) -> bool:
-    """Tell whether a field has no default, so that its key must be there."""
+    """Return whether a field has no default, so that its key must be there."""
     return item.default is MISSING and item.default_factory is MISSING
 
 
@@ -123,7 +123,7 @@ def class_name(node: Node, reading: Reading) -> str:
 
 
 def is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
-    """Tell whether a value is a whole number from ``low`` to ``high``; true and false are none."""
+    """Return whether a value is an int from ``low`` to ``high``; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 

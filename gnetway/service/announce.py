@@ -148,7 +148,7 @@ def _spoken(listener: Listener) -> str:
 
 
 def _takes_pings(listener: Listener) -> bool:
-    """Tell whether a plain client on this machine can connect."""
+    """Return whether a plain client on this machine can connect."""
     server = listener.server
     if listener.file is not None:
         return False

@@ -128,7 +128,7 @@ def _public(server: ServerConfig) -> tuple[PublicAddressConfig, ...]:
 
 
 def _is_dialled(server: ServerConfig) -> bool:
-    """Tell whether clients dial the very addresses that the listener has."""
+    """Return whether clients dial the very addresses that the listener has."""
     hidden = server.proxy is not None or (server.proto is Proto.TCP and server.tls is not None)
     return server.speaks_tcp and not hidden and not server.public_addresses
 

@@ -30,7 +30,7 @@ from gnetway.service.prepared import Certificates
 _FRAME_EXTRA_BYTES = 1024
 
 
-class Carriers:
+class ListenerFactories:
     """Makes the factories of all listeners.
 
     ``http_elsewhere`` has the socket of another worker for each listener whose HTTP is served
@@ -63,14 +63,14 @@ class Carriers:
         return self._proxy(server, following) or following
 
     def relayed(self, server: ServerConfig) -> ServerFactory:
-        """Return what serves the HTTP connections that other workers carry here."""
+        """Return what serves the HTTP connections that other workers pass on to here."""
         settings = ProxySettings(versions=(1,), relayed=True)
         return ProxyFactory(self._links, settings, self._http_site(server))
 
     def balancers(self, server: ServerConfig) -> IsBalancer:
         """Return what tells which addresses a listener believes to be those of balancers."""
         settings = _proxy_settings(server)
-        return no_balancer if settings is None else settings.trusts_ip
+        return (lambda _: False) if settings is None else settings.trusts_ip
 
     def _auto(self, server: ServerConfig) -> ServerFactory:
         routes = Routes(
@@ -108,7 +108,7 @@ class Carriers:
         return GatewayFactory(self._links)
 
     def _websocket(self, server: ServerConfig) -> ServerFactory:
-        # Autobahn is only there where it is asked for: see packages.py.
+        # Autobahn is only there where it is asked for: see prepared.py.
         from gnetway.net.websocket.protocol import (  # noqa: PLC0415
             GatewayWebSocketFactory,
             WebSocketSettings,
@@ -148,16 +148,6 @@ class Carriers:
     def _proxy(self, server: ServerConfig, following: ServerFactory) -> ServerFactory | None:
         settings = _proxy_settings(server)
         return None if settings is None else ProxyFactory(self._links, settings, following)
-
-
-def any_balancer(client_ip: str) -> bool:
-    """Tell that whoever connects speaks for others."""
-    return True
-
-
-def no_balancer(client_ip: str) -> bool:
-    """Tell that whoever connects speaks for himself."""
-    return False
 
 
 def _proxy_settings(server: ServerConfig) -> ProxySettings | None:

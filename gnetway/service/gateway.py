@@ -51,9 +51,9 @@ from gnetway.service.announce import (
     write_public_keys,
 )
 from gnetway.service.backends import make_lifecycle
-from gnetway.service.factories import Carriers, any_balancer
+from gnetway.service.factories import ListenerFactories
 from gnetway.service.link_services import make_link_services
-from gnetway.service.listeners import Listener, ListeningPorts, WorkerPlace, bind_all, close_all
+from gnetway.service.listeners import Listener, ListeningPorts, WorkerListeners, bind_all, close_all
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -69,9 +69,9 @@ class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
     ``causes`` counts why connections have ended.
-    ``own_process`` says that the process is the gateway's, so that what ``epoll_loop`` and
-    ``malloc`` do for speed may be done to it.
-    A gateway with a ``place`` is one of several processes.
+    ``own_process`` says that the process is the gateway's, so that what ``runtime.epoll``
+    and ``runtime.malloc`` do for speed may be done to it.
+    ``worker`` has the sockets where the gateway is one of several processes.
     """
 
     _log = Logger()
@@ -83,7 +83,7 @@ class GatewayService(MultiService):
         handler: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         own_process: bool = False,
-        place: WorkerPlace | None = None,
+        worker: WorkerListeners | None = None,
         wall: WallClock = wall_clock,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -97,7 +97,7 @@ class GatewayService(MultiService):
         self._lifecycle = make_lifecycle(
             config, reactor, wall, handler, random_bytes, self._turn_end
         )
-        self._place = place
+        self._worker = worker
         self._certificates = Certificates(config, reactor, wall)
         self._listeners: list[Listener] = []
         self._ports = ListeningPorts(reactor)
@@ -142,7 +142,7 @@ class GatewayService(MultiService):
     def _check(self) -> None:
         check_web_packages(self._config)
         self._certificates.load()
-        listeners = bind_all(self._config) if self._place is None else self._place.listeners
+        listeners = bind_all(self._config) if self._worker is None else self._worker.listeners
         try:
             self._lifecycle.prepare()
             if self._place is None:
@@ -152,7 +152,7 @@ class GatewayService(MultiService):
             close_all(listeners)
             raise
         self._listeners = listeners
-        if self._place is None:
+        if self._worker is None:
             # The store mends its own files when it is opened; until then they are as they were.
             warn_of_open_files(self._config)
 
@@ -279,7 +279,7 @@ class GatewayService(MultiService):
             self._links.refused_origins.tell()
 
     async def _start(self) -> None:
-        if self._place is None:
+        if self._worker is None:
             write_public_keys(self._config.rsa_keys)
         self._threads.start()
         backend = await self._lifecycle.begin(self._listeners)
@@ -301,24 +301,27 @@ class GatewayService(MultiService):
             links.registry.when_key_gone(self._key_gone)
         await self._lifecycle.serve(links.registry)
         links.key_maker.start()
-        place = self._place or WorkerPlace([])
-        carriers = Carriers(self._config, links, self._certificates, place.http_elsewhere)
+        worker = self._worker or WorkerListeners([])
+        factories = ListenerFactories(
+            self._config, links, self._certificates, worker.http_elsewhere
+        )
         self._ports.begin(Arrivals(self._reactor, links.accounts, links.admission, links.causes))
         for listener in self._listeners:
             server = listener.server
-            self._ports.serve(listener, carriers.factory(server), carriers.balancers(server))
-        for listener in place.relayed:
-            self._ports.serve(listener, carriers.relayed(listener.server), any_balancer)
+            self._ports.serve(listener, factories.factory(server), factories.balancers(server))
+        for listener in worker.relayed:
+            # Whoever connects here is another worker, which speaks for its clients.
+            self._ports.serve(listener, factories.relayed(listener.server), lambda _: True)
         self._certificates.start()
         self._lifecycle.publish()
         self.backend_description = backend.description
         self._serves = True
         wanting = self.unready()
-        if self._place is None:
+        if self._worker is None:
             waits = f"not ready yet: {'; '.join(wanting)}" if wanting else ""
             slow = slow_paths(self._config, self._reactor, self._own_process)
             announce(self._config, self._listeners, backend.description, slow, waits)
-        self._readiness.start(told=self._place is None and bool(wanting))
+        self._readiness.start(told=self._worker is None and bool(wanting))
 
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):

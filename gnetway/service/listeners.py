@@ -132,7 +132,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _is_stale(path: str) -> bool:
-    """Tell whether a file is a socket on which nobody listens."""
+    """Return whether a file is a socket on which nobody listens."""
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -151,7 +151,7 @@ def _is_stale(path: str) -> bool:
 BACKLOG: Final = 1024
 
 #: What one listener is bound to.
-Place: TypeAlias = Address | UnixAddress
+ListenAddress: TypeAlias = Address | UnixAddress
 
 
 @dataclass(slots=True)
@@ -185,11 +185,11 @@ def bind_all(config: GatewayConfig) -> list[Listener]:
 
     :raises ConfigError: with each address that cannot be bound; nothing stays bound then.
     """
-    return [listener for (listener,) in bind_each(config, lambda *place: [bind(*place)])]
+    return [listener for (listener,) in bind_each(config, lambda *of: [bind(*of)])]
 
 
 def bind_each(
-    config: GatewayConfig, bind_one: Callable[[ServerConfig, Place], list[Listener]]
+    config: GatewayConfig, bind_one: Callable[[ServerConfig, ListenAddress], list[Listener]]
 ) -> list[list[Listener]]:
     """Return what ``bind_one`` makes of every address of the configuration, in their order.
 
@@ -239,7 +239,7 @@ def close_all(listeners: list[Listener]) -> None:
         listener.close()
 
 
-def bind(server: ServerConfig, address: Place, reuse_port: bool = False) -> Listener:
+def bind(server: ServerConfig, address: ListenAddress, reuse_port: bool = False) -> Listener:
     """Return a socket that listens; with ``reuse_port`` others of this user may share the port.
 
     :raises OSError: it cannot be bound.
@@ -328,7 +328,7 @@ def _client_port(
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPlace:
+class WorkerListeners:
     """The sockets of one worker; its parent has bound them, and speaks for all workers.
 
     One worker serves all of HTTP: ``relayed`` are the sockets by which others carry it there, and

@@ -68,7 +68,7 @@ def best_of(addresses: Iterable[str]) -> str:
 
 
 def is_public(host: str) -> bool:
-    """Tell whether who listens on a host can be reached at an address that is open to the world.
+    """Return whether who listens on a host can be reached at an address that is open to the world.
 
     ``0.0.0.0`` stands for all that this machine has; whether ``::`` has such ones is not known.
     """

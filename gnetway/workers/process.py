@@ -22,8 +22,8 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.service.listeners import (
     BACKLOG,
+    ListenAddress,
     Listener,
-    Place,
     SocketFile,
     bind,
     bind_each,
@@ -123,7 +123,7 @@ class WorkerSockets:
             with suppress(OSError):
                 os.rmdir(self._folder)
 
-    def _bind(self, server: ServerConfig, address: Place) -> list[Listener]:
+    def _bind(self, server: ServerConfig, address: ListenAddress) -> list[Listener]:
         # Alone at first: a port that is to be shared can be shared with any program of this user.
         first = bind(server, address)
         if isinstance(address, UnixAddress):

@@ -14,7 +14,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
-from gnetway.service.listeners import Listener, SocketFile, WorkerPlace
+from gnetway.service.listeners import Listener, SocketFile, WorkerListeners
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 
@@ -39,7 +39,7 @@ class Worker:
         self._reactor = reactor
         self._report = report
         self._gateway = GatewayService(
-            handed.config, reactor, own_process=own_process, place=_place(handed)
+            handed.config, reactor, own_process=own_process, worker=_listeners(handed)
         )
         self._ending = False
         self._counting = LoopingCall(self._count)
@@ -118,13 +118,13 @@ class Worker:
         self._report(Counted(self._gateway.counts()))
 
 
-def _place(handed: Handover) -> WorkerPlace:
+def _listeners(handed: Handover) -> WorkerListeners:
     servers = handed.config.gnetway.servers
     listeners: dict[bool, list[Listener]] = {False: [], True: []}
     for given in handed.sockets:
         listeners[given.relayed].append(_listener(handed.config, given))
     elsewhere = {servers[index]: path for index, path in handed.http_elsewhere.items()}
-    return WorkerPlace(listeners[False], listeners[True], elsewhere)
+    return WorkerListeners(listeners[False], listeners[True], elsewhere)
 
 
 def _listener(config: GatewayConfig, given: HandedSocket) -> Listener:

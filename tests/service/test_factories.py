@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from gnetway.config.servers import ServerConfig
 from gnetway.net.http.channel import GatewayHttpChannel, GatewayHttpFactory
 from gnetway.net.websocket.protocol import GatewayWebSocketFactory
-from gnetway.service.factories import Carriers
+from gnetway.service.factories import ListenerFactories
 from gnetway.service.prepared import Certificates
 from tests.fakes import some_key
 from tests.net.certificates import NOW, Files, Pair
@@ -38,10 +38,10 @@ class CarriersCase(ServiceCase):
         config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": servers})
         certificates = Certificates(config, self.gateway.clock, lambda: NOW)
         certificates.load()
-        carriers = Carriers(config, self.gateway.services, certificates)
+        factories = ListenerFactories(config, self.gateway.services, certificates)
 
         def make(server: ServerConfig) -> IProtocolFactory:
-            return cast(IProtocolFactory, carriers.factory(server))
+            return cast(IProtocolFactory, factories.factory(server))
 
         return [make(server) for server in config.gnetway.servers]
 

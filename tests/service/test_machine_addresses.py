@@ -46,8 +46,8 @@ class PublicTests(SynchronousTestCase):
 
 
 class PublishedTests(SynchronousTestCase):
-    def with_addresses(self, *addresses: str) -> None:
-        patcher = patch.object(addresses, "machine_addresses", lambda: list(addresses))
+    def with_addresses(self, *found: str) -> None:
+        patcher = patch.object(addresses, "machine_addresses", lambda: list(found))
         patcher.start()
         self.addCleanup(patcher.stop)
 

@@ -17,7 +17,6 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
-from gnetway.service.factories import no_balancer
 from gnetway.service.listeners import SocketFile, UnixPort, bind_unix
 
 
@@ -138,7 +137,7 @@ class PortTests(TestCase):
                 Admission(Bounds(), causes.count),
                 causes,
             ),
-            no_balancer,
+            lambda _: False,
         )
         # As for a user that is not the one who has bound it.
         self.patch(os, "chmod", self.refuse)

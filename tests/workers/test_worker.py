@@ -137,8 +137,8 @@ class OrphanTests(WorkerCase):
         listener.bind(path)
         given = HandedSocket(0, os.dup(listener.fileno()), path, relayed=True)
         worker = self.worker(self.remote(), given)
-        assert worker._gateway._place is not None
-        self.addCleanup(worker._gateway._place.relayed[0].close)
+        assert worker._gateway._worker is not None
+        self.addCleanup(worker._gateway._worker.relayed[0].close)
         worker.parent_gone()
         self.assertFalse(folder.exists())
         self.assertEqual(self.reactor.stops, 1)
