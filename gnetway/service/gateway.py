@@ -210,7 +210,8 @@ class GatewayService(MultiService):
 
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
-        causes, pushes, unready = self.causes.as_dict(), self._lifecycle.pushes(), tuple(self.unready())
+        causes, pushes = self.causes.as_dict(), self._lifecycle.pushes()
+        unready = tuple(self.unready())
         links = self._links
         if links is None:
             return GatewayCounts(0, causes, pushes, unready=unready)
