@@ -14,8 +14,7 @@ from typing import Final
 
 from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.nodes import NodeStates, NodeTable
-from gnetway.dispatch.outputs import KeyGone, Output, Send
+from gnetway.dispatch.outputs import Finished, KeyGone, Output, Send
 from gnetway.dispatch.request import Client, Done, Method, Request
 from gnetway.dispatch.retry import (
     BROKEN,
@@ -38,17 +37,14 @@ from gnetway.rpc.status import RpcStatus, StatusCode, redirect_target
 #: How often what waits is looked at, in seconds.
 TICK_SECONDS: Final = 0.25
 
-_SEND_DATA: Final = Method.SEND_DATA
-
 
 class Dispatcher:
     """All sessions, lone requests and nodes of one gateway process."""
 
     def __init__(self, settings: DispatchSettings, random_bytes: Callable[[int], bytes]) -> None:
-        self.nodes = NodeTable(random_bytes)
-        self._shared = Shared(settings, self.nodes)
+        self._shared = Shared(settings, random_bytes)
+        self.nodes = self._shared.nodes
         self.outputs = self._shared.outputs
-        self._states = NodeStates(self.nodes, self.outputs)
         self.buffer = self._shared.buffer
         self.lost = self._shared.lost
         self.sessions = self._shared.sessions
@@ -56,7 +52,7 @@ class Dispatcher:
     @property
     def needs_ticks(self) -> bool:
         """Whether time alone may bring something about."""
-        return bool(len(self.buffer) or self.nodes.has_unlisted or self.nodes.any_breaker_open)
+        return bool(len(self.buffer)) or self.nodes.needs_ticks
 
     def next_output(self) -> Output | None:
         """Return what is to be done next."""
@@ -114,15 +110,21 @@ class Dispatcher:
             if reply is not TRUE_REPLY and reply:
                 error = error_in(reply)
                 if error is not None:
-                    self._fail(request, error, "message_refused")
+                    self._fail(request, error, "message_refused", certain=False)
                     return True
             if request is owner.affinity.announcing:
                 owner.confirmed(request)
             if request.done is not None:
-                self._shared.finish(request, reply, None)
-            return owner.stirs or bool(node.room_waiters)
+                self.outputs.append(Finished(request, reply, None))
+            # Whether there is anything that this answer may let go on: next to never by stream.
+            return (
+                owner.backlog is not None
+                or owner.paused
+                or (owner.closed and not owner.in_flight)
+                or bool(node.room_waiters)
+            )
         owner.confirmed(request)
-        self._shared.finish(request, reply, None)
+        self.outputs.append(Finished(request, reply, None))
         return True
 
     def following(self, request: Request) -> Send | None:
@@ -140,7 +142,7 @@ class Dispatcher:
         """Take the end of a request without a reply; ``sent`` is whether it may have arrived."""
         node = self._take_back(request)
         decision = decide(status, request.method)
-        self._states.blame(node, decision.fault, status, now)
+        self.nodes.blame(node, decision.fault, status, now)
         self._settle(request, node, decision, status, sent, now)
         request.owner.go_on(now)
         self._use_room(node, now)
@@ -169,7 +171,7 @@ class Dispatcher:
                 decision = BROKEN
         if decision.fault is not Fault.MESSAGE:
             fault = Fault.NODE if silent else decision.fault
-            self._states.blame(node, fault, status, now, silent=silent)
+            self.nodes.blame(node, fault, status, now, silent=silent)
         for request, _ in unanswered:
             self._take_back(request)
         # A node reads in order: what came before the guilty one has arrived, nothing after it.
@@ -208,8 +210,7 @@ class Dispatcher:
         """Do with a request what was decided."""
         owner = request.owner
         if decision.next is Next.FOLLOW and self._follows(request, node, status, now):
-            owner.not_done(request, certain=True)
-            owner.again(request)
+            owner.again(request, certain=True)
             return
         # A node that redirects, even in circles, or that is none, has not done anything; nor has
         # one that could not even take the message.
@@ -219,7 +220,6 @@ class Dispatcher:
             or decision.fault is Fault.NODE
             or status.code == StatusCode.RESOURCE_EXHAUSTED
         )
-        owner.not_done(request, certain=certain)
         if decision.next is Next.AGAIN:
             if sent and decision.fault is not Fault.NODE:
                 request.sends += 1
@@ -227,7 +227,7 @@ class Dispatcher:
                 if decision.fault is not Fault.NOBODY:
                     owner.decided(request).passes_over(node.address)
                     owner.unreachable(request, node.address)
-                owner.again(request)
+                owner.again(request, certain)
                 return
             self.lost.count("not_acknowledged")
             error: GatewayError = BackendUnavailable("no session node has acknowledged it")
@@ -238,18 +238,18 @@ class Dispatcher:
         else:
             error = BackendRefused(status.code, status.details)
             cause = "message_refused"
-        self._fail(request, error, cause)
+        self._fail(request, error, cause, certain)
 
-    def _fail(self, request: Request, error: GatewayError, cause: str) -> None:
+    def _fail(self, request: Request, error: GatewayError, cause: str, certain: bool) -> None:
         """Fail a request for good; who hands over data and does not ask is to begin anew."""
         owner = request.owner
-        request = owner.ended(request)
-        self._shared.finish(request, b"", error)
-        if request.method is not _SEND_DATA:
+        request = owner.ended(request, certain)
+        self.outputs.append(Finished(request, b"", error))
+        if request.method is not Method.SEND_DATA or not isinstance(owner, SessionQueue):
             return
         if request.done is not None and not isinstance(error, BackendUnavailable):
             return  # who asked decides what is to become of the session
-        if isinstance(error, KeyUnknown) and isinstance(owner, SessionQueue):
+        if isinstance(error, KeyUnknown):
             key = owner.client.key
             self.outputs.append(KeyGone(key.auth_key_id, key.perm_auth_key_id))
         owner.lose(cause)
@@ -260,8 +260,6 @@ class Dispatcher:
         decided = request.owner.decided(request)
         if target is None or decided.redirected_to == node.address:
             return False
-        if not request.owner.redirected(request, target):
-            return False
         decided.redirected_to = target
         known = self.nodes.known(target)
         if (decided.tried and target in decided.tried) or (
@@ -269,37 +267,43 @@ class Dispatcher:
         ):
             # The key's own node is down, so this one is no better than one that is down.
             decided.passes_over(node.address)
-            request.owner.unreachable(request, target)
-        return True
+            target = ""
+        return request.owner.redirected(request, target)
 
     # -- nodes ---------------------------------------------------------------------------------
 
     def set_nodes(self, addresses: Sequence[str], now: float) -> None:
         """Take the list of discovery: what is new is connected to, what is gone is left."""
-        self._states.listed(addresses, now)
+        self.nodes.set_listed(addresses, now)
         self._wake(now)
 
     def connected(self, node: Node, now: float) -> None:
         """Hear that a connection to a node stands: from now on it may be used."""
-        if self._states.connected(node, now):
+        if self.nodes.connected(node, now):
             self._wake(now)
 
     def disconnected(self, node: Node, why: str, now: float) -> None:
         """Hear that a node has no connection: it was lost, or could not be made."""
-        if self._states.disconnected(node, why, now):
+        if self.nodes.disconnected(node, why, now):
             self._use_room(node, now)
             self._wake(now)
 
     def probed(self, node: Node, status: RpcStatus | None, now: float) -> None:
         """Hear how a probe has ended."""
-        if self._states.probed(node, status, now):
+        if self.nodes.probed(node, status, now):
             self._wake(now)
 
     # -- waiting -------------------------------------------------------------------------------
 
     def _use_room(self, node: Node, now: float) -> None:
         """Let those go on that wait for room at a node, or for a node that has failed them."""
-        if not node.room_waiters or (node.usable and not self._shared.is_half_empty(node)):
+        if not node.room_waiters:
+            return
+        # Half of the room has to be free, or they would stop again after each message.
+        if node.usable and (
+            node.in_flight > self._shared.max_in_flight // 2
+            or node.in_flight_bytes > self._shared.max_in_flight_bytes // 2
+        ):
             return
         waiters, node.room_waiters = node.room_waiters, {}
         for waiter in waiters:
@@ -316,15 +320,13 @@ class Dispatcher:
         for owner in self.buffer.expired(now):
             if owner in self.buffer:
                 owner.give_up("hold_expired", now)
-        self._states.tick(now)
-        if len(self.nodes):
+        if self.nodes.tick(now):
             self._wake(now)
 
     def stop(self, now: float) -> None:
         """Give up everything that waits, and whatever comes later."""
         self._shared.stopped = True
-        for node in self.nodes:
-            self.nodes.connection_lost(node, now)
+        self.nodes.stop(now)
         for owner in self.buffer.waiting():
             if owner in self.buffer:
                 owner.give_up("stopped", now)

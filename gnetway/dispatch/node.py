@@ -1,4 +1,12 @@
-"""One session node as the dispatch core knows it."""
+"""One session node as the dispatch core knows it, and the circuit breaker in front of it.
+
+    closed → three failures in a row, or one that is surely the node's → open
+       ↑                                                                  ↓ after a doubling delay
+       └────────────── a probe was answered ──────────────────────── half open
+                                                                          ↓ not: open again
+
+While the breaker is open or half open, no client's message goes to the node.
+"""
 
 from collections.abc import Callable
 from enum import Enum
@@ -6,18 +14,8 @@ from typing import Any, Final, Protocol
 
 from gnetway.backoff import BackOff
 
-# A circuit breaker for one session node; the time is passed in.
-#
-#     closed → three failures in a row, or one that is surely the node's → open
-#        ↑                                                                  ↓ after a doubling delay
-#        └────────────── a probe was answered ──────────────────────── half open
-#                                                                           ↓ not: open again
-#
-# While the breaker is open or half open, no client's message goes to the node.
-
 #: Failures in a row after which the breaker opens, as in Teamgram's own gateway.
 STRIKES: Final = 3
-
 
 #: A server that does not serve what it is asked for is not mended within moments. It may answer a
 #: probe all the same, and then each pause costs its clients a way there and back.
@@ -55,14 +53,13 @@ class CircuitBreaker:
     def failed(self, now: float) -> bool:
         """Note a failure; return whether the breaker has opened by it."""
         self.strikes += 1
-        if self.strikes < STRIKES:
-            return False
-        return self.trip(now)
+        return self.strikes >= STRIKES and self.trip(now)
 
     def trip(self, now: float, *, wrong_server: bool = False) -> bool:
         """Open at once, for longer where it is the wrong server; return whether it was closed."""
         was_closed = self.state is BreakerState.CLOSED
         self.strikes = max(self.strikes, STRIKES)
+        # Failures of what was sent before it opened do not put off the probe.
         if self.state is not BreakerState.OPEN:
             self.state = BreakerState.OPEN
             backoff = self._wrong_backoff if wrong_server else self._backoff
@@ -70,7 +67,7 @@ class CircuitBreaker:
         return was_closed
 
     def try_again(self) -> None:
-        """Let the next probe come at once: there is news of the node."""
+        """Have the next probe come at once: there is news of the node."""
         if self.state is BreakerState.OPEN:
             self._retry_at = 0.0
 
@@ -92,8 +89,28 @@ class CircuitBreaker:
         self.succeeded()
 
 
-class Waiter(Protocol):
-    """Who waits for room at a node."""
+class Listing(Enum):
+    """What discovery says of a node."""
+
+    #: Nothing so far: a redirect has named it.
+    NEVER = "never"
+    LISTED = "listed"
+    #: It was listed, and is no more.
+    LEFT = "left"
+
+
+class ConnectionState(Enum):
+    """How the connection to a node is, as the shell has told."""
+
+    #: The first attempt since the node was named, or named anew, has not ended: worth waiting for.
+    CONNECTING = "connecting"
+    UP = "up"
+    #: It was lost or could not be made. The shell goes on trying while the node is listed.
+    DOWN = "down"
+
+
+class RoomWaiter(Protocol):
+    """An owner of requests that waits for room at a node."""
 
     def go_on(self, now: float) -> None:
         """Send what can be sent now."""
@@ -102,43 +119,38 @@ class Waiter(Protocol):
 class Node:
     """One session node.
 
-    It is ``connected`` while a connection to it stands, and ``connecting`` from its first mention
-    until the first attempt has ended. ``listed`` is whether discovery names it now. ``epoch``
-    changes whenever its connection was lost: what it was told before that, it may have forgotten.
-    ``in_flight`` requests of ``in_flight_bytes`` are with it, unanswered; ``sent`` counts all that
-    ever were. ``usable`` follows from the others, and is set by the node table alone. ``link``
-    belongs to the shell.
+    ``epoch`` grows with each lost connection: what the node was told before that, it may have
+    forgotten. ``in_flight`` requests of ``in_flight_bytes`` are with it, unanswered; ``sent``
+    counts all that ever were. ``usable`` is whether the connection is up and the breaker closed;
+    SessionNodes alone sets it. ``link`` is the shell's, by which it sends.
     """
 
     __slots__ = (
         "address",
         "breaker",
         "connect_after",
-        "connected",
-        "connecting",
+        "connection",
         "epoch",
         "in_flight",
         "in_flight_bytes",
         "link",
-        "listed",
+        "listing",
         "reported",
         "room_waiters",
         "sent",
         "unused_since",
         "usable",
         "used",
-        "was_listed",
     )
 
     def __init__(self, address: str, breaker: CircuitBreaker, now: float) -> None:
         self.address = address
         self.breaker = breaker
-        self.connected = False
-        self.connecting = True
+        self.listing = Listing.NEVER
+        self.connection = ConnectionState.CONNECTING
         #: Before this time no redirect has another attempt made to connect to it.
         self.connect_after = now
         self.epoch = 0
-        self.listed = self.was_listed = False
         self.usable = False
         #: Whether the operator has read that it is not used.
         self.reported = False
@@ -146,25 +158,21 @@ class Node:
         self.in_flight_bytes = 0
         self.sent = 0
         self.link: Any = None
-        #: Who waits for room, first come first.
-        self.room_waiters: dict[Waiter, None] = {}
-        #: How many it had been sent, and when that was last seen to grow; for nodes that discovery
-        #: does not name.
+        #: Who waits for room, first come first: a dict, since one that waits already must not
+        #: wait twice, and a set keeps no order.
+        self.room_waiters: dict[RoomWaiter, None] = {}
+        #: ``sent`` when it was last seen to grow, and when that was: a node that discovery does
+        #: not name is forgotten when nobody has used it for a while.
         self.used = 0
         self.unused_since = now
-
-    @property
-    def well(self) -> bool:
-        """Whether its connection stands and its breaker is closed."""
-        return self.connected and self.breaker.state is BreakerState.CLOSED
 
     def is_down(self, now: float) -> bool:
         """Return whether it cannot be used, and nobody knows whether it soon will."""
         return (
             not self.usable
-            and not self.connecting
+            and self.connection is not ConnectionState.CONNECTING
             and (
-                self.listed
+                self.listing is Listing.LISTED
                 or now < self.connect_after
                 or self.breaker.state is not BreakerState.CLOSED
             )

@@ -16,7 +16,7 @@ from gnetway.dispatch.request import Owner
 _Item = TypeVar("_Item")
 
 #: Whoever shares no address with others: queries for keys, say, of which nobody knows who asks.
-NO_ADDRESS: Final = ""
+NO_NETWORK: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class Weights(Generic[_Item]):
 class _Stay:
     """What one queue holds, since when, and for whom."""
 
-    __slots__ = ("address", "messages", "since", "size")
+    __slots__ = ("messages", "network", "since", "size")
 
-    def __init__(self, since: float, address: str) -> None:
+    def __init__(self, since: float, network: str) -> None:
         self.since = since
-        self.address = address
+        self.network = network
         self.messages = 0
         self.size = 0
 
@@ -89,7 +89,7 @@ class OutageBuffer:
         #: What a message weighs beside its bytes, so that many small ones count as well.
         self._message_weight = max(1, limits.max_bytes // limits.max_messages)
         self._stays: dict[Owner, _Stay] = {}
-        self._addresses: Weights[str] = Weights()
+        self._networks: Weights[str] = Weights()
         self._owners: dict[str, Weights[Owner]] = {}
         self.messages = 0
         self.size = 0
@@ -100,9 +100,9 @@ class OutageBuffer:
     def __contains__(self, owner: Owner) -> bool:
         return owner in self._stays
 
-    def stop(self, owner: Owner, since: float, address: str) -> None:
+    def stop(self, owner: Owner, since: float, network: str) -> None:
         """Take in a queue whose first message waits ``since`` then, in the clock's seconds."""
-        self._stays[owner] = _Stay(since, address)
+        self._stays[owner] = _Stay(since, network)
 
     def add(self, owner: Owner, size: int) -> list[Owner]:
         """Let a message wait in a queue that is here; return those that have to give way.
@@ -112,8 +112,7 @@ class OutageBuffer:
         self._change(owner, self._stays[owner], 1, size)
         giving_way: list[Owner] = []
         while self.messages > self._limits.max_messages or self.size > self._limits.max_bytes:
-            address = self._addresses.heaviest()
-            heaviest = self._owners[address].heaviest()
+            heaviest = self._owners[self._networks.heaviest()].heaviest()
             giving_way.append(heaviest)
             self.leave(heaviest)
         return giving_way
@@ -146,10 +145,10 @@ class OutageBuffer:
         weight = messages * self._message_weight + size
         if not weight:
             return
-        self._addresses.change(stay.address, weight)
-        owners = self._owners.get(stay.address)
+        self._networks.change(stay.network, weight)
+        owners = self._owners.get(stay.network)
         if owners is None:
-            owners = self._owners[stay.address] = Weights()
+            owners = self._owners[stay.network] = Weights()
         owners.change(owner, weight)
         if not owners:
-            del self._owners[stay.address]
+            del self._owners[stay.network]

@@ -1,14 +1,23 @@
-"""One request to the session service on its way, until it is answered or given up."""
+"""Requests to the session service: what they say of whom, whose they are, and which of them wait.
 
+A ``Request`` is one call on its way, until it is answered or given up. Its ``Owner`` decides where
+it goes, and whether again. A client's message is a ``DataRequest``; those of one session that
+cannot be sent yet are its ``Backlog``.
+"""
+
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from operator import attrgetter
 from typing import Final, Protocol
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.node import Node
 from gnetway.errors import GatewayError
 
-# What requests say of a client's session.
+#: The wire type of a field that begins with its length.
+#: Source: protobuf.dev/programming-guides/encoding
+_LENGTH: Final = 2
 
 
 class Client(Protocol):
@@ -47,12 +56,6 @@ class Salt(Protocol):
         """The salt, signed."""
 
 
-# The calls of the session service.
-
-#: The wire type of a field that begins with its length.
-_LENGTH: Final = 2
-
-
 class Method(Enum):
     """A call of the session service: its name, and its field in SessionStreamRequest."""
 
@@ -89,29 +92,26 @@ class Owner(Protocol):
     def give_up(self, cause: str, now: float) -> None:
         """Fail everything that waits for a node."""
 
-    def lose(self, cause: str) -> None:
-        """Give up what waits: a message is lost, and its client is to begin anew."""
-
     def decided(self, request: "Request") -> "Request":
         """Return the request whose way is decided: another one, if this one only prepares it."""
 
     def confirmed(self, request: "Request") -> None:
-        """Hear that a node has done a request."""
+        """A node has done a request."""
 
-    def not_done(self, request: "Request", certain: bool) -> None:
-        """Hear that a node did not do a request; ``certain`` where it surely did not."""
+    def again(self, request: "Request", certain: bool) -> None:
+        """Take back a request to send it again; ``certain`` is whether no node has done it."""
 
-    def again(self, request: "Request") -> None:
-        """Take back a request that is to go again."""
+    def ended(self, request: "Request", certain: bool) -> "Request":
+        """A request has failed for good; return the one that fails by it.
 
-    def ended(self, request: "Request") -> "Request":
-        """Hear that a request has failed for good; return the one that fails by it."""
+        ``certain`` is as in ``again``.
+        """
 
     def redirected(self, request: "Request", address: str) -> bool:
-        """Hear that another node is the one to talk to; return whether to go there."""
+        """Another node is to be tried, or with an empty address the ring's; return whether so."""
 
     def unreachable(self, request: "Request", address: str) -> None:
-        """Hear that a node is not to be talked to for now."""
+        """A node is not to be talked to for now: a redirect to it counts no more."""
 
 
 class Request:
@@ -200,3 +200,77 @@ class DataRequest(Request):
         self.node = None
         self.salt = salt
         self.quick_ack = quick_ack
+
+
+#: Above so many waiting requests of a session, or bytes of them, its client is not read any
+#: further; it is again at half of both, so that reading does not stop and start with each message.
+MAX_WAITING: Final = 64
+MAX_WAITING_BYTES: Final = 1024 * 1024
+
+_by_order = attrgetter("order")
+
+
+class Backlog:
+    """The requests of one session that wait, and those that have failed and are to go again first.
+
+    A queue has one only while there is any of both, as most have none. ``failed`` is None until
+    something fails; from then on nothing is ``ready`` until ``put_back``, which is to come when
+    nothing is in flight any more. ``size`` is that of what waits, in bytes.
+    """
+
+    __slots__ = ("failed", "size", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[DataRequest] = deque()
+        self.size = 0
+        self.failed: list[DataRequest] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing waits, and nothing has failed."""
+        return not self.waiting and self.failed is None
+
+    @property
+    def ready(self) -> DataRequest | None:
+        """The request that is to go next, if it may be sent."""
+        return self.waiting[0] if self.waiting and self.failed is None else None
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the client is not to be read any further."""
+        return len(self.waiting) > MAX_WAITING or self.size > MAX_WAITING_BYTES
+
+    @property
+    def few(self) -> bool:
+        """Whether the client may be read on."""
+        return len(self.waiting) <= MAX_WAITING // 2 and self.size <= MAX_WAITING_BYTES // 2
+
+    def append(self, request: DataRequest) -> None:
+        """Add a request behind all others."""
+        self.waiting.append(request)
+        self.size += request.size
+
+    def take_first(self) -> DataRequest:
+        """Remove the request that is sent, or has failed, and return it."""
+        request = self.waiting.popleft()
+        self.size -= request.size
+        return request
+
+    def put_back(self) -> None:
+        """Have what has failed wait again, before what came after it."""
+        failed, self.failed = self.failed, None
+        if not failed:
+            return
+        # Answers may come in any order, even where requests do not.
+        failed.sort(key=_by_order)
+        self.size += sum(request.size for request in failed)
+        self.waiting.extendleft(reversed(failed))
+
+    def clear(self) -> list[DataRequest]:
+        """Remove and return all; what was stopped by a failure stays stopped."""
+        left = [*(self.failed or ()), *self.waiting]
+        if self.failed is not None:
+            self.failed = []
+        self.waiting.clear()
+        self.size = 0
+        return left

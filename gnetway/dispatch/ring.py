@@ -40,7 +40,10 @@ class Ring:
     __slots__ = ("_nodes", "_owners", "_points")
 
     def __init__(self) -> None:
+        #: In order of being added.
         self._nodes: list[str] = []
+        #: Sorted; and by point who stands there, in order of being added: one node, but where
+        #: two hashes fall together.
         self._points: list[int] = []
         self._owners: dict[int, tuple[str, ...]] = {}
 
@@ -50,11 +53,6 @@ class Ring:
     def __contains__(self, node: str) -> bool:
         return node in self._nodes
 
-    @property
-    def nodes(self) -> list[str]:
-        """The nodes, in order of being added."""
-        return list(self._nodes)
-
     def add(self, node: str) -> None:
         """Put a node on the ring; one that is there already keeps its place."""
         if node in self._nodes:
@@ -63,7 +61,7 @@ class Ring:
         for point in _points_of(node):
             owners[point] = (*owners.get(point, ()), node)
         self._nodes.append(node)
-        self._set(owners)
+        self._owners, self._points = owners, sorted(owners)
 
     def remove(self, node: str) -> None:
         """Take a node off the ring; one that is not there is no error."""
@@ -77,7 +75,7 @@ class Ring:
             else:
                 del owners[point]
         self._nodes.remove(node)
-        self._set(owners)
+        self._owners, self._points = owners, sorted(owners)
 
     def node_for(self, key: int) -> str:
         """Return the node that holds ``key``, a signed 64-bit id.
@@ -103,10 +101,6 @@ class Ring:
         points, owners = self._points, self._owners
         start = bisect_left(points, ring_hash(text))
         return _walk(points, owners, start, len(self._nodes), ring_hash(COLLISION_PREFIX + text))
-
-    def _set(self, owners: dict[int, tuple[str, ...]]) -> None:
-        self._owners = owners
-        self._points = sorted(owners)
 
 
 def _points_of(node: str) -> set[int]:

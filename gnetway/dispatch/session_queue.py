@@ -1,43 +1,57 @@
-"""What keeps the messages of one session in order on their way to the session nodes.
+"""The messages of one session on their way to the session nodes, in order.
 
-    waiting → in flight → answered
-       ↑          │ not done: its node is down, or a redirect
-       └─ failed ─┘   (in their old order, when nothing is in flight any more)
+    submit → waiting → in flight → answered
+                ↑          │ not done: its node is down, or a redirect
+                └─ failed ─┘
 
-By unary calls one request is in flight at a time, since calls may overtake each other; by stream
-any number, as a stream keeps order, but all with one node. Once something has failed nothing new
-starts until all that was in flight is answered, so what failed goes again before what came after.
+A queue at one moment, by stream; messages have their ``order`` from submit:
 
-A node hears of the session before its first message there (affinity.py).
+    answered    1
+    in flight   2 4      sent to one node, and not answered yet
+    failed      3        to go again; nothing new is sent until nothing is in flight
+    waiting     5 6      if 4 fails and 2 does not, this becomes 3 4 5 6, and 3 goes next
+
+- The window: by unary calls one request is in flight at a time, since calls may overtake each
+  other; by stream any number, as a stream keeps order. Two nodes do not keep each other's order:
+  where the next one is to go elsewhere, it waits until nothing is in flight.
+- What goes again: answers come in any order, so what failed is collected until the last of them,
+  sorted, and put before all that was submitted after it. Whether it may, retry.py decides.
+- What is lost: when a message is given up, the client's connections end, and it sends that one and
+  what follows again on its next one. So what waits is given up too, and what is still in flight
+  does not go again: it would come behind what the client repeats.
+- A node hears of the session before its first message there (affinity.py). Where no node takes the
+  first message, all that waits is in the outage buffer, and the client is not read.
+
+Nearly all messages go where the last one went: ``straight`` and ``next_straight`` do in one call
+what ``submit`` and ``go_on`` would do in five (held against each other in test_straight.py).
 """
 
 from gnetway.admission.networks import client_network
-from gnetway.dispatch.affinity import Affinity
-from gnetway.dispatch.backlog import Backlog
+from gnetway.dispatch.affinity import UNDECIDED, Affinity
 from gnetway.dispatch.encoding import DataLead, data_request
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import ConnectionState, Node
 from gnetway.dispatch.outputs import Reading, Send, SessionLost
-from gnetway.dispatch.request import Client, DataRequest, Method, Request
-from gnetway.dispatch.shared import Announce, Shared
+from gnetway.dispatch.request import Backlog, Client, DataRequest, Method, Request
+from gnetway.dispatch.shared import Shared
 
 
 class SessionQueue:
     """The requests of one session, in order.
 
-    ``affinity`` is where the session of ``client`` is known, ``paused`` whether that is not read
-    now, as is so whenever the queue is in the outage buffer.
+    ``backlog`` is None while nothing waits and nothing has failed. ``paused`` is whether ``client``
+    is not read now, as is so whenever the queue is in the outage buffer.
     """
 
     __slots__ = (
-        "_backlog",
-        "_closed",
-        "_held",
+        "_in_buffer",
         "_lead",
         "_lost_before",
         "_next_order",
         "_shared",
         "affinity",
+        "backlog",
         "client",
+        "closed",
         "in_flight",
         "paused",
     )
@@ -45,26 +59,21 @@ class SessionQueue:
     def __init__(self, shared: Shared, client: Client) -> None:
         self._shared = shared
         self.client = client
-        self._backlog: Backlog | None = None
+        self.backlog: Backlog | None = None
         self.in_flight = 0
         self._next_order = 0
-        #: What was handed over before this one is lost, and does not go again.
+        #: Below this order all is lost, and does not go again.
         self._lost_before = 0
-        self._held = False
+        self._in_buffer = False
         self.paused = False
         self.affinity = Affinity(shared, client)
-        self._closed = False
+        self.closed = False
         self._lead = DataLead()
 
     @property
     def name(self) -> tuple[int, int]:
         """auth_key_id and session_id."""
         return self.client.key.auth_key_id, self.client.session_id
-
-    @property
-    def stirs(self) -> bool:
-        """Whether an answer may let the queue do something."""
-        return self._backlog is not None or self.paused or (self._closed and not self.in_flight)
 
     def reopen(self, client: Client) -> None:
         """Go on for a client that has come back."""
@@ -73,30 +82,38 @@ class SessionQueue:
             self._shared.outputs.append(Reading(client, True))
         self.client = client
         self.affinity.perm_auth_key_id = client.key.perm_auth_key_id
-        self._closed = False
+        self.closed = False
 
-    # -- in ------------------------------------------------------------------------------------
+    def close(self, now: float) -> None:
+        """End the session when all that was submitted is answered; its node is told so then."""
+        self.closed = True
+        if not self._in_buffer:
+            self._go_on(now)
+
+    # -- the short way -------------------------------------------------------------------------
 
     def straight(self, request: DataRequest) -> bytes | None:
         """Count a request as sent if it goes where the last one went; return its bytes.
 
-        None where it can but wait for the answer to another one, which it does. Empty where
-        something has to be decided first: then ``submit`` is to be called. This is the way of
-        nearly all messages, and is what they would be told by ``submit``.
+        None where it can but wait, which it does; empty where ``submit`` has to decide something.
         """
-        shared, client, lead = self._shared, self.client, self._lead
+        shared, lead = self._shared, self._lead
         if self.in_flight >= shared.window:
             return None if self._waits(request) else b""
         affinity = self.affinity
         node = affinity.node
-        key = request.ring_key
         if (
+            # Nodes came or went, or something was not done: the node is decided anew.
             affinity.generation != shared.nodes.generation
             or node is None
-            or self._backlog is not None
-            or key != lead.ring_key
+            # Others are before it.
+            or self.backlog is not None
+            # What all messages begin with is made anew (DataLead). The key is the one that the
+            # message was handed over under: a bind that is refused meanwhile takes it away.
+            or request.ring_key != lead.ring_key
             or request.salt != lead.salt
-            or client.client_ip != lead.client_ip
+            or self.client.client_ip != lead.client_ip
+            # What the shell has not done yet comes before it.
             or shared.outputs
             or request.size > shared.max_message_bytes
             # As Shared.has_room has it, whose call would cost a twentieth of all this.
@@ -116,13 +133,14 @@ class SessionQueue:
 
     def _waits(self, request: DataRequest) -> bool:
         """Add a message behind all others if it need not be looked at; return whether so."""
+        # One that is paused may be in the outage buffer, where room has to be found.
         if self.paused or request.size > self._shared.max_message_bytes:
             return False
-        backlog = self._backlog
+        backlog = self.backlog
         request.order = self._next_order
         self._next_order += 1
         if backlog is None:
-            backlog = self._backlog = Backlog()
+            backlog = self.backlog = Backlog()
         backlog.append(request)
         if backlog.too_many:
             self._mind_reading()
@@ -134,7 +152,7 @@ class SessionQueue:
         As ``straight``, for the many that by calls wait for the answer to the one before them.
         None where something has to be decided first.
         """
-        backlog, affinity, shared, lead = self._backlog, self.affinity, self._shared, self._lead
+        backlog, affinity, shared, lead = self.backlog, self.affinity, self._shared, self._lead
         request = None if backlog is None else backlog.ready
         node = affinity.node
         if (
@@ -142,6 +160,7 @@ class SessionQueue:
             or request is None
             or node is None
             or affinity.generation != shared.nodes.generation
+            # To read on is an output, and it may be time for it.
             or self.paused
             or self.in_flight >= shared.window
             or request.tried
@@ -149,6 +168,7 @@ class SessionQueue:
             or request.salt != lead.salt
             or self.client.client_ip != lead.client_ip
             or shared.outputs
+            # Others have waited longer for room there.
             or node.room_waiters
             or node.in_flight >= shared.max_in_flight
             or (node.in_flight and node.in_flight_bytes + request.size > shared.max_in_flight_bytes)
@@ -156,7 +176,7 @@ class SessionQueue:
             return None
         backlog.take_first()
         if backlog.over:
-            self._backlog = None
+            self.backlog = None
         request.node = node
         request.dc_id = affinity.dc_id
         self.in_flight += 1
@@ -165,171 +185,155 @@ class SessionQueue:
         node.sent += 1
         return Send(request, data_request(lead.data, False, request.quick_ack, request.payload))
 
+    # -- the usual way -------------------------------------------------------------------------
+
     def submit(self, request: DataRequest, now: float) -> None:
         """Add a message behind all others, and send what can be sent."""
+        shared = self._shared
         request.order = self._next_order
         self._next_order += 1
-        if self._shared.refuses(request):
+        if shared.refuses(request):
             if request.done is None:
                 self.lose("message_too_big")
             self._go_on(now)
             return
-        if self._backlog is None:
-            self._backlog = Backlog()
-        self._backlog.append(request)
-        if self._held:
-            self._shared.wait_in_buffer(self, request, now)
+        if self.backlog is None:
+            self.backlog = Backlog()
+        self.backlog.append(request)
+        if self._in_buffer:
+            shared.wait_in_buffer(self, request, now)
             self._mind_reading()
         else:
             self._go_on(now)
 
-    def close(self, now: float) -> None:
-        """Tell the node that knows the session of its end, after all that was said before."""
-        self._closed = True
-        if not self._held:
-            self._go_on(now)
-
-    # -- out -----------------------------------------------------------------------------------
-
     def go_on(self, now: float) -> None:
         """See Owner."""
-        if self._held:
+        if self._in_buffer:
             self._leave_buffer()
         self._go_on(now)
 
     def _go_on(self, now: float) -> None:
-        backlog = self._backlog
-        if backlog is not None and backlog.has_failed and not self.in_flight:
+        """Send what can be sent, in order; and if that is all there was, end a closed session."""
+        backlog = self.backlog
+        if backlog is not None and backlog.failed is not None and not self.in_flight:
             backlog.put_back()
             self._drop_if_over()
         while (
-            self._backlog is not None
-            and self._backlog.ready
-            and not self._held
+            self.backlog is not None
+            and (request := self.backlog.ready) is not None
+            and not self._in_buffer
             and self.in_flight < self._shared.window
             and not self.affinity.awaits_create
-            and self._sent(self._backlog.first, now)
+            and self._sent(request, now)
         ):
             pass
         self._mind_reading()
-        if self._closed and not self.in_flight and self._backlog is None:
+        if self.closed and not self.in_flight and self.backlog is None:
             self.affinity.leave(self.client, self, now)
-            if not self.affinity.ends_anywhere:
-                self._shared.forget_session(self.name, self)
+            # Whoever comes back while a node is still being told goes on in this queue, so that
+            # the node hears of the end before it hears of the new beginning.
+            if not self.affinity.ends and self._shared.sessions.get(self.name) is self:
+                del self._shared.sessions[self.name]
 
     def _sent(self, request: DataRequest, now: float) -> bool:
         """Send the first waiting request, or take a step towards it; False where it has to wait."""
         affinity, shared = self.affinity, self._shared
-        node = shared.find(request, affinity.target, now)
+        node = shared.nodes.find(request, affinity.target, now)
         if self.in_flight and node is not affinity.node:
             # Two nodes do not keep each other's order: the next one waits for the last answer.
             return False
         if node is None:
-            if self._backlog is not None:
-                self._backlog.forget_tries()
-            self._hold(now)
+            self._stop_in_buffer(now, all_tried=True)
             return False
         if not node.usable or (request.tried and node.address in request.tried):
             return self._not_usable(node, request, now)
         if not shared.has_room(node, request.size):
             node.room_waiters[self] = None
-            self._hold(now)
+            self._stop_in_buffer(now)
             return False
-        if affinity.stands_at(node):
+        if affinity.is_announced_at(node):
             shared.send(request, node, self._take_first(announces=False))
             affinity.settle(request)
             return True
         if self.in_flight:
             return False
-        if affinity.ends_at(node):
+        if node.address in affinity.ends:
             # Its end there is not answered yet, and could overtake the new beginning: another
             # node may have it, or it waits until the end is told.
             request.passes_over(node.address)
             return True
-        return self._announce(node, request, now)
+        first = affinity.announce(self, self.client, node, request, now)
+        by_message = first is request
+        data = self._take_first(announces=True) if by_message else first.payload
+        shared.send(first, node, data)
+        return by_message
 
     def _not_usable(self, node: Node, request: DataRequest, now: float) -> bool:
-        """Wait for the connection that a redirect has asked for, or let the ring decide again."""
+        """Wait for the connection that a redirect has asked for, or have the ring decide again."""
         if self.in_flight:
             return False
-        if node.connecting and not (request.tried and node.address in request.tried):
-            self._hold(now)
+        connecting = node.connection is ConnectionState.CONNECTING
+        if connecting and not (request.tried and node.address in request.tried):
+            self._stop_in_buffer(now)
             return False
         request.passes_over(node.address)
-        self.affinity.decide_anew()
+        self.affinity.target = ""
+        self.affinity.generation = UNDECIDED
         return True
 
-    def _announce(self, node: Node, request: DataRequest, now: float) -> bool:
-        affinity = self.affinity
-        affinity.begin(node, self.client, self, now)
-        if self._shared.announce is Announce.MESSAGE:
-            affinity.announcing = request
-            self._shared.send(request, node, self._take_first(announces=True))
-            return True
-        create = affinity.create(self, request.ring_key, self.client)
-        self._shared.send(create, node, create.payload)
-        return False
-
-    def end_told(self, address: str, now: float) -> None:
-        """See EndListener."""
-        self.affinity.end_told(address)
-        if not self.affinity.leaving:
-            self.go_on(now)
-
-    # -- waiting -------------------------------------------------------------------------------
-
     def _take_first(self, announces: bool) -> bytes:
-        """Remove the first waiting request, to be sent as these bytes.
-
-        ``announces`` is whether it announces the session.
-        """
-        assert self._backlog is not None
-        request = self._backlog.take_first()
+        """Remove the first waiting request, which may announce the session; return its bytes."""
+        assert self.backlog is not None
+        request = self.backlog.take_first()
         self._drop_if_over()
         request.dc_id = self.affinity.dc_id
         lead = self._lead.update(self._shared.server_id, self.client, request)
         return data_request(lead, announces, request.quick_ack, request.payload)
 
     def _drop_if_over(self) -> None:
-        if self._backlog is not None and self._backlog.over:
-            self._backlog = None
+        if self.backlog is not None and self.backlog.over:
+            self.backlog = None
 
-    def _hold(self, now: float) -> None:
+    def end_told(self, address: str, now: float) -> None:
+        """See EndListener."""
+        self.affinity.ends -= {address}
+        if not self.affinity.leaving:
+            self.go_on(now)
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def _stop_in_buffer(self, now: float, all_tried: bool = False) -> None:
         """Stop in the outage buffer; everything that waits needs room there."""
-        backlog = self._backlog
-        assert backlog is not None
-        first = backlog.first
+        assert self.backlog is not None
+        waiting = list(self.backlog.waiting)
+        if all_tried:
+            # After the wait each node is as good as any.
+            for request in waiting:
+                request.tried, request.redirected_to = None, ""
         if self._shared.stopped:
             self.give_up("stopped", now)
             return
-        if first.held_since is None:
-            first.held_since = now
-        self._held = True
-        self._shared.buffer.stop(self, first.held_since, client_network(self.client.client_ip))
-        for request in backlog.waiting:
-            if self._held:
-                self._shared.wait_in_buffer(self, request, now)
+        self._in_buffer = True
+        self._shared.hold(self, waiting, client_network(self.client.client_ip), now)
 
     def _leave_buffer(self) -> None:
-        self._held = False
+        self._in_buffer = False
         self._shared.buffer.leave(self)
 
     def give_up(self, cause: str, now: float) -> None:
         """See Owner."""
-        if self._held:
+        if self._in_buffer:
             self._leave_buffer()
-        if self._backlog is not None and len(self._backlog):
+        if self.backlog is not None and self.backlog.waiting:
             self.lose(cause)
         self._go_on(now)
 
     def lose(self, cause: str) -> None:
-        """See Owner."""
+        """Give up what waits: a message is lost, and the client is to begin anew."""
         self._lost_before = self._next_order
-        given_up: list[DataRequest] = []
-        if self._backlog is not None:
-            given_up = self._backlog.clear()
-            self._drop_if_over()
-        if self._held:
+        given_up = [] if self.backlog is None else self.backlog.clear()
+        self._drop_if_over()
+        if self._in_buffer:
             self._leave_buffer()
         for request in given_up:
             self._shared.give_up(request, cause)
@@ -337,53 +341,52 @@ class SessionQueue:
 
     def _mind_reading(self) -> None:
         """Read the client no further while much waits, or read on."""
-        backlog = self._backlog
-        if not self.paused:
-            if self._held or (backlog is not None and backlog.too_many):
-                self.paused = True
-                self._shared.outputs.append(Reading(self.client, True))
-        elif not self._held and (backlog is None or backlog.few):
-            self.paused = False
-            self._shared.outputs.append(Reading(self.client, False))
+        backlog = self.backlog
+        much = backlog is not None and (not backlog.few if self.paused else backlog.too_many)
+        paused = self._in_buffer or much
+        if paused is not self.paused:
+            self.paused = paused
+            self._shared.outputs.append(Reading(self.client, paused))
 
     # -- what became of a request --------------------------------------------------------------
 
     def decided(self, request: Request) -> Request:
         """See Owner: createSession goes where the message behind it is to go."""
-        backlog = self._backlog
-        if request.method is Method.CREATE_SESSION and backlog is not None and len(backlog):
-            return backlog.first
+        backlog = self.backlog
+        if request.method is Method.CREATE_SESSION and backlog is not None and backlog.waiting:
+            return backlog.waiting[0]
         return request
 
     def confirmed(self, request: Request) -> None:
         """See Owner."""
         self.affinity.confirmed(request)
 
-    def not_done(self, request: Request, certain: bool) -> None:
+    def again(self, request: Request, certain: bool) -> None:
         """See Owner."""
         self.affinity.not_done(request, certain)
-
-    def again(self, request: Request) -> None:
-        """See Owner."""
-        if self._backlog is None:
-            self._backlog = Backlog()
-        self._backlog.stop()
+        backlog = self.backlog
+        if backlog is None:
+            backlog = self.backlog = Backlog()
+        # From here on nothing new is sent, be it only an announcement that has failed: it is made
+        # anew by the message that it is for, which is the first one.
+        failed = backlog.failed
+        if failed is None:
+            failed = backlog.failed = []
         if not isinstance(request, DataRequest):
-            return  # an announcement is made anew by what it is for
+            return
         if request.order < self._lost_before:
             self._shared.give_up(request, "not_acknowledged")
         else:
-            self._backlog.fail(request)
+            failed.append(request)
 
-    def ended(self, request: Request) -> Request:
+    def ended(self, request: Request, certain: bool) -> Request:
         """See Owner: with createSession the message fails that it is for."""
-        self.not_done(request, certain=False)
-        backlog = self._backlog
-        if request.method is not Method.CREATE_SESSION or backlog is None or not len(backlog):
-            return request
-        first = backlog.take_first()
-        self._drop_if_over()
-        return first
+        self.affinity.not_done(request, certain)
+        failing = self.decided(request)
+        if failing is not request and self.backlog is not None:
+            self.backlog.take_first()
+            self._drop_if_over()
+        return failing
 
     def redirected(self, request: Request, address: str) -> bool:
         """See Owner: the session stays with the node that a redirect named until it fails."""
@@ -392,4 +395,5 @@ class SessionQueue:
 
     def unreachable(self, request: Request, address: str) -> None:
         """See Owner."""
-        self.affinity.unreachable(address)
+        if self.affinity.target == address:
+            self.affinity.target = ""

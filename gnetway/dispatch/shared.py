@@ -1,16 +1,17 @@
 """What all queues share: nodes, buffer, bounds, and the outputs for the shell."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.nodes import NodeTable
-from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits
-from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send
+from gnetway.dispatch.nodes import SessionNodes
+from gnetway.dispatch.outage_buffer import OutageBuffer, OutageLimits
+from gnetway.dispatch.outputs import Finished, Output, Send
 from gnetway.dispatch.request import Owner, Request
-from gnetway.errors import BackendRefused, BackendUnavailable, GatewayError
+from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.metrics import Causes
 
 #: What gRPC servers take by default, less what the request around a client's message needs.
@@ -70,34 +71,20 @@ class Shared:
         "window",
     )
 
-    def __init__(self, settings: DispatchSettings, nodes: NodeTable) -> None:
+    def __init__(self, settings: DispatchSettings, random_bytes: Callable[[int], bytes]) -> None:
         self.server_id = settings.server_id
         self.announce = settings.announce
         self.window = settings.window
         self.max_in_flight = settings.max_in_flight
         self.max_in_flight_bytes = settings.max_in_flight_bytes
         self.max_message_bytes = settings.max_message_bytes
-        self.nodes = nodes
         self.buffer = OutageBuffer(settings.outage)
         self.outputs: deque[Output] = deque()
+        self.nodes = SessionNodes(random_bytes, self.outputs)
         #: By auth_key_id and session_id.
         self.sessions: dict[tuple[int, int], Owner] = {}
         self.lost = Causes()
         self.stopped = False
-
-    def find(self, request: Request, target: str, now: float) -> Node | None:
-        """Return the node for a request, or None while there is none to try.
-
-        The ring chooses, unless ``target`` names a node: that one is returned even if it cannot
-        be used now. A connection to it is made if nobody sees to that.
-        """
-        if not target:
-            return self.nodes.choose(request.ring_key, request.tried)
-        node, new = self.nodes.named(target, now)
-        if new or not (node.connected or node.connecting or node.is_down(now)):
-            node.connecting = True
-            self.outputs.append(NodeOutput(node, NodeWish.CONNECT))
-        return node
 
     def has_room(self, node: Node, size: int) -> bool:
         """Return whether a node may be sent a request of ``size`` bytes now."""
@@ -105,59 +92,49 @@ class Shared:
             not node.in_flight or node.in_flight_bytes + size <= self.max_in_flight_bytes
         )
 
-    def is_half_empty(self, node: Node) -> bool:
-        """Return whether those that wait for room at a node may go on."""
-        return (
-            node.in_flight <= self.max_in_flight // 2
-            and node.in_flight_bytes <= self.max_in_flight_bytes // 2
-        )
-
     def send(self, request: Request, node: Node, data: bytes) -> None:
-        """Have a request sent; there must be room."""
-        self.note_sent(request, node)
-        self.outputs.append(Send(request, data))
-
-    def note_sent(self, request: Request, node: Node) -> None:
-        """Count a request that is sent now."""
+        """Have a request sent, and count it with the node; there must be room."""
         request.node = node
         request.owner.in_flight += 1
         node.in_flight += 1
         node.in_flight_bytes += request.size
         node.sent += 1
-
-    def forget_session(self, name: tuple[int, int], queue: Owner) -> None:
-        """Forget a session that is closed, and of which every node knows."""
-        if self.sessions.get(name) is queue:
-            del self.sessions[name]
-
-    def finish(self, request: Request, reply: bytes, error: GatewayError | None) -> None:
-        """Tell the end of a request, once."""
-        self.outputs.append(Finished(request, reply, error))
+        self.outputs.append(Send(request, data))
 
     def refuses(self, request: Request) -> bool:
-        """Fail a message that is larger than nodes take; return whether it is."""
+        """Fail a message that is larger than nodes take; return whether it is.
+
+        By stream it would end the stream, and cost all others on it their way there and back.
+        """
         size, limit = request.size, self.max_message_bytes
         if size <= limit:
             return False
-        text = f"MESSAGE_TOO_LARGE: {size} bytes, allowed are {limit}"
-        self.finish(request, b"", BackendRefused(400, text))
+        error = BackendRefused(400, f"MESSAGE_TOO_LARGE: {size} bytes, allowed are {limit}")
+        self.outputs.append(Finished(request, b"", error))
         return True
 
     def give_up(self, request: Request, cause: str) -> None:
         """Count a request as lost, and fail it."""
         self.lost.count(cause)
         error = BackendUnavailable("the session service did not answer in time")
-        self.finish(request, b"", error)
+        self.outputs.append(Finished(request, b"", error))
 
-    def hold_alone(self, owner: Owner, request: Request, now: float) -> None:
-        """Let the one request of an owner wait in the outage buffer; nobody knows for whom."""
-        if request.held_since is None:
-            request.held_since = now
-        self.buffer.stop(owner, request.held_since, NO_ADDRESS)
-        self.wait_in_buffer(owner, request, now)
+    def hold(self, owner: Owner, requests: Sequence[Request], network: str, now: float) -> None:
+        """Have the requests of an owner wait in the outage buffer, the oldest first.
+
+        ``network`` is the client's, by which the shares are.
+        """
+        first = requests[0]
+        if first.held_since is None:
+            first.held_since = now
+        self.buffer.stop(owner, first.held_since, network)
+        for request in requests:
+            # It may have to give way itself, and then nothing of it is here any more.
+            if owner in self.buffer:
+                self.wait_in_buffer(owner, request, now)
 
     def wait_in_buffer(self, owner: Owner, request: Request, now: float) -> None:
-        """Let a request of an owner that is in the buffer wait there; who has most gives way."""
+        """Have one more request of an owner wait that is in the buffer; who has most gives way."""
         if request.held_since is None:
             request.held_since = now
         for heaviest in self.buffer.add(owner, request.size):

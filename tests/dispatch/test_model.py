@@ -17,9 +17,9 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.affinity import SessionEnd
 from gnetway.dispatch.dispatcher import TICK_SECONDS
-from gnetway.dispatch.node import BreakerState
+from gnetway.dispatch.lone_request import SessionEnd
+from gnetway.dispatch.node import BreakerState, ConnectionState, Listing
 from gnetway.dispatch.retry import FALSE_REPLY, INNOCENT, TRUE_REPLY, Fault, culprit, decide_stream
 from gnetway.dispatch.shared import Announce
 from gnetway.rpc.status import RpcStatus
@@ -112,13 +112,17 @@ class Cluster(World):
 
     def do_connected(self, address: str) -> None:
         node = self.dispatcher.nodes.known(address)
-        if node is not None and not node.connected and (node.listed or address in self.wanted):
+        if (
+            node is not None
+            and node.connection is not ConnectionState.UP
+            and (node.listing is Listing.LISTED or address in self.wanted)
+        ):
             self.wanted.discard(address)
             self.connect(address)
 
     def do_not_connected(self, address: str) -> None:
         node = self.dispatcher.nodes.known(address)
-        if node is not None and not node.connected:
+        if node is not None and node.connection is not ConnectionState.UP:
             self.wanted.discard(address)
             self.lose_connection(address)
 
@@ -145,7 +149,9 @@ class Cluster(World):
 
     def heal(self) -> None:
         """Let all be well again, close all sessions, and let everything come to its end."""
-        self.ever_left |= {node.address for node in self.dispatcher.nodes if not node.listed}
+        self.ever_left |= {
+            node.address for node in self.dispatcher.nodes if node.listing is not Listing.LISTED
+        }
         self.set_nodes(*NODES)
         self.settle()
         assert len(self.dispatcher.buffer) == 0, "all nodes are well"

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.outage_buffer import NO_ADDRESS, OutageBuffer, OutageLimits, Weights
+from gnetway.dispatch.outage_buffer import NO_NETWORK, OutageBuffer, OutageLimits, Weights
 from gnetway.dispatch.request import Request
 
 
 class Waiter:
     """An owner that only waits."""
 
-    def __init__(self, name: str = "", address: str = NO_ADDRESS) -> None:
+    def __init__(self, name: str = "", address: str = NO_NETWORK) -> None:
         self.name = name
         self.address = address
         self.in_flight = 0
@@ -25,22 +25,16 @@ class Waiter:
     def give_up(self, cause: str, now: float) -> None:
         raise AssertionError("the buffer calls nobody")
 
-    def lose(self, cause: str) -> None:
-        raise AssertionError("the buffer calls nobody")
-
     def decided(self, request: Request) -> Request:
         raise AssertionError("the buffer calls nobody")
 
     def confirmed(self, request: Request) -> None:
         raise AssertionError("the buffer calls nobody")
 
-    def not_done(self, request: Request, certain: bool) -> None:
+    def again(self, request: Request, certain: bool) -> None:
         raise AssertionError("the buffer calls nobody")
 
-    def again(self, request: Request) -> None:
-        raise AssertionError("the buffer calls nobody")
-
-    def ended(self, request: Request) -> Request:
+    def ended(self, request: Request, certain: bool) -> Request:
         raise AssertionError("the buffer calls nobody")
 
     def redirected(self, request: Request, address: str) -> bool:
@@ -148,7 +142,7 @@ class BoundsTests(SynchronousTestCase):
         for waiter in waiters:
             buffer.leave(waiter)
         self.assertEqual((buffer.messages, buffer.size, len(buffer)), (0, 0, 0))
-        self.assertEqual((bool(buffer._addresses), buffer._owners), (False, {}))
+        self.assertEqual((bool(buffer._networks), buffer._owners), (False, {}))
 
 
 class FairTests(SynchronousTestCase):

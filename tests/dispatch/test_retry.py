@@ -7,7 +7,6 @@ from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.nodes import NodeTable
 from gnetway.dispatch.request import Method, Request
 from gnetway.dispatch.retry import (
     MAX_SENDS,
@@ -93,7 +92,7 @@ RESET: Final = [
 
 
 def request_of(method: Method, size: int = 1, sends: int = 0) -> Request:
-    shared = Shared(DispatchSettings(""), NodeTable(SeededBytes(1)))
+    shared = Shared(DispatchSettings(""), SeededBytes(1))
     request = Request(LoneRequest(shared, method, 0, b"", None, False), method, 0, bytes(size))
     request.sends = sends
     return request

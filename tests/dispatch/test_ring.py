@@ -53,23 +53,17 @@ class MembershipTests(SynchronousTestCase):
 
     def test_nodes(self) -> None:
         ring = ring_of(["b:1", "a:1"])
-        self.assertEqual(ring.nodes, ["b:1", "a:1"])
         self.assertEqual(len(ring), 2)
         self.assertIn("a:1", ring)
         self.assertNotIn("c:1", ring)
-
-    def test_nodes_is_a_copy(self) -> None:
-        ring = ring_of(["a:1"])
-        ring.nodes.clear()
-        self.assertEqual(ring.node_for(5), "a:1")
 
     def test_twice(self) -> None:
         """Adding a node again, or removing a stranger, changes nothing."""
         ring = ring_of(["a:1", "b:1", "a:1"])
         ring.remove("c:1")
-        self.assertEqual(ring.nodes, ["a:1", "b:1"])
+        self.assertEqual(len(ring), 2)
         ring.remove("a:1")
-        self.assertEqual(ring.nodes, ["b:1"])
+        self.assertEqual(len(ring), 1)
         self.assertEqual(list(ring.nodes_from(3)), ["b:1"])
 
     def test_last_node_removed(self) -> None:
@@ -80,8 +74,8 @@ class MembershipTests(SynchronousTestCase):
 
     def test_spread(self) -> None:
         """With 100 points each, no node of four holds less than half of its fair share."""
-        ring = ring_of([f"10.0.0.{number}:20120" for number in range(4)])
-        counts = dict.fromkeys(ring.nodes, 0)
+        nodes = [f"10.0.0.{number}:20120" for number in range(4)]
+        ring, counts = ring_of(nodes), dict.fromkeys(nodes, 0)
         for key in range(4000):
             counts[ring.node_for(key)] += 1
         self.assertGreater(min(counts.values()), 500)

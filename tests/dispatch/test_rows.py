@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.node import STRIKES, BreakerState
+from gnetway.dispatch.node import STRIKES, BreakerState, ConnectionState
 from gnetway.dispatch.outputs import NodeChange, NodeWish
 from gnetway.dispatch.request import Method, Request
 from gnetway.dispatch.session_queue import SessionQueue
@@ -74,7 +74,9 @@ class TooLargeTests(SynchronousTestCase):
         self.assertTrue(all(core.times_sent[request] == 2 for request in expected))
         self.assertTrue(all(core.times_sent[request] == 1 for request in large))
         node = core.node(A)
-        self.assertEqual((node.breaker.strikes, node.usable, node.connected), (0, True, True))
+        self.assertEqual(
+            (node.breaker.strikes, node.usable, node.connection), (0, True, ConnectionState.UP)
+        )
         self.assertEqual(self.count(CREATE), self.announced)
         self.assertFalse([change for _, change in core.news if change is NodeChange.UNUSABLE])
 

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.backlog import MAX_WAITING, MAX_WAITING_BYTES
 from gnetway.dispatch.outputs import NodeWish
-from gnetway.dispatch.request import Method
+from gnetway.dispatch.request import MAX_WAITING, MAX_WAITING_BYTES, Method
 from gnetway.dispatch.retry import FALSE_REPLY
 from gnetway.dispatch.shared import Announce
 from gnetway.errors import BackendRefused

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.backlog import MAX_WAITING
-from gnetway.dispatch.request import DataRequest
+from gnetway.dispatch.request import MAX_WAITING, DataRequest
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.dispatch.cases import BROKEN, A, B, Core, client_of, redirect_to

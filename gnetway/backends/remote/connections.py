@@ -11,7 +11,7 @@ from gnetway.backends.remote.requests import Answers, StreamLink, UnaryLink
 from gnetway.backends.remote.settings import RemoteSettings
 from gnetway.backoff import BackOff
 from gnetway.dispatch.encoding import query_request
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import ConnectionState, Listing, Node
 from gnetway.dispatch.outputs import NodeChange, NodeWish
 from gnetway.dispatch.request import Method, Request
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions
@@ -86,9 +86,10 @@ class NodeConnection:
 
     def _connect_again(self) -> None:
         self._retry = None
-        if self._node.connected:
+        node = self._node
+        if node.connection is ConnectionState.UP:
             return
-        if self._node.listed or self._node.connecting:
+        if node.listing is Listing.LISTED or node.connection is ConnectionState.CONNECTING:
             self.connect()
 
     def _changed(self, stands: bool, why: str) -> None:
@@ -99,9 +100,9 @@ class NodeConnection:
             self._back_off.reset()
             self._listener.node_connected(self._node)
             return
-        was_connected = self._node.connected
+        was_up = self._node.connection is ConnectionState.UP
         self._listener.node_disconnected(self._node, why)
-        if was_connected and self._node.listed:
+        if was_up and self._node.listing is Listing.LISTED:
             self.connect()
 
     def probe(self) -> None:

@@ -10,7 +10,6 @@ from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink, UnaryLin
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.node import CircuitBreaker, Node
-from gnetway.dispatch.nodes import NodeTable
 from gnetway.dispatch.request import Method, Request
 from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.dispatch.shared import DispatchSettings, Shared
@@ -37,7 +36,7 @@ class LinkCase(SynchronousTestCase):
         self.arrived: dict[int, bool] = {}
         self.silent: list[bool] = []
         self.node = Node(A, CircuitBreaker(SeededBytes(1)), 0)
-        shared = Shared(DispatchSettings(""), NodeTable(SeededBytes(1)))
+        shared = Shared(DispatchSettings(""), SeededBytes(1))
         self.owner = LoneRequest(shared, Method.QUERY_AUTH_KEY, 0, b"", None, False)
 
     def client(self, **options: int) -> FakeClient:

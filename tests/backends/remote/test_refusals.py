@@ -1,6 +1,6 @@
 """What a node refuses, and clients that are not read while their messages get no further."""
 
-from gnetway.dispatch.backlog import MAX_WAITING, MAX_WAITING_BYTES
+from gnetway.dispatch.request import MAX_WAITING, MAX_WAITING_BYTES
 from gnetway.errors import KeyUnknown
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode
