@@ -9,16 +9,30 @@ lost it may have forgotten: there the session is announced anew, and its end is 
 nothing shows that a node knows the session, that node is told nothing either.
 """
 
+from enum import Enum
 from typing import Final, Protocol
 
 from gnetway.dispatch.encoding import event_request
 from gnetway.dispatch.lone_request import EndListener, SessionEnd
-from gnetway.dispatch.node import Node
+from gnetway.dispatch.node import ConnectionState, Node
 from gnetway.dispatch.request import Client, Method, Owner, Request
 from gnetway.dispatch.shared import Announce, Shared
 
 #: No generation of the nodes: the way of the next message is decided anew.
 UNDECIDED: Final = -1
+
+
+class Obstacle(Enum):
+    """Why a session's next message cannot go to a node now."""
+
+    #: What is in flight has to be answered first.
+    IN_FLIGHT = "in flight"
+    #: A node that a redirect has named is connected to for the first time, which ends soon.
+    CONNECTING = "connecting"
+    #: All were tried, or there is none.
+    NO_NODE = "no node"
+    #: The node that it would have gone to is not usable, and counts as tried from now on.
+    PASSED_OVER = "passed over"
 
 
 class Announcer(Owner, EndListener, Protocol):
@@ -71,6 +85,31 @@ class Affinity:
         self.leaving = False
 
     # -- where it is ---------------------------------------------------------------------------
+
+    def find(self, request: Request, in_flight: bool, now: float) -> Node | Obstacle:
+        """Return the node for the next message, or what is in the way.
+
+        ``in_flight`` is whether any message of the session is.
+        """
+        node = self._shared.nodes.find(request, self.target, now)
+        if in_flight and node is not self.node:
+            # Two nodes do not keep each other's order: the next one waits for the last answer.
+            return Obstacle.IN_FLIGHT
+        if node is None:
+            return Obstacle.NO_NODE
+        tried = request.tried is not None and node.address in request.tried
+        if node.usable and not tried:
+            return node
+        if in_flight:
+            # Of that some may fail too, and decide where all of it goes.
+            return Obstacle.IN_FLIGHT
+        if node.connection is ConnectionState.CONNECTING and not tried:
+            return Obstacle.CONNECTING
+        # The ring names only what is usable and untried, so it was a redirect.
+        request.passes_over(node.address)
+        self.target = ""
+        self.generation = UNDECIDED
+        return Obstacle.PASSED_OVER
 
     def is_announced_at(self, node: Node) -> bool:
         """Return whether a node was told since its connection is up, as far as is known."""

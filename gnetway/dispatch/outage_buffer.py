@@ -1,11 +1,15 @@
 """What waits while no session node takes it, in fair shares of messages, bytes and seconds.
 
-An outage of the session service is not a lost key and not a lost message. Queues that can go no
-further wait here, with the reading of their clients paused; when a node is back they all go on,
-each in its own order. What there is no time for ends the client's connections, so that the client
-sends it again on the next one. Where there is no room, the one gives way that holds most: of the
-address that holds most, the queue that does, where "most" is more than half of any other's. So
-nobody is pushed out by a stranger who takes twice as much.
+    (no node, or no room at it) → here → a node is back: all go on, the longest here first
+                                   ├→ too long: given up, and the client's connections end
+                                   └→ no room here: whoever holds most gives way, the same way
+
+An outage of the session service is not a lost key and not a lost message: a client that is cut off
+sends again what was given up. Queues wait here with the reading of their clients paused. Of the
+network that holds most (an IPv4 address, a /64 of IPv6) the queue that does gives way, where "most"
+is more than half of any other's. So nobody is pushed out by a stranger who takes twice as much.
+
+The requests themselves stay with their owners. This only counts them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ from gnetway.dispatch.request import Owner
 
 _Item = TypeVar("_Item")
 
-#: Whoever shares no address with others: queries for keys, say, of which nobody knows who asks.
+#: That of requests of which nobody knows who asks, as queries for keys: they share one share.
 NO_NETWORK: Final = ""
 
 
@@ -32,13 +36,15 @@ class Weights(Generic[_Item]):
     """Items with weights; which of them is among the heaviest is known at once.
 
     They are kept by powers of two, so ``heaviest`` may name one that has half of the largest
-    weight: no cost grows with the number of items.
+    weight. In return no cost grows with the number of items: a heap would pay with each message
+    for an order that only matters once the buffer is full.
     """
 
     __slots__ = ("_classes", "_weights")
 
     def __init__(self) -> None:
         self._weights: dict[_Item, int] = {}
+        #: By the number of bits of their weights. Dicts, as they keep the order of coming.
         self._classes: dict[int, dict[_Item, None]] = {}
 
     def __bool__(self) -> bool:
@@ -50,7 +56,11 @@ class Weights(Generic[_Item]):
         after = before + weight
         if before.bit_length() != after.bit_length():
             if before:
-                self._leave_class(item, before.bit_length())
+                there = self._classes[before.bit_length()]
+                del there[item]
+                if not there:
+                    # Or ``heaviest`` would look into an empty one.
+                    del self._classes[before.bit_length()]
             if after:
                 self._classes.setdefault(after.bit_length(), {})[item] = None
         if after:
@@ -61,12 +71,6 @@ class Weights(Generic[_Item]):
     def heaviest(self) -> _Item:
         """Return an item that weighs more than half of any other: of several the newest there."""
         return next(reversed(self._classes[max(self._classes)]))
-
-    def _leave_class(self, item: _Item, number: int) -> None:
-        there = self._classes[number]
-        del there[item]
-        if not there:
-            del self._classes[number]
 
 
 class _Stay:
@@ -86,9 +90,12 @@ class OutageBuffer:
 
     def __init__(self, limits: OutageLimits) -> None:
         self._limits = limits
-        #: What a message weighs beside its bytes, so that many small ones count as well.
+        #: What a message weighs beside its bytes, so that the two bounds are one: as many messages
+        #: as may be here weigh as much as all bytes that may.
         self._message_weight = max(1, limits.max_bytes // limits.max_messages)
+        #: In the order of coming, which is the order of going on.
         self._stays: dict[Owner, _Stay] = {}
+        #: Which network holds most, and which owner of each.
         self._networks: Weights[str] = Weights()
         self._owners: dict[str, Weights[Owner]] = {}
         self.messages = 0
@@ -112,14 +119,12 @@ class OutageBuffer:
         self._change(owner, self._stays[owner], 1, size)
         giving_way: list[Owner] = []
         while self.messages > self._limits.max_messages or self.size > self._limits.max_bytes:
+            # It leaves at once, so that the sums are true; its owner hears of it later, from the
+            # caller, since that may bring about anything.
             heaviest = self._owners[self._networks.heaviest()].heaviest()
             giving_way.append(heaviest)
             self.leave(heaviest)
         return giving_way
-
-    def remove(self, owner: Owner, size: int) -> None:
-        """Note that a message of a queue that is here waits no longer."""
-        self._change(owner, self._stays[owner], -1, -size)
 
     def leave(self, owner: Owner) -> None:
         """Let a queue go with all that it holds."""
@@ -134,6 +139,7 @@ class OutageBuffer:
 
     def expired(self, now: float) -> list[Owner]:
         """Return the queues whose first message has waited too long."""
+        # Not only the first ones: whoever came back from a try waits since before that.
         before = now - self._limits.max_seconds
         return [owner for owner, stay in self._stays.items() if stay.since <= before]
 
@@ -144,7 +150,7 @@ class OutageBuffer:
         self.size += size
         weight = messages * self._message_weight + size
         if not weight:
-            return
+            return  # it has left without a message
         self._networks.change(stay.network, weight)
         owners = self._owners.get(stay.network)
         if owners is None:

@@ -27,20 +27,16 @@ what ``submit`` and ``go_on`` would do in five (held against each other in test_
 """
 
 from gnetway.admission.networks import client_network
-from gnetway.dispatch.affinity import UNDECIDED, Affinity
+from gnetway.dispatch.affinity import Affinity, Obstacle
 from gnetway.dispatch.encoding import DataLead, data_request
-from gnetway.dispatch.node import ConnectionState, Node
+from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import Reading, Send, SessionLost
 from gnetway.dispatch.request import Backlog, Client, DataRequest, Method, Request
 from gnetway.dispatch.shared import Shared
 
 
 class SessionQueue:
-    """The requests of one session, in order.
-
-    ``backlog`` is None while nothing waits and nothing has failed. ``paused`` is whether ``client``
-    is not read now, as is so whenever the queue is in the outage buffer.
-    """
+    """The requests of one session, in order."""
 
     __slots__ = (
         "_in_buffer",
@@ -59,15 +55,19 @@ class SessionQueue:
     def __init__(self, shared: Shared, client: Client) -> None:
         self._shared = shared
         self.client = client
+        #: None while nothing waits and nothing has failed: so it is for nearly all sessions.
         self.backlog: Backlog | None = None
         self.in_flight = 0
         self._next_order = 0
         #: Below this order all is lost, and does not go again.
         self._lost_before = 0
+        #: Whether it stops in the outage buffer. Then the client is not read: ``paused``.
         self._in_buffer = False
         self.paused = False
         self.affinity = Affinity(shared, client)
+        #: Whether the client is gone. The session ends when all that was submitted is answered.
         self.closed = False
+        #: What the bytes of all messages begin with.
         self._lead = DataLead()
 
     @property
@@ -87,6 +87,7 @@ class SessionQueue:
     def close(self, now: float) -> None:
         """End the session when all that was submitted is answered; its node is told so then."""
         self.closed = True
+        # In the buffer it goes on when that lets it, and ends behind what waits there.
         if not self._in_buffer:
             self._go_on(now)
 
@@ -193,6 +194,7 @@ class SessionQueue:
         request.order = self._next_order
         self._next_order += 1
         if shared.refuses(request):
+            # Who asked hears of it by that; all others by the end of their connections.
             if request.done is None:
                 self.lose("message_too_big")
             self._go_on(now)
@@ -215,6 +217,7 @@ class SessionQueue:
     def _go_on(self, now: float) -> None:
         """Send what can be sent, in order; and if that is all there was, end a closed session."""
         backlog = self.backlog
+        # Not before the last answer: what is still in flight may fail too, and be older.
         if backlog is not None and backlog.failed is not None and not self.in_flight:
             backlog.put_back()
             self._drop_if_over()
@@ -238,16 +241,13 @@ class SessionQueue:
     def _sent(self, request: DataRequest, now: float) -> bool:
         """Send the first waiting request, or take a step towards it; False where it has to wait."""
         affinity, shared = self.affinity, self._shared
-        node = shared.nodes.find(request, affinity.target, now)
-        if self.in_flight and node is not affinity.node:
-            # Two nodes do not keep each other's order: the next one waits for the last answer.
-            return False
-        if node is None:
-            self._stop_in_buffer(now, all_tried=True)
-            return False
-        if not node.usable or (request.tried and node.address in request.tried):
-            return self._not_usable(node, request, now)
+        node = affinity.find(request, self.in_flight > 0, now)
+        if not isinstance(node, Node):
+            if node is Obstacle.NO_NODE or node is Obstacle.CONNECTING:
+                self._stop_in_buffer(now, all_tried=node is Obstacle.NO_NODE)
+            return node is Obstacle.PASSED_OVER
         if not shared.has_room(node, request.size):
+            # The node's answers let it go on, and so does any news of nodes.
             node.room_waiters[self] = None
             self._stop_in_buffer(now)
             return False
@@ -256,6 +256,8 @@ class SessionQueue:
             affinity.settle(request)
             return True
         if self.in_flight:
+            # Its announcement was lost, or the connection: what is in flight fails soon, and goes
+            # before it.
             return False
         if node.address in affinity.ends:
             # Its end there is not answered yet, and could overtake the new beginning: another
@@ -267,19 +269,6 @@ class SessionQueue:
         data = self._take_first(announces=True) if by_message else first.payload
         shared.send(first, node, data)
         return by_message
-
-    def _not_usable(self, node: Node, request: DataRequest, now: float) -> bool:
-        """Wait for the connection that a redirect has asked for, or have the ring decide again."""
-        if self.in_flight:
-            return False
-        connecting = node.connection is ConnectionState.CONNECTING
-        if connecting and not (request.tried and node.address in request.tried):
-            self._stop_in_buffer(now)
-            return False
-        request.passes_over(node.address)
-        self.affinity.target = ""
-        self.affinity.generation = UNDECIDED
-        return True
 
     def _take_first(self, announces: bool) -> bytes:
         """Remove the first waiting request, which may announce the session; return its bytes."""
@@ -297,6 +286,7 @@ class SessionQueue:
     def end_told(self, address: str, now: float) -> None:
         """See EndListener."""
         self.affinity.ends -= {address}
+        # Else it is this queue itself that has the node told, and goes on by itself.
         if not self.affinity.leaving:
             self.go_on(now)
 
@@ -330,6 +320,7 @@ class SessionQueue:
 
     def lose(self, cause: str) -> None:
         """Give up what waits: a message is lost, and the client is to begin anew."""
+        # Some of it is in flight, and may yet be done; but it is not sent again.
         self._lost_before = self._next_order
         given_up = [] if self.backlog is None else self.backlog.clear()
         self._drop_if_over()
