@@ -130,6 +130,8 @@ class Core:
             outage=self.outage,
         )
         self.dispatcher = Dispatcher(settings, SeededBytes(1))
+        #: All that the dispatcher wanted done, in order.
+        self.seen: list[Output] = []
         self.under_way: dict[str, list[Send]] = {}
         self.sends: list[Send] = []
         self.finished: list[Finished] = []
@@ -153,7 +155,9 @@ class Core:
     def take(self, output: Output) -> None:
         if isinstance(output, Send):
             self.sent(output.request, output.data)
-        elif isinstance(output, Finished):
+            return
+        self.seen.append(output)
+        if isinstance(output, Finished):
             self.finished.append(output)
         elif isinstance(output, Reading):
             assert isinstance(output.client, FakeClient)
@@ -171,6 +175,7 @@ class Core:
     def sent(self, request: Request, data: bytes) -> None:
         assert request.node is not None
         send = Send(request, data)
+        self.seen.append(send)
         self.sends.append(send)
         self.times_sent[request] += 1
         self.under_way.setdefault(request.node.address, []).append(send)

@@ -1,14 +1,10 @@
 """One session's messages: their order, where the session is known, and who hears of its end."""
 
-from collections.abc import Callable
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.outputs import NodeWish
-from gnetway.dispatch.request import MAX_WAITING, MAX_WAITING_BYTES, Method
+from gnetway.dispatch.request import MAX_WAITING, MAX_WAITING_BYTES
 from gnetway.dispatch.retry import FALSE_REPLY
 from gnetway.dispatch.shared import Announce
-from gnetway.errors import BackendRefused
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.dispatch.cases import (
     NOT_SERVED,
@@ -19,13 +15,25 @@ from tests.dispatch.cases import (
     Core,
     FakeClient,
     client_of,
-    is_first,
     number_at,
     redirect_to,
 )
+from tests.dispatch.playbook import (
+    CLOSE,
+    CREATE,
+    Playbook,
+    answer,
+    close,
+    comes_back,
+    connected,
+    disconnected,
+    end_stream,
+    fail,
+    listed,
+    say,
+)
 
-CREATE, CLOSE, DATA = Method.CREATE_SESSION, Method.CLOSE_SESSION, Method.SEND_DATA
-_STREAM = (True, False)
+TOO_LATE = RpcStatus(StatusCode.DEADLINE_EXCEEDED)
 
 
 def client_at(address: str, *addresses: str) -> FakeClient:
@@ -35,187 +43,280 @@ def client_at(address: str, *addresses: str) -> FakeClient:
 class OrderTests(SynchronousTestCase):
     def test_calls(self) -> None:
         """One at a time, since calls may overtake each other."""
-        core = Core(stream=False).with_nodes(A)
-        requests = core.say(core.open(client_of()), b"1", b"2", b"3")
-        for request in requests:
-            self.assertEqual(core.requests(A), [request])
-            core.answer(request)
-        self.assertEqual(core.requests(A), [])
+        assert (
+            Playbook(Core(stream=False).with_nodes(A))
+            >> say("1", "2", "3")
+            << "A: 1, first"
+            >> answer("1")
+            << "A: 2"
+            >> answer("2")
+            << "A: 3"
+            >> answer("3")
+        )
 
     def test_stream(self) -> None:
         """All at once, since a stream keeps order; only the first announces the session."""
-        core = Core().with_nodes(A)
-        core.say(core.open(client_of()), b"1", b"2", b"3")
-        self.assertEqual(core.payloads(A), [b"1", b"2", b"3"])
-        self.assertEqual([is_first(send.data) for send in core.sends], [True, False, False])
+        assert (
+            Playbook(Core().with_nodes(A))
+            >> say("1", "2", "3")
+            << "A: 1, first"
+            << "A: 2"
+            << "A: 3"
+            >> answer("2")
+            >> answer("1")
+            >> answer("3")
+        )
 
     def test_what_failed_goes_first(self) -> None:
         """Nothing new starts until all that was in flight is answered, in whatever order."""
-        core = Core().with_nodes(A, B)
-        queue = core.open(client_at(A, A, B))
-        one, two, three = core.say(queue, b"1", b"2", b"3")
-        core.fail(two, redirect_to(B))
-        core.say(queue, b"4")
-        core.fail(one, redirect_to(B))
-        self.assertEqual((core.payloads(A), core.payloads(B)), ([b"3"], []))
-        core.fail(three, redirect_to(B))
-        self.assertEqual((core.payloads(A), core.payloads(B)), ([], [b"1", b"2", b"3", b"4"]))
+        assert (
+            Playbook(Core().with_nodes(A, B), client_at(A, A, B))
+            >> say("1", "2", "3")
+            << "A: 1, first"
+            << "A: 2"
+            << "A: 3"
+            >> fail("2", redirect_to(B))
+            >> say("4")
+            >> fail("1", redirect_to(B))
+            >> fail("3", redirect_to(B))
+            << "B: 1, first"
+            << "B: 2"
+            << "B: 3"
+            << "B: 4"
+        )
 
     def test_one_node_at_a_time(self) -> None:
         """Two nodes do not keep each other's order: the next one waits for the last answer."""
-        core = Core().with_nodes(A)
-        queue = core.open(client_at(B, A, B))
-        one, two = core.say(queue, b"1", b"2")
-        core.set_nodes(A, B)
-        core.connect(B)
-        core.say(queue, b"3")
-        core.answer(one)
-        self.assertEqual(core.payloads(B), [])
-        core.answer(two)
-        self.assertEqual((core.methods(A), core.payloads(B)), ([CLOSE], [b"3"]))
+        assert (
+            Playbook(Core().with_nodes(A), client_at(B, A, B))
+            >> say("1", "2")
+            << "A: 1, first"
+            << "A: 2"
+            >> listed(A, B)
+            << "B joins"
+            << "connect B"
+            >> connected(B)
+            >> say("3")
+            >> answer("1")
+            >> answer("2")
+            << "A: closeSession"
+            << "B: 3, first"
+        )
 
 
 class AnnouncementTests(SynchronousTestCase):
     def test_by_call(self) -> None:
         """Nothing goes before createSession is answered; what refuses it refuses its message."""
-        for stream in _STREAM:
-            core = Core(stream=stream, announce=Announce.CALL).with_nodes(A)
-            queue = core.open(client_of())
-            one, two = core.say(queue, b"1", b"2", asks=True)
-            self.assertEqual(core.methods(A), [CREATE])
-            core.answer(core.requests(A)[0], FALSE_REPLY)
-            self.assertEqual([done.request for done in core.finished], [one])
-            self.assertIsInstance(core.finished[0].error, BackendRefused)
-            self.assertEqual(core.methods(A), [CREATE])
-            core.answer(core.requests(A)[0])
-            self.assertEqual(core.requests(A), [two])
-            self.assertFalse(is_first(core.sends[-1].data))
+        for stream in (True, False):
+            assert (
+                Playbook(Core(stream=stream, announce=Announce.CALL).with_nodes(A))
+                >> say("1", "2", asks=True)
+                << "A: createSession"
+                >> answer(CREATE, FALSE_REPLY)
+                << "1 fails: 500 BOOL_FALSE"
+                << "A: createSession"
+                >> answer(CREATE)
+                << "A: 2"
+            )
 
     def test_anew(self) -> None:
         """A node that lost its connection may have forgotten the session."""
-        for announce in Announce:
-            core = Core(announce=announce).with_nodes(A)
-            queue = core.open(client_of())
-            core.say(queue, b"1")
-            core.answer_all(A)
-            core.lose_connection(A)
-            core.connect(A)
-            core.say(queue, b"2")
-            if announce is Announce.CALL:
-                self.assertEqual(core.methods(A), [CREATE])
-            else:
-                self.assertTrue(is_first(core.sends[-1].data))
-            core.answer_all(A)
-            core.close(queue)
-            self.assertEqual(core.methods(A), [CLOSE])
+        assert (
+            Playbook(Core().with_nodes(A))
+            >> say("1")
+            << "A: 1, first"
+            >> answer("1")
+            >> disconnected(A)
+            << "A is not used"
+            >> connected(A)
+            << "A is well again"
+            >> say("2")
+            << "A: 2, first"
+            >> answer("2")
+            >> close()
+            << "A: closeSession"
+        )
+
+    def test_anew_by_call(self) -> None:
+        assert (
+            Playbook(Core(announce=Announce.CALL).with_nodes(A))
+            >> say("1")
+            << "A: createSession"
+            >> answer(CREATE)
+            << "A: 1"
+            >> answer("1")
+            >> disconnected(A)
+            << "A is not used"
+            >> connected(A)
+            << "A is well again"
+            >> say("2")
+            << "A: createSession"
+            >> answer(CREATE)
+            << "A: 2"
+            >> answer("2")
+            >> close()
+            << "A: closeSession"
+        )
 
 
 class EndTests(SynchronousTestCase):
-    def closed_after(self, *deeds: Callable[[Core], None]) -> Core:
-        """A session at A, confirmed, after some deeds, closed."""
-        core = Core().with_nodes(A)
-        queue = core.open(client_of())
-        core.say(queue, b"1")
-        core.answer_all(A)
-        for deed in deeds:
-            deed(core)
-        core.close(queue)
-        return core
+    def confirmed(self, core: Core, client: FakeClient | None = None) -> Playbook:
+        """A session at A, which has confirmed it."""
+        return Playbook(core, client) >> say("1") << "A: 1, first" >> answer("1")
 
     def test_once(self) -> None:
-        core = self.closed_after()
-        self.assertEqual(core.methods(A), [CLOSE])
+        core = Core().with_nodes(A)
+        assert self.confirmed(core) >> close() << "A: closeSession"
         self.assertEqual(len(core.dispatcher.sessions), 1)
         core.answer_all(A)
         self.assertTrue(core.is_empty())
-        self.assertEqual([send.request.method for send in core.sends], [DATA, CLOSE])
 
     def test_not_after_a_lost_connection(self) -> None:
-        for deed in (lambda core: core.lose_connection(A), lambda core: core.set_nodes()):
-            core = self.closed_after(deed, lambda core: core.set_nodes(A), lambda c: c.connect(A))
-            self.assertEqual(core.methods(A), [])
-            self.assertTrue(core.is_empty())
+        core = Core().with_nodes(A)
+        assert (
+            self.confirmed(core)
+            >> disconnected(A)
+            << "A is not used"
+            >> connected(A)
+            << "A is well again"
+            >> close()
+        )
+        self.assertTrue(core.is_empty())
+
+    def test_not_after_it_was_unlisted(self) -> None:
+        """It may have been another process in between."""
+        core = Core().with_nodes(A)
+        assert (
+            self.confirmed(core)
+            >> listed()
+            << "A leaves"
+            >> listed(A)
+            << "A joins"
+            >> connected(A)
+            >> close()
+        )
+        self.assertTrue(core.is_empty())
 
     def test_not_where_it_was_never_told(self) -> None:
         """What surely did not arrive has told nothing; what may have arrived has."""
-        for sent in (True, False):
-            core = Core(stream=False).with_nodes(A, B)
-            queue = core.open(client_at(A, A, B))
-            (request,) = core.say(queue, b"1")
-            core.fail(request, RpcStatus(StatusCode.DEADLINE_EXCEEDED), sent)
-            self.assertEqual(core.methods(A), [CLOSE] if sent else [])
-            self.assertEqual(core.payloads(B), [b"1"])
+        client = client_at(A, A, B)
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B), client)
+            >> say("1")
+            << "A: 1, first"
+            >> fail("1", TOO_LATE, sent=False)
+            << "B: 1, first"
+        )
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B), client)
+            >> say("1")
+            << "A: 1, first"
+            >> fail("1", TOO_LATE)
+            << "A: closeSession"
+            << "B: 1, first"
+        )
 
     def test_waits_for_what_was_said(self) -> None:
-        core = Core(stream=False).with_nodes(A)
-        queue = core.open(client_of())
-        core.say(queue, b"1", b"2")
-        core.close(queue)
-        self.assertEqual(core.payloads(A), [b"1"])
-        core.answer(core.requests(A)[0])
-        core.answer(core.requests(A)[0])
-        self.assertEqual(core.methods(A), [CLOSE])
+        assert (
+            Playbook(Core(stream=False).with_nodes(A))
+            >> say("1", "2")
+            << "A: 1, first"
+            >> close()
+            >> answer("1")
+            << "A: 2"
+            >> answer("2")
+            << "A: closeSession"
+        )
 
     def test_before_a_new_beginning(self) -> None:
         """Whoever comes back meanwhile is announced elsewhere, or when the end is answered."""
-        core = self.closed_after()
-        queue = core.open(client_of())
-        core.say(queue, b"2")
-        self.assertEqual(core.methods(A), [CLOSE])
-        core.answer(core.requests(A)[0])
-        self.assertEqual(core.payloads(A), [b"2"])
-        self.assertTrue(is_first(core.sends[-1].data))
+        assert (
+            self.confirmed(Core().with_nodes(A))
+            >> close()
+            << "A: closeSession"
+            >> comes_back(client_of())
+            >> say("2")
+            << "reading paused"
+            >> answer(CLOSE)
+            << "closeSession done"
+            << "A: 2, first"
+            << "reading on"
+        )
 
     def test_a_node_that_is_gone_for_good(self) -> None:
         """Unlisted and not usable: nobody is told, and the session goes on elsewhere, once."""
-        core = Core().with_nodes(A, B)
-        queue = core.open(client_at(A, A, B))
-        one, two = core.say(queue, b"1", b"2")
-        core.answer(one)
-        core.set_nodes(B)
-        core.end_stream(A, NOT_SERVED)
-        self.assertEqual(core.requests(B), [two])
-        self.assertEqual(core.times_sent[two], 2)
-        self.assertEqual(core.methods(A), [])
+        assert (
+            Playbook(Core().with_nodes(A, B), client_at(A, A, B))
+            >> say("1", "2")
+            << "A: 1, first"
+            << "A: 2"
+            >> answer("1")
+            >> listed(B)
+            << "A leaves"
+            >> end_stream(A, NOT_SERVED)
+            << "A is not used"
+            << "B: 2, first"
+        )
 
 
 class RedirectTests(SynchronousTestCase):
     def test_sticks(self) -> None:
         """The session stays with the node that a redirect named, until that one fails."""
-        core = Core(stream=False).with_nodes(A, B, C)
-        queue = core.open(client_at(A, A, B, C))
-        (one,) = core.say(queue, b"1")
-        core.fail(one, redirect_to(B))
-        core.say(queue, b"2", b"3")
-        core.answer(one)
-        two = core.requests(B)[0]
-        core.answer(two)
-        self.assertEqual((core.payloads(A), core.payloads(B)), ([], [b"3"]))
-        core.fail(core.requests(B)[0], NOT_SERVED)
-        self.assertEqual((core.payloads(A), core.payloads(B)), ([b"3"], []))
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B, C), client_at(A, A, B, C))
+            >> say("1")
+            << "A: 1, first"
+            >> fail("1", redirect_to(B))
+            << "B: 1, first"
+            >> say("2", "3")
+            >> answer("1")
+            << "B: 2"
+            >> answer("2")
+            << "B: 3"
+            >> fail("3", NOT_SERVED)
+            << "B is not used"
+            << "A: 3, first"
+        )
 
     def test_a_stranger(self) -> None:
-        """It is connected to first; where that fails the ring decides again."""
-        for well in (True, False):
-            core = Core(stream=False).with_nodes(A, B)
-            queue = core.open(client_at(A, A, B))
-            (one,) = core.say(queue, b"1")
-            core.fail(one, redirect_to(STRANGER))
-            self.assertEqual(core.wishes[-1], (STRANGER, NodeWish.CONNECT))
-            self.assertFalse(any(core.under_way.values()))
-            if well:
-                core.connect(STRANGER)
-            else:
-                core.lose_connection(STRANGER)
-            self.assertEqual(core.requests(STRANGER if well else A), [one])
+        """It is connected to first."""
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B), client_at(A, A, B))
+            >> say("1")
+            << "A: 1, first"
+            >> fail("1", redirect_to(STRANGER))
+            << "connect STRANGER"
+            << "reading paused"
+            >> connected(STRANGER)
+            << "STRANGER: 1, first"
+            << "reading on"
+        )
+
+    def test_a_stranger_who_is_not_there(self) -> None:
+        """Then the ring decides again."""
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B), client_at(A, A, B))
+            >> say("1")
+            << "A: 1, first"
+            >> fail("1", redirect_to(STRANGER))
+            << "connect STRANGER"
+            << "reading paused"
+            >> disconnected(STRANGER)
+            << "STRANGER is not used"
+            << "A: 1, first"
+            << "reading on"
+        )
 
     def test_circles(self) -> None:
-        core = Core(stream=False).with_nodes(A, B)
-        (one,) = core.say(core.open(client_at(A, A, B)), b"1", asks=True)
-        core.fail(one, redirect_to(B))
-        core.fail(one, redirect_to(A))
-        self.assertIsInstance(core.finished[0].error, BackendRefused)
-        self.assertEqual(core.times_sent[one], 2)
+        assert (
+            Playbook(Core(stream=False).with_nodes(A, B), client_at(A, A, B))
+            >> say("1", asks=True)
+            << "A: 1, first"
+            >> fail("1", redirect_to(B))
+            << "B: 1, first"
+            >> fail("1", redirect_to(A))
+            << f"1 fails: 700 REDIRECT_TO_{A}"
+        )
 
 
 class PauseTests(SynchronousTestCase):
@@ -235,12 +336,21 @@ class PauseTests(SynchronousTestCase):
 
     def test_who_comes_back(self) -> None:
         """The pause goes over to the client that goes on in the same session."""
-        core = Core()
         first, second = client_of(), client_of()
-        queue = core.open(first)
-        core.say(queue, b"1")
-        core.close(queue)
-        self.assertIs(core.open(second), queue)
-        self.assertEqual((core.paused[first], core.paused[second]), (0, 1))
-        core.with_nodes(A)
-        self.assertEqual((core.paused[second], core.payloads(A)), (0, [b"1"]))
+        core = Core()
+        assert (
+            Playbook(core, first)
+            >> say("1")
+            << "reading paused"
+            >> close()
+            >> comes_back(second)
+            << "reading on"
+            << "reading paused"
+            >> listed(A)
+            << "A joins"
+            << "connect A"
+            >> connected(A)
+            << "A: 1, first"
+            << "reading on"
+        )
+        self.assertEqual((core.paused[first], core.paused[second]), (0, 0))
