@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple, cast
 
-from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError
 from gnetway.runtime.process_limits import machine_memory
@@ -72,17 +71,7 @@ def _read_exactly(descriptor: int, length: int) -> bytes:
     return bytes(content)
 
 
-# What of a configuration is each worker's own: where its gRPC service listens, and its share.
-#
-# Of the memory, and of what a client's address may have (Gnetway.Admission), each worker has a
-# part, since the kernel spreads connections over them.
-#
-# A push must reach the process that has the connection. So each worker serves session services at
-# an address of its own, by which they know it: ListenOn for worker 0, and for worker k the k-th
-# port above it. Port 0 gives each any free one. MemoryBudget is of all workers together, and each
-# has an equal part.
-
-_MAX_PORT = 65535
+_MAX_PORT: Final = 65535
 
 
 def processors() -> int:
@@ -91,7 +80,13 @@ def processors() -> int:
 
 
 def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
-    """Return the configuration of each worker.
+    """Return the configuration of each worker: the same, but for its gRPC address and its share.
+
+    A push must reach the process that has the connection. So each worker serves session services
+    at an address of its own, by which they know it: ListenOn for worker 0, and for worker k the
+    k-th port above it; port 0 gives each any free one. MemoryBudget, and what a client's address
+    may have (Gnetway.Admission), are of all workers together, and each has a part, since the
+    kernel spreads connections over them.
 
     :raises ConfigError: there are not so many ports above that of ListenOn.
     """
@@ -104,8 +99,5 @@ def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
     shared_out = share_out(config, machine_memory(), count)
     admission = config.gnetway.admission.share(count)
     shared = replace(shared_out, gnetway=replace(shared_out.gnetway, admission=admission))
-    return [replace(shared, listen_on=_place(listen_on, number)) for number in range(count)]
-
-
-def _place(listen_on: Address, number: int) -> Address:
-    return replace(listen_on, port=listen_on.port + number) if listen_on.port else listen_on
+    ports = [listen_on.port + number if listen_on.port else 0 for number in range(count)]
+    return [replace(shared, listen_on=replace(listen_on, port=port)) for port in ports]

@@ -105,14 +105,12 @@ def unpack(line: bytes) -> Report:
     raise ValueError("no report of a worker")
 
 
-# The end of the commands' pipe in a worker.
-
 _READ_BYTES: Final = 4096
 
 
 @implementer(IReadDescriptor)
 class CommandReader:
-    """Hands each line that comes by a pipe to ``obey``; at its end, ``gone`` is called."""
+    """The worker's end of the commands: hands each line to ``obey``; at its end calls ``gone``."""
 
     def __init__(
         self,
@@ -125,7 +123,7 @@ class CommandReader:
         self._descriptor = descriptor
         self._obey = obey
         self._gone = gone
-        self._held = b""
+        self._rest = b""
 
     def start(self) -> None:
         """Begin to read."""
@@ -146,7 +144,7 @@ class CommandReader:
             self._reactor.removeReader(self)
             self._gone()
             return
-        *lines, self._held = (self._held + segment).split(b"\n")
+        *lines, self._rest = (self._rest + segment).split(b"\n")
         for line in lines:
             self._obey(line.decode())
 
@@ -160,12 +158,9 @@ class CommandReader:
         return "commands"
 
 
-# The way from a worker to its parent.
-
-
 @implementer(ILogObserver)
 class Reports:
-    """Writes reports; as an observer of the log, all that is logged.
+    """The worker's end of the reports: writes them, and as a log observer all that is logged.
 
     They are written at once, so that nothing is lost of a process that ends the next moment. They
     are few: a parent that does not read would have to miss hundreds before it is waited for.

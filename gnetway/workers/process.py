@@ -1,4 +1,9 @@
-"""A worker's process as the parent sees it: started by exec, with pipes for orders and reports."""
+"""A worker's process as the parent sees it: its listening sockets, its start by exec, its pipes.
+
+The parent binds the sockets of all workers and keeps them (WorkerSockets). ProcessSpawner starts a
+process with its own of them, and with pipes: orders go to its standard input, reports and what it
+prints come back line by line.
+"""
 
 import os
 import socket
@@ -11,7 +16,7 @@ from tempfile import mkdtemp
 from typing import Final, NamedTuple, Protocol
 
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport, IReactorProcess
+from twisted.internet.interfaces import IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -34,17 +39,6 @@ from gnetway.workers import handover
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import REPORTS, Command, Logged, Report, unpack
 
-# The listening sockets of all workers, bound by the parent and kept for workers to come.
-#
-# Each worker has a socket of its own for every TCP address: the kernel spreads new connections
-# over them (SO_REUSEPORT), and nobody wakes in vain. One in the file system is shared. The parent
-# binds them all before twistd gives up its privileges, so that a worker can be started again later
-# at a port below 1024, and before it becomes a daemon, so that a taken port is told on the
-# terminal.
-#
-# Since the parent has them open, the sockets of a worker outlive it. So they are shut at its
-# death, or the kernel would go on giving them connections; the next worker listens on them again.
-
 #: The worker that serves HTTP for all of them.
 _HTTP_WORKER: Final = 0
 
@@ -52,7 +46,17 @@ _PRIVATE_MODE: Final = 0o600
 
 
 class WorkerSockets:
-    """The sockets of ``count`` workers."""
+    """The listening sockets of ``count`` workers, bound by the parent and kept for workers to come.
+
+    Each worker has a socket of its own for every TCP address: the kernel spreads new connections
+    over them (SO_REUSEPORT), and nobody wakes in vain. One in the file system is shared. The parent
+    binds them all before twistd gives up its privileges, so that a worker can be started again
+    later at a port below 1024, and before it becomes a daemon, so that a taken port is told on the
+    terminal.
+
+    Since the parent has them open, the sockets of a worker outlive it. So they are shut at its
+    death, or the kernel would go on giving them connections; the next worker listens on them again.
+    """
 
     def __init__(self, config: GatewayConfig, count: int) -> None:
         self._config = config
@@ -157,14 +161,14 @@ class Ending(NamedTuple):
             return f"by signal {self.signal}"
 
 
-class WorkerEars(Protocol):
-    """Hears of one process."""
+class ProcessListener(Protocol):
+    """What is told of one process."""
 
     def reported(self, report: Report) -> None:
-        """Take a report."""
+        """A report has come."""
 
     def ended(self, ending: Ending) -> None:
-        """Hear that it is gone; all of its reports have come before."""
+        """The process is gone; all of its reports have come before."""
 
 
 class WorkerProcess(Protocol):
@@ -184,83 +188,82 @@ class WorkerProcess(Protocol):
 class Spawner(Protocol):
     """Starts processes."""
 
-    def spawn(self, number: int, config: GatewayConfig, ears: WorkerEars) -> WorkerProcess:
+    def spawn(self, number: int, config: GatewayConfig, listener: ProcessListener) -> WorkerProcess:
         """Start worker ``number``.
 
         :raises OSError: the system refuses.
         """
 
 
-class _Pipes(ProcessProtocol):
-    """The pipes of a process, cut into lines."""
+class WorkerProcessProtocol(ProcessProtocol):
+    """WorkerProcess over a process that Twisted has started, with its pipes cut into lines."""
 
     _log = Logger()
 
-    def __init__(self, first: bytes, ears: WorkerEars) -> None:
+    def __init__(self, first: bytes, listener: ProcessListener) -> None:
         self._first = first
-        self._ears = ears
-        self._held: dict[int, bytes] = {}
+        self._listener = listener
+        #: Beginnings of lines, by descriptor.
+        self._rests: dict[int, bytes] = {}
+        self.pid = 0
 
     def connectionMade(self) -> None:
         """Hand over."""
-        self.write(self._first)
+        assert self.transport is not None
+        # The transport forgets it when the process ends.
+        self.pid = self.transport.pid
+        self._write(self._first)
         self._first = b""
 
-    def write(self, data: bytes) -> None:
-        """Write to the process, unless it does not listen any more."""
+    def tell(self, command: Command, argument: int | None = None) -> None:
+        """See WorkerProcess."""
+        order = command.value if argument is None else f"{command} {argument}"
+        self._write(f"{order}\n".encode())
+
+    def kill(self) -> None:
+        """See WorkerProcess."""
         assert self.transport is not None
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
+
+    def _write(self, data: bytes) -> None:
+        assert self.transport is not None
+        # Twisted has no such pipe any more where the process has ended, or closed it.
         with suppress(KeyError):
             self.transport.writeToChild(_STDIN, data)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803 - Twisted's name
         """Take reports, and what is printed."""
-        *lines, rest = (self._held.get(childFD, b"") + data).split(b"\n")
+        *lines, rest = (self._rests.get(childFD, b"") + data).split(b"\n")
         if len(rest) > _MAX_LINE_BYTES:
             lines, rest = [*lines, rest], b""
-        self._held[childFD] = rest
+        self._rests[childFD] = rest
         for line in lines:
             self._line(childFD, line)
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802
         """Tell how it has ended, after its last words."""
-        for descriptor, line in self._held.items():
+        for descriptor, line in self._rests.items():
             if line:
                 self._line(descriptor, line)
-        self._held = {}
+        self._rests = {}
         ended = reason.value
-        self._ears.ended(Ending(getattr(ended, "signal", None), getattr(ended, "exitCode", None)))
+        ending = Ending(getattr(ended, "signal", None), getattr(ended, "exitCode", None))
+        self._listener.ended(ending)
 
     def _line(self, descriptor: int, line: bytes) -> None:
         if descriptor != REPORTS:
             # Of a library, or of an interpreter that cannot go on.
             text = line.decode(errors="backslashreplace")
-            self._ears.reported(Logged("warn" if descriptor == _STDERR else "info", "output", text))
+            level = "warn" if descriptor == _STDERR else "info"
+            self._listener.reported(Logged(level, "output", text))
             return
         try:
             report = unpack(line)
         except ValueError:
             self._log.failure("a worker has sent what is no report")
             return
-        self._ears.reported(report)
-
-
-class _Process:
-    """WorkerProcess over a process that Twisted has started."""
-
-    def __init__(self, transport: IProcessTransport, pipes: _Pipes) -> None:
-        self._transport = transport
-        self._pipes = pipes
-        self.pid: int = transport.pid
-
-    def tell(self, command: Command, argument: int | None = None) -> None:
-        """See WorkerProcess."""
-        order = command.value if argument is None else f"{command} {argument}"
-        self._pipes.write(f"{order}\n".encode())
-
-    def kill(self) -> None:
-        """See WorkerProcess."""
-        with suppress(ProcessExitedAlready):
-            self._transport.signalProcess("KILL")
+        self._listener.reported(report)
 
 
 class ProcessSpawner:
@@ -271,9 +274,13 @@ class ProcessSpawner:
     ) -> None:
         self._reactor = reactor
         self._sockets = sockets
-        self._environment = {**environment, "PYTHONPATH": _python_path(environment)}
+        # A worker runs this very package, wherever the parent has it from.
+        places = [os.path.abspath(os.path.dirname(path)) for path in gnetway.__path__]
+        given = environment.get("PYTHONPATH")
+        path = os.pathsep.join([*places, *([given] if given else [])])
+        self._environment = {**environment, "PYTHONPATH": path}
 
-    def spawn(self, number: int, config: GatewayConfig, ears: WorkerEars) -> WorkerProcess:
+    def spawn(self, number: int, config: GatewayConfig, listener: ProcessListener) -> WorkerProcess:
         """See Spawner."""
         descriptors: dict[int, int | str] = {
             _STDIN: "w",
@@ -282,28 +289,23 @@ class ProcessSpawner:
             REPORTS: "r",
         }
         handed = []
+        # Descriptors behind those of the pipes, in an order that the handover names.
         relayed = list(self._sockets.relayed(number).values())
-        for listener in self._sockets.of(number) + relayed:
+        for given in self._sockets.of(number) + relayed:
             descriptor = len(descriptors)
-            descriptors[descriptor] = listener.bound.fileno()
-            server = config.gnetway.servers.index(listener.server)
-            path = "" if listener.file is None else listener.file.path
-            handed.append(HandedSocket(server, descriptor, path, listener in relayed))
+            descriptors[descriptor] = given.bound.fileno()
+            server = config.gnetway.servers.index(given.server)
+            path = "" if given.file is None else given.file.path
+            handed.append(HandedSocket(server, descriptor, path, given in relayed))
         elsewhere = self._sockets.http_elsewhere(number)
-        pipes = _Pipes(handover.pack(Handover(config, number, tuple(handed), elsewhere)), ears)
-        transport = self._reactor.spawnProcess(
-            pipes,
+        first = handover.pack(Handover(config, number, tuple(handed), elsewhere))
+        process = WorkerProcessProtocol(first, listener)
+        self._reactor.spawnProcess(
+            process,
             sys.executable,
             # The number is for those who look at the list of processes.
             [sys.executable, "-m", "gnetway.workers.main", str(number)],
             self._environment,
             childFDs=descriptors,
         )
-        return _Process(transport, pipes)
-
-
-def _python_path(environment: Mapping[str, str]) -> str:
-    """Return where a worker finds this very package, and then what its parent was told."""
-    given = environment.get("PYTHONPATH")
-    places = [os.path.dirname(path) for path in gnetway.__path__]
-    return os.pathsep.join([*map(os.path.abspath, places), *([given] if given else [])])
+        return process

@@ -46,13 +46,11 @@ from gnetway.service.prepared import (
 from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Command
 from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
-from gnetway.workers.supervisor import WorkerKeeper
-
-# The counts of all workers together, those that have ended included.
+from gnetway.workers.supervisor import WorkerSupervisor
 
 
-class Tally:
-    """Adds up what workers report.
+class WorkerCounters:
+    """Adds up what workers have counted, those that have ended included.
 
     A worker's next process counts from 0 again, so what the one before it has counted is kept.
     """
@@ -87,7 +85,7 @@ COUNT_SECONDS: Final = 2.0
 
 
 class WorkersService(MultiService):
-    """Runs ``count`` workers; a KeeperEars.
+    """Runs ``count`` workers; a SupervisorListener.
 
     ``make_spawner`` makes what starts their processes, with the sockets of each.
     """
@@ -110,13 +108,15 @@ class WorkersService(MultiService):
         self._config = config
         self._count = count
         self._random_bytes = random_bytes
-        self._make_spawner = make_spawner or self._process_spawner
+        self._make_spawner = make_spawner or (
+            lambda sockets: ProcessSpawner(cast(IReactorProcess, reactor), sockets, os.environ)
+        )
         self._shares: list[GatewayConfig] = []
         self._sockets = WorkerSockets(config, count)
-        self._keepers: list[WorkerKeeper] = []
+        self._supervisors: list[WorkerSupervisor] = []
         self._ready: set[int] = set()
         self._announced = False
-        self._tally = Tally()
+        self._counters = WorkerCounters()
         #: Workers whose counts are waited for, to be logged.
         self._asked: set[int] = set()
         self._patience: IDelayedCall | None = None
@@ -183,15 +183,15 @@ class WorkersService(MultiService):
         for number, share in enumerate(self._shares):
             spawn = partial(spawner.spawn, number, share)
             back_off = BackOff(self._random_bytes)
-            self._keepers.append(WorkerKeeper(self._reactor, number, spawn, self, back_off))
+            self._supervisors.append(WorkerSupervisor(self._reactor, number, spawn, self, back_off))
         self._log.info("starting {count} workers", count=self._count)
-        for keeper in self._keepers:
-            keeper.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
 
     def reload_certificates(self) -> None:
         """Have every worker read the certificates and keys of all TLS listeners again."""
-        for keeper in self._keepers:
-            keeper.tell(Command.RELOAD)
+        for supervisor in self._supervisors:
+            supervisor.tell(Command.RELOAD)
 
     def log_counts(self) -> None:
         """Log what all workers have counted, once they have said so."""
@@ -204,7 +204,7 @@ class WorkersService(MultiService):
         return self._collected().addCallback(lambda _: self._status())
 
     def _status(self) -> Status:
-        counts = self._tally.total()
+        counts = self._counters.total()
         away = [
             f"worker {number} does not serve"
             for number in range(self._count)
@@ -225,18 +225,18 @@ class WorkersService(MultiService):
         """Ask all workers what they have counted; fire when they have said so, or do not."""
         if self._patience is None:
             self._patience = self._reactor.callLater(COUNT_SECONDS, self._no_more_patience)
-            for number, keeper in enumerate(self._keepers):
-                if keeper.tell(Command.COUNT):
+            for number, supervisor in enumerate(self._supervisors):
+                if supervisor.tell(Command.COUNT):
                     self._asked.add(number)
         collected: Deferred[None] = Deferred()
         self._collecting.append(collected)
         self._tell_if_complete()
         return collected
 
-    # -- what keepers say ----------------------------------------------------------------------
+    # -- what supervisors say ------------------------------------------------------------------
 
     def worker_ready(self, number: int, backend: str) -> None:
-        """See KeeperEars."""
+        """See SupervisorListener."""
         self._ready.add(number)
         self._backend = backend
         if len(self._ready) == self._count and not self._announced:
@@ -248,32 +248,32 @@ class WorkersService(MultiService):
             announce(self._shares[0], self._sockets.listeners, backend, slow, waits)
 
     def worker_gone(self, number: int) -> None:
-        """See KeeperEars."""
+        """See SupervisorListener."""
         self._ready.discard(number)
-        self._tally.ended(number)
+        self._counters.ended(number)
         self._sockets.shut(number)
-        self._heard(number)
+        self._asked.discard(number)
+        self._tell_if_complete()
 
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
-        """See KeeperEars."""
-        self._tally.counted(number, counts)
-        self._heard(number)
+        """See SupervisorListener."""
+        self._counters.counted(number, counts)
+        self._asked.discard(number)
+        self._tell_if_complete()
 
     def worker_lost_key(self, number: int, auth_key_id: int) -> None:
-        """See KeeperEars: the others may have the key at hand too."""
-        for other, keeper in enumerate(self._keepers):
+        """See SupervisorListener: the others may have the key at hand too."""
+        for other, supervisor in enumerate(self._supervisors):
             if other != number:
-                keeper.tell(Command.FORGET, auth_key_id)
+                supervisor.tell(Command.FORGET, auth_key_id)
 
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
-        """See KeeperEars: no other attempt would go better, so this is the end of all."""
+        """See SupervisorListener: no other attempt would go better, so this ends all."""
         for fault in faults:
             self._log.critical(
                 "The gateway cannot start: worker {number}: {fault}", number=number, fault=fault
             )
         self._start_up.give_up(Failure(ConfigError(list(faults))))
-
-    # -- small parts ---------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
         """End; fires when no worker is left."""
@@ -282,16 +282,12 @@ class WorkersService(MultiService):
     async def _stop(self) -> None:
         # Or clients would go on connecting, to sockets that nobody serves.
         self._sockets.close()
-        await DeferredList([keeper.stop() for keeper in self._keepers])
+        await DeferredList([supervisor.stop() for supervisor in self._supervisors])
         if self._patience is not None:
             self._no_more_patience()
-        tell_counts(self._tally.total())
+        tell_counts(self._counters.total())
         await self._admin.stop()
         await maybeDeferred(super().stopService)
-
-    def _heard(self, number: int) -> None:
-        self._asked.discard(number)
-        self._tell_if_complete()
 
     def _tell_if_complete(self) -> None:
         if self._patience is not None and not self._asked:
@@ -310,11 +306,8 @@ class WorkersService(MultiService):
     def _tell_counts(self) -> None:
         self._will_tell = False
         for number in range(self._count):
-            open_now = self._tally.of(number).open_connections
+            open_now = self._counters.of(number).open_connections
             self._log.info(
                 "worker {number}: connections open: {open}", number=number, open=open_now
             )
-        tell_all_counts(self._tally.total())
-
-    def _process_spawner(self, sockets: WorkerSockets) -> Spawner:
-        return ProcessSpawner(cast(IReactorProcess, self._reactor), sockets, os.environ)
+        tell_all_counts(self._counters.total())

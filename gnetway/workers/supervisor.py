@@ -1,7 +1,7 @@
-"""Keeps one worker running.
+"""Supervises one worker: starts its process, again when that ends, and ends it.
 
 ======== ========================================== ====================================
-phase    meaning                                    left by
+state    meaning                                    left by
 ======== ========================================== ====================================
 IDLE     not started                                START, STOP
 STARTING its process loads                          READY, ENDED, REFUSED, STOP
@@ -11,8 +11,9 @@ ENDING   it was told to end                         ENDED
 STOPPED  for good                                   nothing
 ======== ========================================== ====================================
 
-One that serves says every few seconds what it has counted. If it is silent for long it is asked,
-and killed if it does not answer: it does not turn its reactor any more, so it serves nobody.
+A worker that serves says every few seconds what it has counted. If it is silent for long it is
+asked, and killed if it does not answer: its reactor hangs, so it serves nobody. There is one timer,
+and what it is for follows from the state.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from twisted.logger import Logger, LogLevel
 from gnetway.backoff import BackOff
 from gnetway.metrics import GatewayCounts
 from gnetway.workers.pipe import Command, Counted, KeyGone, Logged, Ready, Refused, Report
-from gnetway.workers.process import Ending, WorkerEars, WorkerProcess
+from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 
 #: Seconds that a worker must have served for its next end to count as the first.
 STABLE_SECONDS: Final = 10.0
@@ -44,7 +45,7 @@ SILENT_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 10.0
 
 
-class Phase(Enum):
+class WorkerState(Enum):
     """See the head of the file."""
 
     IDLE = auto()
@@ -55,8 +56,8 @@ class Phase(Enum):
     STOPPED = auto()
 
 
-class Event(Enum):
-    """See the head of the file."""
+class WorkerEvent(Enum):
+    """What leads from state to state."""
 
     START = auto()
     READY = auto()
@@ -67,42 +68,51 @@ class Event(Enum):
 
 
 #: A pair that is not listed changes nothing.
-NEXT: Final[dict[Phase, dict[Event, Phase]]] = {
-    Phase.IDLE: {Event.START: Phase.STARTING, Event.STOP: Phase.STOPPED},
-    Phase.STARTING: {
-        Event.READY: Phase.SERVING,
-        Event.ENDED: Phase.WAITING,
-        Event.REFUSED: Phase.STOPPED,
-        Event.STOP: Phase.ENDING,
+NEXT: Final[dict[WorkerState, dict[WorkerEvent, WorkerState]]] = {
+    WorkerState.IDLE: {
+        WorkerEvent.START: WorkerState.STARTING,
+        WorkerEvent.STOP: WorkerState.STOPPED,
     },
-    Phase.SERVING: {Event.ENDED: Phase.WAITING, Event.STOP: Phase.ENDING},
-    Phase.WAITING: {Event.RETRY: Phase.STARTING, Event.STOP: Phase.STOPPED},
-    Phase.ENDING: {Event.ENDED: Phase.STOPPED},
-    Phase.STOPPED: {},
+    WorkerState.STARTING: {
+        WorkerEvent.READY: WorkerState.SERVING,
+        WorkerEvent.ENDED: WorkerState.WAITING,
+        WorkerEvent.REFUSED: WorkerState.STOPPED,
+        WorkerEvent.STOP: WorkerState.ENDING,
+    },
+    WorkerState.SERVING: {
+        WorkerEvent.ENDED: WorkerState.WAITING,
+        WorkerEvent.STOP: WorkerState.ENDING,
+    },
+    WorkerState.WAITING: {
+        WorkerEvent.RETRY: WorkerState.STARTING,
+        WorkerEvent.STOP: WorkerState.STOPPED,
+    },
+    WorkerState.ENDING: {WorkerEvent.ENDED: WorkerState.STOPPED},
+    WorkerState.STOPPED: {},
 }
 
 
-class KeeperEars(Protocol):
-    """Hears of all workers."""
+class SupervisorListener(Protocol):
+    """What a supervisor tells of its worker, by its number."""
 
     def worker_ready(self, number: int, backend: str) -> None:
-        """Hear that a worker serves."""
+        """A worker serves."""
 
     def worker_gone(self, number: int) -> None:
-        """Hear that the process of a worker has ended."""
+        """The process of a worker has ended."""
 
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
-        """Hear what a worker has counted."""
+        """A worker has said what it has counted."""
 
     def worker_lost_key(self, number: int, auth_key_id: int) -> None:
-        """Hear that a worker has found a key to be gone."""
+        """A worker has found a key to be gone."""
 
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
-        """Hear that a worker has never served and never will."""
+        """A worker has never served and never will."""
 
 
-class WorkerKeeper:
-    """The machine; ``spawn`` starts a process.
+class WorkerSupervisor:
+    """The machine; ``spawn`` starts a process, of which it is the ProcessListener.
 
     A worker that fails before it has ever served, otherwise than by a signal, is given up: what
     it lacks, no other attempt will bring.
@@ -114,43 +124,44 @@ class WorkerKeeper:
         self,
         clock: IReactorTime,
         number: int,
-        spawn: Callable[[WorkerEars], WorkerProcess],
-        ears: KeeperEars,
+        spawn: Callable[[ProcessListener], WorkerProcess],
+        listener: SupervisorListener,
         back_off: BackOff,
     ) -> None:
-        self.phase = Phase.IDLE
+        self.state = WorkerState.IDLE
         self._clock = clock
         self._number = number
         self._spawn = spawn
-        self._ears = ears
+        self._listener = listener
         self._back_off = back_off
         self._process: WorkerProcess | None = None
         self._has_served = False
         self._faults: tuple[str, ...] = ()
         self._ending = self._backend = ""
+        #: When the process was started, and then when it began to serve.
         self._since = 0.0
         self._timer: IDelayedCall | None = None
         self._stopped: Deferred[None] = Deferred()
-        self._entry: dict[Phase, Callable[[], None]] = {
-            Phase.STARTING: self._start_process,
-            Phase.SERVING: self._serve,
-            Phase.WAITING: self._wait,
-            Phase.ENDING: self._end_process,
-            Phase.STOPPED: self._stop_timer,
+        self._entry: dict[WorkerState, Callable[[], None]] = {
+            WorkerState.STARTING: self._start_process,
+            WorkerState.SERVING: self._serve,
+            WorkerState.WAITING: self._wait,
+            WorkerState.ENDING: self._end_process,
+            WorkerState.STOPPED: self._stop_timer,
         }
 
     def start(self) -> None:
         """Begin; goes on until ``stop``."""
-        self._advance(Event.START)
+        self._advance(WorkerEvent.START)
 
     def stop(self) -> Deferred[None]:
         """Have the worker end in order, once; fires when it is gone."""
-        self._advance(Event.STOP)
-        return succeed(None) if self.phase is Phase.STOPPED else self._stopped
+        self._advance(WorkerEvent.STOP)
+        return succeed(None) if self.state is WorkerState.STOPPED else self._stopped
 
     def tell(self, command: Command, argument: int | None = None) -> bool:
         """Give an order to a worker that serves; False if it does not."""
-        if self.phase is not Phase.SERVING or self._process is None:
+        if self.state is not WorkerState.SERVING or self._process is None:
             return False
         self._process.tell(command, argument)
         return True
@@ -158,19 +169,21 @@ class WorkerKeeper:
     # -- what the process says -----------------------------------------------------------------
 
     def reported(self, report: Report) -> None:
-        """See WorkerEars."""
+        """See ProcessListener."""
         match report:
             case Ready(backend):
                 self._backend = backend
-                self._advance(Event.READY)
+                self._advance(WorkerEvent.READY)
             case Refused(faults):
                 self._faults = faults
             case Counted(counts):
-                if self.phase is Phase.SERVING:
+                # Any report would do, but these are what comes regularly. A worker that ends is
+                # timed by STOP_SECONDS, which its last counts must not put off.
+                if self.state is WorkerState.SERVING:
                     self._set_timer(SILENT_SECONDS, self._ask)
-                self._ears.worker_counted(self._number, counts)
+                self._listener.worker_counted(self._number, counts)
             case KeyGone(auth_key_id):
-                self._ears.worker_lost_key(self._number, auth_key_id)
+                self._listener.worker_lost_key(self._number, auth_key_id)
             case Logged(level, namespace, text):
                 Logger(namespace).emit(
                     LogLevel.lookupByName(level),
@@ -180,32 +193,35 @@ class WorkerKeeper:
                 )
 
     def ended(self, ending: Ending) -> None:
-        """See WorkerEars."""
+        """See ProcessListener."""
         self._process = None
-        self._ears.worker_gone(self._number)
+        self._listener.worker_gone(self._number)
         self._failed(str(ending), for_good=ending.signal is None)
 
     def _failed(self, ending: str, for_good: bool) -> None:
         faults, self._faults = self._faults, ()
-        if self.phase is Phase.STARTING and for_good and not self._has_served:
-            self._advance(Event.REFUSED)
+        # By a signal anything may have ended it, so another attempt may go better.
+        if self.state is WorkerState.STARTING and for_good and not self._has_served:
+            self._advance(WorkerEvent.REFUSED)
             why = faults or (f"it has ended before it served, {ending}",)
-            self._ears.worker_refused(self._number, why)
-        elif self.phase in (Phase.STARTING, Phase.SERVING):
+            self._listener.worker_refused(self._number, why)
+        elif self.state in (WorkerState.STARTING, WorkerState.SERVING):
             self._ending = "; ".join((ending, *faults))
         elif ending != "with status 0":
+            # Told to end, which it has not done in order.
             self._log.warn("worker {number} has ended {ending}", number=self._number, ending=ending)
-        self._advance(Event.ENDED)
+        self._advance(WorkerEvent.ENDED)
 
-    # -- phases --------------------------------------------------------------------------------
+    # -- states --------------------------------------------------------------------------------
 
-    def _advance(self, event: Event) -> None:
-        following = NEXT[self.phase].get(event)
+    def _advance(self, event: WorkerEvent) -> None:
+        following = NEXT[self.state].get(event)
         if following is None:
             return
-        self.phase = following
+        # Before the entry, which may bring the next event: a process that cannot be started.
+        self.state = following
         self._entry[following]()
-        if following is Phase.STOPPED and event is Event.ENDED:
+        if following is WorkerState.STOPPED and event is WorkerEvent.ENDED:
             self._stopped.callback(None)
 
     def _start_process(self) -> None:
@@ -223,7 +239,7 @@ class WorkerKeeper:
             "worker {number} serves, process {pid}", number=self._number, pid=self._process.pid
         )
         self._set_timer(SILENT_SECONDS, self._ask)
-        self._ears.worker_ready(self._number, self._backend)
+        self._listener.worker_ready(self._number, self._backend)
 
     def _ask(self) -> None:
         self.tell(Command.COUNT)
@@ -253,7 +269,7 @@ class WorkerKeeper:
             seconds=seconds,
             delay=delay,
         )
-        self._set_timer(delay, partial(self._advance, Event.RETRY))
+        self._set_timer(delay, partial(self._advance, WorkerEvent.RETRY))
 
     def _end_process(self) -> None:
         assert self._process is not None
@@ -270,7 +286,7 @@ class WorkerKeeper:
             self._process.kill()
 
     def _set_timer(self, seconds: float, act: Callable[[], None]) -> None:
-        """Have ``act`` called, instead of what was to be called before."""
+        """Have ``act`` called, and not what was to be called before."""
         self._stop_timer()
         self._timer = self._clock.callLater(seconds, act)
 

@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from gnetway.config.model import GatewayConfig
 from gnetway.workers.pipe import Command, Ready
-from gnetway.workers.process import Ending, WorkerEars
+from gnetway.workers.process import Ending, ProcessListener
 
 
 @implementer(ILogObserver)
@@ -34,11 +34,13 @@ FAULTY = Ending(None, 1)
 class FakeProcess:
     """WorkerProcess; the test says what it does."""
 
-    def __init__(self, number: int, config: GatewayConfig | None, ears: WorkerEars) -> None:
+    def __init__(
+        self, number: int, config: GatewayConfig | None, listener: ProcessListener
+    ) -> None:
         self.pid = 1000 + number
         self.number = number
         self.config = config
-        self.ears = ears
+        self.listener = listener
         self.told: list[Command] = []
         self.forgets: list[int] = []
         self.killed = False
@@ -52,7 +54,7 @@ class FakeProcess:
         self.killed = True
 
     def serve(self) -> None:
-        self.ears.reported(Ready("a backend"))
+        self.listener.reported(Ready("a backend"))
 
 
 class FakeSpawner:
@@ -62,8 +64,10 @@ class FakeSpawner:
         self.processes: list[FakeProcess] = []
         self.refusals = list(refusals)
 
-    def spawn(self, number: int, config: GatewayConfig | None, ears: WorkerEars) -> FakeProcess:
+    def spawn(
+        self, number: int, config: GatewayConfig | None, listener: ProcessListener
+    ) -> FakeProcess:
         if self.refusals:
             raise self.refusals.pop(0)
-        self.processes.append(FakeProcess(number, config, ears))
+        self.processes.append(FakeProcess(number, config, listener))
         return self.processes[-1]

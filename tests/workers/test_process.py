@@ -60,8 +60,8 @@ class FakeReactor:
         return self.transport
 
 
-class Ears:
-    """WorkerEars that write down what they hear."""
+class Listener:
+    """ProcessListener that write down what they hear."""
 
     def __init__(self) -> None:
         self.heard: list[Report | Ending] = []
@@ -87,12 +87,12 @@ class SpawnCase(ServiceCase):
         self.addCleanup(self.sockets.close)
         self.sockets.bind_relays()
         self.reactor = FakeReactor()
-        self.ears = Ears()
+        self.listener = Listener()
 
     def spawn(self, number: int = 0, **environment: str) -> None:
         reactor = cast(IReactorProcess, self.reactor)
         spawner = ProcessSpawner(reactor, self.sockets, environment)
-        self.process = spawner.spawn(number, self.settings, self.ears)
+        self.process = spawner.spawn(number, self.settings, self.listener)
 
     def handed(self) -> handover.Handover:
         file = self.directory / "handover"
@@ -150,19 +150,19 @@ class TalkTests(SpawnCase):
     def test_reports_however_they_are_cut(self) -> None:
         for byte in pack(Ready("a")) + pack(Ready("b")):
             self.reactor.protocol.childDataReceived(REPORTS, bytes((byte,)))
-        self.assertEqual(self.ears.heard, [Ready("a"), Ready("b")])
+        self.assertEqual(self.listener.heard, [Ready("a"), Ready("b")])
 
     def test_what_is_no_report(self) -> None:
         self.reactor.protocol.childDataReceived(REPORTS, b"nonsense\n" + pack(Ready("a")))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-        self.assertEqual(self.ears.heard, [Ready("a")])
+        self.assertEqual(self.listener.heard, [Ready("a")])
 
     def test_what_is_printed(self) -> None:
         self.reactor.protocol.childDataReceived(1, b"a line\n")
         self.reactor.protocol.childDataReceived(2, b"Trace\xff\nback")
         self.reactor.protocol.processEnded(Failure(ProcessTerminated(status=256)))
         self.assertEqual(
-            self.ears.heard[:3],
+            self.listener.heard[:3],
             [
                 Logged("info", "output", "a line"),
                 Logged("warn", "output", "Trace\\xff"),
@@ -172,7 +172,7 @@ class TalkTests(SpawnCase):
 
     def test_a_line_without_end(self) -> None:
         self.reactor.protocol.childDataReceived(1, bytes(2 << 20))
-        self.assertEqual(len(self.ears.heard), 1)
+        self.assertEqual(len(self.listener.heard), 1)
 
     def test_how_it_has_ended(self) -> None:
         for failure, told in (
@@ -180,9 +180,9 @@ class TalkTests(SpawnCase):
             (ProcessTerminated(3, None, 768), "with status 3"),
             (ProcessTerminated(None, 9, 9), "by SIGKILL"),
         ):
-            self.ears.heard.clear()
+            self.listener.heard.clear()
             self.reactor.protocol.processEnded(Failure(failure))
-            self.assertEqual([str(ending) for ending in self.ears.heard], [told])
+            self.assertEqual([str(ending) for ending in self.listener.heard], [told])
 
     def test_one_that_is_gone(self) -> None:
         self.process.kill()

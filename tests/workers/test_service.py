@@ -114,7 +114,7 @@ class StartTests(WorkersCase):
 
     def test_told_once(self) -> None:
         self.serving()
-        self.processes[1].ears.ended(KILLED)
+        self.processes[1].listener.ended(KILLED)
         self.clock.advance(1)
         self.processes[3].serve()
         self.assertEqual(sum("has started, a worker that" in line for line in self.lines), 1)
@@ -125,21 +125,21 @@ class StartTests(WorkersCase):
 
     def test_a_fault_is_the_end_of_all(self) -> None:
         service = self.started()
-        self.processes[1].ears.reported(Refused(("app: ListenOn: found",)))
-        self.processes[1].ears.ended(FAULTY)
+        self.processes[1].listener.reported(Refused(("app: ListenOn: found",)))
+        self.processes[1].listener.ended(FAULTY)
         self.assertEqual(self.clock.stops, 1)
         self.assertIn("The gateway cannot start: worker 1: app: ListenOn: found", self.lines)
         stopped = service.stopService()
         for number in (0, 2):
             self.assertEqual(self.processes[number].told, [Command.STOP])
-            self.processes[number].ears.ended(CLEAN)
+            self.processes[number].listener.ended(CLEAN)
         self.assertIsNone(self.successResultOf(stopped))
 
 
 class MeanwhileTests(WorkersCase):
     def test_one_that_dies_leaves_the_others_alone(self) -> None:
         self.serving()
-        self.processes[1].ears.ended(KILLED)
+        self.processes[1].listener.ended(KILLED)
         self.clock.advance(1)
         self.assertEqual([process.number for process in self.processes], [0, 1, 2, 1])
         self.assertEqual([process.told for process in self.processes], [[], [], [], []])
@@ -150,7 +150,7 @@ class MeanwhileTests(WorkersCase):
 
     def test_a_key_that_one_finds_gone_is_gone_in_the_others(self) -> None:
         self.serving()
-        self.processes[1].ears.reported(KeyGone(-7))
+        self.processes[1].listener.reported(KeyGone(-7))
         self.assertEqual(
             [process.told for process in self.processes], [[Command.FORGET], [], [Command.FORGET]]
         )
@@ -160,7 +160,7 @@ class MeanwhileTests(WorkersCase):
 class CountTests(WorkersCase):
     def counts(self, number: int, open_now: int, **causes: int) -> None:
         counts = GatewayCounts(open_now, causes, {"delivered": 1})
-        self.processes[number].ears.reported(Counted(counts))
+        self.processes[number].listener.reported(Counted(counts))
 
     def test_logged_when_all_have_answered(self) -> None:
         service = self.serving()
@@ -195,7 +195,7 @@ class CountTests(WorkersCase):
         self.serving().log_counts()
         self.counts(0, 1)
         self.counts(1, 1)
-        self.processes[2].ears.ended(KILLED)
+        self.processes[2].listener.ended(KILLED)
         self.assertIn("connections open: 2", self.lines)
 
     def test_the_sum_at_the_end(self) -> None:
@@ -203,7 +203,7 @@ class CountTests(WorkersCase):
         stopped = service.stopService()
         for process in self.processes:
             self.counts(process.number, 0, idle=process.number)
-            process.ears.ended(CLEAN)
+            process.listener.ended(CLEAN)
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.lines[-1], "connections ended, by cause: {'idle': 3}")
         self.assertEqual(self.lines[-2], "pushes, by outcome: {'delivered': 3}")
@@ -218,6 +218,6 @@ class StopTests(WorkersCase):
         self.assertEqual([process.told for process in self.processes], [[Command.STOP]] * 3)
         for process in self.processes:
             self.assertNoResult(stopped)
-            process.ears.ended(CLEAN)
+            process.listener.ended(CLEAN)
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual((self.clock.getDelayedCalls(), len(self.processes)), ([], 3))

@@ -13,15 +13,15 @@ from gnetway.workers.supervisor import (
     SILENT_SECONDS,
     STABLE_SECONDS,
     STOP_SECONDS,
-    Phase,
-    WorkerKeeper,
+    WorkerState,
+    WorkerSupervisor,
 )
 from gnetway.workers.worker import COUNT_SECONDS
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
 
 
-class Ears:
-    """KeeperEars that write down what they hear."""
+class Listener:
+    """SupervisorListener that write down what they hear."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
@@ -42,16 +42,16 @@ class Ears:
         self.heard.append(("refused", number, faults))
 
 
-class KeeperCase(SynchronousTestCase):
+class SupervisorCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.spawner = FakeSpawner()
-        self.ears = Ears()
-        self.keeper = WorkerKeeper(
+        self.listener = Listener()
+        self.supervisor = WorkerSupervisor(
             self.clock,
             4,
             partial(self.spawner.spawn, 4, None),
-            self.ears,
+            self.listener,
             # Nothing is taken off a delay.
             BackOff(bytes),
         )
@@ -66,27 +66,27 @@ class KeeperCase(SynchronousTestCase):
         return len(self.spawner.processes)
 
     def serve(self) -> None:
-        self.keeper.start()
+        self.supervisor.start()
         self.process.serve()
 
 
 class TableTests(SynchronousTestCase):
     def test_every_phase_is_in_it(self) -> None:
-        self.assertEqual(set(NEXT), set(Phase))
-        self.assertEqual(NEXT[Phase.STOPPED], {})
+        self.assertEqual(set(NEXT), set(WorkerState))
+        self.assertEqual(NEXT[WorkerState.STOPPED], {})
 
 
-class RestartTests(KeeperCase):
+class RestartTests(SupervisorCase):
     def test_serving(self) -> None:
         self.serve()
-        self.assertEqual(self.ears.heard, [("ready", 4, "a backend")])
+        self.assertEqual(self.listener.heard, [("ready", 4, "a backend")])
         self.assertEqual(self.lines, [(LogLevel.info, "worker 4 serves, process 1004")])
 
     def test_one_that_dies_is_started_again(self) -> None:
         self.serve()
         self.clock.advance(1.5)
-        self.process.ears.ended(KILLED)
-        self.assertIn(("gone", 4), self.ears.heard)
+        self.process.listener.ended(KILLED)
+        self.assertIn(("gone", 4), self.listener.heard)
         self.assertEqual(
             self.lines[-1],
             (
@@ -99,14 +99,14 @@ class RestartTests(KeeperCase):
         self.clock.advance(0.01)
         self.assertEqual(self.started, 2)
         self.process.serve()
-        self.assertIs(self.keeper.phase, Phase.SERVING)
+        self.assertIs(self.supervisor.state, WorkerState.SERVING)
 
     def test_one_that_dies_again_and_again_waits_longer(self) -> None:
         self.serve()
         waits = []
         for _ in range(10):
             self.process.serve()
-            self.process.ears.ended(FAULTY)
+            self.process.listener.ended(FAULTY)
             (timer,) = self.clock.getDelayedCalls()
             waits.append(timer.getTime() - self.clock.seconds())
             self.clock.advance(waits[-1])
@@ -118,41 +118,41 @@ class RestartTests(KeeperCase):
         self.serve()
         for _ in range(5):
             self.process.serve()
-            self.process.ears.ended(KILLED)
+            self.process.listener.ended(KILLED)
             self.clock.advance(LONGEST_SECONDS)
         self.process.serve()
         self.clock.advance(STABLE_SECONDS)
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         (timer,) = self.clock.getDelayedCalls()
         self.assertAlmostEqual(timer.getTime() - self.clock.seconds(), FIRST_SECONDS)
 
     def test_a_fault_at_a_later_start_is_tried_again(self) -> None:
         """The other workers are well, so it may be one that passes: a port taken for a moment."""
         self.serve()
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         self.clock.advance(FIRST_SECONDS)
-        self.process.ears.reported(Refused(("x: a port",)))
-        self.process.ears.ended(FAULTY)
+        self.process.listener.reported(Refused(("x: a port",)))
+        self.process.listener.ended(FAULTY)
         self.assertIn("has ended with status 1; x: a port, after", self.lines[-1][1])
-        self.assertIs(self.keeper.phase, Phase.WAITING)
+        self.assertIs(self.supervisor.state, WorkerState.WAITING)
         self.clock.advance(LONGEST_SECONDS)
         self.assertEqual(self.started, 3)
 
     def test_the_system_refuses_a_process(self) -> None:
         self.serve()
         self.spawner.refusals = [OSError(11, "no more")]
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         self.clock.advance(FIRST_SECONDS)
         self.assertIn("could not be started: [Errno 11] no more", self.lines[-1][1])
         self.clock.advance(LONGEST_SECONDS)
         self.assertEqual(self.started, 2)
 
 
-class SilenceTests(KeeperCase):
+class SilenceTests(SupervisorCase):
     """A worker that does not turn its reactor."""
 
     def counted(self) -> None:
-        self.process.ears.reported(Counted(NOTHING_COUNTED))
+        self.process.listener.reported(Counted(NOTHING_COUNTED))
 
     def test_one_that_says_nothing_is_asked_and_then_killed(self) -> None:
         self.serve()
@@ -171,7 +171,7 @@ class SilenceTests(KeeperCase):
                 "worker 4, process 1004, hangs: it has said nothing for 30 s, and is killed",
             ),
         )
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         self.clock.advance(FIRST_SECONDS)
         self.assertEqual(self.started, 2)
 
@@ -195,120 +195,123 @@ class SilenceTests(KeeperCase):
 
     def test_silence_is_of_no_matter_while_it_does_not_serve(self) -> None:
         """It may wait for etcd at its start, and its end has a limit of its own."""
-        self.keeper.start()
+        self.supervisor.start()
         self.clock.advance(100)
         self.counted()
         self.process.serve()
         self.clock.advance(SILENT_SECONDS)
-        self.keeper.stop()
+        self.supervisor.stop()
         self.counted()
         self.clock.advance(ANSWER_SECONDS)
         self.assertFalse(self.process.killed)
-        self.process.ears.ended(CLEAN)
+        self.process.listener.ended(CLEAN)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_next_process_has_its_own_time(self) -> None:
         self.serve()
         self.clock.advance(SILENT_SECONDS + ANSWER_SECONDS - 1)
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         self.clock.advance(FIRST_SECONDS)
         self.process.serve()
         self.clock.advance(SILENT_SECONDS - 0.1)
         self.assertEqual((self.process.told, self.process.killed), ([], False))
 
 
-class FirstStartTests(KeeperCase):
+class FirstStartTests(SupervisorCase):
     def test_a_fault_of_the_configuration_ends_it(self) -> None:
-        self.keeper.start()
-        self.process.ears.reported(Refused(("x: a port", "y: a file")))
-        self.process.ears.ended(FAULTY)
-        self.assertEqual(self.ears.heard, [("gone", 4), ("refused", 4, ("x: a port", "y: a file"))])
+        self.supervisor.start()
+        self.process.listener.reported(Refused(("x: a port", "y: a file")))
+        self.process.listener.ended(FAULTY)
+        self.assertEqual(
+            self.listener.heard, [("gone", 4), ("refused", 4, ("x: a port", "y: a file"))]
+        )
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertIsNone(self.successResultOf(self.keeper.stop()))
+        self.assertIsNone(self.successResultOf(self.supervisor.stop()))
 
     def test_so_does_any_other_end_of_its_own(self) -> None:
-        self.keeper.start()
-        self.process.ears.ended(FAULTY)
+        self.supervisor.start()
+        self.process.listener.ended(FAULTY)
         self.assertEqual(
-            self.ears.heard[-1], ("refused", 4, ("it has ended before it served, with status 1",))
+            self.listener.heard[-1],
+            ("refused", 4, ("it has ended before it served, with status 1",)),
         )
 
     def test_so_does_the_system(self) -> None:
         self.spawner.refusals = [OSError(11, "no more")]
-        self.keeper.start()
-        self.assertEqual(self.ears.heard[-1][:2], ("refused", 4))
+        self.supervisor.start()
+        self.assertEqual(self.listener.heard[-1][:2], ("refused", 4))
 
     def test_one_that_is_killed_is_started_again(self) -> None:
-        self.keeper.start()
-        self.process.ears.ended(KILLED)
+        self.supervisor.start()
+        self.process.listener.ended(KILLED)
         self.clock.advance(FIRST_SECONDS)
         self.assertEqual(self.started, 2)
 
 
-class StopTests(KeeperCase):
+class StopTests(SupervisorCase):
     def test_in_order(self) -> None:
         self.serve()
-        stopped = self.keeper.stop()
+        stopped = self.supervisor.stop()
         self.assertEqual(self.process.told, [Command.STOP])
         self.assertNoResult(stopped)
-        self.process.ears.ended(CLEAN)
+        self.process.listener.ended(CLEAN)
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual((self.started, self.clock.getDelayedCalls()), (1, []))
-        self.assertIsNone(self.successResultOf(self.keeper.stop()))
+        self.assertIsNone(self.successResultOf(self.supervisor.stop()))
 
     def test_during_the_start(self) -> None:
-        self.keeper.start()
-        stopped = self.keeper.stop()
+        self.supervisor.start()
+        stopped = self.supervisor.stop()
         self.process.serve()
-        self.assertEqual(self.ears.heard, [])
-        self.process.ears.ended(CLEAN)
+        self.assertEqual(self.listener.heard, [])
+        self.process.listener.ended(CLEAN)
         self.assertIsNone(self.successResultOf(stopped))
 
     def test_during_the_back_off(self) -> None:
         self.serve()
-        self.process.ears.ended(KILLED)
-        self.assertIsNone(self.successResultOf(self.keeper.stop()))
+        self.process.listener.ended(KILLED)
+        self.assertIsNone(self.successResultOf(self.supervisor.stop()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_before_the_start(self) -> None:
-        self.assertIsNone(self.successResultOf(self.keeper.stop()))
-        self.keeper.start()
+        self.assertIsNone(self.successResultOf(self.supervisor.stop()))
+        self.supervisor.start()
         self.assertEqual(self.started, 0)
 
     def test_one_that_does_not_end_is_killed(self) -> None:
         self.serve()
-        stopped = self.keeper.stop()
+        stopped = self.supervisor.stop()
         self.clock.advance(STOP_SECONDS - 1)
         self.assertFalse(self.process.killed)
         self.clock.advance(1)
         self.assertTrue(self.process.killed)
         self.assertNoResult(stopped)
-        self.process.ears.ended(KILLED)
+        self.process.listener.ended(KILLED)
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(self.lines[-1], (LogLevel.warn, "worker 4 has ended by SIGKILL"))
 
 
-class ReportTests(KeeperCase):
+class ReportTests(SupervisorCase):
     def test_its_log_is_that_of_the_parent(self) -> None:
-        self.keeper.start()
-        self.process.ears.reported(Logged("warn", "gnetway.net", "{braces} and all"))
+        self.supervisor.start()
+        self.process.listener.reported(Logged("warn", "gnetway.net", "{braces} and all"))
         self.assertEqual(self.lines, [(LogLevel.warn, "worker 4: {braces} and all")])
 
     def test_its_counts_are_passed_on(self) -> None:
         self.serve()
         counts = GatewayCounts(1, {"idle": 2}, {})
-        self.process.ears.reported(Counted(counts))
-        self.assertEqual(self.ears.heard[-1], ("counted", 4, counts))
+        self.process.listener.reported(Counted(counts))
+        self.assertEqual(self.listener.heard[-1], ("counted", 4, counts))
 
     def test_a_key_that_is_gone_is_passed_on(self) -> None:
         self.serve()
-        self.process.ears.reported(KeyGone(-7))
-        self.assertEqual(self.ears.heard[-1], ("lost", 4, -7))
+        self.process.listener.reported(KeyGone(-7))
+        self.assertEqual(self.listener.heard[-1], ("lost", 4, -7))
 
     def test_orders_go_to_those_that_serve(self) -> None:
-        self.assertFalse(self.keeper.tell(Command.COUNT))
-        self.keeper.start()
-        self.assertFalse(self.keeper.tell(Command.COUNT))
+        self.assertFalse(self.supervisor.tell(Command.COUNT))
+        self.supervisor.start()
+        self.assertFalse(self.supervisor.tell(Command.COUNT))
         self.process.serve()
-        self.assertTrue(self.keeper.tell(Command.COUNT))
+        self.assertTrue(self.supervisor.tell(Command.COUNT))
         self.assertEqual(self.process.told, [Command.COUNT])
