@@ -89,9 +89,11 @@ class RemoteBackend:
         self._node_log = NodeLog(clock)
         self._target: IPushTarget | None = None
         self._flushing = False
+        #: Whether nodes have changed since it was last asked whether they need ticks.
         self._nodes_heard = False
         self._tick: IDelayedCall | None = None
         self._stopped = False
+        #: While stopping: fires when every node has heard of its sessions' ends.
         self._drained: Deferred[None] | None = None
         self.refused = Causes()
         self.lost = self._core.lost
@@ -117,6 +119,8 @@ class RemoteBackend:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        # First the ends of sessions, which their clients have just been cut off from: nodes would
+        # keep the sessions until they time out.
         if self._core.sessions:
             self._drained = Deferred()
             self._drained.addTimeout(DRAIN_SECONDS, self._clock, lambda *_: None)
@@ -124,12 +128,15 @@ class RemoteBackend:
             self._drained = None
         self._core.stop(self._clock.seconds())
         self._flush()
+        # From here on no connection is made, whatever the closing ones bring about.
         self._stopped = True
         closing = self._connections.close()
         self._flush()
         await DeferredList(closing, consumeErrors=True)
         await self._discovery.stop()
-        self._stop_ticks()
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
         self._log.info(
             "messages that session nodes refused: {refused}, that were lost: {lost}",
             refused=self.refused.as_dict(),
@@ -154,6 +161,8 @@ class RemoteBackend:
         need ticks for them: to find that out for each message would cost as much as the rest.
         """
         self._nodes_heard = self._nodes_heard or nodes_heard
+        # Whoever is told of one output may bring about others. Those are left to the loop below that
+        # has told it, so that all is done in the core's order, and nothing in the midst of another.
         if self._flushing:
             return
         self._flushing = True
@@ -225,15 +234,10 @@ class RemoteBackend:
         self._core.tick(self._clock.seconds())
         self._flush()
 
-    def _stop_ticks(self) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
-
     # -- what nodes say ------------------------------------------------------------------------
 
     def answered(self, request: Request, reply: bytes) -> None:
-        """See Answers."""
+        """See RequestListener."""
         if self._core.answered(request, reply):
             following = self._core.following(request)
             if following is not None:
@@ -244,7 +248,7 @@ class RemoteBackend:
             self._flush(nodes_heard=False)
 
     def failed(self, request: Request, status: RpcStatus, sent: bool) -> None:
-        """See Answers."""
+        """See RequestListener."""
         self._core.failed(request, status, sent, self._clock.seconds())
         self._flush()
 
@@ -255,7 +259,7 @@ class RemoteBackend:
         unanswered: Sequence[tuple[Request, bool]],
         silent: bool,
     ) -> None:
-        """See Answers."""
+        """See RequestListener."""
         self._core.stream_ended(node, status, unanswered, self._clock.seconds(), silent=silent)
         self._flush()
 
@@ -343,13 +347,17 @@ class RemoteBackend:
         key_id = client.key.perm_auth_key_id
         decided = None if done is None else SenderReply(done).finished
         request = DataRequest(queue, key_id, salt, payload, quick_ack, decided)
+        # What nearly all messages take is in here, not in methods that it calls: those cost as much
+        # as their lines do.
         data = queue.straight(request)
         if data is None:
+            # It waits for an answer; it may have been one too many, so that reading is to stop.
             if self._core.outputs:
                 self._flush(nodes_heard=False)
             return
         if not data:
-            self._submit(queue, request)
+            queue.submit(request, self._clock.seconds())
+            self._flush(nodes_heard=False)
             return
         node = request.node
         assert node is not None, "it goes where the last one went"
@@ -357,10 +365,6 @@ class RemoteBackend:
         if status is not None:
             self._core.failed(request, status, False, self._clock.seconds())
             self._flush()
-
-    def _submit(self, queue: SessionQueue, request: DataRequest) -> None:
-        queue.submit(request, self._clock.seconds())
-        self._flush(nodes_heard=False)
 
     def send_http_data(self, client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
         """Call for an HTTP client; fires with the plaintext that answers, maybe empty."""

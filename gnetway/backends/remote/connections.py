@@ -1,23 +1,25 @@
-"""The connections to all session nodes, one for each node that the dispatch core has named."""
+"""The connections to all session nodes, one for each node that the dispatch core has named.
+
+A connection is made before anything is sent, and made again when it is lost, for as long as
+discovery lists the node. NodeLog tells the operator what becomes of nodes.
+"""
 
 from collections.abc import Callable
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from gnetway.backends.remote.requests import Answers, StreamLink, UnaryLink
+from gnetway.backends.remote.requests import RequestListener, StreamLink, UnaryLink
 from gnetway.backends.remote.settings import RemoteSettings
 from gnetway.backoff import BackOff
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.node import ConnectionState, Listing, Node
 from gnetway.dispatch.outputs import NodeChange, NodeWish
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.request import Method
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions
 from gnetway.rpc.status import RpcStatus
-
-# The connection to one session node: made before anything is sent, and made again when lost.
 
 #: Between attempts to connect, in seconds: a node that was started again is found soon, and one
 #: attempt at a dead address costs a few packets.
@@ -28,18 +30,12 @@ LONGEST_SECONDS: Final = 2.0
 _PROBE: Final = query_request(0)
 
 
-class NodeLink(Protocol):
-    """What carries requests to a node: unary calls, or a stream."""
-
-    def send(self, request: Request, data: bytes) -> RpcStatus | None:
-        """Send a request; a status is why it cannot be sent."""
-
-    def close(self) -> None:
-        """Stop what timers there are."""
+#: How requests go to a node. Both ``send``, and a status returned is why that cannot be.
+NodeLink: TypeAlias = UnaryLink | StreamLink
 
 
 class NodeListener(Protocol):
-    """Hears how a node is doing."""
+    """What is told of a node's connection."""
 
     def node_connected(self, node: Node) -> None:
         """A connection stands."""
@@ -80,7 +76,8 @@ class NodeConnection:
         """See that there is a connection; the listener hears of it, or that there is none."""
         self._stop_timer()
         if not self._closed:
-            # Once more after a while whatever is heard until then.
+            # Once more after a while whatever is heard until then: a carrier may tell of an
+            # attempt that fails, of several at once, or of none.
             self._retry = self._clock.callLater(self._back_off.next_delay(), self._connect_again)
             self._client.connect()
 
@@ -100,6 +97,7 @@ class NodeConnection:
             self._back_off.reset()
             self._listener.node_connected(self._node)
             return
+        # The listener changes it.
         was_up = self._node.connection is ConnectionState.UP
         self._listener.node_disconnected(self._node, why)
         if was_up and self._node.listing is Listing.LISTED:
@@ -126,8 +124,8 @@ class NodeConnection:
             self._retry = None
 
 
-class NodeObserver(Answers, NodeListener, Protocol):
-    """Hears what nodes answer, and how they are doing."""
+class NodeObserver(RequestListener, NodeListener, Protocol):
+    """What is told of requests and of the connections that they go by."""
 
 
 class NodeConnections:
@@ -186,8 +184,6 @@ class NodeConnections:
         return [connection.close() for connection in self._connections.values()]
 
 
-# What an operator reads of the session nodes: each change, but no node more than once a minute.
-
 #: A node that fails and comes back all the time is told of this often, in seconds.
 MINUTE_SECONDS: Final = 60.0
 
@@ -196,13 +192,17 @@ _MAX_QUOTED: Final = 200
 
 
 class NodeLog:
-    """Logs what becomes of session nodes."""
+    """Logs what becomes of session nodes: each change, but no failure more than once a minute.
+
+    A node that fails and comes back all the time would fill the log, so one that is well again is
+    only told of where the operator has read that it was not used.
+    """
 
     _log: ClassVar = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        #: When a node was last told not to be used.
+        #: When the operator was last told that a node is not used.
         self._told: dict[str, float] = {}
         #: Those whose last word was that they are not used.
         self._unusable: set[str] = set()

@@ -1,12 +1,16 @@
-"""Requests over one stream for each node: in order, answered by request_id.
+"""How requests go to one session node: each as a unary call, or all over one stream.
+
+By calls (UnaryLink) each is answered on its own, and they may overtake each other. By stream
+(StreamLink) requests arrive in order and are answered by request_id:
 
     no stream → (a request) → open → (ended, or the oldest waits too long) → no stream
 
-The stream is opened by the first request that needs it. HTTP requests, for which the stream has no
-field, go as unary calls.
+The stream is opened by the first request that needs it. HTTP requests, for which it has no field,
+go as unary calls.
 """
 
 from collections.abc import Sequence
+from enum import Enum
 from functools import lru_cache, partial
 from typing import ClassVar, Final, Protocol
 
@@ -23,17 +27,15 @@ from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, Metadata
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 
-# Who hears what session nodes answer.
 
-
-class Answers(Protocol):
-    """Hears the end of each request once, and never before ``send`` has returned."""
+class RequestListener(Protocol):
+    """What is told of requests: the end of each once, and never before ``send`` has returned."""
 
     def answered(self, request: Request, reply: bytes) -> None:
-        """Take a reply."""
+        """A reply has come."""
 
     def failed(self, request: Request, status: RpcStatus, sent: bool) -> None:
-        """Take a failure; ``sent`` is whether the node may have got the request."""
+        """A request has failed; ``sent`` is whether the node may have got it."""
 
     def stream_ended(
         self,
@@ -42,10 +44,11 @@ class Answers(Protocol):
         unanswered: Sequence[tuple[Request, bool]],
         silent: bool,
     ) -> None:
-        """Take the end of a stream and what it left unanswered: the request, and whether sent."""
+        """A stream has ended, with what it left unanswered: the request, and whether sent.
 
+        ``silent`` is whether the node has answered nothing at all for as long as it may take.
+        """
 
-# Requests as unary calls: one call each, answered on its own.
 
 #: What the session service reads the data centre from.
 _DC_FIELD: Final = "x-teamgram-source-dc-id"
@@ -61,10 +64,12 @@ def dc_metadata(dc_id: int) -> Metadata:
 class UnaryLink:
     """Calls one node; a call may take ``timeout_seconds``."""
 
-    def __init__(self, client: IRpcClient, timeout_seconds: float, answers: Answers) -> None:
+    def __init__(
+        self, client: IRpcClient, timeout_seconds: float, listener: RequestListener
+    ) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
-        self._answers = answers
+        self._listener = listener
 
     def send(self, request: Request, data: bytes) -> RpcStatus | None:
         """Call the node; calls on their way together may overtake each other."""
@@ -75,9 +80,9 @@ class UnaryLink:
 
     def _heard(self, request: Request, reply: bytes, status: RpcStatus | None) -> None:
         if status is None:
-            self._answers.answered(request, reply)
+            self._listener.answered(request, reply)
         else:
-            self._answers.failed(request, status, not status.unsent)
+            self._listener.failed(request, status, not status.unsent)
 
     def close(self) -> None:
         """The client cancels what is under way."""
@@ -103,6 +108,16 @@ MAX_DC_STREAMS: Final = 8
 _MAX_ID_BYTES: Final = 127
 
 
+class Lateness(Enum):
+    """Why a stream is ended from this side."""
+
+    NONE = "none"
+    #: Its oldest request is unanswered for too long, though later ones were answered.
+    ONE_REQUEST = "one request"
+    #: Nothing was answered since that request.
+    ALL = "all"
+
+
 class StreamLink:
     """The stream to one node.
 
@@ -117,7 +132,7 @@ class StreamLink:
         node: Node,
         client: IRpcClient,
         timeout_seconds: float,
-        answers: Answers,
+        listener: RequestListener,
         metadata: Metadata = (),
     ) -> None:
         self._clock = clock
@@ -127,8 +142,8 @@ class StreamLink:
         self._node = node
         self._client = client
         self._timeout_seconds = timeout_seconds
-        self._answers = answers
-        self._calls = UnaryLink(client, timeout_seconds, answers)
+        self._listener = listener
+        self._calls = UnaryLink(client, timeout_seconds, listener)
         self._stream: IRpcStream | None = None
         #: Requests are numbered, which gives their ids. Those above ``_sent`` never left: their
         #: stream had ended, which was about to be told.
@@ -139,7 +154,7 @@ class StreamLink:
         self._check: IDelayedCall | None = None
         #: The request that seemed to be unanswered for too long at the last look.
         self._doubted = 0
-        self._late = self._silent = False
+        self._lateness = Lateness.NONE
 
     def send(self, request: Request, data: bytes) -> RpcStatus | None:
         """Send a request; requests arrive in the order of the calls.
@@ -183,7 +198,7 @@ class StreamLink:
             self._node,
             self._client,
             self._timeout_seconds,
-            self._answers,
+            self._listener,
             dc_metadata(dc_id),
         )
         return link
@@ -195,7 +210,7 @@ class StreamLink:
         found = self._unanswered.pop(message, None)
         if found is not None:
             self._newest_answered = max(self._newest_answered, found[1])
-            self._answers.answered(found[0], TRUE_REPLY)
+            self._listener.answered(found[0], TRUE_REPLY)
             return
         try:
             response = session_pb2.SessionStreamResponse.FromString(message)
@@ -218,13 +233,13 @@ class StreamLink:
             # Any status but a redirect comes as 500 with its text.
             redirect = response.error.code == StatusCode.REDIRECT
             code = StatusCode.REDIRECT if redirect else StatusCode.UNKNOWN
-            self._answers.failed(request, RpcStatus(code, response.error.message), True)
+            self._listener.failed(request, RpcStatus(code, response.error.message), True)
         elif kind == "ack":
-            self._answers.answered(request, TRUE_REPLY if response.ack.success else FALSE_REPLY)
+            self._listener.answered(request, TRUE_REPLY if response.ack.success else FALSE_REPLY)
         elif kind == "auth_key":
-            self._answers.answered(request, response.auth_key.SerializeToString())
+            self._listener.answered(request, response.auth_key.SerializeToString())
         else:
-            self._answers.answered(request, b"")
+            self._listener.answered(request, b"")
 
     def peer_finished(self) -> None:
         """Only servers hear this."""
@@ -239,11 +254,11 @@ class StreamLink:
         unanswered, self._unanswered = self._unanswered, {}
         taken = self._sent - (stream.untouched_messages if stream is not None else 0)
         status = error or RpcStatus(StatusCode.UNAVAILABLE, "the node ended the stream")
-        if self._late:
+        if self._lateness is not Lateness.NONE:
             status = RpcStatus(StatusCode.DEADLINE_EXCEEDED, "no answer in time")
-        silent, self._late, self._silent = self._silent, False, False
+        silent, self._lateness = self._lateness is Lateness.ALL, Lateness.NONE
         ended = [(request, number <= taken) for request, number, _ in unanswered.values()]
-        self._answers.stream_ended(self._node, status, ended, silent)
+        self._listener.stream_ended(self._node, status, ended, silent)
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -266,8 +281,8 @@ class StreamLink:
             self._doubted = number
             self._check = self._clock.callLater(AGAIN_SECONDS, self._check_oldest)
         else:
-            self._late = True
-            self._silent = self._newest_answered < number
+            is_silent = self._newest_answered < number
+            self._lateness = Lateness.ALL if is_silent else Lateness.ONE_REQUEST
             self._abort()
 
     def _abort(self) -> None:

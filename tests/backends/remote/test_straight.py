@@ -113,7 +113,8 @@ class StraightTests(SynchronousTestCase):
                     request.node.link.send(request, data)
                 else:
                     decided.append(number)
-                    backend._submit(queue, request)
+                    queue.submit(request, backend._clock.seconds())
+                    backend._flush()
                 recorder.take("settle", 0)
             self.assertEqual(decided, [0, 1, 5])
             self.assertEqual(len(recorder.asked), 9)
