@@ -1,21 +1,71 @@
-"""The table of carriers; each is imported only when it is chosen."""
+"""The implementations of gRPC that a configuration may name; each is imported when it is chosen."""
 
-from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import Final
+
+from zope.interface import implementer
 
 from gnetway.errors import ConfigError
-from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
+from gnetway.rpc.calls import (
+    IRpcCarrier,
+    IRpcClient,
+    IRpcReactor,
+    IRpcServer,
+    RpcHandlers,
+    RpcOptions,
+)
 from gnetway.runtime.turn_end import TurnEnd
 
-#: name in the configuration -> module, class
-_CARRIERS: Final = {
-    "native": ("gnetway.rpc.native.carrier", "NativeCarrier"),
-    "grpcio": ("gnetway.rpc.grpcio.carrier", "GrpcioCarrier"),
-}
+
+@implementer(IRpcCarrier)
+class NativeCarrier:
+    """IRpcCarrier over the gateway's own HTTP/2 and Twisted's TCP: in the reactor, no threads."""
+
+    name = "native"
+
+    def __init__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> None:
+        from gnetway.rpc.native import client, server  # noqa: PLC0415 - needs hpack
+
+        self._reactor = reactor
+        self._turn_end = turn_end
+        self._client = client.NativeClient
+        self._server = server.NativeServer
+
+    def client(self, peer: str, options: RpcOptions) -> IRpcClient:
+        """See IRpcCarrier."""
+        return self._client(self._reactor, self._turn_end, peer, options)
+
+    def server(self, address: str, handlers: RpcHandlers, options: RpcOptions) -> IRpcServer:
+        """See IRpcCarrier."""
+        return self._server(self._reactor, self._turn_end, address, handlers, options)
 
 
-class _MakesCarrier(Protocol):
-    def __call__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> IRpcCarrier: ...
+@implementer(IRpcCarrier)
+class GrpcioCarrier:
+    """IRpcCarrier by Google's grpcio, with threads beside the reactor.
+
+    They know nothing of the reactor's turns, so their end is of no use here.
+    """
+
+    name = "grpcio"
+
+    def __init__(self, reactor: IRpcReactor, turn_end: TurnEnd) -> None:
+        from gnetway.rpc.grpcio import client, server  # noqa: PLC0415 - needs grpcio
+
+        self._reactor = reactor
+        self._client = client.GrpcioClient
+        self._server = server.GrpcioServer
+
+    def client(self, peer: str, options: RpcOptions) -> IRpcClient:
+        """See IRpcCarrier."""
+        return self._client(self._reactor, peer, options)
+
+    def server(self, address: str, handlers: RpcHandlers, options: RpcOptions) -> IRpcServer:
+        """See IRpcCarrier."""
+        return self._server(self._reactor, address, handlers, options)
+
+
+#: By the name in the configuration.
+CARRIERS: Final = {"native": NativeCarrier, "grpcio": GrpcioCarrier}
 
 
 def carrier(name: str, reactor: IRpcReactor, turn_end: TurnEnd) -> IRpcCarrier:
@@ -23,12 +73,10 @@ def carrier(name: str, reactor: IRpcReactor, turn_end: TurnEnd) -> IRpcCarrier:
 
     :raises ConfigError: there is none, or what it needs is not installed.
     """
-    if name not in _CARRIERS:
-        known = ", ".join(sorted(_CARRIERS))
+    if name not in CARRIERS:
+        known = ", ".join(sorted(CARRIERS))
         raise ConfigError([f"Rpc.Carrier: {name!r} is none of: {known}"])
-    module, class_name = _CARRIERS[name]
     try:
-        make = cast("_MakesCarrier", getattr(import_module(module), class_name))
+        return CARRIERS[name](reactor, turn_end)
     except ImportError as error:
         raise ConfigError([f"Rpc.Carrier: {name} needs the package {error.name}"]) from error
-    return make(reactor, turn_end)

@@ -1,7 +1,7 @@
 from gnetway.config.load import load_file
 from gnetway.config.rpc import Carrier, RpcConfig
 from gnetway.rpc.calls import RpcOptions
-from gnetway.rpc.carriers import _CARRIERS
+from gnetway.rpc.carriers import CARRIERS
 from tests.config.cases import REMOTE, ConfigCase
 from tests.config.test_pem_files import pair
 
@@ -28,7 +28,7 @@ class RpcTests(ConfigCase):
         self.assertIsNone(rpc.tls)
 
     def test_every_carrier_can_be_chosen(self) -> None:
-        self.assertEqual({carrier.value for carrier in Carrier}, set(_CARRIERS))
+        self.assertEqual({carrier.value for carrier in Carrier}, set(CARRIERS))
 
     def test_set(self) -> None:
         rpc = self.rpc("Carrier: grpcio, MaxMessageBytes: 33554432, KeepaliveSeconds: 0")
