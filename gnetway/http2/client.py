@@ -1,4 +1,4 @@
-"""The client's half: opens streams, as many at a time as the server allows."""
+"""The client's role: opens streams, as many at a time as the server allows."""
 
 from collections import deque
 from typing import Final
@@ -14,10 +14,8 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
-    PREFACE,
     STREAM_WINDOW_BYTES,
     ErrorCode,
-    Http2Error,
     Setting,
     StreamFault,
 )
@@ -33,7 +31,8 @@ from gnetway.http2.heads import (
     encode_timeout,
     status_of_http,
 )
-from gnetway.http2.messages import PREFIX_BYTES, Stream
+from gnetway.http2.messages import PREFIX_BYTES
+from gnetway.http2.stream import CLOSED, HALF_CLOSED_LOCAL, OPEN, Stream
 
 #: Streams opened before the server has said how many it allows.
 _UNTOLD_STREAMS: Final = 100
@@ -61,151 +60,152 @@ def request_fields(
     return block
 
 
-class ClientConnection(Connection):
-    """A connection to a server; messages are at most ``max_message_bytes``."""
+class ClientConnection:
+    """A client's connection to a server; messages are at most ``max_message_bytes``.
 
-    __slots__ = (
-        "_heads",
-        "_next_id",
-        "_slots",
-        "_waiting",
-        "accepts_streams",
-    )
+    What does not depend on the role is in ``core``.
+    """
 
     def __init__(self, max_message_bytes: int) -> None:
-        super().__init__(PREFACE, b"", [(Setting.ENABLE_PUSH, 0)], max_message_bytes)
-        #: Whether a stream can still be opened here.
-        self.accepts_streams = True
-        self._next_id = 1
+        core = self.core = Connection(
+            self, (Setting.ENABLE_PUSH, 0), max_message_bytes, serves=False
+        )
+        self._streams = core.streams
+        self._ids = core.ids
+        self._events = core.events
+        self._sender = core.sender
+        self._output = core.output
+        self._receiver = core.receiver
         self._slots = _UNTOLD_STREAMS
+        #: Streams that are IDLE until the server allows more.
         self._waiting: deque[Stream] = deque()
         self._heads = ResponseHeads()
 
     @property
     def empty(self) -> bool:
         """Whether no stream is open or waits to be."""
-        return not self.streams and not self._waiting
+        return not self._streams and not self._waiting
 
     def open(self, stream: Stream, fields: bytes) -> None:
         """Open a stream with the field block of its request, as soon as the server allows."""
         stream.fields = fields
-        if len(self.streams) < self._slots:
-            self._begin(stream)
+        if len(self._streams) < self._slots:
+            self._enter(stream)
+            self._sender.begin(stream)
         else:
             self._waiting.append(stream)
 
     def call(self, stream: Stream, fields: bytes, message: bytes) -> None:
         """Open a stream and send all that this side has to say on it."""
         size = len(message) + PREFIX_BYTES
+        sender, output = self._sender, self._output
         if (
-            size <= self._initial_window
-            and size <= self._send_window
-            and size <= self._max_frame_bytes
-            and self._room > 0
-            and len(self.streams) < self._slots
-            and len(fields) <= self._max_frame_bytes
-            and not self._table_update
+            size <= sender.initial_window
+            and size <= sender.window
+            and size <= sender.max_frame_bytes
+            and output.room > 0
+            and len(self._streams) < self._slots
+            and len(fields) <= sender.max_frame_bytes
+            and not sender.table_update
         ):
             self._enter(stream)
             stream_id = stream.id
-            stream.send_window = self._initial_window - size
-            stream.end_queued = stream.local_ended = True
-            self._send_window -= size
-            self._room -= size
-            out = self._out
+            stream.send_window = sender.initial_window - size
+            stream.state = HALF_CLOSED_LOCAL
+            sender.window -= size
+            output.room -= size
+            out = output.frames
             out.append(FRAME_HEAD.pack(len(fields) << 8 | HEADERS, END_HEADERS, stream_id))
             out.append(fields)
             out.append(MESSAGE_HEAD.pack(size << 8, END_STREAM, stream_id, 0, size - PREFIX_BYTES))
             out.append(message)
         else:
             self.open(stream, fields)
-            self.send(stream, message, last=True)
-
-    def fail(self, error: Http2Error) -> None:
-        """See Connection."""
-        self.accepts_streams = False
-        super().fail(error)
+            sender.send_last(stream, message)
 
     def abandon(self) -> list[Stream]:
         """Return the streams that are left when the connection is lost, and forget them."""
-        left = [*self.streams.values(), *self._waiting]
+        left = [*self._streams.values(), *self._waiting]
         self._waiting.clear()
-        self.streams.clear()
+        self._streams.clear()
         for stream in left:
-            stream.closed = True
+            stream.state = CLOSED
         return left
 
     def _enter(self, stream: Stream) -> None:
-        stream.id = self._next_id
-        self._next_id += 2
-        if self._next_id > MAX_31_BITS:
-            self.accepts_streams = False
+        """Take a stream out of IDLE: it gets the next odd id, none of which is used twice."""
+        ids = self._ids
+        stream_id = stream.id = ids.last = ids.last + 1 | 1
+        stream.state = OPEN
         stream.receive_window = STREAM_WINDOW_BYTES
-        self.streams[stream.id] = stream
+        if stream_id + 2 > MAX_31_BITS:
+            self.core.accepts_streams = False  # a new connection is needed: section 5.1.1
+        self._streams[stream_id] = stream
 
-    def _begin(self, stream: Stream) -> None:
-        self._enter(stream)
-        stream.send_window = self._initial_window
-        self._send_fields(stream, stream.fields, end_stream=False)
-        if stream.pending:
-            self._line_up(stream)
-        elif stream.end_queued:
-            self._write_end(stream)
+    # -- what the server does about streams: see Role ------------------------------------------
 
-    def _peer_has_spoken(self) -> None:
-        self._events.append(Settled(self.max_peer_streams))
+    def settings_received(self, first: bool) -> None:
+        """Open what waits, if the server allows more streams now."""
+        if first:
+            self._events.append(Settled(self.core.max_peer_streams))
+        self._slots = self.core.max_peer_streams
+        self.stream_closed()
 
-    def _slots_changed(self) -> None:
-        if self.settled:
-            self._slots = self.max_peer_streams
-        while self._waiting and len(self.streams) < self._slots and self.accepts_streams:
+    def stream_closed(self) -> None:
+        """Open the streams that wait, as far as the server allows."""
+        while self._waiting and len(self._streams) < self._slots and self.core.accepts_streams:
             stream = self._waiting.popleft()
-            if not stream.closed:
-                self._begin(stream)
-        if not self.accepts_streams:
-            self._peer_goes_away(MAX_31_BITS)  # their turn will not come here
+            if stream.state is not CLOSED:
+                self._enter(stream)
+                self._sender.begin(stream)
+        if self._waiting and not self.core.accepts_streams:
+            self.goaway_received(MAX_31_BITS)  # no more ids: their turn will not come here
 
-    def _close(self, stream: Stream) -> None:
-        super()._close(stream)
-        if self._waiting:
-            self._slots_changed()
-
-    def _is_idle(self, stream_id: int) -> bool:
-        return stream_id & 1 == 0 or stream_id >= self._next_id
-
-    def _is_peers(self, stream_id: int) -> bool:
-        return False
-
-    def _peer_goes_away(self, last_stream_id: int) -> None:
-        self.accepts_streams = False
-        unprocessed = [stream for key, stream in self.streams.items() if key > last_stream_id]
+    def goaway_received(self, last_stream_id: int) -> None:
+        """Give back the streams that the server has not looked at and will not: section 6.8."""
+        self.core.accepts_streams = False
+        unprocessed = [stream for key, stream in self._streams.items() if key > last_stream_id]
         waiting = list(self._waiting)
         self._waiting.clear()
         for stream in [*unprocessed, *waiting]:
-            if not stream.closed:
-                self._close(stream)
+            if stream.state is not CLOSED:
+                self.core.close(stream)
                 self._events.append(StreamUnprocessed(stream))
 
-    def _peer_gave_up(self, stream: Stream, code: int) -> None:
+    def reset_received(self, stream: Stream, code: int) -> None:
+        """Tell that a stream is over; one that was refused was not looked at: section 8.7."""
         if code == ErrorCode.REFUSED_STREAM:
             self._events.append(StreamUnprocessed(stream))
         else:
-            super()._peer_gave_up(stream, code)
+            self.core.tell_reset(stream, code)
 
-    def _whole_calls(self, data: bytes, position: int) -> int:
-        """See Connection: HEADERS, all of the reply in one DATA frame, and trailers with OK."""
+    def local_ended(self, stream: Stream) -> None:
+        """Enter HALF_CLOSED_LOCAL."""
+        stream.state = HALF_CLOSED_LOCAL
+
+    def remote_ended(self, stream: Stream) -> None:
+        """End a stream whose server has sent no trailers."""
+        self._finish(stream, UNKNOWN, "the server ended the stream without a status")
+
+    def refuse(self, stream: Stream, status: int, text: str) -> None:
+        """Cancel a stream."""
+        self.core.reset(stream, ErrorCode.CANCEL)
+        self._events.append(StreamEnded(stream, status, text))
+
+    def complete_calls(self, data: bytes, position: int) -> int:
+        """Take answers: HEADERS, all of the reply in one DATA frame, and trailers with OK."""
         answered: list[Stream] = []
         used, end = 0, len(data)
         while position + HEAD_BYTES <= end:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
-            stream = self.streams.get(stream_id)
+            stream = self._streams.get(stream_id)
             if (
                 word & 0xFF != HEADERS
                 or flags != END_HEADERS
                 or stream is None
-                or not stream.single
-                or not stream.local_ended
+                or not stream.unary
+                or stream.state is not HALF_CLOSED_LOCAL
                 or stream.headed
                 or stream.messages
                 or stream.joiner is not None
@@ -220,8 +220,8 @@ class ClientConnection(Connection):
                 or flags
                 or number != stream_id
                 or compressed
-                or size > self._max_whole_bytes
-                or used + size + PREFIX_BYTES > self._receive_window
+                or size > self._receiver.max_framed_bytes
+                or used + size + PREFIX_BYTES > self._receiver.window
                 or data[position + HEAD_BYTES : middle] not in self._heads.usual
             ):
                 break
@@ -232,14 +232,15 @@ class ClientConnection(Connection):
             position = behind
             stream.message = data[start:stop]
             stream.messages = 1
-            stream.closed = stream.headed = stream.remote_ended = True
-            del self.streams[stream_id]
+            stream.headed = True
+            stream.state = CLOSED
+            del self._streams[stream_id]
             answered.append(stream)
         if answered:
             self._events.append(CallsAnswered(answered))
-            self._use_window(used)
+            self._receiver.use_window(used)
             if self._waiting:
-                self._slots_changed()
+                self.stream_closed()
         return position
 
     def _ok_trailers(self, stream_id: int, data: bytes, position: int) -> int:
@@ -261,27 +262,29 @@ class ClientConnection(Connection):
             return position
         return end
 
-    def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.remote_ended:
-            self._blocks.decode(block)  # the table has to follow
-            self._unexpected(stream_id, "HEADERS")
+    def take_fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        """Take the head of a response, or its trailers."""
+        core = self.core
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            core.blocks.decode(block)  # the table has to follow: section 4.3
+            core.ids.check_late(stream_id, "HEADERS")
             return
         try:
-            head = self._heads.read(block, self._blocks, trailers=stream.headed)
+            head = self._heads.read(block, core.blocks, trailers=stream.headed)
         except Malformed as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
         if end_stream:
-            self._ended(stream, head)
+            self._take_trailers(stream, head)
         elif stream.headed:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
         elif head.http_status >= 200:  # below are others that come before the one that counts
             stream.headed = True
             if head.http_status != 200 or not head.is_grpc:
                 text = f"HTTP status {head.http_status}, not gRPC"
-                self._refuse(stream, status_of_http(head.http_status), text)
+                self.refuse(stream, status_of_http(head.http_status), text)
 
-    def _ended(self, stream: Stream, head: ResponseHead) -> None:
+    def _take_trailers(self, stream: Stream, head: ResponseHead) -> None:
         status, text = head.status, head.message
         if status < 0:
             http_status = head.http_status or 200
@@ -290,28 +293,14 @@ class ClientConnection(Connection):
         elif status == OK:
             if stream.joiner is not None and not stream.joiner.idle:
                 status, text = INTERNAL, "the last message is incomplete"
-            elif stream.single and stream.messages != 1:
+            elif stream.unary and stream.messages != 1:
                 status, text = INTERNAL, f"{stream.messages} replies instead of one"
-        self._finish_remote(stream, status, text)
+        self._finish(stream, status, text)
 
-    def _remote_end(self, stream: Stream) -> None:
-        self._finish_remote(stream, UNKNOWN, "the server ended the stream without a status")
-
-    def _finish_remote(self, stream: Stream, status: int, text: str) -> None:
-        stream.remote_ended = True
-        if not stream.local_ended:
-            self.reset(stream, ErrorCode.NO_ERROR)
-        elif self._waiting:
-            self._close(stream)
+    def _finish(self, stream: Stream, status: int, text: str) -> None:
+        """End a stream that the server has ended, and this side with it."""
+        if stream.state is HALF_CLOSED_LOCAL:
+            self.core.close(stream)
         else:
-            stream.closed = True
-            stream.joiner = None
-            del self.streams[stream.id]
+            self.core.reset(stream, ErrorCode.NO_ERROR)
         self._events.append(StreamEnded(stream, status, text))
-
-    def _refuse(self, stream: Stream, status: int, text: str) -> None:
-        self.reset(stream, ErrorCode.CANCEL)
-        self._events.append(StreamEnded(stream, status, text))
-
-    def _end_local(self, stream: Stream) -> None:
-        stream.local_ended = True

@@ -2,30 +2,30 @@
 
 from typing import NamedTuple
 
-from gnetway.http2.messages import Stream
+from gnetway.http2.stream import Stream
 
 
 class MessagesReceived(NamedTuple):
-    """Messages of a stream that is not single, in their order; at least one."""
+    """Messages of a stream that is not unary, in their order; at least one."""
 
     stream: Stream
     messages: list[bytes]
 
 
 class StreamOpened(NamedTuple):
-    """Server: a request has begun whose stream is not single."""
+    """Server: a request has begun whose stream is not unary."""
 
     stream: Stream
 
 
 class CallsReceived(NamedTuple):
-    """Server: requests of single streams are whole, in their ``message``; at least one."""
+    """Server: unary requests are complete, in their ``message``; at least one."""
 
     streams: list[Stream]
 
 
 class CallsAnswered(NamedTuple):
-    """Client: single streams have ended with OK and a reply, in their ``message``; at least one.
+    """Client: unary calls have ended with OK and a reply, in their ``message``; at least one.
 
     They are those whose answers came whole. Others, which fare no differently, get StreamEnded.
     """
@@ -34,7 +34,7 @@ class CallsAnswered(NamedTuple):
 
 
 class PeerFinished(NamedTuple):
-    """Server: the client has half-closed a stream that is not single."""
+    """Server: the client has half-closed a stream that is not unary."""
 
     stream: Stream
 

@@ -36,6 +36,9 @@ HEAD_BYTES: Final = 9
 #: The largest frame that may be sent to a peer that has not said otherwise.
 DEFAULT_FRAME_BYTES: Final = 16_384
 
+#: What a peer may send us as one frame; more than the default means fewer of them for bulk.
+MAX_FRAME_BYTES: Final = 64 * 1024
+
 #: Stream ids and window sizes have 31 bits.
 MAX_31_BITS: Final = 0x7FFF_FFFF
 
@@ -86,9 +89,17 @@ def pack_fields(stream_id: int, block: bytes, max_frame_bytes: int, *, end_strea
     return b"".join(frames)
 
 
-# What HTTP/2 calls its errors, and the errors that carry those numbers.
-#
-# See RFC 9113 sections 5.4 and 7.
+def without_padding(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """Return where the content of a padded payload begins and ends.
+
+    :raises Http2Error: there is more padding than payload.
+    """
+    if start == stop or start + 1 + data[start] > stop:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
+    return start + 1, stop - data[start]
+
+
+# -- errors, as RST_STREAM and GOAWAY carry them: RFC 9113 sections 5.4 and 7 --------------------
 
 
 class ErrorCode(IntEnum):
@@ -129,14 +140,13 @@ class StreamFault(GatewayError):
         self.text = text
 
 
-# SETTINGS: what each side tells the other about itself.
-#
-# See RFC 9113 section 6.5.
+# -- SETTINGS: what each side tells the other about itself, RFC 9113 section 6.5 -----------------
 
 _PAIR: Final = Struct(">HI")
-_MAX_FRAME_BYTES: Final = 0xFF_FFFF
+_LENGTH_MAX: Final = 0xFF_FFFF
 
-#: Settings in one frame. HTTP/2 has some ten, and peers send each of theirs once.
+#: Settings in one frame. HTTP/2 has some ten, and peers send each of theirs once; a frame full of
+#: them would have us walk over all streams for each (section 10.5).
 _MAX_SETTINGS: Final = 100
 
 
@@ -179,13 +189,11 @@ def _check(number: int, value: int) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
     if number == Setting.INITIAL_WINDOW_SIZE and value > MAX_31_BITS:
         raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is over 2^31-1")
-    if number == Setting.MAX_FRAME_SIZE and not DEFAULT_FRAME_BYTES <= value <= _MAX_FRAME_BYTES:
+    if number == Setting.MAX_FRAME_SIZE and not DEFAULT_FRAME_BYTES <= value <= _LENGTH_MAX:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of range")
 
 
-# Flow control: what a peer may still send, for a stream and for the connection.
-#
-# See RFC 9113 sections 5.2 and 6.9.
+# -- the windows of flow control: RFC 9113 sections 5.2 and 6.9 ----------------------------------
 
 #: Every window of either side begins with so many bytes.
 DEFAULT_WINDOW_BYTES: Final = 65_535

@@ -1,8 +1,9 @@
-"""The sending half of a connection: one output buffer, and both windows the peer has given.
+"""What a connection sends: one output buffer, and messages into it as flow control allows.
 
 Whatever fits goes straight into the buffer. Where a window or the buffer is at its end, messages
-wait with their stream, and the streams that could go on wait in one line, so that no window
-update, however small, makes anyone look at all of them.
+wait with their stream, and the streams that could go on stand in one queue, so that no
+WINDOW_UPDATE, however small, makes anyone look at all of them.
+Source: RFC 9113 sections 5.2 and 6.9.
 """
 
 from collections import deque
@@ -19,67 +20,154 @@ from gnetway.http2.frames import (
     ErrorCode,
     Http2Error,
     pack_fields,
+    raised,
 )
-from gnetway.http2.messages import PREFIX_BYTES, Stream
+from gnetway.http2.messages import PREFIX_BYTES
+from gnetway.http2.stream import CLOSED, Role, Stream
 
 #: Messages of so many bytes go into the buffer before it has to be emptied.
 OUTPUT_BYTES: Final = 256 * 1024
 
-#: Answers to the peer's own frames that may wait for a peer that does not read.
+#: Answers to the peer's own frames that may wait for a peer that does not read: against floods of
+#: SETTINGS, PING and broken streams (RFC 9113 section 10.5), which cost us memory that grows.
 _MAX_OWED_FRAMES: Final = 10_000
 
 #: Answers to pings that may be put off; who pings more often wants them at once.
 _MAX_PUT_OFF: Final = 16
 
 
-class SendingHalf:
-    """Output, windows and the line of streams; ``hold()`` until the transport takes data."""
+class OutputBuffer:
+    """What is to be written next; ``room`` is the bytes of messages that it still takes.
 
-    # With more than 30 attributes an instance's dict is its own, and each access a search.
-    __slots__ = (
-        "_events",
-        "_held",
-        "_initial_window",
-        "_max_frame_bytes",
-        "_out",
-        "_owed",
-        "_ready",
-        "_room",
-        "_send_window",
-        "pongs",
-        "streams",
-    )
+    There is none while the transport is full. Other frames are few and small, and go in always.
+    """
+
+    __slots__ = ("_full", "_owed", "frames", "pongs", "room")
 
     def __init__(self) -> None:
-        self.streams: dict[int, Stream] = {}
-        self._events: deque[Event] = deque()
-        self._out: list[bytes | memoryview] = []
-        self._ready: deque[Stream] = deque()
-        self._send_window = DEFAULT_WINDOW_BYTES
-        self._initial_window = DEFAULT_WINDOW_BYTES
-        self._max_frame_bytes = DEFAULT_FRAME_BYTES
-        #: Bytes of messages that the buffer still takes; 0 while the transport is full.
-        self._room = 0
-        self._held = True
-        self._owed = 0
+        self.frames: list[bytes | memoryview] = []
         #: Answers to pings, which may be put off.
         self.pongs: list[bytes | memoryview] = []
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there are events, or there may be more to send."""
-        return bool(self._events or self._ready or self._out)
-
-    def hold(self) -> None:
-        """Put no more messages into the output: the transport has enough."""
-        self._held = True
-        self._room = 0
-
-    def release(self) -> None:
-        """Go on; the transport takes data."""
-        self._held = False
-        self._room = OUTPUT_BYTES
+        self.room = 0
+        self._full = True
         self._owed = 0
+
+    def pause(self) -> None:
+        """Take no more messages: the transport has enough."""
+        self._full = True
+        self.room = 0
+
+    def resume(self) -> None:
+        """Take messages; the transport has room."""
+        self._full = False
+        self.room = OUTPUT_BYTES
+        self._owed = 0
+
+    def owe(self, frame: bytes, *, pong: bool = False) -> None:
+        """Add what the peer has made us send.
+
+        :raises Http2Error: it makes us send without end and does not read.
+        """
+        self._owed += 1
+        if self._owed > _MAX_OWED_FRAMES:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that want an answer")
+        (self.pongs if pong else self.frames).append(frame)
+
+    def add_pongs(self, *, all_of_them: bool) -> None:
+        """Have the answers to pings written next, unless they are few and may be put off."""
+        if all_of_them or len(self.pongs) > _MAX_PUT_OFF:
+            self.frames[:0] = self.pongs
+            self.pongs.clear()
+
+    def take(self) -> bytes:
+        """Return what is there, and begin anew."""
+        data = b"".join(self.frames)
+        self.frames.clear()
+        if not self._full:
+            self.room = OUTPUT_BYTES
+            self._owed = 0
+        return data
+
+
+class Sender:
+    """Puts messages and field blocks into frames, and keeps the windows that the peer has given.
+
+    ``window`` is that of the connection, ``initial_window`` what new streams begin with, and
+    ``max_frame_bytes`` what the peer takes as one frame. ``queue`` are the streams that could go
+    on. ``table_update`` has to precede the next field block, where it is not empty.
+    """
+
+    __slots__ = (
+        "_events",
+        "_output",
+        "_role",
+        "initial_window",
+        "max_frame_bytes",
+        "queue",
+        "table_update",
+        "window",
+    )
+
+    def __init__(self, output: OutputBuffer, events: deque[Event], role: Role) -> None:
+        self.queue: deque[Stream] = deque()
+        self.window = DEFAULT_WINDOW_BYTES
+        self.initial_window = DEFAULT_WINDOW_BYTES
+        self.max_frame_bytes = DEFAULT_FRAME_BYTES
+        self.table_update = b""
+        self._output = output
+        self._events = events
+        self._role = role
+
+    def send(self, stream: Stream, message: bytes) -> None:
+        """Send a message."""
+        size = len(message) + PREFIX_BYTES
+        output = self._output
+        if (
+            size <= stream.send_window
+            and size <= self.window
+            and size <= self.max_frame_bytes
+            and output.room > 0
+            and not stream.pieces
+        ):
+            stream.send_window -= size
+            self.window -= size
+            output.room -= size
+            frames = output.frames
+            frames.append(MESSAGE_HEAD.pack(size << 8, 0, stream.id, 0, size - PREFIX_BYTES))
+            frames.append(message)
+        else:
+            stream.enqueue(message)
+            self.line_up(stream)
+
+    def send_last(self, stream: Stream, message: bytes) -> None:
+        """Send a message and END_STREAM with it; for clients, as no trailers follow."""
+        stream.enqueue(message)
+        stream.ending = b""
+        self.line_up(stream)
+
+    def finish(self, stream: Stream, trailers: bytes = b"") -> None:
+        """End this side behind everything that waits, with a field block if there is one."""
+        stream.ending = trailers
+        if stream.id and not stream.pending:
+            self._write_end(stream, trailers)
+
+    def begin(self, stream: Stream) -> None:
+        """Send what a client's stream has gathered while it was idle, behind its HEADERS."""
+        stream.send_window = self.initial_window
+        self.send_fields(stream, stream.fields, end_stream=False)
+        if stream.pending:
+            self.line_up(stream)
+        elif stream.ending is not None:
+            self._write_end(stream, stream.ending)
+
+    def send_fields(self, stream: Stream, block: bytes, *, end_stream: bool) -> None:
+        """Send a field block at once."""
+        if self.table_update:
+            block = self.table_update + block
+            self.table_update = b""
+        self._output.frames.append(
+            pack_fields(stream.id, block, self.max_frame_bytes, end_stream=end_stream)
+        )
 
     def data_to_send(self, *, put_off_pongs: bool = False) -> bytes:
         """Return what is to be written now, empty if nothing is, and begin the buffer anew.
@@ -88,110 +176,66 @@ class SendingHalf:
         pings stay here with ``put_off_pongs``, unless there are many, or streams wait for room:
         by these answers peers learn how large their windows should be.
         """
-        if self.pongs and (not put_off_pongs or self._ready or len(self.pongs) > _MAX_PUT_OFF):
-            self._out[:0] = self.pongs
-            self.pongs.clear()
-        if self._ready:
+        output = self._output
+        if output.pongs:
+            output.add_pongs(all_of_them=not put_off_pongs or bool(self.queue))
+        if self.queue:
             self._pump()
-        if not self._out:
-            return b""
-        data = b"".join(self._out)
-        self._out.clear()
-        if not self._held:
-            self._room = OUTPUT_BYTES
-            self._owed = 0
-        return data
+        return output.take() if output.frames else b""
 
-    def send(self, stream: Stream, message: bytes, *, last: bool = False) -> None:
-        """Send a message; ``last`` ends this side with it, where no trailers have to follow."""
-        size = len(message) + PREFIX_BYTES
-        if (
-            size <= stream.send_window
-            and size <= self._send_window
-            and size <= self._max_frame_bytes
-            and self._room > 0
-            and not stream.pending
-        ):
-            stream.send_window -= size
-            self._send_window -= size
-            self._room -= size
-            flags = END_STREAM if last else 0
-            out = self._out
-            out.append(MESSAGE_HEAD.pack(size << 8, flags, stream.id, 0, size - PREFIX_BYTES))
-            out.append(message)
-            if last:
-                stream.end_queued = True
-                self._end_local(stream)
-        else:
-            stream.enqueue(message)
-            stream.end_queued = last
-            self._line_up(stream)
+    # -- the peer's windows --------------------------------------------------------------------
 
-    def finish(self, stream: Stream, trailers: bytes = b"") -> None:
-        """End this side after everything that waits, with a field block if there is one."""
-        stream.end_queued = True
-        stream.trailers = trailers
-        if stream.id and not stream.pending:
-            self._write_end(stream)
+    def enlarge_stream(self, stream: Stream, increment: int) -> None:
+        """Move a stream's window, which may leave it below 0; if it was stalled, it goes on.
 
-    def _line_up(self, stream: Stream) -> None:
-        if not stream.ready and stream.send_window > 0:
-            stream.ready = True
-            self._ready.append(stream)
+        :raises OverflowError: the window would be over 2^31-1.
+        """
+        stream.send_window = raised(stream.send_window, increment)
+        if stream.pending:
+            self.line_up(stream)
+
+    def line_up(self, stream: Stream) -> None:
+        """Queue a stream that has something to send, if its window is open."""
+        if not stream.queued and stream.send_window > 0:
+            stream.queued = True
+            self.queue.append(stream)
+
+    # -- what waits ----------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        ready = self._ready
-        while ready and self._room > 0 and self._send_window > 0:
-            stream = ready[0]
-            if stream.closed or not stream.pending or stream.send_window <= 0:
-                ready.popleft()
-                stream.ready = False
+        queue, output = self.queue, self._output
+        while queue and output.room > 0 and self.window > 0:
+            stream = queue[0]
+            if stream.state is CLOSED or not stream.pending or stream.send_window <= 0:
+                queue.popleft()
+                stream.queued = False
             else:
                 self._send_pending(stream)
-                ready.rotate(-1)  # a frame each, so that no stream waits for another's end
+                queue.rotate(-1)  # a frame each, so that no stream waits for another's end
 
     def _send_pending(self, stream: Stream) -> None:
-        limit = min(stream.send_window, self._send_window, self._max_frame_bytes)
-        out = self._out
-        place = len(out)
-        out.append(b"")
-        size = stream.take(limit, out)
+        limit = min(stream.send_window, self.window, self.max_frame_bytes)
+        frames = self._output.frames
+        place = len(frames)
+        frames.append(b"")  # the frame's head, once its size is known
+        size = stream.take(limit, frames)
         stream.send_window -= size
-        self._send_window -= size
-        self._room -= size
-        done = not stream.pending and stream.end_queued
-        flags = END_STREAM if done and not stream.trailers else 0
-        out[place] = FRAME_HEAD.pack(size << 8 | DATA, flags, stream.id)
+        self.window -= size
+        self._output.room -= size
+        ending = None if stream.pending else stream.ending
+        flags = END_STREAM if ending == b"" else 0
+        frames[place] = FRAME_HEAD.pack(size << 8 | DATA, flags, stream.id)
         if flags:
-            self._end_local(stream)
-        elif done:
-            self._write_end(stream)
+            self._role.local_ended(stream)
+        elif ending is not None:
+            self._write_end(stream, ending)
         elif stream.wants_room and stream.has_room():
             stream.wants_room = False
             self._events.append(StreamWritable(stream))
 
-    def _write_end(self, stream: Stream) -> None:
-        if stream.trailers:
-            self._send_fields(stream, stream.trailers, end_stream=True)
+    def _write_end(self, stream: Stream, trailers: bytes) -> None:
+        if trailers:
+            self.send_fields(stream, trailers, end_stream=True)
         else:
-            self._out.append(FRAME_HEAD.pack(DATA, END_STREAM, stream.id))
-        self._end_local(stream)
-
-    def _send_fields(self, stream: Stream, block: bytes, *, end_stream: bool) -> None:
-        self._out.append(
-            pack_fields(stream.id, block, self._max_frame_bytes, end_stream=end_stream)
-        )
-
-    def _owe(self, frame: bytes, out: list[bytes | memoryview] | None = None) -> None:
-        """Send what the peer has made us send.
-
-        :raises Http2Error: it makes us send without end and does not read.
-        """
-        self._owed += 1
-        if self._owed > _MAX_OWED_FRAMES:
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that want an answer")
-        (self._out if out is None else out).append(frame)
-
-    def _end_local(self, stream: Stream) -> None:
-        """Note that this side of a stream has ended."""
-        raise NotImplementedError
+            self._output.frames.append(FRAME_HEAD.pack(DATA, END_STREAM, stream.id))
+        self._role.local_ended(stream)

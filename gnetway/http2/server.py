@@ -1,4 +1,4 @@
-"""The server's half: takes the streams that the client opens, and answers them."""
+"""The server's role: takes the streams that the client opens, and answers them."""
 
 from collections import deque
 from collections.abc import Callable, Container
@@ -18,7 +18,6 @@ from gnetway.http2.frames import (
     MAX_31_BITS,
     MESSAGE_HEAD,
     MESSAGE_PREFIX,
-    PREFACE,
     STREAM_WINDOW_BYTES,
     ErrorCode,
     Http2Error,
@@ -39,7 +38,8 @@ from gnetway.http2.heads import (
     quoted,
     read_trailers,
 )
-from gnetway.http2.messages import PREFIX_BYTES, Stream
+from gnetway.http2.messages import PREFIX_BYTES
+from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, OPEN, Stream
 
 #: Indices of the static table. Source: RFC 7541 appendix A.
 _STATUS: Final = 8
@@ -66,36 +66,36 @@ _CALL_EFFORT: Final = 20
 _MAX_SKIPPED: Final = 16
 
 
-class ServerConnection(Connection):
-    """A connection of a client.
+class ServerConnection:
+    """A server's connection to a client; what does not depend on the role is in ``core``.
 
-    The paths in ``single_paths`` take one message and give one; messages are at most
+    The methods in ``unary_paths`` take one message and give one; messages are at most
     ``max_message_bytes``. More than ``max_streams`` at a time are refused. ``make_holding``
     returns what counts the messages of a stream that have begun and not ended; it may have it
     ``give_way``.
     """
 
-    __slots__ = (
-        "_heads",
-        "_last_looked_at",
-        "_max_streams",
-        "_replied",
-        "_reply_parts",
-        "_single_paths",
-        "_skipped",
-    )
-
     def __init__(
         self,
-        single_paths: Container[str],
+        unary_paths: Container[str],
         max_message_bytes: int,
         max_streams: int,
         make_holding: Callable[[Stream], Holding] | None = None,
     ) -> None:
-        settings = [(Setting.MAX_CONCURRENT_STREAMS, max_streams)]
-        super().__init__(b"", PREFACE, settings, max_message_bytes)
-        self._make_holding = make_holding
-        self._single_paths = single_paths
+        core = self.core = Connection(
+            self,
+            (Setting.MAX_CONCURRENT_STREAMS, max_streams),
+            max_message_bytes,
+            serves=True,
+            make_holding=make_holding,
+        )
+        self._streams = core.streams
+        self._ids = core.ids
+        self._events = core.events
+        self._sender = core.sender
+        self._output = core.output
+        self._receiver = core.receiver
+        self._unary_paths = unary_paths
         self._max_streams = max_streams
         self._heads = RequestHeads()
         self._skipped: deque[range] = deque(maxlen=_MAX_SKIPPED)
@@ -109,102 +109,137 @@ class ServerConnection(Connection):
     # -- answers -------------------------------------------------------------------------------
 
     def reply(self, stream: Stream, message: bytes) -> None:
-        """End a single stream with its reply and OK."""
+        """End a unary stream with its reply and OK."""
         size = len(message) + PREFIX_BYTES
-        if stream.closed:
+        sender, output = self._sender, self._output
+        if stream.state is CLOSED:
             return
         if (
             size <= _JOIN_BYTES
             and size <= stream.send_window
-            and size <= self._send_window
-            and self._room > 0
-            and not self._table_update
+            and size <= sender.window
+            and output.room > 0
+            and not sender.table_update
         ):
-            self._send_window -= size
-            self._room -= size
+            sender.window -= size
+            output.room -= size
             if message != self._replied:
                 self._replied = message
                 self._reply_parts = _reply_parts(message)
-            self._out.append(_ID.pack(stream.id).join(self._reply_parts))
+            output.frames.append(_ID.pack(stream.id).join(self._reply_parts))
             self._close_local(stream)
         else:
             self.begin(stream)
-            self.send(stream, message)
-            self.finish(stream, _OK_TRAILERS)
+            sender.send(stream, message)
+            sender.finish(stream, _OK_TRAILERS)
 
     def begin(self, stream: Stream) -> None:
         """Send the head of a response, which comes before its first message."""
         stream.headed = True
-        self._send_fields(stream, _HEAD, end_stream=False)
+        self._sender.send_fields(stream, _HEAD, end_stream=False)
 
     def finish_ok(self, stream: Stream) -> None:
-        """End a stream that is not single with OK, after what waits; StreamEnded tells when."""
+        """End a stream that is not unary with OK, after what waits; StreamEnded tells when."""
         if not stream.headed:
             self.begin(stream)
-        self.finish(stream, _OK_TRAILERS)
+        self._sender.finish(stream, _OK_TRAILERS)
 
     def end(self, stream: Stream, status: int, text: str) -> None:
         """End a stream at once with a status; no event follows on it."""
-        if stream.closed:
+        if stream.state is CLOSED:
             return
         block = b"" if stream.headed else _HEAD
         block += encode_field(b"grpc-status", b"%d" % status)
         if text:
             block += encode_field(b"grpc-message", encode_message(text))
         stream.drop()
-        self._send_fields(stream, block, end_stream=True)
+        self._sender.send_fields(stream, block, end_stream=True)
         self._close_local(stream)
 
     def give_way(self, stream: Stream) -> None:
         """End a stream whose messages take the room of others'; its owner is told."""
-        if not stream.closed:
-            self._refuse(stream, RESOURCE_EXHAUSTED, "too much of unfinished messages")
+        if stream.state is not CLOSED:
+            self.refuse(stream, RESOURCE_EXHAUSTED, "too much of unfinished messages")
 
     def last_call(self) -> None:
-        """Look at no stream that is not open by now, and tell the client so."""
-        self._last_looked_at = self.last_peer_stream
-        self.go_away(self.last_peer_stream)
+        """Look at no stream that is not open by now, and tell the client so: section 6.8."""
+        self._last_looked_at = self._ids.last
+        self.core.go_away(self._ids.last)
 
     def abandon(self) -> list[Stream]:
         """Return the streams that are left when the connection is lost, and forget them."""
-        left = list(self.streams.values())
-        self.streams.clear()
+        left = list(self._streams.values())
+        self._streams.clear()
         for stream in left:
-            stream.closed = True
-            # Now, and not when a collector finds the stream.
-            stream.joiner = None
+            # Messages go now, and not when a collector finds the stream.
+            stream.close()
             stream.message = b""
-            if stream.holding is not None:
-                stream.holding.clear()
-                stream.holding = None
         return left
 
-    def _end_local(self, stream: Stream) -> None:
+    def _close_local(self, stream: Stream) -> None:
+        """End this side of a stream, and so all of it."""
+        if stream.state is HALF_CLOSED_REMOTE:
+            stream.close()
+            self._streams.pop(stream.id, None)
+        else:
+            # The answer is complete: have the client send no more of its request (section 8.1).
+            self.core.reset(stream, ErrorCode.NO_ERROR)
+
+    # -- what the client does about streams: see Role ------------------------------------------
+
+    def local_ended(self, stream: Stream) -> None:
+        """End a stream with its answer."""
         self._close_local(stream)
-        if not stream.single:
+        if not stream.unary:
             self._events.append(StreamEnded(stream, OK, ""))
 
-    def _close_local(self, stream: Stream) -> None:
-        stream.local_ended = True
-        if stream.remote_ended:
-            self._close(stream)
+    def remote_ended(self, stream: Stream) -> None:
+        """Take the client's END_STREAM."""
+        if stream.missing_bytes > 0:
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "less than content-length")
+        stream.state = HALF_CLOSED_REMOTE
+        if stream.joiner is not None and not stream.joiner.idle:
+            self.refuse(stream, INTERNAL, "the last message is incomplete")
+        elif not stream.unary:
+            self._events.append(PeerFinished(stream))
+        elif stream.messages == 1:
+            self._events.append(CallsReceived([stream]))
         else:
-            self.reset(stream, ErrorCode.NO_ERROR)  # the answer is whole: send no more
+            self.refuse(stream, INTERNAL, f"{stream.messages} requests instead of one")
+
+    def refuse(self, stream: Stream, status: int, text: str) -> None:
+        """End a stream with a status, and tell its owner."""
+        self.end(stream, status, text)
+        if not stream.unary:
+            self._events.append(StreamEnded(stream, status, text))
+
+    def reset_received(self, stream: Stream, code: int) -> None:
+        """Tell that the client has cancelled."""
+        self.core.tell_reset(stream, code)
+
+    def stream_closed(self) -> None:
+        """Clients wait for a place, not servers."""
+
+    def settings_received(self, first: bool) -> None:
+        """Servers open no streams, so nothing follows."""
+
+    def goaway_received(self, last_stream_id: int) -> None:
+        """Servers open no streams, so nothing follows."""
 
     # -- requests ------------------------------------------------------------------------------
 
-    def _whole_calls(self, data: bytes, position: int) -> int:
-        """See Connection: HEADERS that are known, and all of the request in one DATA frame."""
+    def complete_calls(self, data: bytes, position: int) -> int:
+        """Take calls: HEADERS that are known, and all of the request in one DATA frame."""
         calls: list[Stream] = []
         used, end = 0, len(data)
         last = min(end, position + _RUN_BYTES) - HEAD_BYTES
-        while position <= last and len(self.streams) < self._max_streams:
+        while position <= last and len(self._streams) < self._max_streams:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
             if (
                 word & 0xFF != HEADERS
                 or flags != END_HEADERS
-                or stream_id != self.last_peer_stream + 2
+                or stream_id != self._ids.last + 2
                 or stream_id > self._last_looked_at
                 or middle + MESSAGE_HEAD.size > end
             ):
@@ -216,9 +251,9 @@ class ServerConnection(Connection):
                 or flags != END_STREAM
                 or number != stream_id
                 or compressed
-                or size > self._max_whole_bytes
+                or size > self._receiver.max_framed_bytes
                 or start + size > end
-                or used + size + PREFIX_BYTES > self._receive_window
+                or used + size + PREFIX_BYTES > self._receiver.window
             ):
                 break
             head = self._usual_head(data[position + HEAD_BYTES : middle])
@@ -226,11 +261,17 @@ class ServerConnection(Connection):
                 break
             used += size + PREFIX_BYTES
             position = start + size
-            calls.append(self._taken(stream_id, head, data[start:position]))
+            self._ids.last = stream_id
+            stream = self._make_stream(stream_id, head, unary=True)
+            stream.state = HALF_CLOSED_REMOTE
+            stream.messages = 1
+            stream.message = data[start:position]
+            stream.receive_window -= size + PREFIX_BYTES
+            calls.append(stream)
         if calls:
             self._events.append(CallsReceived(calls))
-            self._effort -= _CALL_EFFORT * len(calls)
-            self._use_window(used)
+            self.core.effort.left -= _CALL_EFFORT * len(calls)
+            self._receiver.use_window(used)
         return position
 
     def _usual_head(self, block: bytes) -> RequestHead | None:
@@ -241,76 +282,67 @@ class ServerConnection(Connection):
             return None
         if head is None or head.refusal or head.encoding or head.content_length >= 0:
             return None
-        return head if head.path in self._single_paths else None
+        return head if head.path in self._unary_paths else None
 
-    def _taken(self, stream_id: int, head: RequestHead, message: bytes) -> Stream:
-        """Return the stream of a request that is whole."""
-        self.last_peer_stream = stream_id
-        stream = self._make_stream(stream_id, head, single=True)
-        stream.remote_ended = True
-        stream.messages = 1
-        stream.message = message
-        stream.receive_window -= len(message) + PREFIX_BYTES
-        return stream
-
-    def _fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
-        stream = self.streams.get(stream_id)
+    def take_fields(self, stream_id: int, block: bytes, end_stream: bool) -> None:
+        """Take a request's head, or its trailers."""
+        stream = self._streams.get(stream_id)
         if stream is not None:
             self._trailers(stream, block, end_stream=end_stream)
         elif stream_id & 1 == 0:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a client opens streams with odd ids")
-        elif stream_id <= self.last_peer_stream:
-            self._blocks.decode(block)  # the table has to follow
+        elif stream_id <= self._ids.last:
+            self.core.blocks.decode(block)  # the table has to follow: section 4.3
+            # The first use of an id closes all idle ones below it: section 5.1.1.
             if any(stream_id in skipped for skipped in self._skipped):
                 raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the id of a stream goes back")
-            self._unexpected(stream_id, "HEADERS")
+            self._ids.check_late(stream_id, "HEADERS")
         else:
             self._opened(stream_id, block, end_stream=end_stream)
 
     def _opened(self, stream_id: int, block: bytes, *, end_stream: bool) -> None:
-        if stream_id > self.last_peer_stream + 2:
-            self._skipped.append(range(self.last_peer_stream + 1, stream_id))
-        self.last_peer_stream = stream_id
+        if stream_id > self._ids.last + 2:
+            self._skipped.append(range(self._ids.last + 1, stream_id))
+        self._ids.last = stream_id
         try:
-            head = self._heads.read(block, self._blocks)
+            head = self._heads.read(block, self.core.blocks)
         except Malformed as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
         if stream_id > self._last_looked_at:
-            self._resets.add(stream_id)  # the client knows, or will soon
+            self._ids.note_reset(stream_id)  # the client knows, or will soon
             return
-        if len(self.streams) >= self._max_streams:
+        if len(self._streams) >= self._max_streams:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
-        single = head.path in self._single_paths
-        self._admit(self._make_stream(stream_id, head, single=single), head, end_stream=end_stream)
+        stream = self._make_stream(stream_id, head, unary=head.path in self._unary_paths)
+        if not head.refusal and not head.encoding:
+            if not stream.unary:
+                self._events.append(StreamOpened(stream))
+            if end_stream:
+                self.remote_ended(stream)
+            return
+        if end_stream:
+            stream.state = HALF_CLOSED_REMOTE
+        if head.refusal:
+            refusal = encode_static(_STATUS, b"%d" % head.refusal)
+            self._sender.send_fields(stream, refusal, end_stream=True)
+            self._close_local(stream)
+        else:
+            self.end(stream, UNIMPLEMENTED, f"messages compressed with {quoted(head.encoding)}")
 
-    def _make_stream(self, stream_id: int, head: RequestHead, *, single: bool) -> Stream:
-        stream = Stream(None, head.path, single=single)
+    def _make_stream(self, stream_id: int, head: RequestHead, *, unary: bool) -> Stream:
+        stream = Stream(None, head.path, unary=unary)
         stream.id = stream_id
-        stream.send_window = self._initial_window
+        stream.state = OPEN
+        stream.send_window = self._sender.initial_window
         stream.receive_window = STREAM_WINDOW_BYTES
         stream.missing_bytes = head.content_length
         stream.timeout_seconds = head.timeout_seconds
-        self.streams[stream_id] = stream
+        self._streams[stream_id] = stream
         return stream
 
-    def _admit(self, stream: Stream, head: RequestHead, *, end_stream: bool) -> None:
-        if head.refusal:
-            stream.remote_ended = end_stream
-            block = encode_static(_STATUS, b"%d" % head.refusal)
-            self._send_fields(stream, block, end_stream=True)
-            self._close_local(stream)
-        elif head.encoding:
-            stream.remote_ended = end_stream
-            self.end(stream, UNIMPLEMENTED, f"messages compressed with {quoted(head.encoding)}")
-        else:
-            if not stream.single:
-                self._events.append(StreamOpened(stream))
-            if end_stream:
-                self._remote_end(stream)
-
     def _trailers(self, stream: Stream, block: bytes, *, end_stream: bool) -> None:
-        fields = self._blocks.decode(block)
-        if stream.remote_ended:
+        fields = self.core.blocks.decode(block)
+        if stream.state is HALF_CLOSED_REMOTE:
             raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the end")
         try:
             read_trailers(fields)
@@ -318,37 +350,7 @@ class ServerConnection(Connection):
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
         if not end_stream:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
-        self._remote_end(stream)
-
-    def _remote_end(self, stream: Stream) -> None:
-        if stream.missing_bytes > 0:
-            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "less than content-length")
-        stream.remote_ended = True
-        if stream.joiner is not None and not stream.joiner.idle:
-            self._refuse(stream, INTERNAL, "the last message is incomplete")
-        elif not stream.single:
-            self._events.append(PeerFinished(stream))
-        elif stream.messages == 1:
-            self._events.append(CallsReceived([stream]))
-        else:
-            self._refuse(stream, INTERNAL, f"{stream.messages} requests instead of one")
-
-    def _refuse(self, stream: Stream, status: int, text: str) -> None:
-        self.end(stream, status, text)
-        if not stream.single:
-            self._events.append(StreamEnded(stream, status, text))
-
-    def _is_idle(self, stream_id: int) -> bool:
-        return stream_id & 1 == 0 or stream_id > self.last_peer_stream
-
-    def _is_peers(self, stream_id: int) -> bool:
-        return True
-
-    def _peer_goes_away(self, last_stream_id: int) -> None:
-        pass  # we open none
-
-    def _slots_changed(self) -> None:
-        pass  # we open none
+        self.remote_ended(stream)
 
 
 def _reply_parts(message: bytes) -> tuple[bytes, bytes, bytes, bytes]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
 
 from gnetway.rpc.peers import Network
@@ -230,32 +229,3 @@ class IRpcCarrier(Interface):
 
     def server(address: str, handlers: RpcHandlers, options: RpcOptions) -> IRpcServer:
         """Return a server for ``host:port``, not started; port 0 takes any free one."""
-
-
-class OneEnd:
-    """The end of a client or server: many may ask for it, and it comes once."""
-
-    def __init__(self, begin: Callable[[], Deferred[None]]) -> None:
-        self._begin = begin
-        self._waiting: list[Deferred[None]] = []
-        self._outcome: Failure | None = None
-        self.asked = False
-        self._come = False
-
-    def ask(self) -> Deferred[None]:
-        """Begin the end if nobody has; fire when it has come."""
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        if not self.asked:
-            self.asked = True
-            self._begin().addBoth(self._has_come)
-        elif self._come:
-            self._has_come(self._outcome)
-        return waiting
-
-    def _has_come(self, outcome: Failure | None) -> None:
-        self._come = True
-        self._outcome = outcome
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.callback(outcome)

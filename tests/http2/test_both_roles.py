@@ -8,14 +8,6 @@ from gnetway.http2.events import MessagesReceived, PeerFinished, StreamEnded
 from tests.http2.wire import CALL, MIB, Pair, called, one_by_one
 
 
-class SlotsTests(SynchronousTestCase):
-    def test_attributes_are_found_at_once(self) -> None:
-        """A class may have 30 in its instances' dicts before Python looks for each of them."""
-        pair = Pair(1)
-        for connection in (pair.client, pair.server):
-            self.assertFalse(hasattr(connection, "__dict__"))
-
-
 class BothRolesTests(SynchronousTestCase):
     @given(
         sent=lists(binary(max_size=60) | integers(10_000, 200_000).map(bytes), max_size=6),
@@ -25,8 +17,8 @@ class BothRolesTests(SynchronousTestCase):
         pair = Pair(max(cut, sum(map(len, sent)) // 2000))
         stream = pair.open()
         for one in sent:
-            pair.client.send(stream, one)
-        pair.client.finish(stream)
+            pair.client.core.sender.send(stream, one)
+        pair.client.core.sender.finish(stream)
         pair.run()
         served, *messages, finished = pair.server_events
         self.assertEqual(
@@ -40,7 +32,7 @@ class BothRolesTests(SynchronousTestCase):
         )
         self.assertIsInstance(finished, PeerFinished)
         for one in sent:
-            pair.server.send(served[0], one)  # type: ignore[arg-type]
+            pair.server.core.sender.send(served[0], one)  # type: ignore[arg-type]
         pair.server.finish_ok(served[0])  # type: ignore[arg-type]
         pair.run()
         *answers, ended = pair.client_events
@@ -55,7 +47,7 @@ class BothRolesTests(SynchronousTestCase):
         )
         self.assertEqual(ended, StreamEnded(stream, 0, ""))
         self.assertTrue(pair.client.empty)
-        self.assertEqual(pair.server.streams, {})
+        self.assertEqual(pair.server.core.streams, {})
 
     @given(
         requests=lists(binary(max_size=60) | integers(60_000, 70_000).map(bytes), max_size=20),
@@ -65,7 +57,7 @@ class BothRolesTests(SynchronousTestCase):
         pair = Pair(max(cut, sum(map(len, requests)) // 2000))
         streams = [pair.open(CALL, 3.5) for _ in requests]
         for stream, request in zip(streams, requests, strict=True):
-            pair.client.send(stream, request, last=True)
+            pair.client.core.sender.send_last(stream, request)
         pair.run()
         for stream in called(pair.server_events):
             self.assertEqual(stream.timeout_seconds, 3.5)
@@ -76,7 +68,7 @@ class BothRolesTests(SynchronousTestCase):
         self.assertEqual(
             set(one_by_one(pair.client_events)), ended
         )  # small ones overtake large ones
-        self.assertEqual(pair.server.streams, {})
+        self.assertEqual(pair.server.core.streams, {})
 
     def test_many_calls_through_a_small_window(self) -> None:
         """Many more at once than the windows take; all are answered."""
@@ -84,7 +76,7 @@ class BothRolesTests(SynchronousTestCase):
         pair.run()
         streams = [pair.open(CALL) for _ in range(900)]
         for stream in streams:
-            pair.client.send(stream, bytes(5000), last=True)
+            pair.client.core.sender.send_last(stream, bytes(5000))
         pair.run()
         for stream in called(pair.server_events):
             pair.server.reply(stream, bytes(40_000))
@@ -94,7 +86,7 @@ class BothRolesTests(SynchronousTestCase):
     def test_a_large_message(self) -> None:
         pair = Pair(65_536, 64 * MIB)
         stream = pair.open(CALL)
-        pair.client.send(stream, bytes(range(256)) * (40 * MIB // 256), last=True)
+        pair.client.core.sender.send_last(stream, bytes(range(256)) * (40 * MIB // 256))
         pair.run()
         (received,) = called(pair.server_events)
         self.assertEqual(received.message, bytes(range(256)) * (40 * MIB // 256))

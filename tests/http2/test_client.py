@@ -27,7 +27,7 @@ from gnetway.http2.frames import (
     parse_settings,
 )
 from gnetway.http2.heads import Field
-from gnetway.http2.messages import Stream
+from gnetway.http2.stream import CLOSED, Stream
 from tests.http2.wire import CALL, EMPTY_SETTINGS, MIB, ClientCase, data, headers, message, output
 
 _HEAD: list[Field] = [(b":status", b"200"), (b"content-type", b"application/grpc")]
@@ -42,10 +42,10 @@ class PrefaceTests(ClientCase):
     def test_what_comes_first(self) -> None:
         """The preface, SETTINGS, and a larger window of the connection."""
         client = ClientConnection(MIB)
-        client.release()
-        sent = output(client)
+        client.core.output.resume()
+        sent = output(client.core)
         self.assertTrue(sent.startswith(PREFACE))
-        self.connection = client
+        self.connection = client.core
         settings = dict(parse_settings(sent[len(PREFACE) + 9 :][: 5 * 6]))
         self.assertEqual(settings[Setting.ENABLE_PUSH], 0)
         self.assertEqual(settings[Setting.HEADER_TABLE_SIZE], 0)
@@ -53,13 +53,15 @@ class PrefaceTests(ClientCase):
         self.assertEqual([(frame.kind, frame.flags) for frame in self.sent()], [(SETTINGS, ACK)])
 
     def test_a_server_that_speaks_http_1(self) -> None:
-        self.client = self.connection = ClientConnection(MIB)
+        self.client = ClientConnection(MIB)
+        self.connection = self.client.core
         self.assert_connection_error(
             ErrorCode.FRAME_SIZE_ERROR, b"HTTP/1.1 400 Bad Request\r\n\r\n"
         )
 
     def test_the_first_frame_is_no_settings(self) -> None:
-        self.client = self.connection = ClientConnection(MIB)
+        self.client = ClientConnection(MIB)
+        self.connection = self.client.core
         self.assert_connection_error(ErrorCode.PROTOCOL_ERROR, pack_frame(PING, 0, 0, bytes(8)))
 
 
@@ -69,13 +71,13 @@ class AnswerTests(ClientCase):
         ended = self.receive(*frames)[-1]
         assert isinstance(ended, StreamEnded)
         self.assertIs(ended.stream, stream)
-        self.assertTrue(stream.closed)
+        self.assertIs(stream.state, CLOSED)
         self.assertTrue(self.client.empty)
         return ended.status, ended.text
 
     def test_reply(self) -> None:
         stream = self.open(CALL)
-        self.client.send(stream, b"request", last=True)
+        self.connection.sender.send_last(stream, b"request")
         status = self.end_of(
             stream, headers(_HEAD), data(message(b"reply")), headers(trailers(0), 1, _END)
         )
@@ -153,10 +155,10 @@ class AnswerTests(ClientCase):
         self.assertEqual(ended.status, 13)
 
     def test_frames_on_streams_that_this_side_has_reset(self) -> None:
-        self.client.reset(self.open())
+        self.connection.reset(self.open())
         frames = (headers(_HEAD), data(message(b"late")), headers(trailers(0), 1, _END))
         self.assertEqual(self.receive(*frames), [])
-        self.assertFalse(self.client.failed)
+        self.assertFalse(self.connection.failed)
 
     def test_frames_on_streams_that_never_were(self) -> None:
         for frame in (data(b"", 1), headers(_HEAD, 2), pack_reset(7, 0)):
@@ -165,7 +167,8 @@ class AnswerTests(ClientCase):
 
     def test_frames_after_the_end(self) -> None:
         stream = self.open(CALL)
-        self.client.send(stream, b"", last=True)
+        self.connection.sender.send_last(stream, b"")
+        self.sent()
         self.receive(headers([*_HEAD, *trailers(0)], 1, _END))
         self.assert_connection_error(ErrorCode.STREAM_CLOSED, data(b"late"))
 
@@ -176,13 +179,13 @@ class AnswerTests(ClientCase):
 
     def test_good_events_before_a_bad_frame_are_heard(self) -> None:
         stream = self.open()
-        self.client.receive(headers(_HEAD) + data(message(b"good")) + data(b"", 99))
-        self.assertEqual(self.client.next_event(), MessagesReceived(stream, [b"good"]))
-        self.assertRaises(Http2Error, self.client.next_event)
-        self.assertIsNone(self.client.next_event())
+        self.connection.parser.receive(headers(_HEAD) + data(message(b"good")) + data(b"", 99))
+        self.assertEqual(self.connection.next_event(), MessagesReceived(stream, [b"good"]))
+        self.assertRaises(Http2Error, self.connection.next_event)
+        self.assertIsNone(self.connection.next_event())
 
     def test_ping(self) -> None:
-        self.client.ping(b"payload!")
+        self.connection.ping(b"payload!")
         (ping,) = self.sent()
         answer = pack_frame(PING, ACK, 0, ping.payload)
         self.assertEqual(self.receive(answer), [PingAnswered(b"payload!")])
@@ -202,16 +205,16 @@ class SlotTests(ClientCase):
         self.assertEqual(self.heads(), [1, 3])
         self.receive(headers([*_HEAD, *trailers(0)], 1, _END))
         self.assertEqual(self.heads(), [5])
-        self.client.reset(streams[3])  # it waits; nobody has heard of it
-        self.client.reset(streams[1])
+        self.connection.reset(streams[3])  # it waits; nobody has heard of it
+        self.connection.reset(streams[1])
         self.assertEqual((self.heads(), streams[4].id), ([7], 7))
         self.assertFalse(self.client.empty)
 
     def test_a_stream_that_waits_keeps_what_it_has_to_send(self) -> None:
         self.limit(0)
         waiting, closing = self.open(), self.open()
-        self.client.send(waiting, b"one", last=True)
-        self.client.finish(closing)
+        self.connection.sender.send_last(waiting, b"one")
+        self.connection.sender.finish(closing)
         self.assertEqual((self.sent(), waiting.unsent_messages), ([], 1))
         self.limit_raised()
         frames = self.sent()[1:]
@@ -222,7 +225,8 @@ class SlotTests(ClientCase):
         self.receive(pack_settings([(Setting.MAX_CONCURRENT_STREAMS, 2)]))
 
     def test_before_the_server_has_spoken(self) -> None:
-        self.client = self.connection = ClientConnection(MIB)
+        self.client = ClientConnection(MIB)
+        self.connection = self.client.core
         for _ in range(150):
             self.open()
         self.assertEqual(len(self.heads()), 100)
@@ -230,21 +234,21 @@ class SlotTests(ClientCase):
         self.assertEqual(len(self.heads()), 50)
 
     def test_ids_come_to_an_end(self) -> None:
-        self.client._next_id = MAX_31_BITS
-        self.assertTrue(self.client.accepts_streams)
+        self.connection.ids.last = MAX_31_BITS - 2
+        self.assertTrue(self.connection.accepts_streams)
         self.open()
-        self.assertFalse(self.client.accepts_streams)
+        self.assertFalse(self.connection.accepts_streams)
 
     def test_streams_that_wait_for_an_id_when_there_are_none(self) -> None:
         self.limit(1)
-        self.client._next_id = MAX_31_BITS - 2
+        self.connection.ids.last = MAX_31_BITS - 4
         self.open()
         last, waiting, gone = self.open(), self.open(), self.open()
-        self.client.reset(gone)
+        self.connection.reset(gone)
         end = headers([*_HEAD, *trailers(0)], MAX_31_BITS - 2, _END)
         self.assertIn(StreamUnprocessed(waiting), self.receive(end))
         self.assertEqual(last.id, MAX_31_BITS)
-        self.assertTrue(waiting.closed)
+        self.assertIs(waiting.state, CLOSED)
 
 
 class GoawayTests(ClientCase):
@@ -256,8 +260,8 @@ class GoawayTests(ClientCase):
             got,
             [StreamUnprocessed(streams[2]), StreamUnprocessed(streams[3]), GoneAway(0, "bye")],
         )
-        self.assertFalse(self.client.accepts_streams)
-        self.assertEqual(list(self.client.streams), [1, 3])
+        self.assertFalse(self.connection.accepts_streams)
+        self.assertEqual(list(self.connection.streams), [1, 3])
         for key in (1, 3):
             self.receive(headers([*_HEAD, *trailers(0)], key, _END))
         self.assertTrue(self.client.empty)
@@ -266,7 +270,7 @@ class GoawayTests(ClientCase):
         first, second = self.open(), self.open()
         self.assertEqual(self.receive(pack_goaway(MAX_31_BITS, 0)), [GoneAway(0, "")])
         self.assertEqual(self.receive(pack_goaway(1, 0))[0], StreamUnprocessed(second))
-        self.assertFalse(first.closed)
+        self.assertIsNot(first.state, CLOSED)
 
     def test_refused_stream(self) -> None:
         stream = self.open()
@@ -277,7 +281,7 @@ class GoawayTests(ClientCase):
         streams = [self.open(), self.open()]
         self.assertEqual(self.client.abandon(), streams)
         self.assertTrue(self.client.empty)
-        self.client.reset(streams[0])
+        self.connection.reset(streams[0])
 
 
 class FieldTests(ClientCase):

@@ -18,7 +18,7 @@ from gnetway.http2.frames import (
     Http2Error,
     pack_frame,
 )
-from gnetway.http2.receiving import ReceivingHalf
+from gnetway.http2.receiving import Receiver
 from gnetway.http2.server import ServerConnection
 from tests.http2.wire import (
     CALL,
@@ -71,25 +71,25 @@ Outcome = tuple[list[tuple[int, bytes]], list[str], list[Frame], list[int]]
 def received(segments: list[bytes]) -> Outcome:
     """Messages by stream, other events, what was answered, and the windows that are left."""
     server = ServerConnection({CALL}, LIMIT, 10)
-    server.release()
-    server.receive(PREFACE + EMPTY_SETTINGS + SETTINGS_ACK)
-    server.receive(headers(REQUEST, 1) + headers(REQUEST, 3))
+    server.core.output.resume()
+    server.core.parser.receive(PREFACE + EMPTY_SETTINGS + SETTINGS_ACK)
+    server.core.parser.receive(headers(REQUEST, 1) + headers(REQUEST, 3))
     fixed = [(b"content-length", b"90"), *REQUEST[4:]]
-    server.receive(headers([*REQUEST[:4], *fixed], 5, END_HEADERS))
+    server.core.parser.receive(headers([*REQUEST[:4], *fixed], 5, END_HEADERS))
     messages: list[tuple[int, bytes]] = []
     others: list[str] = []
     try:
         for segment in [b"", *segments]:
-            server.receive(segment)
-            while (event := server.next_event()) is not None:
+            server.core.parser.receive(segment)
+            while (event := server.core.next_event()) is not None:
                 if isinstance(event, MessagesReceived):
                     messages += [(event.stream.id, one) for one in event.messages]
                 else:
                     others.append(type(event).__name__)
     except Http2Error as error:
         others.append(error.code.name)
-    windows = [stream.receive_window for stream in server.streams.values()]
-    return messages, others, parse(output(server)), [*windows, server._receive_window]
+    windows = [stream.receive_window for stream in server.core.streams.values()]
+    return messages, others, parse(output(server.core)), [*windows, server.core.receiver.window]
 
 
 class ReceivingTests(SynchronousTestCase):
@@ -97,7 +97,7 @@ class ReceivingTests(SynchronousTestCase):
     @given(steps=FRAMES, cut=integers(1, 200), fill=binary(min_size=1, max_size=1))
     def test_as_one_by_one(self, steps: list[tuple[str, int, int]], cut: int, fill: bytes) -> None:
         wire = b"".join(frame(kind, number, fill * size) for kind, number, size in steps)
-        with patch.object(ReceivingHalf, "_whole_messages", lambda _, __, ___, position: position):
+        with patch.object(Receiver, "complete_messages", lambda _, __, ___, position: position):
             wanted = received([wire])
         self.assertEqual(received([wire]), wanted)
         cuts = [wire[start : start + cut] for start in range(0, len(wire), cut)]

@@ -5,7 +5,6 @@ Where it says MUST, the code is the one it names.
 
 from hpack import Encoder
 
-from gnetway.http2.controls import MAX_FRAME_BYTES
 from gnetway.http2.events import MessagesReceived, StreamEnded
 from gnetway.http2.frames import (
     ACK,
@@ -17,6 +16,7 @@ from gnetway.http2.frames import (
     HAS_PRIORITY,
     HEADERS,
     MAX_31_BITS,
+    MAX_FRAME_BYTES,
     PING,
     PREFACE,
     PRIORITY,
@@ -31,6 +31,7 @@ from gnetway.http2.frames import (
     parse_settings,
 )
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import CLOSED
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,
@@ -53,7 +54,8 @@ _WHOLE = END_HEADERS | END_STREAM
 
 class PrefaceTests(ServerCase):
     def setUp(self) -> None:
-        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+        self.server = ServerConnection({CALL}, MIB, 100)
+        self.connection = self.server.core
 
     def test_3_4_settings_come_first(self) -> None:
         first = self.sent()[0]
@@ -124,7 +126,7 @@ class FrameTests(ServerCase):
     def test_4_3_field_block_of_a_stream_that_is_not_wanted(self) -> None:
         """It is decoded whatever becomes of the stream."""
         bad = b"\xff\xff\xff\xff"
-        self.server.reset(self.open())
+        self.connection.reset(self.open())
         self.assert_connection_error(
             ErrorCode.COMPRESSION_ERROR, pack_frame(HEADERS, _WHOLE, 1, bad)
         )
@@ -153,7 +155,8 @@ class FrameTests(ServerCase):
 
     def test_4_3_1_a_table_that_was_not_shrunk(self) -> None:
         """The client has acknowledged a size of 0 and goes on with what it had."""
-        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+        self.server = ServerConnection({CALL}, MIB, 100)
+        self.connection = self.server.core
         encoder = Encoder()
         first = pack_frame(HEADERS, END_HEADERS, 1, encoder.encode(REQUEST))
         self.receive(PREFACE, EMPTY_SETTINGS, first, SETTINGS_ACK)
@@ -162,13 +165,14 @@ class FrameTests(ServerCase):
         self.assert_connection_error(ErrorCode.COMPRESSION_ERROR, second)
 
     def test_4_3_1_a_table_that_was_shrunk(self) -> None:
-        self.server = self.connection = ServerConnection({CALL}, MIB, 100)
+        self.server = ServerConnection({CALL}, MIB, 100)
+        self.connection = self.server.core
         encoder = Encoder()
         first = pack_frame(HEADERS, END_HEADERS, 1, encoder.encode(REQUEST))
         encoder.header_table_size = 0
         second = pack_frame(HEADERS, END_HEADERS, 3, encoder.encode(REQUEST))
         self.receive(PREFACE, EMPTY_SETTINGS, first, SETTINGS_ACK, second)
-        self.assertEqual(list(self.server.streams), [1, 3])
+        self.assertEqual(list(self.connection.streams), [1, 3])
 
 
 class StreamStateTests(ServerCase):
@@ -199,7 +203,7 @@ class StreamStateTests(ServerCase):
         stream = self.open(end=True)
         (event,) = self.receive(pack_reset(1, ErrorCode.CANCEL))
         self.assertEqual(event, StreamEnded(stream, 1, "the peer has cancelled it, code 8"))
-        self.assertTrue(stream.closed)
+        self.assertIs(stream.state, CLOSED)
 
     def test_5_1_half_closed_local(self) -> None:
         """An answer before the request's end; what still comes of that one is passed over."""
@@ -234,11 +238,11 @@ class StreamStateTests(ServerCase):
 
     def test_5_1_closed_by_our_reset(self) -> None:
         """What was on its way is ignored, but counts against the connection's window."""
-        self.server.reset(self.open())
+        self.connection.reset(self.open())
         self.sent()
-        before = self.server._receive_window
+        before = self.connection.receiver.window
         self.assertEqual(self.receive(data(bytes(100)), headers(REQUEST, 1, _WHOLE)), [])
-        self.assertEqual((self.sent(), before - self.server._receive_window), ([], 100))
+        self.assertEqual((self.sent(), before - self.connection.receiver.window), ([], 100))
 
     def test_5_1_1_even_id(self) -> None:
         self.assert_connection_error(_PROTOCOL, headers(REQUEST, 2))
@@ -260,7 +264,8 @@ class StreamStateTests(ServerCase):
         self.assert_connection_error(_PROTOCOL, headers(REQUEST, 1))
 
     def test_5_1_2_streams_over_the_bound(self) -> None:
-        self.server = self.connection = ServerConnection({CALL}, MIB, 1)
+        self.server = ServerConnection({CALL}, MIB, 1)
+        self.connection = self.server.core
         self.receive(PREFACE, EMPTY_SETTINGS, SETTINGS_ACK)
         self.sent()
         self.open()
@@ -268,7 +273,8 @@ class StreamStateTests(ServerCase):
 
     def test_5_1_2_what_counts(self) -> None:
         """Half-closed streams do, closed and refused ones do not."""
-        self.server = self.connection = ServerConnection({CALL}, MIB, 2)
+        self.server = ServerConnection({CALL}, MIB, 2)
+        self.connection = self.server.core
         self.receive(PREFACE, EMPTY_SETTINGS, SETTINGS_ACK)
         self.sent()
         first = self.open(end=True)
@@ -281,7 +287,8 @@ class StreamStateTests(ServerCase):
 
     def test_5_1_2_malformed_streams_over_the_bound(self) -> None:
         """What is wrong with a stream is told, whether there is room or not."""
-        self.server = self.connection = ServerConnection({CALL}, MIB, 1)
+        self.server = ServerConnection({CALL}, MIB, 1)
+        self.connection = self.server.core
         self.receive(PREFACE, EMPTY_SETTINGS, SETTINGS_ACK)
         self.sent()
         self.open()
@@ -291,23 +298,25 @@ class StreamStateTests(ServerCase):
         """Be it of itself, of a stream to come, or of one that is closed."""
         of_itself = (1 << 31 | 1).to_bytes(4, "big") + b"\xff"
         self.receive(headers(REQUEST, 1, END_HEADERS | HAS_PRIORITY, of_itself))
-        self.assertIn(1, self.server.streams)
+        self.assertIn(1, self.connection.streams)
         for stream_id in (1, 2, 99):
             self.assertEqual(self.receive(pack_frame(PRIORITY, 0xFF, stream_id, of_itself)), [])
-        self.server.reset(self.server.streams[1])
+        self.connection.reset(self.connection.streams[1])
         self.receive(pack_frame(PRIORITY, 0, 1, of_itself))
         self.assertEqual([frame.kind for frame in self.sent()], [RST_STREAM])
 
     def test_5_4_1_connection_error(self) -> None:
         """GOAWAY names the last stream that may have been looked at."""
         self.open(stream_id=7)
-        self.connection.receive(data(b"", 0))
+        self.connection.parser.receive(data(b"", 0))
         self.assertEqual(self.sent()[-1].payload[:8], bytes.fromhex("0000000700000001"))
 
     def test_5_4_1_nothing_is_taken_after_a_connection_error(self) -> None:
         """Not even what has come in the same segment."""
         stream = self.open()
-        self.connection.receive(data(message(b"before")) + data(b"", 0) + data(message(b"after")))
+        self.connection.parser.receive(
+            data(message(b"before")) + data(b"", 0) + data(message(b"after"))
+        )
         self.assertEqual(self.connection.next_event(), MessagesReceived(stream, [b"before"]))
         self.assertRaises(Http2Error, self.connection.next_event)
         self.assertIsNone(self.connection.next_event())
@@ -316,7 +325,7 @@ class StreamStateTests(ServerCase):
         self.open()
         for _ in range(2):
             self.receive(pack_reset(1, ErrorCode.INTERNAL_ERROR))
-        self.server.reset(self.open(stream_id=3))
+        self.connection.reset(self.open(stream_id=3))
         self.sent()
         self.receive(pack_reset(3, ErrorCode.STREAM_CLOSED))
         self.assertEqual(self.sent(), [])
@@ -331,11 +340,13 @@ class StreamStateTests(ServerCase):
 
     def test_5_5_unknown_frames_count_for_nothing(self) -> None:
         """On streams of every state, with every flag."""
-        self.server.reset(self.open(stream_id=3))
+        self.connection.reset(self.open(stream_id=3))
         self.open(stream_id=5)
         self.sent()
-        windows = self.server._receive_window
+        windows = self.connection.receiver.window
         for stream_id in (0, 1, 2, 3, 5, 7, MAX_31_BITS):
             self.assertEqual(self.receive(pack_frame(0x16, 0xFF, stream_id, bytes(64))), [])
-        self.assertEqual((self.sent(), self.server._receive_window), ([], windows))
-        self.assertEqual((list(self.server.streams), self.server.last_peer_stream), ([5], 5))
+        self.assertEqual((self.sent(), self.connection.receiver.window), ([], windows))
+        self.assertEqual(
+            (list(self.connection.streams), self.connection.last_peer_stream), ([5], 5)
+        )

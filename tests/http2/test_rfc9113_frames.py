@@ -31,6 +31,7 @@ from gnetway.http2.frames import (
     pack_settings,
     pack_window_update,
 )
+from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, OPEN
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,
@@ -67,9 +68,9 @@ class FrameKindTests(ServerCase):
     def test_6_1_padding_counts(self) -> None:
         """All of the payload is taken from both windows, its length byte too."""
         stream = self.open()
-        before = self.server._receive_window, stream.receive_window
+        before = self.connection.receiver.window, stream.receive_window
         self.receive(pack_frame(DATA, PADDED, 1, b"\x20" + bytes(32)))
-        after = self.server._receive_window, stream.receive_window
+        after = self.connection.receiver.window, stream.receive_window
         self.assertEqual(after, (before[0] - 33, before[1] - 33))
 
     def test_6_1_padding_that_is_not_zero(self) -> None:
@@ -89,7 +90,7 @@ class FrameKindTests(ServerCase):
         payload = b"\x02" + bytes(5) + block(REQUEST) + bytes(2)
         flags = END_HEADERS | PADDED | HAS_PRIORITY
         self.receive(pack_frame(HEADERS, flags, 1, payload))
-        self.assertIn(1, self.server.streams)
+        self.assertIn(1, self.connection.streams)
 
     def test_6_2_padding_as_long_as_the_payload(self) -> None:
         bad = pack_frame(HEADERS, END_HEADERS | PADDED, 1, b"\x05abcd")
@@ -172,7 +173,7 @@ class FrameKindTests(ServerCase):
         self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 0)]))
         stream = self.open()
         self.server.begin(stream)
-        self.server.send(stream, b"abc")
+        self.connection.sender.send(stream, b"abc")
         self.sent()
         self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 8)]))
         kinds = [(frame.kind, frame.flags) for frame in self.sent()]
@@ -212,7 +213,7 @@ class FrameKindTests(ServerCase):
         """Streams that are open go on."""
         stream = self.open()
         self.assertEqual(len(self.receive(pack_goaway(0, 0), data(message(b"x")))), 2)
-        self.assertFalse(stream.closed)
+        self.assertIsNot(stream.state, CLOSED)
 
     def test_6_8_goaway_of_any_code(self) -> None:
         """Unknown ones as well, more than one, and with a text that is none."""
@@ -259,18 +260,18 @@ class FrameKindTests(ServerCase):
         self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 1)]))
         stream = self.open()
         self.server.begin(stream)
-        self.server.send(stream, b"abc")
+        self.connection.sender.send(stream, b"abc")
         sent = [frame.payload for frame in self.sent() if frame.kind == DATA]
         self.assertEqual(sent, [message(b"abc")[:1]])
 
     def test_6_9_1_the_client_keeps_to_the_stream_s_window(self) -> None:
         self.open(CALL)
-        self.server.streams[1].receive_window = 100
+        self.connection.streams[1].receive_window = 100
         self.assert_stream_error(_FLOW, 1, data(bytes(101)))
 
     def test_6_9_1_the_client_keeps_to_the_connection_s_window(self) -> None:
         self.open(CALL)
-        self.server._receive_window = 100
+        self.connection.receiver.window = 100
         self.assert_connection_error(_FLOW, data(bytes(101)))
 
     def test_6_9_1_windows_are_given_back(self) -> None:
@@ -301,20 +302,20 @@ class FrameKindTests(ServerCase):
         """Nothing is sent until as much was given back and more."""
         stream = self.open()
         self.server.begin(stream)
-        self.server.send(stream, bytes(95))
+        self.connection.sender.send(stream, bytes(95))
         self.sent()
         self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 10)]))
         self.assertEqual(stream.send_window, 10 - 100)
-        self.server.send(stream, b"abc")
+        self.connection.sender.send(stream, b"abc")
         self.receive(pack_window_update(1, 90))
         self.assertEqual([frame.kind for frame in self.sent()], [SETTINGS])
         self.receive(pack_window_update(1, 8))
         self.assertEqual([frame.payload for frame in self.sent()], [message(b"abc")])
 
     def test_6_9_2_the_connection_s_window_is_not_set_by_settings(self) -> None:
-        before = self.server._send_window
+        before = self.connection.sender.window
         self.receive(pack_settings([(Setting.INITIAL_WINDOW_SIZE, 10)]))
-        self.assertEqual(self.server._send_window, before)
+        self.assertEqual(self.connection.sender.window, before)
 
     def test_6_9_2_window_over_31_bits_by_settings(self) -> None:
         self.open()
@@ -330,7 +331,7 @@ class FrameKindTests(ServerCase):
             pack_frame(CONTINUATION, 0, 1, encoded[5:9]),
             pack_frame(CONTINUATION, END_HEADERS, 1, encoded[9:]),
         )
-        self.assertTrue(self.server.streams[1].remote_ended)
+        self.assertIs(self.connection.streams[1].state, HALF_CLOSED_REMOTE)
 
     def test_6_10_continuation_of_nothing(self) -> None:
         self.open()
@@ -352,4 +353,4 @@ class FrameKindTests(ServerCase):
             pack_frame(HEADERS, PADDED, 1, b"\x02" + encoded[:5] + bytes(2)),
             pack_frame(CONTINUATION, END_HEADERS | END_STREAM | PADDED, 1, encoded[5:]),
         )
-        self.assertFalse(self.server.streams[1].remote_ended)
+        self.assertIs(self.connection.streams[1].state, OPEN)

@@ -16,6 +16,7 @@ from gnetway.http2.frames import (
     pack_frame,
 )
 from gnetway.http2.heads import Field
+from gnetway.http2.stream import HALF_CLOSED_REMOTE
 from tests.http2.wire import (
     REQUEST,
     ServerCase,
@@ -53,7 +54,7 @@ class HttpTests(ServerCase):
         self.assert_malformed(*REQUEST, (b"content-length", b"1"), (b"content-length", b"2"))
         self.setUp()
         self.receive(headers([*REQUEST, (b"content-length", b"0")], 1, _WHOLE))
-        self.assertTrue(self.server.streams[1].remote_ended)
+        self.assertIs(self.connection.streams[1].state, HALF_CLOSED_REMOTE)
 
     def test_8_1_1_padding_is_no_content(self) -> None:
         self.receive(headers([*REQUEST, (b"content-length", b"6")]))
@@ -90,7 +91,7 @@ class HttpTests(ServerCase):
         """Whatever else a value may hold is nobody's business here."""
         odd = [(b"a", b""), (b"a", b"x \t\x7f\xff"), (b"!#$%&'*+-.^_`|~09", b"1"), (b"a", b"2")]
         self.receive(headers([*REQUEST, *odd]))
-        self.assertIn(1, self.server.streams)
+        self.assertIn(1, self.connection.streams)
 
     def test_8_2_2_connection_specific_fields(self) -> None:
         for name in (b"connection", b"proxy-connection", b"keep-alive", b"upgrade"):
@@ -125,9 +126,9 @@ class AbuseTests(ServerCase):
 
     def test_10_5_frames_that_want_an_answer_without_end(self) -> None:
         """From a client that does not read."""
-        self.server.hold()
+        self.connection.output.pause()
         for _ in range(9_000):
             self.receive(pack_frame(PING, 0, 0, bytes(8)))
-            self.connection.data_to_send()
+            self.connection.sender.data_to_send()
         ping = pack_frame(PING, 0, 0, bytes(8))
         self.assert_connection_error(ErrorCode.ENHANCE_YOUR_CALM, ping * 2_000)

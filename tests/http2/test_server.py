@@ -20,7 +20,7 @@ from gnetway.http2.frames import (
     pack_settings,
 )
 from gnetway.http2.heads import Field, FieldBlocks
-from gnetway.http2.messages import Stream
+from gnetway.http2.stream import Stream
 from tests.http2.wire import CALL, MIB, REQUEST, Frame, ServerCase, data, headers, message
 
 _WINDOW = 65_535
@@ -39,7 +39,7 @@ class AnswerCase(ServerCase):
         answer = self.sent()[0]
         self.assertEqual(self.fields(answer)[b"grpc-status"], b"%d" % status)
         self.assertTrue(answer.flags & END_STREAM)
-        self.assertEqual(self.server.streams, {})
+        self.assertEqual(self.connection.streams, {})
 
 
 class CallTests(AnswerCase):
@@ -58,7 +58,7 @@ class CallTests(AnswerCase):
         self.assertEqual(self.fields(head)[b":status"], b"200")
         self.assertEqual(reply, Frame(DATA, 0, 1, message(b"reply")))
         self.assertEqual((self.fields(end), end.flags), ({b"grpc-status": b"0"}, END_HEADERS | 1))
-        self.assertEqual(self.server.streams, {})
+        self.assertEqual(self.connection.streams, {})
         self.assertEqual(self.receive(), [])
 
     def test_replies_like_the_one_before_and_others(self) -> None:
@@ -82,7 +82,7 @@ class CallTests(AnswerCase):
         _, rest, end = self.sent()
         self.assertEqual((len(rest.payload), rest.flags), (5, 0))
         self.assertEqual(self.fields(end), {b"grpc-status": b"0"})
-        self.assertEqual(self.server.streams, {})
+        self.assertEqual(self.connection.streams, {})
 
     def test_a_client_without_a_table_is_told_so(self) -> None:
         self.receive(pack_settings([(Setting.HEADER_TABLE_SIZE, 0)]))
@@ -173,7 +173,7 @@ class StreamTests(AnswerCase):
             got[:2], [MessagesReceived(stream, [b"one"]), MessagesReceived(stream, [b"two"])]
         )
         self.assertEqual(got[2:], [PeerFinished(stream)])
-        self.server.send(stream, b"reply")
+        self.connection.sender.send(stream, b"reply")
         self.server.finish_ok(stream)
         head, reply, end = self.sent()
         self.assertEqual((head.kind, reply.payload), (HEADERS, message(b"reply")))
@@ -189,7 +189,7 @@ class StreamTests(AnswerCase):
 
     def test_an_end_waits_for_what_waits(self) -> None:
         stream = self.opened()
-        self.server.send(stream, bytes(_WINDOW))
+        self.connection.sender.send(stream, bytes(_WINDOW))
         self.server.finish_ok(stream)
         self.sent()
         self.assertEqual(self.receive(), [])
@@ -205,7 +205,7 @@ class StreamTests(AnswerCase):
 
     def test_a_status_at_once(self) -> None:
         stream = self.opened()
-        self.server.send(stream, bytes(_WINDOW))
+        self.connection.sender.send(stream, bytes(_WINDOW))
         self.server.end(stream, 9, "no")
         frames = self.sent()
         self.assertEqual([frame.kind for frame in frames], [HEADERS, RST_STREAM])
@@ -240,14 +240,14 @@ class StreamTests(AnswerCase):
 class GoawayTests(AnswerCase):
     def test_streams_after_the_last_call_are_passed_over(self) -> None:
         stream = self.open()
-        self.server.go_away(MAX_31_BITS)
+        self.connection.go_away(MAX_31_BITS)
         late = self.open(stream_id=3)
         self.server.last_call()
         self.assertEqual(self.receive(headers(REQUEST, 5), data(message(b"x"), 5)), [])
         first, last = (frame for frame in self.sent() if frame.kind == GOAWAY)
         self.assertEqual(first.payload, bytes.fromhex("7fffffff00000000"))
         self.assertEqual(last.payload, bytes.fromhex("0000000300000000"))
-        self.assertEqual(list(self.server.streams.values()), [stream, late])
+        self.assertEqual(list(self.connection.streams.values()), [stream, late])
 
 
 class BoundTests(AnswerCase):

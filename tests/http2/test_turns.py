@@ -2,7 +2,6 @@
 
 import time
 
-from gnetway.http2.connection import TURN_EFFORT
 from gnetway.http2.events import MessagesReceived
 from gnetway.http2.frames import (
     CONTINUATION,
@@ -22,8 +21,9 @@ from gnetway.http2.frames import (
     pack_window_update,
 )
 from gnetway.http2.heads import MAX_FIELDS_BYTES, encode_field, encode_integer
-from gnetway.http2.messages import Stream
+from gnetway.http2.parser import TURN_EFFORT
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import HALF_CLOSED_REMOTE, Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,
@@ -55,25 +55,26 @@ class WorstTests(ServerCase):
 
     def setUp(self) -> None:
         # One that has not acknowledged our settings may still use the table.
-        self.server = self.connection = ServerConnection({CALL}, 64 * MIB, self.max_streams)
-        self.server.release()
+        self.server = ServerConnection({CALL}, 64 * MIB, self.max_streams)
+        self.connection = self.server.core
+        self.connection.output.resume()
         self.receive(PREFACE, EMPTY_SETTINGS)
         self.sent()
 
     def turns(self, received: bytes) -> int:
         """Return how many turns it takes to read, none of which is long."""
         count, longest = 0, 0.0
-        while received or self.server.put_off:
+        while received or self.connection.parser.put_off:
             begin = time.process_time()
             if count:
-                self.server.go_on()
+                self.connection.parser.go_on()
             else:
-                self.server.receive(received)
+                self.connection.parser.receive(received)
                 received = b""
-            events(self.server)
-            output(self.server)
+            events(self.connection)
+            output(self.connection)
             longest = max(longest, time.process_time() - begin)
-            self.assertGreater(self.server._effort, -TURN_EFFORT)
+            self.assertGreater(self.connection.effort.left, -TURN_EFFORT)
             count += 1
         self.assertLess(longest, PATIENCE_SECONDS)
         return count
@@ -94,17 +95,17 @@ class WorstTests(ServerCase):
             ("a byte in DATA", data(b"\1\0", 1, PADDED)),
             ("unknown", pack_frame(99, 0, 0, b"")),
         ):
-            self.server.last_peer_stream = 99_999
+            self.connection.ids.last = 99_999
             with self.subTest(name):
                 self.assertGreater(self.turns(fill(frame)), 1)
-                self.assertFalse(self.server.failed)
+                self.assertFalse(self.connection.failed)
 
     def test_settings_over_many_streams(self) -> None:
         for number in range(self.max_streams):
             self.open(CALL, 2 * number + 1)
         frames = [pack_settings([(Setting.INITIAL_WINDOW_SIZE, n)]) for n in range(1_000)]
         self.assertGreater(self.turns(b"".join(frames)), 20)
-        self.assertEqual({stream.send_window for stream in self.server.streams.values()}, {999})
+        self.assertEqual({stream.send_window for stream in self.connection.streams.values()}, {999})
 
     def test_many_settings_are_refused(self) -> None:
         frame = pack_settings([(Setting.INITIAL_WINDOW_SIZE, 1)] * 10_922)
@@ -117,7 +118,7 @@ class WorstTests(ServerCase):
             for number in range(1, 1_501, 2)
         )
         self.assertGreater(self.turns(frames), 3)
-        self.assertEqual(self.server.streams, {})
+        self.assertEqual(self.connection.streams, {})
 
     def test_calls_that_refer_to_a_long_name(self) -> None:
         """Nothing of it is quoted beyond 100 bytes."""
@@ -134,10 +135,10 @@ class WorstTests(ServerCase):
             pack_frame(HEADERS, END_HEADERS | END_STREAM, number, short)
             for number in range(3, 203, 2)
         )
-        self.server.receive(frames)
-        while self.server.put_off:
-            self.server.go_on()
-        self.assertLess(len(output(self.server)), 100 * 400)
+        self.connection.parser.receive(frames)
+        while self.connection.parser.put_off:
+            self.connection.parser.go_on()
+        self.assertLess(len(output(self.connection)), 100 * 400)
 
     def test_blocks_that_unpack(self) -> None:
         """A field of 4,000 bytes in the table, named ever again."""
@@ -170,54 +171,45 @@ class PutOffTests(ServerCase):
         """Return what came in all turns but the first."""
         found: list[bytes] = []
         while True:
-            for event in events(self.server):
+            for event in events(self.connection):
                 if isinstance(event, MessagesReceived):
                     self.assertIs(event.stream, stream)
                     found += event.messages
-            if not self.server.put_off:
+            if not self.connection.parser.put_off:
                 return found
-            self.server.go_on()
+            self.connection.parser.go_on()
 
     def test_many_messages_in_one_frame(self) -> None:
         """They are cut within the frame, and its windows count each byte once."""
         stream = self.open()
         sent = [b"%d" % number for number in range(5_000)]
         content = b"".join(map(message, sent))
-        before = self.server._receive_window, stream.receive_window
-        self.server.receive(data(b"\5" + content + bytes(5), 1, PADDED | END_STREAM))
-        self.assertTrue(self.server.put_off)
+        before = self.connection.receiver.window, stream.receive_window
+        self.connection.parser.receive(data(b"\5" + content + bytes(5), 1, PADDED | END_STREAM))
+        self.assertTrue(self.connection.parser.put_off)
         self.assertEqual(self.messages(stream), sent)
         used = len(content) + 6
-        after = self.server._receive_window, stream.receive_window
+        after = self.connection.receiver.window, stream.receive_window
         self.assertEqual(after, (before[0] - used, before[1] - used))
-        self.assertTrue(stream.remote_ended)
+        self.assertIs(stream.state, HALF_CLOSED_REMOTE)
 
     def test_what_comes_meanwhile_comes_behind(self) -> None:
         stream = self.open()
         sent = [b"%d" % number for number in range(5_000)]
-        self.server.receive(data(b"".join(map(message, sent))))
-        self.assertTrue(self.server.put_off)
+        self.connection.parser.receive(data(b"".join(map(message, sent))))
+        self.assertTrue(self.connection.parser.put_off)
         last = data(message(b"last"))
         for byte in last:
-            self.server.receive(bytes((byte,)))
-        self.assertEqual(self.messages(stream), [*sent, b"last"])
-
-    def test_what_comes_behind_a_frame_in_two_parts(self) -> None:
-        stream = self.open()
-        sent = [b"%d" % number for number in range(5_000)]
-        frames = data(b"".join(map(message, sent))) + data(message(b"last"))
-        self.server.receive(frames[:100])
-        self.server.receive(frames[100:])
-        self.assertTrue(self.server.put_off)
+            self.connection.parser.receive(bytes((byte,)))
         self.assertEqual(self.messages(stream), [*sent, b"last"])
 
     def test_a_frame_in_part(self) -> None:
         stream = self.open()
         frames = pack_frame(PING, 0, 0, bytes(8)) * 5_000 + data(message(b"late"))
-        self.server.receive(frames[:-3])
-        self.assertTrue(self.server.put_off)
+        self.connection.parser.receive(frames[:-3])
+        self.assertTrue(self.connection.parser.put_off)
         self.assertEqual(self.messages(stream), [])
-        self.server.receive(frames[-3:])
+        self.connection.parser.receive(frames[-3:])
         self.assertEqual(self.messages(stream), [b"late"])
 
     def test_content_length_counts_each_byte_once(self) -> None:
@@ -225,14 +217,14 @@ class PutOffTests(ServerCase):
         fields = [*REQUEST[:4], (b"content-length", b"%d" % len(content)), *REQUEST[4:]]
         self.receive(headers(fields))
         self.receive(data(content, 1, END_STREAM))
-        self.assertFalse(self.server.failed)
+        self.assertFalse(self.connection.failed)
         self.assertEqual(self.sent(), [])
 
     def test_nothing_is_put_off_behind_an_error(self) -> None:
         self.open()
         frames = pack_frame(PING, 0, 0, bytes(8)) * 4_000
-        self.server.receive(frames + pack_frame(SETTINGS, 0, 1, b"") + frames)
-        while self.server.put_off:
-            self.server.go_on()
-        self.assertTrue(self.server.failed)
-        self.assertFalse(self.server.put_off)
+        self.connection.parser.receive(frames + pack_frame(SETTINGS, 0, 1, b"") + frames)
+        while self.connection.parser.put_off:
+            self.connection.parser.go_on()
+        self.assertTrue(self.connection.failed)
+        self.assertFalse(self.connection.parser.put_off)

@@ -24,8 +24,8 @@ from gnetway.http2.frames import (
     pack_frame,
 )
 from gnetway.http2.heads import Field
-from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import Stream
 
 MIB = 1 << 20
 CALL = "/test.Service/call"
@@ -116,16 +116,16 @@ def one_by_one(told: list[Event]) -> list[Event]:
 def output(connection: Connection) -> bytes:
     """Return all that there is to send."""
     sent = b""
-    while part := connection.data_to_send():
+    while part := connection.sender.data_to_send():
         sent += part
     return sent
 
 
 def hand_over(connection: Connection, received: bytes) -> None:
     """Have a connection receive, in as many turns as it takes."""
-    connection.receive(received)
-    while connection.put_off:
-        connection.go_on()
+    connection.parser.receive(received)
+    while connection.parser.put_off:
+        connection.parser.go_on()
 
 
 class ConnectionCase(SynchronousTestCase):
@@ -144,7 +144,7 @@ class ConnectionCase(SynchronousTestCase):
 
     def assert_connection_error(self, code: ErrorCode, *frames: bytes) -> None:
         """The frames end the connection with that code, and the peer is told."""
-        self.connection.receive(b"".join(frames))
+        self.connection.parser.receive(b"".join(frames))
         error = self.assertRaises(Http2Error, events, self.connection)
         self.assertEqual(error.code, code)
         last = self.sent()[-1]
@@ -169,10 +169,9 @@ class ServerCase(ConnectionCase):
     max_message_bytes = MIB
 
     def setUp(self) -> None:
-        self.server = self.connection = ServerConnection(
-            {CALL}, self.max_message_bytes, self.max_streams
-        )
-        self.server.release()
+        self.server = ServerConnection({CALL}, self.max_message_bytes, self.max_streams)
+        self.connection = self.server.core
+        self.server.core.output.resume()
         self.receive(PREFACE, EMPTY_SETTINGS, SETTINGS_ACK)
         self.sent()
 
@@ -181,7 +180,7 @@ class ServerCase(ConnectionCase):
         fields = [(name, path.encode() if name == b":path" else value) for name, value in REQUEST]
         flags = END_HEADERS | (END_STREAM if end else 0)
         self.receive(headers(fields, stream_id, flags))
-        return self.server.streams[stream_id]
+        return self.server.core.streams[stream_id]
 
 
 class ClientCase(ConnectionCase):
@@ -189,14 +188,14 @@ class ClientCase(ConnectionCase):
 
     def setUp(self) -> None:
         self.client = ClientConnection(MIB)
-        self.connection = self.client
-        self.client.release()
+        self.connection = self.client.core
+        self.client.core.output.resume()
         self.receive(EMPTY_SETTINGS, SETTINGS_ACK)
         self.sent()
 
     def open(self, path: str = STREAM) -> Stream:
-        """Open a stream; it is single if the path is CALL."""
-        stream = Stream(None, path, single=path == CALL)
+        """Open a stream; it is unary if the path is CALL."""
+        stream = Stream(None, path, unary=path == CALL)
         self.client.open(stream, request_fields(path, "here"))
         return stream
 
@@ -208,21 +207,23 @@ class Pair:
         self.cut = cut
         self.client = ClientConnection(max_message_bytes)
         self.server = ServerConnection({CALL}, max_message_bytes, 1000)
-        self.client.release()
-        self.server.release()
+        self.client.core.output.resume()
+        self.server.core.output.resume()
         self.client_events: list[Event] = []
         self.server_events: list[Event] = []
 
     def open(self, path: str = STREAM, timeout_seconds: float = 0.0) -> Stream:
-        stream = Stream(None, path, single=path == CALL)
+        stream = Stream(None, path, unary=path == CALL)
         self.client.open(stream, request_fields(path, "here", timeout_seconds=timeout_seconds))
         return stream
 
     def run(self) -> None:
         """Carry bytes until neither side has any more."""
-        while self._carry(self.client, self.server) | self._carry(self.server, self.client):
-            self.client_events += events(self.client)
-            self.server_events += events(self.server)
+        while self._carry(self.client.core, self.server.core) | self._carry(
+            self.server.core, self.client.core
+        ):
+            self.client_events += events(self.client.core)
+            self.server_events += events(self.server.core)
 
     def _carry(self, source: Connection, target: Connection) -> bool:
         sent = output(source)

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 
 from gnetway.http2.events import CallsReceived, Event, PingAnswered
 from gnetway.http2.frames import RST_STREAM, ErrorCode, pack_reset
-from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import Stream
 from gnetway.rpc.calls import RpcPeer
 from tests.http2.wire import Frame, parse
 from tests.live.interop_service import handlers
@@ -41,9 +41,9 @@ class Http2Case(Protocol):
     def __init__(self, factory: "Http2Server") -> None:
         self._factory = factory
         self._handlers = handlers().unary
-        self.core = ServerConnection(set(self._handlers), _MIB, self.max_streams)
+        self.server = ServerConnection(set(self._handlers), _MIB, self.max_streams)
         self.refused = 0
-        self.core.release()
+        self.server.core.output.resume()
 
     def connectionMade(self) -> None:
         self._factory.connections.append(self)
@@ -53,15 +53,15 @@ class Http2Case(Protocol):
         self._factory.open -= 1
 
     def dataReceived(self, data: bytes) -> None:
-        self.core.receive(data)
-        while (event := self.core.next_event()) is not None:
+        self.server.core.parser.receive(data)
+        while (event := self.server.core.next_event()) is not None:
             self.event(event)
         self._write()
         self.written()
         self._write()
 
     def _write(self) -> None:
-        while data := self.core.data_to_send():
+        while data := self.server.core.sender.data_to_send():
             self.transport.write(data)
             self.refused += sum(_refuses(frame) for frame in parse(data))
 
@@ -75,7 +75,7 @@ class Http2Case(Protocol):
 
     def answer(self, stream: Stream, reply: bytes) -> None:
         """Answer it as a server should."""
-        self.core.reply(stream, reply)
+        self.server.reply(stream, reply)
 
     def written(self) -> None:
         """Go on after everything that the windows allow has been written."""
@@ -94,27 +94,27 @@ class Goaway(Http2Case):
         if not self._gone:
             self._gone = True
             super().answer(stream, reply)
-            self.core.go_away(stream.id)
+            self.server.core.go_away(stream.id)
 
 
 class ResetAfterHeader(Http2Case):
     """Resets each stream after the head of its response."""
 
     def answer(self, stream: Stream, reply: bytes) -> None:
-        self.core.begin(stream)
-        self.core.reset(stream, ErrorCode.NO_ERROR)
+        self.server.begin(stream)
+        self.server.core.reset(stream, ErrorCode.NO_ERROR)
 
 
 class ResetDuringData(Http2Case):
     """Resets it in the midst of the answer, with a code that nobody knows."""
 
     def answer(self, stream: Stream, reply: bytes) -> None:
-        self.core.begin(stream)
+        self.server.begin(stream)
         stream.send_window = _PART_BYTES
-        self.core.send(stream, reply)
+        self.server.core.sender.send(stream, reply)
         self._write()
         self.transport.write(pack_reset(stream.id, _UNKNOWN_CODE))
-        self.core._close(stream)
+        self.server.core.close(stream)
 
 
 class ResetAfterData(Http2Case):
@@ -125,14 +125,14 @@ class ResetAfterData(Http2Case):
         self._answered: list[Stream] = []
 
     def answer(self, stream: Stream, reply: bytes) -> None:
-        self.core.begin(stream)
-        self.core.send(stream, reply)
+        self.server.begin(stream)
+        self.server.core.sender.send(stream, reply)
         self._answered.append(stream)
 
     def written(self) -> None:
         for stream in [stream for stream in self._answered if not stream.unsent_bytes]:
             self._answered.remove(stream)
-            self.core.reset(stream, ErrorCode.NO_ERROR)
+            self.server.core.reset(stream, ErrorCode.NO_ERROR)
 
 
 class Ping(Http2Case):
@@ -147,7 +147,7 @@ class Ping(Http2Case):
     def _ping(self) -> None:
         self._pings += 1
         self._unanswered.append(self._pings.to_bytes(8, "big"))
-        self.core.ping(self._unanswered[-1])
+        self.server.core.ping(self._unanswered[-1])
 
     def event(self, event: Event) -> None:
         if isinstance(event, PingAnswered):
@@ -156,16 +156,16 @@ class Ping(Http2Case):
 
     def answer(self, stream: Stream, reply: bytes) -> None:
         self._ping()
-        self.core.begin(stream)
+        self.server.begin(stream)
         self._ping()
-        self.core.send(stream, reply)
+        self.server.core.sender.send(stream, reply)
         self._ping()
         self._unfinished.append(stream)
 
     def written(self) -> None:
         if not self._unanswered:
             for stream in self._unfinished:
-                self.core.finish_ok(stream)
+                self.server.finish_ok(stream)
             self._unfinished.clear()
 
 

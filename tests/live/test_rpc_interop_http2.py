@@ -33,7 +33,7 @@ class GoCallsHttp2Tests(InteropCase):
     async def test_goaway(self) -> None:
         """The connection of the first call is ended; the second call comes by another."""
         server, peer = await self.serve()
-        links = cast("NativeServer", server).links
+        links = cast("NativeServer", server).open_connections
         seen: list[object] = []
         unary = cast("dict[str, Any]", cast("NativeServer", server).handlers.unary)
         answer = unary[SERVICE + "UnaryCall"]

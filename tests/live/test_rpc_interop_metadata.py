@@ -12,7 +12,7 @@ from gnetway.http2.client import request_fields
 from gnetway.http2.connection import Connection
 from gnetway.http2.events import Event, MessagesReceived, PeerFinished, StreamOpened
 from gnetway.http2.heads import Field, encode_field
-from gnetway.http2.messages import Stream
+from gnetway.http2.stream import Stream
 from gnetway.rpc.calls import IRpcClient
 from tests.http2.wire import block
 from tests.live.interop_go import GoServerCase, InteropCase
@@ -27,7 +27,7 @@ _TRAILING = b"x-grpc-test-echo-trailing-bin"
 
 def watched(core: Connection) -> list[list[Field]]:
     """Return a list that gets the fields of every block that the connection decodes from now on."""
-    decoder = cast("Any", core._blocks._decoder)
+    decoder = cast("Any", core.blocks._decoder)
     decode = decoder.decode
     seen: list[list[Field]] = []
 
@@ -45,7 +45,7 @@ class Echo(Http2Case):
 
     def __init__(self, factory: Http2Server) -> None:
         super().__init__(factory)
-        self._seen = watched(self.core)
+        self._seen = watched(self.server.core)
 
     def event(self, event: Event) -> None:
         if isinstance(event, StreamOpened):
@@ -54,25 +54,25 @@ class Echo(Http2Case):
             for message in event.messages:
                 for wanted in OutputRequest.FromString(message).response_parameters:
                     body = OutputResponse(payload={"body": bytes(wanted.size)})
-                    self.core.send(event.stream, body.SerializeToString())
+                    self.server.core.sender.send(event.stream, body.SerializeToString())
         elif isinstance(event, PeerFinished):
             self._end(event.stream)
         super().event(event)
 
     def answer(self, stream: Stream, reply: bytes) -> None:
         self._begin(stream)
-        self.core.send(stream, reply)
+        self.server.core.sender.send(stream, reply)
         self._end(stream)
 
     def _begin(self, stream: Stream) -> None:
         head = [(b":status", b"200"), (b"content-type", b"application/grpc")]
         stream.headed = True
         fields = block(head + self._asked(_INITIAL))
-        self.core._send_fields(stream, fields, end_stream=False)
+        self.server.core.sender.send_fields(stream, fields, end_stream=False)
 
     def _end(self, stream: Stream) -> None:
         trailers = [(b"grpc-status", b"0"), *self._asked(_TRAILING)]
-        self.core.finish(stream, block(trailers))
+        self.server.core.sender.finish(stream, block(trailers))
 
     def _asked(self, name: bytes) -> list[Field]:
         return [field for field in self._seen[-1] if field[0] == name]
@@ -104,7 +104,7 @@ class GoServesTests(GoServerCase):
         With values of their own, as blocks that have come before are not decoded again.
         """
         client = await self.start()
-        seen = watched(cast("Any", client)._dialer._link.core)
+        seen = watched(cast("Any", client)._dialer._current.http2.core)
         sent = self.send_along(client, "UnaryCall", 5, b"a call")
         await client.unary(SERVICE + "UnaryCall", SimpleRequest().SerializeToString(), 5)
         self._assert_echoed(sent, seen)

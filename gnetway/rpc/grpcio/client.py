@@ -21,11 +21,11 @@ from gnetway.rpc.calls import (
     IRpcStream,
     IStreamListener,
     Metadata,
-    OneEnd,
     RpcOptions,
 )
 from gnetway.rpc.grpcio.bridge import ThreadedStream, run_in_thread, tell
 from gnetway.rpc.grpcio.options import channel_arguments, channel_credentials
+from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.thread_calls import Batch
 
@@ -66,7 +66,7 @@ class GrpcioClient:
         self._readers: set[Thread] = set()
         self._watchers: list[ConnectionChanged] = []
         self._stands = self._failing = False
-        self._end = OneEnd(lambda: run_in_thread(reactor, f"rpc-close-{peer}", self._shut))
+        self._end = SharedEnd(lambda: run_in_thread(reactor, f"rpc-close-{peer}", self._shut))
 
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """See IRpcClient."""

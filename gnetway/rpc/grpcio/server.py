@@ -15,10 +15,11 @@ import grpc
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from gnetway.rpc.calls import IRpcReactor, IRpcServer, OneEnd, RpcHandlers, RpcOptions
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.grpcio.bridge import run_in_thread
 from gnetway.rpc.grpcio.options import server_arguments, server_credentials
 from gnetway.rpc.grpcio.served import ServedCall, ServedStreams
+from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.peers import host_of_peer, is_allowed
 from gnetway.rpc.status import ListenFailed
 from gnetway.runtime.thread_calls import Batch
@@ -156,7 +157,7 @@ class GrpcioServer:
         # Taken by starting and by stopping, both in threads: a stop waits for a start under way.
         self._life = Lock()
         self._grace_seconds = 0.0
-        self._end = OneEnd(self._begin_stop)
+        self._end = SharedEnd(self._begin_stop)
 
     def _guarded(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
         """Return what refuses the calls from outside of the allowed networks, and does the rest."""

@@ -1,4 +1,4 @@
-"""Calls and streams of a client of the native carrier, until they are answered.
+"""Calls and streams of a client, until they are answered.
 
 What a server has not looked at is tried again by itself, a few times, on whatever connection
 there is by then; a stream only while everything it has sent is still at hand.
@@ -10,20 +10,16 @@ from twisted.logger import Logger
 
 from gnetway.http2.frames import ErrorCode
 from gnetway.http2.heads import OK
-from gnetway.http2.messages import Stream
-from gnetway.rpc.calls import Answered, IStreamListener, Metadata
-from gnetway.rpc.native.channel import ClientLink, Dialer
-from gnetway.rpc.native.connection import NativeLink
+from gnetway.http2.stream import Stream
+from gnetway.rpc.calls import Answered, Metadata
+from gnetway.rpc.lifecycle import OPEN
+from gnetway.rpc.native.channel import DialedConnection, Dialer
 from gnetway.rpc.native.deadlines import Deadlines
 from gnetway.rpc.native.stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.turn_end import TurnEnd
 
 #: Attempts at a call that no server has looked at.
 _MAX_ATTEMPTS: Final = 3
-#: What a stream keeps of what it has sent, until the server has begun to answer.
-_KEPT_BYTES: Final = 256 * 1024
-_KEPT_MESSAGES: Final = 1024
 _LATE: Final = "no answer in time"
 _UNPROCESSED: Final = "the peer takes no more calls on this connection"
 
@@ -48,7 +44,7 @@ class UnaryCall:
         "_answered",
         "_attempts",
         "_calls",
-        "_link",
+        "_connection",
         "_metadata",
         "_method",
         "_request",
@@ -76,15 +72,15 @@ class UnaryCall:
         calls.in_flight += 1
         self._tick = calls.deadlines.add(self, timeout_seconds)
 
-    def begin(self, link: ClientLink) -> None:
+    def begin(self, connection: DialedConnection) -> None:
         """Send the request."""
         self._attempts += 1
-        self._link = link
-        stream = self._stream = Stream(self, self._method, single=True)
+        self._connection = connection
+        stream = self._stream = Stream(self, self._method, unary=True)
         fields = self._calls.dialer.fields(self._method, self._timeout_seconds, self._metadata)
-        link.core.call(stream, fields, self._request)
-        if not link.touched:
-            link.touch()
+        connection.http2.call(stream, fields, self._request)
+        if not connection.protocol.touched:
+            connection.protocol.touch()
 
     def ended(self, status: int, text: str) -> None:
         """Give the answer."""
@@ -103,15 +99,16 @@ class UnaryCall:
 
     def _is_unsent(self) -> bool:
         # What was sent in part counts as sent: it may be what has broken the connection.
-        return not self._link.ready or self._stream.untouched_messages > 0
+        return not self._connection.protocol.begun or self._stream.untouched_messages > 0
 
     def unprocessed(self) -> None:
         """Try again."""
-        link = self._calls.dialer.link() if self._attempts < _MAX_ATTEMPTS else None
-        if link is None:
+        again = self._attempts < _MAX_ATTEMPTS
+        connection = self._calls.dialer.connection() if again else None
+        if connection is None:
             self._fail(StatusCode.UNAVAILABLE, _UNPROCESSED, unsent=True)
         else:
-            self.begin(link)
+            self.begin(connection)
 
     def expired(self) -> None:
         """Give up, as the time is over."""
@@ -123,8 +120,8 @@ class UnaryCall:
         """Give up; nobody is told."""
         stream = self._stream
         self._release()
-        self._link.core.reset(stream, ErrorCode.CANCEL)
-        self._link.touch()
+        self._connection.http2.core.reset(stream, ErrorCode.CANCEL)
+        self._connection.protocol.touch()
 
     def _release(self) -> None:
         self._calls.in_flight -= 1
@@ -138,7 +135,7 @@ class UnaryCall:
             self._log.failure("an answer could not be taken")
 
     def messages_received(self, messages: list[bytes]) -> None:
-        """Single streams have none of these."""
+        """Unary streams have none of these."""
 
     def finished(self) -> None:
         """Only servers are told."""
@@ -147,64 +144,54 @@ class UnaryCall:
         """Nothing more is to be written."""
 
 
-class ClientStream(NativeStream):
-    """A stream that a client has opened."""
+class CallingRole:
+    """The client's role of a stream: opens it, and once more where no server has looked at it."""
 
     def __init__(
-        self,
-        dialer: Dialer,
-        turn_end: TurnEnd,
-        method: str,
-        listener: IStreamListener,
-        metadata: Metadata = (),
+        self, stream: NativeStream, dialer: Dialer, method: str, metadata: Metadata
     ) -> None:
-        super().__init__(turn_end, dialer.options)
+        self._native = stream
         self._dialer = dialer
         self._method = method
         self._metadata = metadata
-        self._listener = listener
         self._attempts = 0
-        self._kept: list[bytes] | None = []
-        self._kept_bytes = 0
+        self._connection: DialedConnection | None = None
+        stream.role = self
+        stream.kept = []
 
-    def begin(self, link: ClientLink) -> None:
-        """Open it on a connection."""
+    def begin(self, connection: DialedConnection) -> None:
+        """Open the stream on a connection."""
         self._attempts += 1
-        self._link = link
-        link.core.open(self._stream, self._dialer.fields(self._method, 0.0, self._metadata))
-        link.touch()
+        self._connection = connection
+        stream = Stream(None, self._method, unary=False)
+        self._native.begin(connection.protocol, stream)
+        fields = self._dialer.fields(self._method, 0.0, self._metadata)
+        connection.http2.open(stream, fields)
+        connection.protocol.touch()
+        for message in self._native.kept or ():
+            connection.http2.core.sender.send(stream, message)
+        if self._native.phase is not OPEN:
+            connection.http2.core.sender.finish(stream)
 
-    def send(self, message: bytes) -> None:
-        """See IRpcStream."""
-        super().send(message)
-        if self._kept is not None:
-            self._keep(self._kept, message)
+    def finish(self, stream: Stream) -> None:
+        """See StreamRole."""
+        if self._connection is not None:
+            self._connection.http2.core.sender.finish(stream)
 
-    def _keep(self, kept: list[bytes], message: bytes) -> None:
-        self._kept_bytes += len(message)
-        if self._stream.headed or self._kept_bytes > _KEPT_BYTES or len(kept) >= _KEPT_MESSAGES:
-            self._kept = None
-        else:
-            kept.append(message)
+    def give_up(self, stream: Stream, status: RpcStatus | None) -> RpcStatus | None:
+        """See StreamRole; HTTP/2 has no way to tell a server why."""
+        if self._connection is not None:
+            self._connection.http2.core.reset(stream, ErrorCode.CANCEL)
+        return None
 
     def unprocessed(self) -> None:
         """Try again with everything that was sent, if it was kept."""
-        again = self._kept is not None and self._attempts < _MAX_ATTEMPTS
-        link = self._dialer.link() if again else None
-        if link is None or self._kept is None:
-            self.ended(StatusCode.UNAVAILABLE, _UNPROCESSED)
-            return
-        wants_room = self._stream.wants_room
-        self._stream = self._prepared(Stream(self, self._method, single=False))
-        self._stream.wants_room = wants_room
-        self.begin(link)
-        for message in self._kept:
-            link.core.send(self._stream, message)
-        if not self._sending:
-            link.core.finish(self._stream)
+        again = self._native.kept is not None and self._attempts < _MAX_ATTEMPTS
+        connection = self._dialer.connection() if again else None
+        if connection is None:
+            self._native.ended(StatusCode.UNAVAILABLE, _UNPROCESSED)
+        else:
+            self.begin(connection)
 
-    def _finish(self, link: NativeLink) -> None:
-        link.core.finish(self._stream)
-
-    def _give_up(self, link: NativeLink, status: RpcStatus | None) -> None:
-        link.core.reset(self._stream, ErrorCode.CANCEL)
+    def ended(self) -> None:
+        """See StreamRole; a client's stream has taken nothing."""

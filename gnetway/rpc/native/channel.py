@@ -1,4 +1,4 @@
-"""The connections of one client of the native carrier: one for new calls, others that end.
+"""The connections of one client: one for new calls, others that end.
 
 none → (a call) → connecting → in use → (GOAWAY, or no ids left) → draining → closed
          ↑ back-off: calls fail at once            ↓ lost
@@ -16,15 +16,17 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IAddress, IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.events import Event, GoneAway, Settled
+from gnetway.http2.frames import Http2Error
 from gnetway.http2.heads import encode_field
 from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
-from gnetway.rpc.native.connection import NativeLink
-from gnetway.rpc.native.reading import SlowLane
+from gnetway.rpc.native.connection import Http2Protocol
+from gnetway.rpc.native.reading import SlowReaders
 from gnetway.rpc.peers import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.status import StatusCode
 from gnetway.runtime.turn_end import TurnEnd
@@ -39,24 +41,23 @@ _NO_MORE_CALLS: Final = "the peer takes no more calls on this connection"
 _MAX_BLOCKS: Final = 256
 
 
-class ClientLink(NativeLink):
-    """A connection to a server."""
-
-    core: ClientConnection
+class DialedConnection:
+    """A connection to a server: ConnectionOwner."""
 
     def __init__(self, dialer: "Dialer", reactor: IRpcReactor, turn_end: TurnEnd) -> None:
-        core = ClientConnection(dialer.options.max_message_bytes)
-        super().__init__(reactor, turn_end, core, dialer.options, dialer.slow_lane)
-        self.peer = dialer.peer
+        self.http2 = ClientConnection(dialer.options.max_message_bytes)
+        self.protocol = Http2Protocol(
+            reactor, turn_end, self.http2, dialer.options, dialer.slow_readers, self
+        )
         self._dialer = dialer
         self._connecting: Deferred[IProtocol] | None = None
 
     def connect(self, endpoint: IStreamClientEndpoint) -> None:
         """Begin to connect, unless it was closed already."""
-        if self._closing:
-            self.end("closed")
+        if self.protocol.closing:
+            self.protocol.end("closed")
             return
-        self._connecting = endpoint.connect(_OneProtocol(self))
+        self._connecting = endpoint.connect(_OneProtocol(self.protocol))
         self._connecting.addCallbacks(self._connected, self._not_connected)
 
     def _connected(self, _: object) -> None:
@@ -64,64 +65,65 @@ class ClientLink(NativeLink):
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
-        self.end(f"cannot connect to {self.peer}: {failure.getErrorMessage()}")
+        self.protocol.end(f"cannot connect to {self._dialer.peer}: {failure.getErrorMessage()}")
 
     def close(self) -> None:
-        """See NativeLink; a connection that is still being made is given up."""
-        self._dialer.link_leaves(self)
-        super().close()
+        """Close the connection; one that is still being made is given up."""
+        self.protocol.close()
         if self._connecting is not None:
             self._connecting.cancel()
+
+    # -- what the connection tells: see ConnectionOwner ----------------------------------------
 
     def check_peer(self) -> None:
         """Check that the certificate is the peer's."""
         from gnetway.rpc.native.tls import check_name  # noqa: PLC0415 - see _make_endpoint
 
-        check_name(cast("Any", self.transport).getHandle(), self._dialer.tls_name)
+        check_name(cast("Any", self.protocol.transport).getHandle(), self._dialer.tls_name)
 
-    def role_event(self, event: Event) -> None:
-        """Take a GOAWAY, or the first word."""
+    def event_received(self, event: Event) -> None:
+        """Take a GOAWAY, or the server's first SETTINGS."""
         if isinstance(event, GoneAway):
-            self.drain()
+            self.protocol.drain()
         elif isinstance(event, Settled):
-            self._dialer.link_stands(self)
+            self._dialer.connection_stands(self)
 
-    def abort(self, why: str) -> None:
-        """See NativeLink."""
-        self._dialer.link_leaves(self)
-        super().abort(why)
-
-    def drain(self) -> None:
-        """See NativeLink."""
-        self._dialer.link_leaves(self)
-        super().drain()
+    def leaving(self) -> None:
+        """Open nothing more here."""
+        self._dialer.connection_leaves(self)
 
     def drained(self) -> None:
         """Close, unless a stream still waits for its turn."""
-        if self.core.empty:
-            self.close()
+        if self.http2.empty:
+            self.protocol.close()
 
-    def ended(self, why: str) -> None:
+    def broken(self, error: Http2Error) -> None:
+        """Log what the server did wrong."""
+        self._dialer.log_broken(error)
+
+    def lost(self, why: str) -> None:
         """Tell the dialer."""
-        self._dialer.link_ended(self, why)
+        self._dialer.connection_ended(self, why)
 
 
 class Dialer:
     """Finds the connection for a call, and makes it where there is none."""
+
+    _log = Logger()
 
     def __init__(
         self, reactor: IRpcReactor, turn_end: TurnEnd, peer: str, options: RpcOptions
     ) -> None:
         self.peer = peer
         self.options = options
-        self.slow_lane = SlowLane(reactor)
+        self.slow_readers = SlowReaders(reactor)
         #: Why there is no connection.
         self.why = ""
         self._reactor = reactor
         self._turn_end = turn_end
         self._endpoint: IStreamClientEndpoint | None = None
-        self._link: ClientLink | None = None
-        self._links: set[ClientLink] = set()
+        self._current: DialedConnection | None = None
+        self._connections: set[DialedConnection] = set()
         self._back_off = BackOff(os.urandom, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         self._not_before = 0.0
         self.tls_name = ""
@@ -131,34 +133,34 @@ class Dialer:
         self._watchers: list[ConnectionChanged] = []
         self._stands = False
 
-    def link(self) -> ClientLink | None:
+    def connection(self) -> DialedConnection | None:
         """Return a connection that takes streams, perhaps one that is being made.
 
         None while the last failure is too fresh; ``why`` says which it was.
         """
-        link = self._link
-        if link is not None:
-            if link.core.accepts_streams:
-                return link
-            link.drain()
+        current = self._current
+        if current is not None:
+            if current.http2.core.accepts_streams:
+                return current
+            current.protocol.drain()
         if self._reactor.seconds() < self._not_before:
             return None
-        return self._new_link()
+        return self._new_connection()
 
-    def _new_link(self) -> ClientLink:
-        self._link = link = ClientLink(self, self._reactor, self._turn_end)
-        self._links.add(link)
+    def _new_connection(self) -> DialedConnection:
+        new = self._current = DialedConnection(self, self._reactor, self._turn_end)
+        self._connections.add(new)
         # Not now: it may fail before it returns.
-        self._turn_end.call(lambda: self._connect(link))
-        return link
+        self._turn_end.call(lambda: self._connect(new))
+        return new
 
     def connect(self) -> None:
         """Make a connection if there is none; who asks has pauses of its own."""
-        link = self._link
-        if link is None or not link.core.accepts_streams:
-            self._new_link()
-        elif link.core.settled:
-            self._turn_end.call(lambda: self._tell(self._link is link, self.why))
+        current = self._current
+        if current is None or not current.http2.core.accepts_streams:
+            self._new_connection()
+        elif current.http2.core.settled:
+            self._turn_end.call(lambda: self._tell(self._current is current, self.why))
 
     def fields(self, method: str, timeout_seconds: float = 0.0, metadata: Metadata = ()) -> bytes:
         """Return the field block of a request."""
@@ -179,39 +181,47 @@ class Dialer:
     def close(self, why: str) -> Deferred[None]:
         """Tell every stream CANCELLED, end all connections, and fire when they have ended."""
         self._watchers.clear()
-        links = list(self._links)
-        for link in links:
-            for stream in link.core.abandon():
+        connections = list(self._connections)
+        for connection in connections:
+            for stream in connection.http2.abandon():
                 if stream.owner is not None:
                     stream.owner.ended(StatusCode.CANCELLED, why)
-            link.close()
-        return gatherResults([link.lost for link in links]).addCallback(lambda _: None)
+            connection.close()
+        ended = [connection.protocol.lost for connection in connections]
+        return gatherResults(ended).addCallback(lambda _: None)
 
-    def link_stands(self, link: ClientLink) -> None:
+    # -- what connections tell -----------------------------------------------------------------
+
+    def connection_stands(self, connection: DialedConnection) -> None:
         """Take note that the peer has spoken."""
-        if link is self._link:
+        if connection is self._current:
             self._stands = True
             self._tell_later(True, "")
 
-    def link_leaves(self, link: ClientLink, why: str = _NO_MORE_CALLS) -> None:
+    def connection_leaves(self, connection: DialedConnection, why: str = _NO_MORE_CALLS) -> None:
         """Open nothing more on this connection."""
-        if link is self._link:
-            self._link = None
+        if connection is self._current:
+            self._current = None
             if self._stands:
                 self._stands = False
                 self._tell_later(False, why)
 
-    def link_ended(self, link: ClientLink, why: str) -> None:
+    def connection_ended(self, connection: DialedConnection, why: str) -> None:
         """Take note of the end of a connection."""
-        self._links.discard(link)
-        self.link_leaves(link, why)
-        if link.core.settled:
+        self._connections.discard(connection)
+        self.connection_leaves(connection, why)
+        if connection.http2.core.settled:
             self._back_off.reset()
         else:
             self.why = why
             self._not_before = self._reactor.seconds() + self._back_off.next_delay()
-            if self._link is None:
+            if self._current is None:
                 self._tell_later(False, why)
+
+    def log_broken(self, error: Http2Error) -> None:
+        """Log what the peer did wrong."""
+        peer = self.peer
+        self._log.warn("gRPC connection with {peer} is broken: {error}", peer=peer, error=error)
 
     def _tell_later(self, stands: bool, why: str) -> None:
         # In a turn of its own, where an error of it does no harm.
@@ -221,14 +231,14 @@ class Dialer:
         for changed in list(self._watchers):
             changed(stands, why)
 
-    def _connect(self, link: ClientLink) -> None:
+    def _connect(self, connection: DialedConnection) -> None:
         try:
             if self._endpoint is None:
                 self._endpoint = self._make_endpoint()
         except ValueError as error:  # an address or certificate that cannot be used
-            link.end(f"cannot connect to {self.peer}: {error}")
+            connection.protocol.end(f"cannot connect to {self.peer}: {error}")
         else:
-            link.connect(self._endpoint)
+            connection.connect(self._endpoint)
 
     def _make_endpoint(self) -> IStreamClientEndpoint:
         host, port = split_address(self.peer)
@@ -260,8 +270,8 @@ class _OneProtocol(Factory):
 
     noisy = False
 
-    def __init__(self, link: NativeLink) -> None:
-        self._link = link
+    def __init__(self, protocol: Http2Protocol) -> None:
+        self._protocol = protocol
 
-    def buildProtocol(self, addr: IAddress | None) -> NativeLink:
-        return self._link
+    def buildProtocol(self, addr: IAddress | None) -> Http2Protocol:
+        return self._protocol

@@ -1,4 +1,4 @@
-"""Calling by the native carrier: no threads, one connection for all calls."""
+"""IRpcClient by the gateway's own HTTP/2: no threads, one connection for all calls."""
 
 from functools import partial
 
@@ -13,12 +13,13 @@ from gnetway.rpc.calls import (
     IRpcStream,
     IStreamListener,
     Metadata,
-    OneEnd,
     RpcOptions,
 )
-from gnetway.rpc.native.calls import Calls, ClientStream, UnaryCall
+from gnetway.rpc.lifecycle import SharedEnd
+from gnetway.rpc.native.calls import CallingRole, Calls, UnaryCall
 from gnetway.rpc.native.channel import Dialer
 from gnetway.rpc.native.deadlines import Deadlines
+from gnetway.rpc.native.stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.turn_end import TurnEnd
 
@@ -38,18 +39,18 @@ class NativeClient:
         self._dialer = Dialer(reactor, turn_end, peer, options)
         self._deadlines = Deadlines(reactor)
         self._calls = Calls(self._dialer, self._deadlines)
-        self._end = OneEnd(self._begin_end)
+        self._end = SharedEnd(self._begin_end)
 
     def unary(self, method: str, request: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """See IRpcClient."""
         refusal = self._refusal(request)
-        link = self._dialer.link() if refusal is None else None
-        if link is None:
+        connection = self._dialer.connection() if refusal is None else None
+        if connection is None:
             return fail(refusal or self._unreachable())
         answer: Deferred[bytes] = Deferred(lambda _: call.cancel())
         heard = partial(_fire, answer)
         call: UnaryCall = UnaryCall(self._calls, method, request, timeout_seconds, heard)
-        call.begin(link)
+        call.begin(connection)
         return answer
 
     def call(
@@ -62,10 +63,10 @@ class NativeClient:
     ) -> None:
         """See IRpcClient."""
         refusal = self._refusal(request)
-        link = self._dialer.link() if refusal is None else None
-        if link is not None:
+        connection = self._dialer.connection() if refusal is None else None
+        if connection is not None:
             call = UnaryCall(self._calls, method, request, timeout_seconds, answered, metadata)
-            call.begin(link)
+            call.begin(connection)
         else:
             status = refusal or self._unreachable()
             self._turn_end.call(lambda: answered(b"", status))
@@ -86,10 +87,12 @@ class NativeClient:
 
     def stream(self, method: str, listener: IStreamListener, metadata: Metadata = ()) -> IRpcStream:
         """See IRpcClient."""
-        stream = ClientStream(self._dialer, self._turn_end, method, listener, metadata)
-        link = None if self._end.asked else self._dialer.link()
-        if link is not None:
-            stream.begin(link)
+        stream = NativeStream(self._turn_end, self._dialer.options)
+        stream.listener = listener
+        role = CallingRole(stream, self._dialer, method, metadata)
+        connection = None if self._end.asked else self._dialer.connection()
+        if connection is not None:
+            role.begin(connection)
         elif self._end.asked:
             self._turn_end.call(lambda: stream.ended(StatusCode.CANCELLED, _CLOSED))
         else:

@@ -1,11 +1,17 @@
-"""One connection of the native carrier: the shell around an HTTP/2 connection, either role.
+"""One gRPC connection of this process: the shell around an HTTP/2 connection, either role.
 
-    made → (TLS: handshake) → ready → (settled: the peer has spoken) → lost
+    CONNECTING → OPEN ⟶ (drain: no more streams) DRAINING ⟶ (no stream left) CLOSING → LOST
+
+CLOSING and LOST come out of every state: by close(), abort(), a broken protocol, silence, the peer.
+With TLS a connection is CONNECTING until the handshake is through. The core knows apart from this
+whether the peer has spoken HTTP/2 (``settled``).
 
 Events are told from here only: out of dataReceived, at the end of a turn, or when the transport
-has room again; so no call of the carrier's users is answered before it has returned.
+has room again; so no call of the users is answered before it has returned.
 """
 
+import typing
+from enum import Enum
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -17,7 +23,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -35,11 +40,11 @@ from gnetway.http2.events import (
 )
 from gnetway.http2.frames import Http2Error
 from gnetway.http2.heads import OK
-from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
-from gnetway.rpc.native.reading import Reading, SlowLane, watch
+from gnetway.rpc.native.reading import Reading, SlowReaders, watch
 from gnetway.rpc.status import StatusCode
 from gnetway.runtime import try_write
 from gnetway.runtime.try_write import read_more
@@ -47,8 +52,8 @@ from gnetway.runtime.turn_end import TurnEnd
 
 #: A peer that does not speak HTTP/2 within this time of being connected does not speak it at all.
 _SETTLE_SECONDS: Final = 10.0
-#: What is written last may take so long to leave.
-_LAST_WORDS_SECONDS: Final = 1.0
+#: Seconds to flush pending output before a close becomes an abort.
+_FLUSH_SECONDS: Final = 1.0
 #: An answer to a ping is put off so long, even where others leave before. Go's servers and clients
 #: ping with the next message once they have an answer, to learn how much the connection holds, and
 #: add a WINDOW_UPDATE: with answers at once, reading that would cost a fifth of each round trip.
@@ -57,47 +62,87 @@ _ALIVE: Final = b"alive?\0\0"
 _H2: Final = b"h2"
 
 
+class ConnectionPhase(Enum):
+    """Where a connection stands; the head of this file draws it."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSING = "closing"
+    LOST = "lost"
+
+
+_CONNECTING: Final = ConnectionPhase.CONNECTING
+_OPEN: Final = ConnectionPhase.OPEN
+_DRAINING: Final = ConnectionPhase.DRAINING
+_CLOSING: Final = ConnectionPhase.CLOSING
+_LOST: Final = ConnectionPhase.LOST
+
+
+class ConnectionOwner(typing.Protocol):
+    """What the two roles do with their connections."""
+
+    def check_peer(self) -> None:
+        """Check who the other side of TLS is.
+
+        :raises GatewayError: it is not the one that was called.
+        """
+
+    def event_received(self, event: Event) -> None:
+        """Take an event that belongs to no stream's owner."""
+
+    def leaving(self) -> None:
+        """The connection takes no more streams; it may say so several times."""
+
+    def drained(self) -> None:
+        """No stream is left on a connection that was to drain: close it."""
+
+    def broken(self, error: Http2Error) -> None:
+        """Log or count what the peer did wrong."""
+
+    def lost(self, why: str) -> None:
+        """The connection is over, or never came to be."""
+
+
 @implementer(IPushProducer, IHandshakeListener)
-class NativeLink(Protocol):
-    """Carries the bytes of ``core`` and hands its events to the streams' owners.
+class Http2Protocol(Protocol):
+    """Carries the bytes of ``http2`` and hands its events to the streams' owners, or its own.
 
-    ``lost`` fires when the connection is over and every stream has been told.
+    ``lost`` fires when the connection is over and every stream has been told. ``begun`` is whether
+    anything can have been written, and ``touched`` whether the end of this turn will write.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
         clock: IReactorTime,
         turn_end: TurnEnd,
-        core: ClientConnection | ServerConnection,
+        http2: ClientConnection | ServerConnection,
         options: RpcOptions,
-        slow_lane: SlowLane,
+        slow_readers: SlowReaders,
+        owner: ConnectionOwner,
     ) -> None:
+        core = http2.core
         self.core = core
-        self.peer = ""
+        self.sender = core.sender
         self.lost: Deferred[None] = Deferred()
+        self.begun = False
         self.touched = False
+        self._http2 = http2
+        self._parser = core.parser
         self._clock = clock
         self._turn_end = turn_end
         self._options = options
-        serves = isinstance(core, ServerConnection)
-        self._reading = Reading(core, slow_lane, self._read_on, stops_when_full=serves)
-        self._wire: ILinkTransport | None = None
-        self._ready = False
-        self._draining = False
-        self._closing = False
-        self._over = False
+        self._owner = owner
+        serves = isinstance(http2, ServerConnection)
+        self._reading = Reading(core.parser, slow_readers, self._read_on, stops_when_full=serves)
+        self._phase: ConnectionPhase = _CONNECTING
+        #: Where output goes, as soon as there may be any.
+        self._output: ILinkTransport | None = None
         self._why = ""
         self._heard_at = 0.0
         self._pinged = False
         self._alarm: IDelayedCall | None = None
         self._pong: IDelayedCall | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether anything can have been written."""
-        return self._ready
 
     # -- what the users of the connection do ---------------------------------------------------
 
@@ -109,43 +154,58 @@ class NativeLink(Protocol):
 
     def drain(self) -> None:
         """End the connection once no stream is left."""
-        self._draining = True
+        self._owner.leaving()
+        if self._phase is _OPEN:
+            self._phase = _DRAINING
         self.touch()
 
     def close(self) -> None:
         """End the connection; what is written leaves, if it can without delay."""
-        if self._closing or self._over:
+        self._owner.leaving()
+        if self.closing:
             return
-        self._closing = True
+        self._phase = _CLOSING
         self._reading.stop()
-        self._set_alarm(_LAST_WORDS_SECONDS)
-        if self._wire is not None:
-            if self._ready and not self.core.failed:
+        self._set_alarm(_FLUSH_SECONDS)
+        if self._output is not None:
+            if not self.core.failed:
                 self.core.go_away(self.core.last_peer_stream)
             self._write()
-            self._wire.unregisterProducer()
-            self._wire.loseConnection()
+        if self.transport is not None:
+            transport = cast("ILinkTransport", self.transport)
+            transport.unregisterProducer()
+            transport.loseConnection()
 
     def abort(self, why: str) -> None:
         """End the connection at once."""
+        self._owner.leaving()
         self._why = self._why or why
-        self._closing = True
+        if self._phase is not _LOST:
+            self._phase = _CLOSING
         self._reading.stop()
-        if self._wire is not None:
-            self._wire.abortConnection()
+        if self.transport is not None:
+            cast("ILinkTransport", self.transport).abortConnection()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is over, or about to be."""
+        return self._phase is _CLOSING or self._phase is _LOST
 
     # -- the connection ------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         """Begin; with TLS what there is to say waits for the handshake."""
-        wire = self._wire = cast("ILinkTransport", self.transport)
-        self._reading.begin(wire)
+        transport = cast("ILinkTransport", self.transport)
+        self._reading.begin(transport)
         self._heard_at = self._clock.seconds()
-        self._tune_socket(wire)
+        transport.setTcpNoDelay(True)
+        read_more(transport)
+        options = self._options
+        watch(transport, options.tcp_keepalive_seconds, options.keepalive_timeout_seconds)
         self._set_alarm(_SETTLE_SECONDS)
-        wire.registerProducer(self, True)
-        if self._options.tls is None:
-            self._go()
+        transport.registerProducer(self, True)
+        if options.tls is None:
+            self._open()
 
     def handshakeCompleted(self) -> None:  # noqa: N802 - Twisted's name
         """Go on, if the other side agrees that this is HTTP/2."""
@@ -153,45 +213,36 @@ class NativeLink(Protocol):
             self.abort("no HTTP/2 was agreed upon by TLS")
             return
         try:
-            self.check_peer()
+            self._owner.check_peer()
         except GatewayError as error:
             self.abort(str(error))
         else:
-            self._go()
+            self._open()
 
-    def check_peer(self) -> None:
-        """Check who the other side of TLS is; for subclasses.
-
-        :raises GatewayError: it is not the one that was called.
-        """
-
-    def _go(self) -> None:
-        self._ready = True
-        if not self._closing:
-            self.core.release()
+    def _open(self) -> None:
+        if self._phase is _CONNECTING:
+            self._phase = _OPEN
+            self.begun = True
+            self._output = cast("ILinkTransport", self.transport)
+            self.core.output.resume()
             self._flush()
-
-    def _tune_socket(self, wire: ILinkTransport) -> None:
-        wire.setTcpNoDelay(True)
-        read_more(wire)
-        options = self._options
-        watch(wire, options.tcp_keepalive_seconds, options.keepalive_timeout_seconds)
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the peer has sent; answers to it leave as one write."""
         self._heard_at = self._clock.seconds()
         self._pinged = False
+        # As if touched already: what is sent meanwhile is written by this flush.
         touched, self.touched = self.touched, True
-        self.core.receive(data)
+        self._parser.receive(data)
         self._flush()
         self.touched = touched  # if it was, the end of the turn is still to come
-        if self.core.put_off:
+        if self._parser.put_off:
             self._reading.settle()
 
     def _read_on(self) -> None:
         """Take what was put off, as if it came now."""
         touched, self.touched = self.touched, True
-        self.core.go_on()
+        self._parser.go_on()
         self._flush()
         self.touched = touched
 
@@ -204,22 +255,20 @@ class NativeLink(Protocol):
 
     def end(self, why: str) -> None:
         """Take note that there is no connection, or never will be."""
-        if self._over:
+        if self._phase is _LOST:
             return
-        self._over = self._closing = True
+        self._phase = _LOST
+        self._output = None
         self._cancel_alarm()
         self._reading.stop()
         if self._pong is not None:
             self._pong.cancel()
             self._pong = None
-        for stream in self.core.abandon():
+        for stream in self._http2.abandon():
             if stream.owner is not None:
                 stream.owner.ended(StatusCode.UNAVAILABLE, why)
-        self.ended(why)
+        self._owner.lost(why)
         self.lost.callback(None)
-
-    def ended(self, why: str) -> None:
-        """Take note that the connection is over; for subclasses."""
 
     # -- output and events ---------------------------------------------------------------------
 
@@ -227,34 +276,32 @@ class NativeLink(Protocol):
         """Tell events and write, until there is nothing more of either."""
         try:
             self._tell_events()
-            while self._ready and self._write() and self.core.has_more:
+            # What was told may have been answered, and what is written may make room for more.
+            while self._write() and self.core.has_more:
                 self._tell_events()
         finally:
             self.touched = False
-        if self._draining and not self.core.streams and not self._closing:
-            self.drained()
-
-    def drained(self) -> None:
-        """Close, as no stream is left; for subclasses that know of more."""
-        self.close()
+        if self._phase is _DRAINING and not self.core.streams:
+            self._owner.drained()
 
     def _write(self) -> bool:
-        if not self._ready or self._over:
+        """Write what there is; return whether there was anything."""
+        output = self._output
+        if output is None:
             return False
-        data = self.core.data_to_send(put_off_pongs=not self._closing)
-        if self.core.pongs and self._pong is None:
+        data = self.sender.data_to_send(put_off_pongs=self._phase is not _CLOSING)
+        if self._pong is None and self.core.output.pongs:
             self._pong = self._clock.callLater(_PONG_SECONDS, self._answer_pings)
-        return self._write_out(data)
+        if not data:
+            return False
+        try_write.write(output, data)
+        return True
 
     def _answer_pings(self) -> None:
         self._pong = None
-        self._write_out(self.core.data_to_send())
-
-    def _write_out(self, data: bytes) -> bool:
-        if not data or self._wire is None:
-            return False
-        try_write.write(self._wire, data)
-        return True
+        data = self.sender.data_to_send()
+        if data and self._output is not None:
+            try_write.write(self._output, data)
 
     def _tell_events(self) -> None:
         core = self.core
@@ -267,7 +314,7 @@ class NativeLink(Protocol):
                     if event.stream.owner is not None:
                         event.stream.owner.ended(event.status, event.text)
                 elif isinstance(event, CallsReceived):
-                    self.calls_received(event.streams)
+                    self._owner.event_received(event)
                 elif isinstance(event, CallsAnswered):
                     _tell_answered(event.streams)
                 else:
@@ -276,51 +323,38 @@ class NativeLink(Protocol):
             self._broken(error)
 
     def _tell_rare(self, event: Event) -> None:
-        if isinstance(event, StreamWritable | PeerFinished | StreamUnprocessed):
-            owner = event.stream.owner
-            if owner is None:
-                return
-            if isinstance(event, StreamWritable):
-                owner.writable()
-            elif isinstance(event, PeerFinished):
-                owner.finished()
-            else:
-                owner.unprocessed()
+        if not isinstance(event, StreamWritable | PeerFinished | StreamUnprocessed):
+            self._owner.event_received(event)
+            return
+        owner = event.stream.owner
+        if owner is None:
+            return
+        if isinstance(event, StreamWritable):
+            owner.writable()
+        elif isinstance(event, PeerFinished):
+            owner.finished()
         else:
-            self.role_event(event)
-
-    def calls_received(self, streams: list[Stream]) -> None:
-        """Answer unary calls; for servers."""
-        raise NotImplementedError
-
-    def role_event(self, event: Event) -> None:
-        """Take an event that only one of the roles has; for subclasses."""
+            owner.unprocessed()
 
     def _broken(self, error: Http2Error) -> None:
-        if self._closing:
-            return
-        self.tell_broken(error)
-        self._why = f"the connection is broken: {error}"
-        self.close()
-
-    def tell_broken(self, error: Http2Error) -> None:
-        """Log what the peer did wrong; for subclasses whose peers may be anybody."""
-        peer = self.peer
-        self._log.warn("gRPC connection with {peer} is broken: {error}", peer=peer, error=error)
+        if not self.closing:
+            self._owner.broken(error)
+            self._why = f"the connection is broken: {error}"
+            self.close()
 
     # -- back-pressure: the transport calls ----------------------------------------------------
 
     def pauseProducing(self) -> None:
         """Keep messages with their streams, and read no more that wants answers."""
-        self.core.hold()
+        self.core.output.pause()
         self._reading.full(True)
 
     def resumeProducing(self) -> None:
         """Go on."""
         # First, as what is written may make it full again.
         self._reading.full(False)
-        if self._ready and not self._closing:
-            self.core.release()
+        if self._phase is _OPEN or self._phase is _DRAINING:
+            self.core.output.resume()
             self._flush()
 
     def stopProducing(self) -> None:
@@ -338,9 +372,10 @@ class NativeLink(Protocol):
         self._alarm = None
 
     def _look(self) -> None:
+        """The time that something was given is over."""
         self._alarm = None
         keepalive = self._options.keepalive_seconds
-        if self._closing:
+        if self._phase is _CLOSING:
             self.abort("closed")
         elif not self.core.settled:
             self.abort("the peer does not speak HTTP/2")
@@ -355,13 +390,6 @@ class NativeLink(Protocol):
                 self._flush()
             else:
                 self._set_alarm(keepalive - silent)
-
-
-class ServerLink(NativeLink):
-    """What calls and streams know of the connection they came by."""
-
-    core: ServerConnection
-    max_message_bytes: int
 
 
 def _tell_answered(streams: list[Stream]) -> None:

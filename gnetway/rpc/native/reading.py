@@ -7,87 +7,87 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gnetway.http2.connection import Connection
+from gnetway.http2.parser import FrameParser
 from gnetway.interfaces import ILinkTransport
 
-# Whose turn it is of the connections whose frames cost much to read: one of them in each turn.
-#
-# So together they take no more of a turn than one read may cost, however many they are, and those
-# whose frames cost little are read as ever.
 
-
-class Slow(Protocol):
+class SlowReader(Protocol):
     """A connection that has put something off."""
 
     def read_on(self) -> None:
         """Go on with it; what is put off again waits for another turn."""
 
 
-class SlowLane:
-    """The connections that wait to read on, in their order."""
+class SlowReaders:
+    """The connections whose frames cost much to read: one of them reads on in each turn.
+
+    So together they take no more of a turn than one read may cost, however many they are, and
+    those whose frames cost little are read as ever.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._waiting: deque[Slow] = deque()
+        self._waiting: deque[SlowReader] = deque()
         self._timer: IDelayedCall | None = None
 
-    def join(self, slow: Slow) -> None:
-        """Have ``slow`` read on when its turn comes."""
-        self._waiting.append(slow)
+    def add(self, reader: SlowReader) -> None:
+        """Have ``reader`` read on when its turn comes."""
+        self._waiting.append(reader)
         if self._timer is None:
             self._timer = self._clock.callLater(0, self._next)
 
-    def leave(self, slow: Slow) -> None:
+    def remove(self, reader: SlowReader) -> None:
         """Forget it."""
-        if slow in self._waiting:
-            self._waiting.remove(slow)
+        if reader in self._waiting:
+            self._waiting.remove(reader)
         if not self._waiting and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _next(self) -> None:
         self._timer = None
-        slow = self._waiting.popleft()
+        reader = self._waiting.popleft()
         if self._waiting:
             self._timer = self._clock.callLater(0, self._next)
-        slow.read_on()
+        reader.read_on()
 
 
 class Reading:
     """Pauses and resumes the transport of one connection.
 
-    What was put off goes on in the slow lane, by ``go_on``. ``stops_when_full`` tells whether
-    nothing is read while the transport has enough to write. A server may: what its clients ask for
-    is answers. Were clients to do so as well, two could wait for each other.
+    What was put off goes on by ``go_on``, in its turn among the slow readers. With
+    ``stops_when_full`` nothing is read while the transport has enough to write. A server may do
+    so: what its clients ask for is answers. Were clients to do so as well, two could wait for each
+    other.
     """
 
     def __init__(
         self,
-        core: Connection,
-        lane: SlowLane,
+        parser: FrameParser,
+        slow_readers: SlowReaders,
         go_on: Callable[[], object],
         *,
         stops_when_full: bool,
     ) -> None:
-        self._core = core
-        self._lane = lane
+        self._parser = parser
+        self._slow_readers = slow_readers
         self._go_on = go_on
         self._stops_when_full = stops_when_full
-        self._wire: ILinkTransport | None = None
+        self._transport: ILinkTransport | None = None
         self._full = False
-        self._in_lane = False
+        self._queued = False
         self._paused = False
 
-    def begin(self, wire: ILinkTransport) -> None:
+    def begin(self, transport: ILinkTransport) -> None:
         """Take note of the transport."""
-        self._wire = wire
+        self._transport = transport
 
     def stop(self) -> None:
         """Take note that the connection is over, or closing."""
-        self._wire = None
-        if self._in_lane:
-            self._in_lane = False
-            self._lane.leave(self)
+        self._transport = None
+        if self._queued:
+            self._queued = False
+            self._slow_readers.remove(self)
 
     def full(self, full: bool) -> None:
         """Take note whether the transport has enough to write."""
@@ -95,33 +95,31 @@ class Reading:
         self.settle()
 
     def read_on(self) -> None:
-        """See Slow."""
-        self._in_lane = False
-        if not self._waits():
+        """See SlowReader."""
+        self._queued = False
+        if not self._blocked():
             self._go_on()
         self.settle()
 
     def settle(self) -> None:
         """Read, or not, and have what was put off go on, as things stand now."""
-        wire = self._wire
-        if wire is None:
+        transport = self._transport
+        if transport is None:
             return
-        waits, put_off = self._waits(), bool(self._core.put_off)
-        if put_off and not waits and not self._in_lane:
-            self._in_lane = True
-            self._lane.join(self)
-        if self._paused != (waits or put_off):
+        blocked, put_off = self._blocked(), bool(self._parser.put_off)
+        if put_off and not blocked and not self._queued:
+            self._queued = True
+            self._slow_readers.add(self)
+        if self._paused != (blocked or put_off):
             self._paused = not self._paused
             if self._paused:
-                wire.pauseProducing()
+                transport.pauseProducing()
             else:
-                wire.resumeProducing()
+                transport.resumeProducing()
 
-    def _waits(self) -> bool:
+    def _blocked(self) -> bool:
         return self._full and self._stops_when_full
 
-
-# What the kernel does about a peer that is gone without a word: its machine, or the way to it.
 
 #: Questions that may be lost before the connection counts as broken; together they take as long as
 #: data does.
@@ -129,7 +127,7 @@ _PROBES: Final = 3
 
 
 def watch(transport: object, silent_seconds: float, timeout_seconds: float) -> None:
-    """Have the kernel break the connection of a transport whose peer is gone.
+    """Have the kernel break the connection of a transport whose peer is gone without a word.
 
     After ``silent_seconds`` of silence, 0 for never, it asks; and what it has sent, be it such a
     question or data, has to be acknowledged within ``timeout_seconds``.

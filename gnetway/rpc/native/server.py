@@ -1,4 +1,4 @@
-"""Serving by the native carrier: no threads, a handler is called as its request comes in.
+"""IRpcServer by the gateway's own HTTP/2: no threads, handlers are called as requests come in.
 
 listening → stop: GOAWAY that names no stream, and a PING → its answer: GOAWAY with the last
 stream → no stream left, or the grace is over → closed
@@ -19,16 +19,18 @@ from zope.interface import implementer
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.byte_budget import ByteBudget, Holding
-from gnetway.http2.events import Event, PingAnswered, StreamOpened
+from gnetway.http2.events import CallsReceived, Event, PingAnswered, StreamOpened
 from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
 from gnetway.http2.heads import quoted
-from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
-from gnetway.rpc.calls import IRpcReactor, IRpcServer, OneEnd, RpcHandlers, RpcOptions, RpcPeer
-from gnetway.rpc.native.connection import ServerLink
+from gnetway.http2.stream import Stream
+from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
+from gnetway.rpc.lifecycle import SharedEnd
+from gnetway.rpc.native.connection import Http2Protocol
 from gnetway.rpc.native.deadlines import Deadlines
-from gnetway.rpc.native.reading import SlowLane
-from gnetway.rpc.native.served import ServedCall, ServedStream, answer, refuse
+from gnetway.rpc.native.reading import SlowReaders
+from gnetway.rpc.native.served import ServedCall, ServingRole, answer, refuse
+from gnetway.rpc.native.stream import NativeStream
 from gnetway.rpc.peers import PeerPlace, PeerPlaces, RefusedPeers, is_allowed, split_address
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.runtime.turn_end import TurnEnd
@@ -52,19 +54,21 @@ TOO_MUCH_INPUT: Final = "over Rpc.MaxInputBytes"
 _PLACE_GIVEN: Final = "its place was given to another peer"
 
 
-class _Link(ServerLink):
-    """A connection of a client."""
+class AcceptedConnection:
+    """A connection of a client: ConnectionOwner, and ServedConnection."""
 
     def __init__(self, server: "NativeServer", address: IAddress | None, place: PeerPlace) -> None:
         options = server.options
         most = options.max_calls + options.max_streams + _SPARE_STREAMS
-        core = ServerConnection(
+        self.http2 = ServerConnection(
             server.handlers.unary,
             options.max_message_bytes,
             min(most, _MAX_OPEN_STREAMS),
             self._holding,
         )
-        super().__init__(server.reactor, server.turn_end, core, options, server.slow_lane)
+        self.protocol = Http2Protocol(
+            server.reactor, server.turn_end, self.http2, options, server.slow_readers, self
+        )
         self.max_message_bytes = options.max_message_bytes
         self.host = getattr(address, "host", "")
         self.peer = _name(address)
@@ -80,58 +84,72 @@ class _Link(ServerLink):
 
     def _give_way(self, stream: Stream) -> None:
         self._server.refused.note(TOO_MUCH_INPUT, self.peer)
-        self.core.give_way(stream)
+        self.http2.give_way(stream)
         self._given_way += 1
         if self._given_way > _MAX_GIVEN_WAY:
-            self._turn_end.call(self._end_greed)
-        self.touch()
+            self._server.turn_end.call(self._end_greed)
+        self.protocol.touch()
 
     def _end_greed(self) -> None:
-        if not self.core.failed:
-            error = Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too much of unfinished messages")
-            self.core.fail(error)
-            self.touch()
-
-    def tell_broken(self, error: Http2Error) -> None:
-        """See NativeLink; whoever reaches the port could fill the log."""
-        self._server.refused.note(str(error.code.name), self.peer)
-
-    def calls_received(self, streams: list[Stream]) -> None:
-        """Answer unary calls."""
-        for stream in streams:
-            self._server.serve_call(self, stream)
-
-    def role_event(self, event: Event) -> None:
-        """Take a new stream, or note that the client knows of the end."""
-        if isinstance(event, StreamOpened):
-            self._server.serve_stream(self, event.stream)
-        elif isinstance(event, PingAnswered) and event.payload == _DRAINING:
-            self.core.last_call()
-            self.drain()
+        if not self.http2.core.failed:
+            text = "too much of unfinished messages"
+            self.http2.core.fail(Http2Error(ErrorCode.ENHANCE_YOUR_CALM, text))
+            self.protocol.touch()
 
     def begin_drain(self) -> None:
-        """Have the client open no more streams; those on their way here are still served."""
-        if self._ready and self.core.settled:
-            self.core.go_away(MAX_31_BITS)
-            self.core.ping(_DRAINING)
-            self.touch()
+        """Have the client open no more streams; those on their way here are still served.
+
+        So the first GOAWAY names no last stream, and a PING tells when the client has read it:
+        section 6.8 of RFC 9113.
+        """
+        if self.protocol.begun and self.http2.core.settled:
+            self.http2.core.go_away(MAX_31_BITS)
+            self.http2.core.ping(_DRAINING)
+            self.protocol.touch()
         else:
-            self.close()
+            self.protocol.close()
 
     def cancel_all(self) -> None:
         """Cancel what is open, and close."""
-        self.core.last_call()
-        for stream in list(self.core.streams.values()):
-            self.core.reset(stream, ErrorCode.CANCEL)
+        self.http2.last_call()
+        for stream in list(self.http2.core.streams.values()):
+            self.http2.core.reset(stream, ErrorCode.CANCEL)
             if stream.owner is not None:
                 stream.owner.ended(StatusCode.CANCELLED, _STOPPED)
-        self.close()
+        self.protocol.close()
 
-    def ended(self, why: str) -> None:
-        """Tell the server."""
+    # -- what the connection tells: see ConnectionOwner ----------------------------------------
+
+    def check_peer(self) -> None:
+        """A client's certificate was checked by TLS, where one is asked for."""
+
+    def event_received(self, event: Event) -> None:
+        """Take calls, a new stream, or note that the client knows of the end."""
+        if isinstance(event, CallsReceived):
+            for stream in event.streams:
+                self._server.serve_call(self, stream)
+        elif isinstance(event, StreamOpened):
+            self._server.serve_stream(self, event.stream)
+        elif isinstance(event, PingAnswered) and event.payload == _DRAINING:
+            self.http2.last_call()
+            self.protocol.drain()
+
+    def leaving(self) -> None:
+        """Only clients ask for a connection that takes streams."""
+
+    def drained(self) -> None:
+        """Close the connection."""
+        self.protocol.close()
+
+    def broken(self, error: Http2Error) -> None:
+        """Count what the client did wrong; whoever reaches the port could fill the log."""
+        self._server.refused.note(str(error.code.name), self.peer)
+
+    def lost(self, why: str) -> None:
+        """Give its place back."""
         self._account.connections -= 1
         self._server.connections.leave(self._place)
-        self._server.links.discard(self)
+        self._server.open_connections.discard(self)
 
 
 class _Factory(ServerFactory):
@@ -142,8 +160,8 @@ class _Factory(ServerFactory):
         self._wrap = wrap
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        link = self._server.accept(addr)
-        return None if link is None else self._wrap(link)
+        connection = self._server.accept(addr)
+        return None if connection is None else self._wrap(connection.protocol)
 
 
 @implementer(IRpcServer)
@@ -164,8 +182,8 @@ class NativeServer:
         self.turn_end = turn_end
         self.handlers = handlers
         self.options = options
-        self.links: set[_Link] = set()
-        self.slow_lane = SlowLane(reactor)
+        self.open_connections: set[AcceptedConnection] = set()
+        self.slow_readers = SlowReaders(reactor)
         self.connections = PeerPlaces(options.max_connections, options.max_peer_connections)
         #: The peers by address, for their shares of the input.
         self.accounts = Accounts(lambda _: AccountLimits())
@@ -178,7 +196,7 @@ class NativeServer:
         self._streams = PeerPlaces(options.max_streams, options.max_peer_streams)
         self._grace_seconds = 0.0
         self._patience: IDelayedCall | None = None
-        self._end = OneEnd(self._begin_stop)
+        self._end = SharedEnd(self._begin_stop)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -202,7 +220,7 @@ class NativeServer:
 
     def _make_factory(self) -> IProtocolFactory:
         if self.options.tls is None:
-            return _Factory(self, lambda link: link)
+            return _Factory(self, lambda protocol: protocol)
         # Here, so that a cluster without TLS needs no packages for it.
         from gnetway.rpc.native.tls import server_wrapper  # noqa: PLC0415
 
@@ -219,12 +237,12 @@ class NativeServer:
         return ended
 
     def _stop(self) -> Deferred[None]:
-        waiting = [link.lost for link in self.links]
+        waiting = [connection.protocol.lost for connection in self.open_connections]
         if self._port is not None:
             waiting.append(self._port.stopListening() or succeed(None))
-        for link in list(self.links):
-            link.begin_drain()
-        if self._grace_seconds > 0 and self.links:
+        for connection in list(self.open_connections):
+            connection.begin_drain()
+        if self._grace_seconds > 0 and self.open_connections:
             self._patience = self.reactor.callLater(self._grace_seconds, self._lose_patience)
         else:
             self._cancel_all()
@@ -235,8 +253,8 @@ class NativeServer:
         self._cancel_all()
 
     def _cancel_all(self) -> None:
-        for link in list(self.links):
-            link.cancel_all()
+        for connection in list(self.open_connections):
+            connection.cancel_all()
 
     def _stopped(self, _: object) -> None:
         if self._patience is not None:
@@ -245,7 +263,7 @@ class NativeServer:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def accept(self, address: IAddress | None) -> _Link | None:
+    def accept(self, address: IAddress | None) -> AcceptedConnection | None:
         """Return the protocol of a new connection."""
         if self._end.asked:
             return None
@@ -257,53 +275,56 @@ class NativeServer:
         if place is None:
             self.refused.note(TOO_MANY_CONNECTIONS, _name(address))
             return None
-        link = _Link(self, address, place)
-        place.give_way = partial(self._give_place, link)
-        self.links.add(link)
-        return link
+        connection = AcceptedConnection(self, address, place)
+        place.give_way = partial(self._give_place, connection)
+        self.open_connections.add(connection)
+        return connection
 
-    def _give_place(self, link: _Link) -> None:
-        self.refused.note(TOO_MANY_CONNECTIONS, link.peer)
-        link.abort(_PLACE_GIVEN)
+    def _give_place(self, connection: AcceptedConnection) -> None:
+        self.refused.note(TOO_MANY_CONNECTIONS, connection.peer)
+        connection.protocol.abort(_PLACE_GIVEN)
 
-    def serve_call(self, link: _Link, stream: Stream) -> None:
+    def serve_call(self, connection: AcceptedConnection, stream: Stream) -> None:
         """Have a unary call answered."""
         if self._calls >= self.options.max_calls:
-            link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many calls")
+            connection.http2.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many calls")
             return
         try:
-            reply = self.handlers.unary[stream.path](stream.message, link.rpc_peer)
+            reply = self.handlers.unary[stream.path](stream.message, connection.rpc_peer)
         except Exception:  # noqa: BLE001 - becomes the call's status
-            refuse(link, stream, Failure())
+            refuse(connection, stream, Failure())
             return
         # Not asked for a Deferred: that is an abstract class, which costs more than all the rest.
         if isinstance(reply, bytes):
-            answer(link, stream, reply)
+            answer(connection, stream, reply)
         else:
             self._calls += 1
-            ServedCall(link, stream, self._deadlines, self._call_released).wait(reply)
+            call = ServedCall(connection, stream, self._deadlines, self._call_released)
+            call.wait(reply)
 
-    def serve_stream(self, link: _Link, stream: Stream) -> None:
+    def serve_stream(self, connection: AcceptedConnection, stream: Stream) -> None:
         """Have a stream served."""
         opened = self.handlers.streams.get(stream.path)
         if opened is None:
             text = f"no method {quoted(stream.path)}"
-            link.core.end(stream, StatusCode.UNIMPLEMENTED, text)
+            connection.http2.end(stream, StatusCode.UNIMPLEMENTED, text)
             return
-        place = self._streams.take(link.host, link)
+        place = self._streams.take(connection.host, connection)
         if place is None:
-            self.refused.note(TOO_MANY_STREAMS, link.peer)
-            link.core.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+            self.refused.note(TOO_MANY_STREAMS, connection.peer)
+            connection.http2.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many streams")
             return
-        link.core.begin(stream)
+        connection.http2.begin(stream)
         released = partial(self._streams.leave, place)
-        served = ServedStream(self.turn_end, self.options, link, stream, self._deadlines, released)
+        native = NativeStream(self.turn_end, self.options)
+        native.begin(connection.protocol, stream)
+        role = ServingRole(native, connection.http2, stream, self._deadlines, released)
         status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, _PLACE_GIVEN)
-        place.give_way = partial(served.abort, status)
+        place.give_way = partial(native.abort, status)
         try:
-            served.listen(opened(served))
+            native.listener = opened(native)
         except Exception:  # noqa: BLE001 - ends this stream alone
-            served.handler_failed()
+            role.handler_failed()
 
     def _call_released(self) -> None:
         self._calls -= 1

@@ -24,7 +24,7 @@ from gnetway.http2.frames import (
     pack_settings,
 )
 from gnetway.http2.heads import encode_field, encode_integer
-from gnetway.http2.messages import Stream
+from gnetway.http2.stream import Stream
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD
 from tests.live.gateway import Gateway
@@ -68,29 +68,29 @@ class Node:
 
     def __init__(self, gateway: PushGateway, source: str) -> None:
         self._socket = gateway.connect(source)
-        self._core = ClientConnection(4 * MIB)
-        self._core.release()
-        self.stream = Stream(None, STREAM_METHOD, single=False)
-        self._core.open(self.stream, request_fields(STREAM_METHOD, "gateway"))
+        self._client = ClientConnection(4 * MIB)
+        self._client.core.output.resume()
+        self.stream = Stream(None, STREAM_METHOD, unary=False)
+        self._client.open(self.stream, request_fields(STREAM_METHOD, "gateway"))
 
     def push(self) -> float:
         """Have a push answered; return how many seconds it took."""
         begin = time.monotonic()
         request = GatewayStreamRequest(request_id="1").SerializeToString()
-        self._core.send(self.stream, request)
+        self._client.core.sender.send(self.stream, request)
         while not self._answered():
-            data = self._core.data_to_send()
+            data = self._client.core.sender.data_to_send()
             if data:
                 self._socket.sendall(data)
             received = self._socket.recv(65_536)
             if not received:
                 raise ConnectionError("the gateway has closed")
-            self._core.receive(received)
+            self._client.core.parser.receive(received)
         return time.monotonic() - begin
 
     def _answered(self) -> bool:
         event: Told | None
-        while (event := self._core.next_event()) is not None:
+        while (event := self._client.core.next_event()) is not None:
             if isinstance(event, StreamEnded):
                 raise ConnectionError(f"the stream has ended: {event.status} {event.text}")
             if isinstance(event, MessagesReceived):

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol
 
 from gnetway.http2.frames import END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, pack_frame
 from gnetway.rpc.calls import RpcOptions
-from gnetway.rpc.native.connection import NativeLink
+from gnetway.rpc.native.connection import Http2Protocol
 from gnetway.rpc.native.server import (
     NOT_ALLOWED,
     TOO_MANY_CONNECTIONS,
@@ -143,8 +143,8 @@ class InputTests(BoundsCase):
         """Without the garbage collector, which may come late."""
         stranger = self.of(STRANGER)
         self.begin(stranger, 1)
-        [link] = self.server.links
-        [stream] = link.core.streams.values()
+        [connection] = self.server.open_connections
+        [stream] = connection.http2.core.streams.values()
         stranger.lose()
         self.assertEqual((stream.joiner, stream.holding), (None, None))
 
@@ -183,7 +183,7 @@ class ReadingTests(BoundsCase):
 
     def test_nothing_is_read_while_answers_are_not(self) -> None:
         wire = self.of(STRANGER)
-        producer = self.link(wire)
+        producer = self.shell(wire)
         producer.pauseProducing()
         self.assertEqual(wire.producerState, "paused")
         wire.send(*(whole(_CALL, b"x", number) for number in (1, 3)))
@@ -193,28 +193,28 @@ class ReadingTests(BoundsCase):
 
     def test_full_again_at_once(self) -> None:
         wire = self.of(STRANGER)
-        self.link(wire).pauseProducing()
-        self.link(wire).core.ping(bytes(8))
-        self.patch(wire, "write", lambda _: self.link(wire).pauseProducing())
-        self.link(wire).resumeProducing()
+        self.shell(wire).pauseProducing()
+        self.shell(wire).core.ping(bytes(8))
+        self.patch(wire, "write", lambda _: self.shell(wire).pauseProducing())
+        self.shell(wire).resumeProducing()
         self.assertEqual(wire.producerState, "paused")
 
     def test_what_was_put_off_waits_as_well(self) -> None:
         wire = self.of(STRANGER)
-        self.link(wire).pauseProducing()
+        self.shell(wire).pauseProducing()
         self.flood(wire)
         self.reactor.advance(1)
-        self.assertTrue(self.link(wire).core.put_off)
-        self.link(wire).resumeProducing()
+        self.assertTrue(self.shell(wire).core.parser.put_off)
+        self.shell(wire).resumeProducing()
         self.reactor.advance(1)
-        self.assertFalse(self.link(wire).core.put_off)
+        self.assertFalse(self.shell(wire).core.parser.put_off)
         self.assertEqual(wire.producerState, "producing")
 
-    def link(self, wire: Wire) -> NativeLink:
-        return cast("NativeLink", wire._protocol)
+    def shell(self, wire: Wire) -> Http2Protocol:
+        return cast("Http2Protocol", wire._protocol)
 
     def flood(self, wire: Wire) -> None:
-        self.link(wire).dataReceived(pack_frame(PING, 0, 0, bytes(8)) * 6_000)
+        self.shell(wire).dataReceived(pack_frame(PING, 0, 0, bytes(8)) * 6_000)
 
     def test_one_slow_connection_in_each_turn(self) -> None:
         wires = [self.of(STRANGER) for _ in range(3)]

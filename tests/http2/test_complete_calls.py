@@ -33,8 +33,8 @@ from gnetway.http2.frames import (
     pack_window_update,
 )
 from gnetway.http2.heads import Field
-from gnetway.http2.messages import Stream
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,
@@ -172,16 +172,15 @@ def outcome(connection: Connection, segments: list[bytes]) -> Outcome:
     told: list[object] = []
     try:
         for segment in segments:
-            connection.receive(segment)
+            connection.parser.receive(segment)
             while (event := connection.next_event()) is not None:
                 told += plain(event)
     except Http2Error as error:
         told.append(error.code)
     left: list[object] = [
-        (key, stream.receive_window, stream.remote_ended)
-        for key, stream in connection.streams.items()
+        (key, stream.receive_window, stream.state) for key, stream in connection.streams.items()
     ]
-    return told, parse(output(connection)), left, connection._receive_window
+    return told, parse(output(connection)), left, connection.receiver.window
 
 
 def plain(event: Event) -> list[object]:
@@ -205,32 +204,32 @@ def state(what: str, stream: Stream) -> tuple[object, ...]:
 
 def served(segments: list[bytes], max_streams: int) -> Outcome:
     server = ServerConnection({CALL}, LIMIT, max_streams)
-    server.release()
-    server.receive(PREFACE + EMPTY_SETTINGS + SETTINGS_ACK)
-    return outcome(server, segments)
+    server.core.output.resume()
+    server.core.parser.receive(PREFACE + EMPTY_SETTINGS + SETTINGS_ACK)
+    return outcome(server.core, segments)
 
 
 def answered(segments: list[bytes], count: int) -> Outcome:
     client = ClientConnection(LIMIT)
-    client.release()
-    client.receive(pack_settings([(Setting.MAX_CONCURRENT_STREAMS, 5)]) + SETTINGS_ACK)
+    client.core.output.resume()
+    client.core.parser.receive(pack_settings([(Setting.MAX_CONCURRENT_STREAMS, 5)]) + SETTINGS_ACK)
     for number in range(count):
-        single = number % 5 != 4
-        stream = Stream(None, CALL if single else STREAM, single=single)
+        unary = number % 5 != 4
+        stream = Stream(None, CALL if unary else STREAM, unary=unary)
         client.call(stream, request_fields(stream.path, "here"), b"request")
-    return outcome(client, segments)
+    return outcome(client.core, segments)
 
 
 def general(work: Callable[[list[bytes], int], Outcome], wire: bytes, bound: int) -> Outcome:
     """Do the same with every frame taken alone."""
     with (
-        patch.object(ServerConnection, "_whole_calls", lambda _, __, position: position),
-        patch.object(ClientConnection, "_whole_calls", lambda _, __, position: position),
+        patch.object(ServerConnection, "complete_calls", lambda _, __, position: position),
+        patch.object(ClientConnection, "complete_calls", lambda _, __, position: position),
     ):
         return work([wire], bound)
 
 
-class WholeCallsTests(SynchronousTestCase):
+class CompleteCallsTests(SynchronousTestCase):
     @example(steps=[("usual", 2, 1)] * 3 + [("usual", 4, 20), ("given up", 2, 1)], cut=500, most=9)
     @given(
         steps=lists(tuples(CALLS, sampled_from([2, 2, 2, 2, 4, 1, -2]), SIZES), max_size=8),
@@ -272,7 +271,7 @@ class ServerTests(ServerCase):
         count = CONNECTION_WINDOW_BYTES // payload
         for number in range(count):
             self.receive(call_frames("usual", 2 * number + 1, payload))
-            self.server.reply(self.server.streams[2 * number + 1], b"")
+            self.server.reply(self.server.core.streams[2 * number + 1], b"")
         updates = [frame for frame in self.sent() if frame.kind == 8]
         self.assertEqual(len(updates), 1)
 
@@ -284,7 +283,7 @@ class ServerTests(ServerCase):
 
 class ClientTests(ClientCase):
     def call(self) -> Stream:
-        stream = Stream(None, CALL, single=True)
+        stream = Stream(None, CALL, unary=True)
         self.client.call(stream, request_fields(CALL, "here"), b"request")
         return stream
 
@@ -312,8 +311,8 @@ class ClientTests(ClientCase):
         for _ in range(5):
             self.call()
         self.receive(answer_frames("usual", 1, 5))
-        self.assertEqual(sorted(self.client.streams), [3, 5])
+        self.assertEqual(sorted(self.client.core.streams), [3, 5])
         self.sent()
         got = self.receive(answer_frames("usual", 3, 5), answer_frames("usual", 5, 5))
         self.assertEqual([type(event) for event in got], [CallsAnswered])
-        self.assertEqual(sorted(self.client.streams), [7, 9])
+        self.assertEqual(sorted(self.client.core.streams), [7, 9])
