@@ -1,9 +1,11 @@
 """Binds of a temporary key as a client makes them."""
 
+from dataclasses import asdict, replace
+
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.binding import seal_bind
 from gnetway.testing import ClientSession
-from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
+from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
 from tests.backends.embedded.talk import NOW, SESSION_ID
 from tests.strategies import SeededBytes
 
@@ -44,9 +46,9 @@ def bind_until(
     session: ClientSession, perm_key: AuthKey, now: float, expires_at: int
 ) -> BindTempAuthKey:
     """Return ``next_bind`` with another end, in Unix seconds."""
-    inner = good_inner(session.key, perm_key, session.session_id)._replace(expires_at=expires_at)
+    inner = replace(good_inner(session.key, perm_key, session.session_id), expires_at=expires_at)
     bind = make_bind(session.key, perm_key, session.coming_msg_id(now), inner)
-    return bind._replace(expires_at=expires_at)
+    return replace(bind, expires_at=expires_at)
 
 
 def forged_binds(
@@ -70,11 +72,11 @@ def forged_binds(
         "proof cut short": sealed[:-16],
         "proof with a bit changed": sealed[:-1] + bytes([sealed[-1] ^ 1]),
     }
-    binds = {name: good._replace(encrypted_message=proof) for name, proof in forged.items()}
-    for field in inner._fields:
-        bent = inner._replace(**{field: getattr(inner, field) + 4})
+    binds = {name: replace(good, encrypted_message=proof) for name, proof in forged.items()}
+    for field in asdict(inner):
+        bent = replace(inner, **{field: getattr(inner, field) + 4})
         binds[f"proof of another {field}"] = make_bind(session.key, perm_key, msg_id, bent)
     binds["proof of another message"] = bind_in(session, perm_key, msg_id + 4)
-    binds["call with another nonce"] = good._replace(nonce=good.nonce + 1)
-    binds["call with another expires_at"] = good._replace(expires_at=good.expires_at + 1)
+    binds["call with another nonce"] = replace(good, nonce=good.nonce + 1)
+    binds["call with another expires_at"] = replace(good, expires_at=good.expires_at + 1)
     return binds

@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.hostile.target import Client, Target, same_key
-from gnetway.tl.sessions import Ping
+from gnetway.tl.service_messages import Ping
 from tests.live.client import now
 
 _MIB: Final = 1 << 20

@@ -16,11 +16,10 @@ from benchmarks.hostile.target import (
     same_key,
 )
 from gnetway.testing import ClientSession, Wish
-from gnetway.tl.acks import MsgResendReq, MsgsStateReq
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import MAX_IDS, pack_string, pack_uint32
-from gnetway.tl.rpc_results import GetFutureSalts
-from gnetway.tl.sessions import BindTempAuthKey
+from gnetway.tl.service_messages import GetFutureSalts, MsgResendReq, MsgsStateReq
 from tests.live.client import now
 
 #: Of a temporary key.

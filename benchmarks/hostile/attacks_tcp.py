@@ -17,7 +17,7 @@ from benchmarks.hostile.target import (
 from gnetway.testing import ClientExchange, ClientSession, open_plain_packet, plain_packet
 from gnetway.testing.talk import LinkEnded, TransportErrorReceived
 from gnetway.tl.key_exchange import ReqPq
-from gnetway.tl.sessions import Ping
+from gnetway.tl.service_messages import Ping
 from tests.live.client import now
 
 _MIB: Final = 1 << 20

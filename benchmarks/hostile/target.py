@@ -23,10 +23,9 @@ from gnetway.testing import (
     Wish,
 )
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
-from gnetway.tl.acks import ContainedMessage, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_string, pack_uint32
-from gnetway.tl.sessions import Ping
+from gnetway.tl.service_messages import ContainedMessage, Ping, pack_container, parse_container
 from tests.live.client import now
 
 #: Who attacks; the others are honest.

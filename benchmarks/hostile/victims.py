@@ -23,9 +23,8 @@ from benchmarks.hostile.target import (
 )
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest, GatewayStreamResponse
 from gnetway.testing import ClientSession, PeerError, QuickAck, ServerKey
-from gnetway.tl.acks import parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.sessions import Ping, Pong
+from gnetway.tl.service_messages import Ping, Pong, parse_container
 from tests.live.client import now
 from tests.live.cluster.gateway_link import STREAM_PATH
 

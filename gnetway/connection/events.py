@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.mtproto.peek import Peek
-from gnetway.tl.service_messages import BindTempAuthKey
+from gnetway.tl.key_exchange import BindTempAuthKey
 
 
 class MessageReceived:

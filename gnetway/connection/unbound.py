@@ -31,8 +31,8 @@ from gnetway.mtproto.message import judge_message_id, pack_message, payload_body
 from gnetway.mtproto.peek import Peek, peek_message
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.rpc_results import WRONG_SALT, is_error_result
 from gnetway.tl.service_messages import (
+    WRONG_SALT,
     BadMsgNotification,
     BadServerSalt,
     ContainedMessage,
@@ -48,7 +48,7 @@ from gnetway.tl.service_messages import (
     RpcResult,
     pack_container,
 )
-from gnetway.tl.unwrap import UnwrapLimits
+from gnetway.tl.unwrap import UnwrapLimits, is_error_result
 
 PERM_KEY_WANTED: Final = RpcErrorObject(401, "AUTH_KEY_PERM_EMPTY")
 

@@ -22,7 +22,8 @@ from typing import Final
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import GatewayError, MessageError, TLError
-from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey, RpcErrorObject
+from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
+from gnetway.tl.service_messages import RpcErrorObject
 
 #: What a client hears of a bind that is not proved. Android and Desktop throw their permanent key
 #: away at this, so it is never the answer to a fault of ours.
@@ -122,16 +123,11 @@ def check_bind(
         inner_msg_id, inner = open_bind(perm_key, bind.encrypted_message)
     except (MessageError, TLError) as error:
         raise BindRefused(str(error)) from error
-    said = (inner_msg_id, *inner)
-    expected = (
-        msg_id,
-        bind.nonce,
-        temp_key.auth_key_id,
-        perm_key.auth_key_id,
-        session_id,
-        bind.expires_at,
+    expected = BindAuthKeyInner(
+        bind.nonce, temp_key.auth_key_id, perm_key.auth_key_id, session_id, bind.expires_at
     )
-    if perm_key.auth_key_id != bind.perm_auth_key_id or said != expected:
+    named = bind.perm_auth_key_id
+    if named != perm_key.auth_key_id or inner_msg_id != msg_id or inner != expected:
         raise BindRefused("the proof speaks of another bind")
 
 

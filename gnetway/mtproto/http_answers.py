@@ -21,7 +21,6 @@ from gnetway.mtproto.message import (
 )
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32
-from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import (
     ContainedMessage,
     HttpWait,
@@ -29,7 +28,7 @@ from gnetway.tl.service_messages import (
     pack_container,
     parse_container,
 )
-from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, first_bytes, unwrap
+from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, first_bytes, is_error_result, unwrap
 
 #: Most messages in one container; some clients refuse 1024 and more.
 MAX_CONTAINER_MESSAGES: Final = 1000

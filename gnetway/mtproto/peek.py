@@ -11,19 +11,19 @@ from typing import Final
 
 from gnetway.errors import TLError
 from gnetway.mtproto.message import HEADER_BYTES
-from gnetway.tl.budget import MESSAGE_VALUES
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import Reader, pack_uint32
-from gnetway.tl.rpc_results import RpcErrorObject, RpcResult
 from gnetway.tl.service_messages import (
-    BindTempAuthKey,
     ContainedMessage,
     MsgsAck,
     Ping,
     PingDelayDisconnect,
+    RpcErrorObject,
+    RpcResult,
     parse_container,
 )
-from gnetway.tl.unwrap import UnwrapBudget, UnwrapLimits, unwrap
+from gnetway.tl.unwrap import MESSAGE_VALUES, UnwrapBudget, UnwrapLimits, unwrap
 
 #: Service messages that want no answer, besides msgs_ack.
 _SILENT: Final = frozenset(

@@ -16,10 +16,14 @@ from gnetway.testing.exchange import (
 from gnetway.testing.link import ClientLink, QuickAck
 from gnetway.testing.session import ClientSession
 from gnetway.testing.websocket import WebSocketEnd
-from gnetway.tl.acks import BadMsgNotification, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.rpc_results import BadServerSalt
-from gnetway.tl.sessions import Ping, Pong
+from gnetway.tl.service_messages import (
+    BadMsgNotification,
+    BadServerSalt,
+    Ping,
+    Pong,
+    parse_container,
+)
 
 RandomBytes = Callable[[int], bytes]
 

@@ -1,27 +1,24 @@
-"""The messages that make an auth key, as records; those of the client and those of the server.
+"""The messages that make an auth key and bind it, those of the client and those of the server.
 
 ``nonce`` and ``server_nonce`` have 16 bytes, ``new_nonce`` 32. ``pq``, ``p``, ``q``, ``dh_prime``,
 ``g_a`` and ``g_b`` are big-endian numbers as bytes. Nothing is judged here beyond the TL types:
-that is the work of ``handshake/checks.py``. ``pack()`` returns the boxed object.
+that is the work of ``handshake/checks.py`` and ``mtproto/binding.py``.
 
 Source: core.telegram.org/mtproto/auth_key and core.telegram.org/schema/mtproto
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import (
-    Reader,
-    open_boxed,
-    pack_int32,
-    pack_int64,
-    pack_string,
-    pack_uint32,
-    pack_vector_int64,
-)
+from gnetway.tl.primitives import Reader, open_boxed, pack_int32, pack_string, pack_uint32
+from gnetway.tl.records import IDS, INT, INT128, LONG, STRING, Record, declare
 
-#: constructor -> whether (dc, expires_in) follow. The dc stands in front of expires_in.
+# Two of the messages write themselves, as their constructor follows from what is in them; the
+# others are in the table below, see ``records.py``.
+
+#: constructor → whether dc and expires_in follow, in this order.
 _INNER_KINDS: Final[dict[int, tuple[bool, bool]]] = {
     Constructor.P_Q_INNER_DATA: (False, False),
     Constructor.P_Q_INNER_DATA_DC: (True, False),
@@ -33,7 +30,8 @@ _INNER_CONSTRUCTORS: Final[dict[tuple[bool, bool], int]] = {
 }
 
 
-class ReqPq(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReqPq:
     """The client begins; ``multi`` tells req_pq_multi, which all of today send, from req_pq."""
 
     nonce: bytes
@@ -45,7 +43,8 @@ class ReqPq(NamedTuple):
         return pack_uint32(kind) + self.nonce
 
 
-class ResPQ(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ResPQ(Record):
     """The server's answer: a number to factor, and which RSA keys it holds.
 
     ``fingerprints`` are signed 64-bit numbers.
@@ -56,18 +55,9 @@ class ResPQ(NamedTuple):
     pq: bytes
     fingerprints: list[int]
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        return (
-            pack_uint32(Constructor.RES_PQ)
-            + self.nonce
-            + self.server_nonce
-            + pack_string(self.pq)
-            + pack_vector_int64(self.fingerprints)
-        )
 
-
-class PQInnerData(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PQInnerData:
     """What the client seals with the server's RSA key.
 
     Which of ``dc`` and ``expires_in`` are None decides the kind: with ``expires_in`` (seconds)
@@ -102,7 +92,8 @@ class PQInnerData(NamedTuple):
         return "<PQInnerData>"
 
 
-class ReqDHParams(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReqDHParams(Record):
     """The client's factors, and its :class:`PQInnerData` sealed with the key ``fingerprint``."""
 
     nonce: bytes
@@ -112,33 +103,18 @@ class ReqDHParams(NamedTuple):
     fingerprint: int
     encrypted_data: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        return (
-            pack_uint32(Constructor.REQ_DH_PARAMS)
-            + self.nonce
-            + self.server_nonce
-            + pack_string(self.p)
-            + pack_string(self.q)
-            + pack_int64(self.fingerprint)
-            + pack_string(self.encrypted_data)
-        )
 
-
-class ServerDHParamsOk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ServerDHParamsOk(Record):
     """The server's :class:`ServerDHInnerData`, encrypted."""
 
     nonce: bytes
     server_nonce: bytes
     encrypted_answer: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        head = pack_uint32(Constructor.SERVER_DH_PARAMS_OK)
-        return head + self.nonce + self.server_nonce + pack_string(self.encrypted_answer)
 
-
-class ServerDHInnerData(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ServerDHInnerData(Record):
     """The server's half of the Diffie-Hellman exchange; ``server_time`` in Unix seconds."""
 
     nonce: bytes
@@ -148,20 +124,9 @@ class ServerDHInnerData(NamedTuple):
     g_a: bytes
     server_time: int
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        return (
-            pack_uint32(Constructor.SERVER_DH_INNER_DATA)
-            + self.nonce
-            + self.server_nonce
-            + pack_int32(self.g)
-            + pack_string(self.dh_prime)
-            + pack_string(self.g_a)
-            + pack_int32(self.server_time)
-        )
 
-
-class ClientDHInnerData(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClientDHInnerData(Record):
     """The client's half.
 
     ``retry_id`` is signed: 0 at first, then the auth_key_aux_hash of the attempt that failed.
@@ -172,67 +137,110 @@ class ClientDHInnerData(NamedTuple):
     retry_id: int
     g_b: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        head = pack_uint32(Constructor.CLIENT_DH_INNER_DATA)
-        tail = pack_int64(self.retry_id) + pack_string(self.g_b)
-        return head + self.nonce + self.server_nonce + tail
-
     def __repr__(self) -> str:
         return "<ClientDHInnerData>"
 
 
-class SetClientDHParams(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SetClientDHParams(Record):
     """The client's :class:`ClientDHInnerData`, encrypted."""
 
     nonce: bytes
     server_nonce: bytes
     encrypted_data: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object."""
-        head = pack_uint32(Constructor.SET_CLIENT_DH_PARAMS)
-        return head + self.nonce + self.server_nonce + pack_string(self.encrypted_data)
 
-
-class DHGenOk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DHGenOk(Record):
     """The key stands; ``new_nonce_hash`` is new_nonce_hash1, 16 bytes."""
 
     nonce: bytes
     server_nonce: bytes
     new_nonce_hash: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object, 52 bytes."""
-        return pack_uint32(Constructor.DH_GEN_OK) + b"".join(self)
 
-
-class DHGenRetry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DHGenRetry(Record):
     """The client shall try another g_b; ``new_nonce_hash`` is new_nonce_hash2, 16 bytes."""
 
     nonce: bytes
     server_nonce: bytes
     new_nonce_hash: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object, 52 bytes."""
-        return pack_uint32(Constructor.DH_GEN_RETRY) + b"".join(self)
 
-
-class DHGenFail(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DHGenFail(Record):
     """No key was made; ``new_nonce_hash`` is new_nonce_hash3, 16 bytes."""
 
     nonce: bytes
     server_nonce: bytes
     new_nonce_hash: bytes
 
-    def pack(self) -> bytes:
-        """Return the boxed object, 52 bytes."""
-        return pack_uint32(Constructor.DH_GEN_FAIL) + b"".join(self)
 
+@dataclass(frozen=True, slots=True)
+class BindTempAuthKey(Record):
+    """auth.bindTempAuthKey, sent under the temporary key.
+
+    ``nonce`` is a signed 64-bit number, ``expires_at`` in Unix seconds. ``encrypted_message`` is a
+    whole packet under the permanent key, in the encryption of MTProto 1.0, around a
+    :class:`BindAuthKeyInner`.
+
+    Source: core.telegram.org/method/auth.bindTempAuthKey
+    """
+
+    perm_auth_key_id: int
+    nonce: int
+    expires_at: int
+    encrypted_message: bytes
+
+    def __repr__(self) -> str:
+        return f"<BindTempAuthKey perm {self.perm_auth_key_id}>"
+
+
+@dataclass(frozen=True, slots=True)
+class BindAuthKeyInner(Record):
+    """What the permanent key vouches for; ``nonce`` and ``expires_at`` as in the outer message."""
+
+    nonce: int
+    temp_auth_key_id: int
+    perm_auth_key_id: int
+    temp_session_id: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"<BindAuthKeyInner {self.temp_auth_key_id} to {self.perm_auth_key_id}>"
+
+
+declare(ResPQ, Constructor.RES_PQ, INT128, INT128, STRING, IDS)
+declare(ReqDHParams, Constructor.REQ_DH_PARAMS, INT128, INT128, STRING, STRING, LONG, STRING)
+declare(ServerDHParamsOk, Constructor.SERVER_DH_PARAMS_OK, INT128, INT128, STRING)
+declare(
+    ServerDHInnerData, Constructor.SERVER_DH_INNER_DATA, INT128, INT128, INT, STRING, STRING, INT
+)
+declare(SetClientDHParams, Constructor.SET_CLIENT_DH_PARAMS, INT128, INT128, STRING)
+declare(ClientDHInnerData, Constructor.CLIENT_DH_INNER_DATA, INT128, INT128, LONG, STRING)
+declare(DHGenOk, Constructor.DH_GEN_OK, INT128, INT128, INT128)
+declare(DHGenRetry, Constructor.DH_GEN_RETRY, INT128, INT128, INT128)
+declare(DHGenFail, Constructor.DH_GEN_FAIL, INT128, INT128, INT128)
+declare(BindTempAuthKey, Constructor.AUTH_BIND_TEMP_AUTH_KEY, LONG, LONG, INT, STRING)
+declare(BindAuthKeyInner, Constructor.BIND_AUTH_KEY_INNER, LONG, LONG, LONG, LONG, INT)
 
 Request = ReqPq | ReqDHParams | SetClientDHParams
 Answer = ResPQ | ServerDHParamsOk | DHGenOk | DHGenRetry | DHGenFail
+
+_ANSWERS: Final[dict[int, type[Answer]]] = {
+    Constructor.RES_PQ: ResPQ,
+    Constructor.SERVER_DH_PARAMS_OK: ServerDHParamsOk,
+    Constructor.DH_GEN_OK: DHGenOk,
+    Constructor.DH_GEN_RETRY: DHGenRetry,
+    Constructor.DH_GEN_FAIL: DHGenFail,
+}
+
+
+def is_beginning(body: bytes) -> bool:
+    """Return whether an unencrypted body is req_pq or req_pq_multi, by its constructor alone."""
+    kind = int.from_bytes(body[:4], "little")
+    return kind in (Constructor.REQ_PQ, Constructor.REQ_PQ_MULTI)
 
 
 def parse_request(body: bytes) -> Request:
@@ -242,22 +250,13 @@ def parse_request(body: bytes) -> Request:
     """
     reader = Reader(body)
     kind = reader.uint32()
-    nonce = reader.int128()
     if kind in (Constructor.REQ_PQ, Constructor.REQ_PQ_MULTI):
-        return ReqPq(nonce, kind == Constructor.REQ_PQ_MULTI)
-    server_nonce = reader.int128()
+        return ReqPq(reader.int128(), kind == Constructor.REQ_PQ_MULTI)
     if kind == Constructor.REQ_DH_PARAMS:
-        p, q = reader.string(), reader.string()
-        return ReqDHParams(nonce, server_nonce, p, q, reader.int64(), reader.string())
+        return ReqDHParams.read(reader)
     if kind == Constructor.SET_CLIENT_DH_PARAMS:
-        return SetClientDHParams(nonce, server_nonce, reader.string())
+        return SetClientDHParams.read(reader)
     raise TLError(f"constructor {kind:#010x} is no request of the key exchange")
-
-
-def is_beginning(body: bytes) -> bool:
-    """Return whether an unencrypted body is req_pq or req_pq_multi, by its constructor alone."""
-    kind = int.from_bytes(body[:4], "little")
-    return kind in (Constructor.REQ_PQ, Constructor.REQ_PQ_MULTI)
 
 
 def parse_answer(body: bytes) -> Answer:
@@ -267,22 +266,14 @@ def parse_answer(body: bytes) -> Answer:
     """
     reader = Reader(body)
     kind = reader.uint32()
-    nonce, server_nonce = reader.int128(), reader.int128()
-    if kind == Constructor.RES_PQ:
-        return ResPQ(nonce, server_nonce, reader.string(), reader.vector_int64())
-    if kind == Constructor.SERVER_DH_PARAMS_OK:
-        return ServerDHParamsOk(nonce, server_nonce, reader.string())
-    if kind == Constructor.DH_GEN_OK:
-        return DHGenOk(nonce, server_nonce, reader.int128())
-    if kind == Constructor.DH_GEN_RETRY:
-        return DHGenRetry(nonce, server_nonce, reader.int128())
-    if kind == Constructor.DH_GEN_FAIL:
-        return DHGenFail(nonce, server_nonce, reader.int128())
-    raise TLError(f"constructor {kind:#010x} is no answer of the key exchange")
+    answer = _ANSWERS.get(kind)
+    if answer is None:
+        raise TLError(f"constructor {kind:#010x} is no answer of the key exchange")
+    return answer.read(reader)
 
 
 def parse_pq_inner_data(data: bytes) -> tuple[PQInnerData, int]:
-    """Read the decrypted inner data and tell how many bytes of ``data`` it took.
+    """Read the decrypted inner data; return it and how many bytes of ``data`` it took.
 
     :raises TLError: it is none of the four kinds, or is cut short.
     """
@@ -306,32 +297,18 @@ def parse_pq_inner_data(data: bytes) -> tuple[PQInnerData, int]:
 
 
 def parse_server_dh_inner_data(data: bytes) -> tuple[ServerDHInnerData, int]:
-    """Read the decrypted server_DH_inner_data and tell how many bytes of ``data`` it took.
+    """Read the decrypted server_DH_inner_data; return it and how many bytes of ``data`` it took.
 
     :raises TLError: it is another object, or is cut short.
     """
     reader = open_boxed(data, Constructor.SERVER_DH_INNER_DATA)
-    inner = ServerDHInnerData(
-        nonce=reader.int128(),
-        server_nonce=reader.int128(),
-        g=reader.int32(),
-        dh_prime=reader.string(),
-        g_a=reader.string(),
-        server_time=reader.int32(),
-    )
-    return inner, reader.position
+    return ServerDHInnerData.read(reader), reader.position
 
 
 def parse_client_dh_inner_data(data: bytes) -> tuple[ClientDHInnerData, int]:
-    """Read the decrypted client_DH_inner_data and tell how many bytes of ``data`` it took.
+    """Read the decrypted client_DH_inner_data; return it and how many bytes of ``data`` it took.
 
     :raises TLError: it is another object, or is cut short.
     """
     reader = open_boxed(data, Constructor.CLIENT_DH_INNER_DATA)
-    inner = ClientDHInnerData(
-        nonce=reader.int128(),
-        server_nonce=reader.int128(),
-        retry_id=reader.int64(),
-        g_b=reader.string(),
-    )
-    return inner, reader.position
+    return ClientDHInnerData.read(reader), reader.position

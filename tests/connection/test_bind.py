@@ -8,10 +8,10 @@ from gnetway.connection.events import BindReceived
 from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ClientSession, QuickAck, Wish
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
-    BindTempAuthKey,
     FutureSalts,
     GetFutureSalts,
     MsgsAck,
@@ -201,9 +201,9 @@ class BindTests(SynchronousTestCase):
         """A good proof by the forger's own key says nothing about another one."""
         link, session = connect()
         own = next_bind(session, OTHER, NOW)
-        self.refuse(link, session, own._replace(perm_auth_key_id=PERM.auth_key_id))
+        self.refuse(link, session, replace(own, perm_auth_key_id=PERM.auth_key_id))
         link, session = connect()
-        self.refuse(link, session, own._replace(perm_auth_key_id=PERM.auth_key_id), OTHER)
+        self.refuse(link, session, replace(own, perm_auth_key_id=PERM.auth_key_id), OTHER)
 
     def test_only_to_a_permanent_key(self) -> None:
         link, session = connect()

@@ -4,7 +4,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import look_into
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.budget import TooManyValues
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     NestedTooDeep,
@@ -14,7 +13,7 @@ from gnetway.tl.primitives import (
     pack_uint32,
 )
 from gnetway.tl.service_messages import GetFutureSalts, MsgsAck, Ping
-from gnetway.tl.unwrap import UnpackedTooLarge, UnwrapLimits
+from gnetway.tl.unwrap import TooManyValues, UnpackedTooLarge, UnwrapLimits
 from tests.connection.test_unbound import MSG_ID, payload_of
 from tests.connection.wrappers import (
     CALL,

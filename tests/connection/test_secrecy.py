@@ -8,7 +8,8 @@ from gnetway.connection.unbound import UnboundMessage, answer_unbound, look_into
 from gnetway.errors import ProtocolError
 from gnetway.mtproto.message import pack_message
 from gnetway.testing import ClientExchange, plain_packet
-from gnetway.tl.service_messages import BindTempAuthKey, GetFutureSalts, Ping
+from gnetway.tl.key_exchange import BindTempAuthKey
+from gnetway.tl.service_messages import GetFutureSalts, Ping
 from gnetway.tl.unwrap import UnwrapLimits
 from tests.connection.link import NOW, Link, Secrets, make_pending
 from tests.connection.wrappers import bind_body, contained, temp_key

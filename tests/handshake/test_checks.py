@@ -1,5 +1,6 @@
 """Each check is met by a client that is bent in one place, through the whole exchange."""
 
+from dataclasses import replace
 from hashlib import sha1
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -54,7 +55,7 @@ class RefusalCase(SynchronousTestCase):
 class ReqDHParamsTests(RefusalCase):
     def bent(self, error_class: type[HandshakeError], **fields: object) -> HandshakeError:
         def bend(query: ReqDHParams) -> ReqDHParams:
-            return query._replace(**fields)  # type: ignore[arg-type]
+            return replace(query, **fields)  # type: ignore[arg-type]
 
         return self.refused(error_class, Bends(req_dh_params=bend))
 
@@ -100,7 +101,7 @@ class ReqDHParamsTests(RefusalCase):
 
     def test_factors_may_have_leading_zeros(self) -> None:
         def bend(query: ReqDHParams) -> ReqDHParams:
-            return query._replace(p=bytes(4) + query.p, q=bytes(4) + query.q)
+            return replace(query, p=bytes(4) + query.p, q=bytes(4) + query.q)
 
         client = make_client(bends=Bends(req_dh_params=bend))
         run(client, Server())
@@ -110,7 +111,7 @@ class ReqDHParamsTests(RefusalCase):
 class InnerDataTests(RefusalCase):
     def bent(self, error_class: type[HandshakeError], **fields: object) -> None:
         def bend(inner: PQInnerData) -> PQInnerData:
-            return inner._replace(**fields)  # type: ignore[arg-type]
+            return replace(inner, **fields)  # type: ignore[arg-type]
 
         for legacy in (False, True):
             self.refused(error_class, Bends(inner=bend), Wish(legacy=legacy))
@@ -177,13 +178,13 @@ class DCTests(RefusalCase):
 class SetClientDHTests(RefusalCase):
     def query_bent(self, error_class: type[HandshakeError], **fields: object) -> None:
         def bend(query: SetClientDHParams) -> SetClientDHParams:
-            return query._replace(**fields)  # type: ignore[arg-type]
+            return replace(query, **fields)  # type: ignore[arg-type]
 
         self.refused(error_class, Bends(set_client_dh=bend))
 
     def inner_bent(self, error_class: type[HandshakeError], **fields: object) -> None:
         def bend(inner: ClientDHInnerData) -> ClientDHInnerData:
-            return inner._replace(**fields)  # type: ignore[arg-type]
+            return replace(inner, **fields)  # type: ignore[arg-type]
 
         self.refused(error_class, Bends(client_inner=bend))
 
@@ -215,7 +216,7 @@ class SetClientDHTests(RefusalCase):
 
     def test_padding(self) -> None:
         def bend(inner: ClientDHInnerData) -> ClientDHInnerData:
-            return inner._replace(g_b=inner.g_b[:240])
+            return replace(inner, g_b=inner.g_b[:240])
 
         bends = Bends(client_inner=bend, client_block=lambda block: block + bytes(16))
         self.refused(checks.ClientDHPaddingTooLong, bends)
@@ -234,7 +235,7 @@ class SetClientDHTests(RefusalCase):
         """0 is wrong now, and so would be any but the last failed key's."""
         server = Server()
         server.refusals = 1
-        bends = Bends(client_inner=lambda inner: inner._replace(retry_id=0))
+        bends = Bends(client_inner=lambda inner: replace(inner, retry_id=0))
         client = make_client(bends=bends)
         self.assertRaises(checks.WrongRetryId, run, client, server)
         self.assertEqual(client.retries, 1)
@@ -248,7 +249,7 @@ class SetClientDHTests(RefusalCase):
             edge = g_b.to_bytes(256, "big")
 
             def bend(inner: ClientDHInnerData, edge: bytes = edge) -> ClientDHInnerData:
-                return inner._replace(g_b=edge)
+                return replace(inner, g_b=edge)
 
             client, server = make_client(bends=Bends(client_inner=bend)), Server()
             server.ask(until_client_dh(client, server))

@@ -21,9 +21,15 @@ from gnetway.testing import (
     open_plain_packet,
     plain_packet,
 )
-from gnetway.tl.acks import MsgsAck, parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import BadServerSalt, Ping, Pong, RpcResult
+from gnetway.tl.service_messages import (
+    BadServerSalt,
+    MsgsAck,
+    Ping,
+    Pong,
+    RpcResult,
+    parse_container,
+)
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 
 OBFUSCATED_INTERMEDIATE = Style(Framing.INTERMEDIATE, True)

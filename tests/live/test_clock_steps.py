@@ -4,9 +4,14 @@ import time
 from unittest import TestCase
 
 from gnetway.testing import ClientSession
-from gnetway.tl.acks import parse_container
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import BadMsgNotification, BadServerSalt, ContainedMessage, Ping
+from gnetway.tl.service_messages import (
+    BadMsgNotification,
+    BadServerSalt,
+    ContainedMessage,
+    Ping,
+    parse_container,
+)
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import Gateway
 from tests.live.stepped_clock import SteppedClock

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from unittest import TestCase
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -139,10 +140,10 @@ class SecrecyTests(TestCase):
             return bytes((block[0] ^ 1,)) + block[1:]
 
         def small_g_b(inner: ClientDHInnerData) -> ClientDHInnerData:
-            return inner._replace(g_b=b"\x01")
+            return replace(inner, g_b=b"\x01")
 
         def short(query: SetClientDHParams) -> SetClientDHParams:
-            return query._replace(encrypted_data=query.encrypted_data[:-5])
+            return replace(query, encrypted_data=query.encrypted_data[:-5])
 
         spoilt = {
             "inner data": Bends(inner_block=lambda block: block[4:] + bytes(4)),

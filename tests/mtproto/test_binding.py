@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict, replace
 from hashlib import sha1
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from gnetway.mtproto.binding import (
     seal_bind,
 )
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import pack_int32, pack_int64, pack_uint32
-from gnetway.tl.service_messages import BindTempAuthKey, RpcErrorObject
+from gnetway.tl.service_messages import RpcErrorObject
 from tests.backends.embedded.talk import NOW, SESSION_ID, temp_key
 from tests.binds import EXPIRES_AT, good_inner, make_bind
 from tests.fakes import some_key
@@ -116,8 +118,8 @@ class CheckBindTests(SynchronousTestCase):
 
     def test_each_field_of_the_proof_counts(self) -> None:
         good = good_inner(TEMP, PERM)
-        for field in good._fields:
-            bent = good._replace(**{field: getattr(good, field) + 1})
+        for field in asdict(good):
+            bent = replace(good, **{field: getattr(good, field) + 1})
             self.assert_refused(make_bind(TEMP, PERM, MSG_ID, bent), "another bind")
 
     def test_proof_for_another_message(self) -> None:
@@ -132,21 +134,21 @@ class CheckBindTests(SynchronousTestCase):
         self.assert_refused(make_bind(TEMP, PERM, MSG_ID), "another bind", temp_key(3))
 
     def test_request_for_another_key_than_its_proof(self) -> None:
-        bent = make_bind(TEMP, PERM, MSG_ID)._replace(perm_auth_key_id=1)
+        bent = replace(make_bind(TEMP, PERM, MSG_ID), perm_auth_key_id=1)
         self.assert_refused(bent, "another bind")
 
     def test_request_with_another_nonce_or_time_than_its_proof(self) -> None:
         good = make_bind(TEMP, PERM, MSG_ID)
-        self.assert_refused(good._replace(nonce=1), "another bind")
-        self.assert_refused(good._replace(expires_at=EXPIRES_AT + 1), "another bind")
+        self.assert_refused(replace(good, nonce=1), "another bind")
+        self.assert_refused(replace(good, expires_at=EXPIRES_AT + 1), "another bind")
 
     def test_the_time_is_not_compared_with_a_clock(self) -> None:
         """A phone whose clock is off by days counts the difference twice."""
         for expires_at in (0, 1, NOW - 86_400, NOW + 1000 * 86_400, 2**31 - 1, -1, -(2**31)):
             with self.subTest(expires_at=expires_at):
-                inner = good_inner(TEMP, PERM)._replace(expires_at=expires_at)
+                inner = replace(good_inner(TEMP, PERM), expires_at=expires_at)
                 bind = make_bind(TEMP, PERM, MSG_ID, inner)
-                self.check(bind._replace(expires_at=expires_at))
+                self.check(replace(bind, expires_at=expires_at))
 
     def test_from_a_permanent_key(self) -> None:
         for key in (some_key(5), PERM):
@@ -165,12 +167,12 @@ class CheckBindTests(SynchronousTestCase):
         self.assert_refused(make_bind(bound, PERM, MSG_ID), "another one", bound)
 
     def test_nothing_secret_is_told(self) -> None:
-        bind = make_bind(TEMP, PERM, MSG_ID)._replace(nonce=987654321)
+        bind = replace(make_bind(TEMP, PERM, MSG_ID), nonce=987654321)
         refused = self.assertRaises(BindRefused, self.check, bind)
         self.assertNotIn("987654321", repr(refused))
         noise = SeededBytes(9)(104)
         for proof in (noise, PERM.id_bytes + noise[8:], noise[:40]):
-            bind = bind._replace(encrypted_message=proof)
+            bind = replace(bind, encrypted_message=proof)
             refused = self.assertRaises(BindRefused, self.check, bind)
             self.assertEqual(told(repr(refused), [PERM.secret, TEMP.secret, proof]), [])
 
@@ -184,7 +186,7 @@ class ForgedProofTests(SynchronousTestCase):
     GOOD = make_bind(TEMP, PERM, MSG_ID)
 
     def assert_refused(self, proof: bytes) -> None:
-        bind = self.GOOD._replace(encrypted_message=proof)
+        bind = replace(self.GOOD, encrypted_message=proof)
         self.assertRaises(BindRefused, check_bind, TEMP, PERM, bind, MSG_ID, SESSION_ID)
 
     def test_a_proof_cut_short_anywhere(self) -> None:
@@ -205,7 +207,7 @@ class ForgedProofTests(SynchronousTestCase):
 
     def test_padding_fills_a_block_and_no_more(self) -> None:
         check_bind(
-            TEMP, PERM, self.GOOD._replace(encrypted_message=self.padded(0)), MSG_ID, SESSION_ID
+            TEMP, PERM, replace(self.GOOD, encrypted_message=self.padded(0)), MSG_ID, SESSION_ID
         )
         for blocks in (1, 2, 60):
             self.assert_refused(self.padded(blocks))
@@ -245,7 +247,7 @@ class EndTests(SynchronousTestCase):
     def end_after(self, expires_at: int, assumed: bool = True) -> int:
         key = temp_key(2)
         key.expires_at, key.end_is_assumed = NOW + 86_400, assumed
-        bind = make_bind(key, PERM, MSG_ID)._replace(expires_at=expires_at)
+        bind = replace(make_bind(key, PERM, MSG_ID), expires_at=expires_at)
         note_end(key, bind, NOW)
         return key.expires_at
 

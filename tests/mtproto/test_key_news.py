@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
 from gnetway.mtproto.peek import MAX_NEWS_BYTES, KeyNews, key_news
-from gnetway.tl.acks import MsgsAck
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_string, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
+    MsgsAck,
     Pong,
     RpcErrorObject,
     RpcResult,

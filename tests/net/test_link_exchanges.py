@@ -1,5 +1,7 @@
 """Key exchanges over TCP: work in threads, storing, and links that go meanwhile."""
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
@@ -149,9 +151,9 @@ class ThreadTests(SynchronousTestCase):
                     self.assertEqual(len(gateway.services.exchange_driver), 0)
 
     def test_a_failed_check_in_a_thread_is_404(self) -> None:
-        altered = Bends(inner=lambda inner: inner._replace(nonce=bytes(16)))
+        altered = Bends(inner=lambda inner: replace(inner, nonce=bytes(16)))
         sealed_wrong = Bends(
-            req_dh_params=lambda query: query._replace(encrypted_data=bytes(255) + b"\2")
+            req_dh_params=lambda query: replace(query, encrypted_data=bytes(255) + b"\2")
         )
         gateway = Gateway(exchange_setup=make_setup(strict_dc=2))
         for bends, wish, code in (

@@ -63,7 +63,7 @@ class LogTests(SynchronousTestCase):
         gateway = Gateway()
         temp, body = temp_key(), SeededBytes(9)(64)
         gateway.knows(KEY, temp)
-        altered = make_client(bends=Bends(inner=lambda inner: inner._replace(nonce=bytes(16))))
+        altered = make_client(bends=Bends(inner=lambda inner: replace(inner, nonce=bytes(16))))
         link = gateway.connect()
         link.query(altered.receive(link.ask(altered.begin())))
         for key in (KEY, temp, some_key(3)):

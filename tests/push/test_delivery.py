@@ -9,7 +9,7 @@ from gnetway.mtproto.message import MAX_PADDING_BYTES, check_message, pack_messa
 from gnetway.push.server import Delivery, MalformedPush, check_push
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.rpc_results import RpcErrorObject, RpcResult
+from gnetway.tl.service_messages import RpcErrorObject, RpcResult
 from tests.fakes import FakeTarget
 
 KEY_ID, SESSION_ID = -5, 1 << 40

@@ -1,6 +1,7 @@
 """The client's half is worth its name: it believes no bent answer."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from hashlib import sha1
 from struct import pack
 
@@ -47,7 +48,7 @@ class ResPQTests(SynchronousTestCase):
         client, server = make_client(), Server()
         answer = parse_answer(server.ask(client.begin()) or b"")
         assert isinstance(answer, ResPQ)
-        bent = answer._replace(**fields)  # type: ignore[arg-type]
+        bent = replace(answer, **fields)  # type: ignore[arg-type]
         self.assertRaises(PeerError, client.receive, bent.pack())
 
     def test_nonce(self) -> None:
@@ -99,7 +100,7 @@ class ServerDHTests(SynchronousTestCase):
             {"g_a": (DH_PRIME - margin + 1).to_bytes(256, "big")},
         ]
         for fields in bent:
-            self.refused(lambda _, inner, to=fields: (inner._replace(**to), b""))  # type: ignore[misc]
+            self.refused(lambda _, inner, to=fields: (replace(inner, **to), b""))  # type: ignore[misc]
 
     def test_padding(self) -> None:
         self.refused(lambda _, inner: (inner, bytes(16)))
@@ -124,7 +125,7 @@ class ServerDHTests(SynchronousTestCase):
             client, server = make_client(), Server()
             answer = parse_answer(server.ask(until_dh_params(client, server)) or b"")
             assert isinstance(answer, ServerDHParamsOk)
-            self.assertRaises(PeerError, client.receive, answer._replace(**fields).pack())
+            self.assertRaises(PeerError, client.receive, replace(answer, **fields).pack())
 
 
 class LastAnswerTests(SynchronousTestCase):
@@ -149,13 +150,13 @@ class LastAnswerTests(SynchronousTestCase):
                 client, answer = self.answered(refusals)
                 self.assertIsInstance(answer, kind)
                 if other is not kind:
-                    self.assertRaises(PeerError, client.receive, other(*answer).pack())
+                    self.assertRaises(PeerError, client.receive, other(**asdict(answer)).pack())
                 self.assertIsNone(client.key)
 
     def test_nonces(self) -> None:
         for field in ("nonce", "server_nonce", "new_nonce_hash"):
             client, answer = self.answered(0)
-            bent = DHGenOk(**{**answer._asdict(), field: OTHER})
+            bent = replace(answer, **{field: OTHER})
             self.assertRaises(PeerError, client.receive, bent.pack())
 
     def test_too_early_and_twice(self) -> None:
@@ -164,7 +165,7 @@ class LastAnswerTests(SynchronousTestCase):
         self.assertRaises(PeerError, client.receive, answer.pack())
         early, server = make_client(), Server()
         until_dh_params(early, server)
-        bent = answer._replace(server_nonce=early.server_nonce)
+        bent = replace(answer, server_nonce=early.server_nonce)
         self.assertRaises(PeerError, early.receive, bent.pack())
 
 

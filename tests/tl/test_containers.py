@@ -5,10 +5,15 @@ from hypothesis.strategies import SearchStrategy, binary, builds, integers, list
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.acks import ContainedMessage, MsgsAck, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import TooManyItems, pack_int32, pack_uint32
-from gnetway.tl.sessions import Ping
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    MsgsAck,
+    Ping,
+    pack_container,
+    parse_container,
+)
 from tests.tl.samples import MSG_ID, int32s, int64s, known, refuses
 
 KNOWN = [

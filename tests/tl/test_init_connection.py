@@ -18,7 +18,6 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.budget import TooManyValues, UnwrapBudget, UnwrapLimits
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     NestedTooDeep,
@@ -27,7 +26,13 @@ from gnetway.tl.primitives import (
     pack_string,
     pack_uint32,
 )
-from gnetway.tl.unwrap import skip_init_connection, skip_json
+from gnetway.tl.unwrap import (
+    TooManyValues,
+    UnwrapBudget,
+    UnwrapLimits,
+    skip_init_connection,
+    skip_json,
+)
 from tests.tl.samples import accepted_cuts, known, refuses
 
 CALL = known("help.getConfig")

@@ -5,7 +5,7 @@ from hypothesis.strategies import lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.tl.primitives import TooManyItems
-from gnetway.tl.rpc_results import MAX_SALTS, WRONG_SALT, BadServerSalt, FutureSalts
+from gnetway.tl.service_messages import MAX_SALTS, WRONG_SALT, BadServerSalt, FutureSalts
 from tests.tl.samples import accepted_cuts, int32s, int64s, known
 
 

@@ -11,7 +11,6 @@ from hypothesis.strategies import binary, booleans, integers, lists, sampled_fro
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.budget import TooManyValues
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     NestedTooDeep,
@@ -23,6 +22,7 @@ from gnetway.tl.primitives import (
     pack_vector_int64,
 )
 from gnetway.tl.unwrap import (
+    TooManyValues,
     UnpackedTooLarge,
     UnwrapBudget,
     UnwrapLimits,

@@ -20,13 +20,9 @@ from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.salts import KeyLayer
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.service_messages import (
-    BindTempAuthKey,
-    RpcAnswerDropped,
-    RpcErrorObject,
-    RpcResult,
-)
+from gnetway.tl.service_messages import RpcAnswerDropped, RpcErrorObject, RpcResult
 
 #: Calls of one session that may run at a time; what is above is told to come again.
 MAX_RUNNING_CALLS: Final = 256

@@ -29,10 +29,10 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError
 from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES, judge_message_id
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
-    BindTempAuthKey,
     ContainedMessage,
     NewSessionCreated,
     parse_container,

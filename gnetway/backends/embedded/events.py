@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gnetway.tl.service_messages import BindTempAuthKey
+from gnetway.tl.key_exchange import BindTempAuthKey
 
 
 class CallWanted(NamedTuple):

@@ -14,8 +14,8 @@ from gnetway.backends.embedded.salts import SaltSchedule
 from gnetway.backends.embedded.unacked import Unacked
 from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import MessageIdSource, pack_message
-from gnetway.tl.rpc_results import is_error_result
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
+from gnetway.tl.unwrap import is_error_result
 
 # What the server has sent and the client has not acknowledged, kept to be sent again.
 #

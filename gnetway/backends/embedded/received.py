@@ -171,7 +171,7 @@ def _is_in(msg_ids: "array[int]", msg_id: int) -> bool:
 #
 # A list of ids and a compressed container are cheap to send, so what they make is bounded:
 #
-#     msg_ids, wrappers, JSON values, unpacked bytes   see ``gnetway.tl.budget``; refused above
+#     msg_ids, wrappers, JSON values, unpacked bytes   see ``gnetway.tl.unwrap``; refused above
 #     answers to questions about salts and messages    64 KiB; not answered above
 #     messages said again                              1 MiB, each once; not said above
 #     messages of a container                          taken in slices, one a turn of the reactor

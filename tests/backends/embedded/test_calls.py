@@ -2,8 +2,9 @@ from gnetway.backends.embedded.calls import MAX_HELD_CALLS, MAX_RUNNING_CALLS
 from gnetway.backends.embedded.events import BindWanted, CallDropped, CallWanted
 from gnetway.mtproto.binding import BIND_REFUSED
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.service_messages import BindTempAuthKey, MsgsAck, RpcAnswerDropped, RpcDropAnswer
+from gnetway.tl.service_messages import MsgsAck, RpcAnswerDropped, RpcDropAnswer
 from tests.backends.embedded.session_case import SessionCase
 from tests.backends.embedded.talk import NOW, UNKNOWN_CALL, errors, kinds, results, temp_key
 from tests.binds import make_bind
@@ -76,7 +77,8 @@ class DropTests(SessionCase):
         self.session.calls.answered(self.call, b"done", NOW)
         [said] = self.heard()
         dropped = RpcAnswerDropped.parse(self.drop()[self.talker.msg_id])
-        self.assertEqual(dropped, (said.msg_id, said.seq_no, len(said.body)))
+        expected = RpcAnswerDropped(said.msg_id, said.seq_no, len(said.body))
+        self.assertEqual(dropped, expected)
         self.assertIsNone(self.session.out.sent.get(said.msg_id))
 
     def test_unknown_call(self) -> None:

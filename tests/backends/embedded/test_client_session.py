@@ -70,7 +70,7 @@ class SaltTests(SessionCase):
         numbers = self.talker.number()
         self.send(payload(*numbers, UNKNOWN_CALL), salt=1)
         wrong = BadServerSalt.parse(find(self.heard(), Constructor.BAD_SERVER_SALT))
-        self.assertEqual(wrong, (*numbers, BadMessage.WRONG_SALT, SALT))
+        self.assertEqual(wrong, BadServerSalt(*numbers, BadMessage.WRONG_SALT, SALT))
         self.assertEqual(self.events(), [])
         self.send(payload(*numbers, UNKNOWN_CALL), salt=wrong.new_server_salt)
         self.assertEqual(self.only_call().msg_id, numbers[0])

@@ -193,7 +193,7 @@ class FullTests(HttpCase):
         self.assertEqual(len(told) - len(busy), MAX_UNSENT_BYTES // self.answer_bytes)
         self.assertEqual(len(self.handler.calls), len(told) - len(busy))
         error = RpcErrorObject.parse(busy[0])
-        self.assertEqual(error, (500, "WORKER_BUSY_TOO_LONG_RETRY"))
+        self.assertEqual(error, RpcErrorObject(500, "WORKER_BUSY_TOO_LONG_RETRY"))
         self.assertEqual(len(self.collect(self.ask_many(3))), 3)
 
     def test_over_tcp_nothing_is_refused(self) -> None:

@@ -13,9 +13,7 @@ from gnetway.tl.primitives import (
     pack_uint32,
     pack_vector_int64,
 )
-from gnetway.tl.service_messages import (
-    Ping,
-)
+from gnetway.tl.service_messages import Ping
 from tests.backends.embedded.session_case import SessionCase
 from tests.backends.embedded.talk import (
     UNKNOWN_CALL,

@@ -5,6 +5,7 @@ from typing import Final
 from zlib import compress
 
 from gnetway.tl.constructors import Constructor
+from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import (
     MAX_IDS,
     pack_int32,
@@ -14,7 +15,6 @@ from gnetway.tl.primitives import (
     pack_vector_int64,
 )
 from gnetway.tl.service_messages import (
-    BindTempAuthKey,
     ContainedMessage,
     DestroySession,
     GetFutureSalts,

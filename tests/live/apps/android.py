@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaKey
 from gnetway.testing import ClientExchange, Wish
-from gnetway.tl.acks import ContainedMessage, pack_container
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.service_messages import MsgsAck, PingDelayDisconnect, RpcResult
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    MsgsAck,
+    PingDelayDisconnect,
+    RpcResult,
+    pack_container,
+)
 from tests.live.apps.keys import PlainAnswer, plain_answer, session_of
 from tests.live.apps.proof import LIFETIME_SECONDS, Bind
 from tests.live.apps.talk import Talk

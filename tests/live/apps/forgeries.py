@@ -11,7 +11,7 @@ from struct import pack
 from typing import Final
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.tl.service_messages import BindTempAuthKey
+from gnetway.tl.key_exchange import BindTempAuthKey
 from tests.live.apps.proof import PROOF_BYTES, Bind
 
 
@@ -101,7 +101,7 @@ def _expires_later_inside(scene: Scene) -> bytes:
 
 def _expires_later_outside(scene: Scene) -> bytes:
     call = BindTempAuthKey.parse(scene.honest.call())
-    return call._replace(expires_at=call.expires_at + 1).pack()
+    return replace(call, expires_at=call.expires_at + 1).pack()
 
 
 def _to(perm: Callable[[Scene], AuthKey]) -> Forgery:

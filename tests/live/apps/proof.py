@@ -11,7 +11,7 @@ from struct import pack
 
 from gnetway.crypto.aes import ige_encrypt
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.tl.service_messages import BindAuthKeyInner, BindTempAuthKey
+from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
 
 #: What applications ask for: a day.
 LIFETIME_SECONDS = 86_400
@@ -96,4 +96,4 @@ class Bind:
 
     def bent(self, **fields: int) -> bytes:
         """Return the call with a proof that speaks of something else."""
-        return self.call(replace(self.proof, inner=self.inner._replace(**fields)).pack())
+        return self.call(replace(self.proof, inner=replace(self.inner, **fields)).pack())

@@ -17,7 +17,7 @@ import grpc
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import MessageIdSource
 from gnetway.pb import session_pb2
-from gnetway.tl.acks import ContainedMessage, pack_container
+from gnetway.tl.service_messages import ContainedMessage, pack_container
 from tests.live.apps.answers import answer_to, messages_of
 from tests.live.client import now
 from tests.live.cluster.gateway_link import GatewayLink

@@ -19,10 +19,15 @@ from typing import NamedTuple, Self
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.crypto.aes import CtrStream
 from gnetway.testing import ClientLink, ClientSession, Framing, QuickAck, Style
-from gnetway.tl.acks import ContainedMessage, pack_container, parse_container
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import Reader, pack_string, pack_uint32
-from gnetway.tl.service_messages import RpcErrorObject, RpcResult
+from gnetway.tl.service_messages import (
+    ContainedMessage,
+    RpcErrorObject,
+    RpcResult,
+    pack_container,
+    parse_container,
+)
 from tests.live.client import Stream, now
 from tests.live.web.listeners import WebSocketStream
 

@@ -7,8 +7,7 @@ from gnetway.errors import TransportErrorCode
 from gnetway.testing import ClientSession, PeerError, Wish
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32
-from gnetway.tl.rpc_results import RpcResult
-from gnetway.tl.service_messages import Ping, Pong
+from gnetway.tl.service_messages import Ping, Pong, RpcResult
 from tests.live.client import LinkEnded, LiveClient, constructor_of, now
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.gateway import until

@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from struct import pack, unpack_from
 from time import monotonic
 from typing import ClassVar
@@ -22,7 +23,7 @@ ROOM = 64
 BEGUN = 4 * ROOM
 
 #: The answer to resPQ with an RSA block of zeros.
-FOR_NOBODY = Bends(req_dh_params=lambda query: query._replace(encrypted_data=bytes(255) + b"\2"))
+FOR_NOBODY = Bends(req_dh_params=lambda query: replace(query, encrypted_data=bytes(255) + b"\2"))
 
 
 def req_pq() -> bytes:

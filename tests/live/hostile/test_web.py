@@ -9,8 +9,8 @@ from threading import Thread
 from unittest import TestCase
 
 from gnetway.testing import ClientSession
-from gnetway.tl.acks import MsgsAck
 from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.service_messages import MsgsAck
 from tests.live.client import LiveClient, now
 from tests.live.gateway import PATIENCE_SECONDS, until
 from tests.live.hostile.addresses import ATTACKER, Victim

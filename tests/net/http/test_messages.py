@@ -13,12 +13,7 @@ from gnetway.errors import BackendRefused, BackendUnavailable, Busy, KeyUnknown
 from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.testing import ClientSession
-from gnetway.tl.service_messages import (
-    MsgsAck,
-    Ping,
-    Pong,
-    parse_container,
-)
+from gnetway.tl.service_messages import MsgsAck, Ping, Pong, parse_container
 from tests.connection.wrappers import CALL
 from tests.fakes import some_key
 from tests.handshake.server import NOW

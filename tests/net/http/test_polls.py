@@ -11,11 +11,7 @@ from gnetway.interfaces import FutureSalt
 from gnetway.net.http.settings import HttpSettings
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
-from gnetway.tl.service_messages import (
-    Ping,
-    Pong,
-    parse_container,
-)
+from gnetway.tl.service_messages import Ping, Pong, parse_container
 from tests.backends.embedded.talk import kinds
 from tests.connection.wrappers import CALL, contained
 from tests.fakes import Sent

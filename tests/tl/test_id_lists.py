@@ -3,8 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.acks import MsgResendReq, MsgsAck, MsgsAllInfo, MsgsStateReq
 from gnetway.tl.primitives import TooManyItems
+from gnetway.tl.service_messages import MsgResendReq, MsgsAck, MsgsAllInfo, MsgsStateReq
 
 #: By core.telegram.org/mtproto/service_messages_about_messages.
 MOST = list(range(8192))
