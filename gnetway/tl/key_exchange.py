@@ -2,12 +2,13 @@
 
 ``nonce`` and ``server_nonce`` have 16 bytes, ``new_nonce`` 32. ``pq``, ``p``, ``q``, ``dh_prime``,
 ``g_a`` and ``g_b`` are big-endian numbers as bytes. Nothing is judged here beyond the TL types:
-that is the work of ``handshake/checks.py`` and ``mtproto/binding.py``.
+that is the work of ``handshake/checks.py`` and ``mtproto/binding.py``. Secrets are not in a repr,
+which may end up in a log.
 
 Source: core.telegram.org/mtproto/auth_key and core.telegram.org/schema/mtproto
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.errors import TLError
@@ -69,7 +70,7 @@ class PQInnerData:
     q: bytes
     nonce: bytes
     server_nonce: bytes
-    new_nonce: bytes
+    new_nonce: bytes = field(repr=False)
     dc: int | None
     expires_in: int | None
 
@@ -87,9 +88,6 @@ class PQInnerData:
         ]
         parts += [pack_int32(tail) for tail in (self.dc, self.expires_in) if tail is not None]
         return b"".join(parts)
-
-    def __repr__(self) -> str:
-        return "<PQInnerData>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class ServerDHInnerData(Record):
     server_nonce: bytes
     g: int
     dh_prime: bytes
-    g_a: bytes
+    g_a: bytes = field(repr=False)
     server_time: int
 
 
@@ -135,10 +133,7 @@ class ClientDHInnerData(Record):
     nonce: bytes
     server_nonce: bytes
     retry_id: int
-    g_b: bytes
-
-    def __repr__(self) -> str:
-        return "<ClientDHInnerData>"
+    g_b: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,26 +184,20 @@ class BindTempAuthKey(Record):
     """
 
     perm_auth_key_id: int
-    nonce: int
+    nonce: int = field(repr=False)
     expires_at: int
-    encrypted_message: bytes
-
-    def __repr__(self) -> str:
-        return f"<BindTempAuthKey perm {self.perm_auth_key_id}>"
+    encrypted_message: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BindAuthKeyInner(Record):
     """What the permanent key vouches for; ``nonce`` and ``expires_at`` as in the outer message."""
 
-    nonce: int
+    nonce: int = field(repr=False)
     temp_auth_key_id: int
     perm_auth_key_id: int
     temp_session_id: int
     expires_at: int
-
-    def __repr__(self) -> str:
-        return f"<BindAuthKeyInner {self.temp_auth_key_id} to {self.perm_auth_key_id}>"
 
 
 declare(ResPQ, Constructor.RES_PQ, INT128, INT128, STRING, IDS)

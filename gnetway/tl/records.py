@@ -5,8 +5,8 @@ A record is a frozen dataclass below :class:`Record`; what it is on the wire is 
     declare(MsgsStateInfo, Constructor.MSGS_STATE_INFO, LONG, STRING)
 
 ``pack`` and ``parse`` come from there. It is for what is rare: a lookup for each field makes them
-twice as dear as code by hand, so what runs per message (pings, acknowledgements, containers,
-results) is written out in ``service_messages.py``.
+twice as dear as code by hand, so what runs per message (acknowledgements, containers, results)
+is written out in ``service_messages.py``.
 
 Source: core.telegram.org/mtproto/TL
 """

@@ -94,7 +94,7 @@ class TalkTests(BackendCase):
         self.assertEqual((auth_key_id, session_id), (PERM.auth_key_id, SESSION_ID))
         messages = self.heard()
         self.assertEqual(kinds(messages), [Constructor.NEW_SESSION_CREATED, Constructor.PONG])
-        self.assertEqual(Pong.parse(messages[1].body), (msg_id, 3))
+        self.assertEqual(Pong.parse(messages[1].body), Pong(msg_id, 3))
         self.assertEqual(client.done, [None])
 
     def test_first_ping_of_an_unbound_key(self) -> None:
@@ -277,7 +277,7 @@ class LoadingTests(BackendCase):
         self.assertEqual((client.done, self.target.pushed), ([], []))
         self.store.answer_all()
         pongs = [Pong.parse(message.body) for message in self.heard()[1:]]
-        self.assertEqual(pongs, [(msg_id, number) for number, msg_id in enumerate(sent)])
+        self.assertEqual(pongs, [Pong(msg_id, number) for number, msg_id in enumerate(sent)])
         self.assertEqual(client.done, [None] * 5)
 
     def test_waiting_messages_are_bounded(self) -> None:

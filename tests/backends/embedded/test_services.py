@@ -35,7 +35,7 @@ class PingTests(ServiceCase):
     def test_both_pings(self) -> None:
         for ping in (Ping(-5), PingDelayDisconnect(-5, 60)):
             [message] = self.ask(ping.pack())
-            self.assertEqual(Pong.parse(message.body), (self.talker.msg_id, -5))
+            self.assertEqual(Pong.parse(message.body), Pong(self.talker.msg_id, -5))
             self.assertEqual((message.msg_id % 4, message.seq_no % 2), (1, 0))
 
     def test_pong_is_not_kept(self) -> None:
