@@ -3,8 +3,8 @@
 The prime is safe ((p-1)/2 is prime too), 3 generates its subgroup of that order (p mod 3 = 2
 makes 3 a quadratic residue), so clients need no long proof and no short exponents leak.
 
-Powers of secrets are taken in constant time with the interpreter lock let go (``powers.py``), so
-that they can run in a thread beside the reactor; those of 3 by tables (``fixed_base.py``).
+The shared secret is computed in constant time, g_a by tables, which is none: see ``powers.py``.
+The interpreter lock is let go for the former, so that it can run in a thread beside the reactor.
 
 Source: core.telegram.org/mtproto/auth_key#dh-key-exchange-complete
 """
@@ -125,7 +125,7 @@ def powers_of_generator() -> FixedBase:
     return FixedBase(GENERATOR, DH_PRIME, 8 * _EXPONENT_BYTES)
 
 
-# The number that a client must factor before it may cost the server an RSA operation.
+# pq, the number that a client must factor before it may cost the server an RSA operation.
 
 
 class PQ(NamedTuple):

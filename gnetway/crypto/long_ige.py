@@ -84,7 +84,7 @@ def find(names: tuple[str, ...]) -> LongIge | None:
 
 
 def passes(candidate: LongIge) -> bool:
-    """Tell whether it does what cryptg does."""
+    """Return whether ``candidate`` does what cryptg does."""
     iv = bytes(range(32))
     return all(
         candidate.encrypt(data, iv[::-1], iv) == encrypt_ige(data, iv[::-1], iv)

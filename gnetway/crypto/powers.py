@@ -1,7 +1,9 @@
-"""Powers of secrets modulo a public number, in constant time.
+"""The big numbers of a key exchange: powers of secrets in constant time, and OpenSSL's bare RSA.
 
-Python's own pow() and gmpy2.powmod() take a time that tells of the exponent. These two do not:
-OpenSSL's, which is the faster, and gmpy2's, which is always there.
+Python's own pow() and gmpy2.powmod() take a time that tells of the exponent. Two do not: OpenSSL's,
+which is the faster, and gmpy2's powmod_sec(), which is always there. Both let go of the interpreter
+lock, so that they can run in a thread beside the reactor. OpenSSL clears its own memory of secrets
+before it gives it back; what Python holds nobody can.
 """
 
 from collections.abc import Callable
@@ -12,13 +14,20 @@ from gmpy2 import get_context, mpz, powmod_sec
 
 from gnetway.crypto.libcrypto import Libcrypto, OpensslError, libcrypto
 
-# The two operations of OpenSSL that key exchanges use: a power modulo p, and RSA without padding.
-#
-# OpenSSL clears its own memory of secrets before it gives it back; what Python holds nobody can.
-
 #: From openssl/rsa.h and openssl/evp.h.
 _RSA_NO_PADDING: Final = 3
 _EVP_PKEY_RSA: Final = 6
+
+#: What a power is tried with before it is relied on.
+_TRIAL_BASE: Final = 0x123456789
+_TRIAL_EXPONENT: Final = 0xFEDCBA987654321
+
+
+class Power(Protocol):
+    """Takes powers modulo a number of its own; may be called from any thread."""
+
+    def __call__(self, base: int, exponent: int) -> int:
+        """Return base^exponent; ``base`` is below the modulus, both are above 0."""
 
 
 class OpensslPower:
@@ -61,61 +70,6 @@ class OpensslPower:
             for number in numbers:
                 library.bn_clear_free(number)
             library.scratch_free(context)
-
-
-class OpensslPrivateKey:
-    """A private RSA key; may be used from any thread.
-
-    OpenSSL blinds the value by chance of its own, works in constant time, and proves the result of
-    its two halves by the public exponent.
-    """
-
-    __slots__ = ("_key", "_library", "_size")
-
-    def __init__(self, library: Libcrypto, der: bytes, size: int) -> None:
-        """Load a key from PKCS#1 in DER, whose modulus has ``size`` bytes.
-
-        :raises OpensslError: OpenSSL does not take it.
-        """
-        self._library = library
-        self._size = size
-        # It stays for the life of the process, as the gateway's keys do.
-        self._key = library.check(
-            library.key_from_der(_EVP_PKEY_RSA, None, byref(c_char_p(der)), len(der))
-        )
-
-    def __call__(self, value: int, random_bytes: Callable[[int], bytes]) -> int:
-        """Return value^d mod n; ``value`` is below the modulus, ``random_bytes`` is not needed.
-
-        :raises OpensslError: it could not be done.
-        """
-        library, size = self._library, self._size
-        context = library.check(library.key_use_new(self._key, None))
-        try:
-            library.check(library.decrypt_init(context))
-            library.check(library.set_padding(context, _RSA_NO_PADDING))
-            result, length = create_string_buffer(size), c_size_t(size)
-            block = value.to_bytes(size, "big")
-            library.check(library.decrypt(context, result, byref(length), block, size))
-            return int.from_bytes(result.raw[: length.value], "big")
-        finally:
-            library.key_use_free(context)
-
-
-def _number(library: Libcrypto, value: int, size: int) -> int:
-    return library.check(library.bn_from_bytes(value.to_bytes(size, "big"), size, None))
-
-
-#: What a power is tried with before it is relied on.
-_TRIAL_BASE: Final = 0x123456789
-_TRIAL_EXPONENT: Final = 0xFEDCBA987654321
-
-
-class Power(Protocol):
-    """Takes powers modulo a number of its own; may be called from any thread."""
-
-    def __call__(self, base: int, exponent: int) -> int:
-        """Return base^exponent; ``base`` is below the modulus, both are above 0."""
 
 
 class Gmpy2Power:
@@ -167,17 +121,67 @@ def public_power(base: int | mpz, exponent: int, modulus: int | mpz) -> mpz:
     return power
 
 
-# Powers of one base that never changes: products of powers made once, a tenth of the work.
+class OpensslPrivateKey:
+    """A private RSA key; may be used from any thread.
+
+    OpenSSL blinds the value by chance of its own, works in constant time, and proves the result of
+    its two halves by the public exponent.
+    """
+
+    __slots__ = ("_key", "_library", "_size")
+
+    def __init__(self, library: Libcrypto, der: bytes, size: int) -> None:
+        """Load a key from PKCS#1 in DER, whose modulus has ``size`` bytes.
+
+        :raises OpensslError: OpenSSL does not take it.
+        """
+        self._library = library
+        self._size = size
+        # It stays for the life of the process, as the gateway's keys do.
+        self._key = library.check(
+            library.key_from_der(_EVP_PKEY_RSA, None, byref(c_char_p(der)), len(der))
+        )
+
+    def __call__(self, value: int, random_bytes: Callable[[int], bytes]) -> int:
+        """Return value^d mod n; ``value`` is below the modulus, ``random_bytes`` is not needed.
+
+        :raises OpensslError: it could not be done.
+        """
+        library, size = self._library, self._size
+        context = library.check(library.key_use_new(self._key, None))
+        try:
+            library.check(library.decrypt_init(context))
+            library.check(library.set_padding(context, _RSA_NO_PADDING))
+            result, length = create_string_buffer(size), c_size_t(size)
+            block = value.to_bytes(size, "big")
+            library.check(library.decrypt(context, result, byref(length), block, size))
+            return int.from_bytes(result.raw[: length.value], "big")
+        finally:
+            library.key_use_free(context)
+
+
+def _number(library: Libcrypto, value: int, size: int) -> int:
+    return library.check(library.bn_from_bytes(value.to_bytes(size, "big"), size, None))
+
+
+# g_a, a power of a base that never changes: products of powers made once.
 #
 # An exponent of 256 bits is 64 digits of 4 bits. For each place there is a table of the 16 powers
 # that its digit can mean, and a power of the base is the product of one out of each.
 #
 # The work is the same for every exponent: as many products, none left out, and none by a number
 # that is short, as 1 or 3 would be. For that, all entries of the tables share a factor, and what
-# it adds the number that the product begins with leaves out. Which entries are read depends on the
-# exponent, as it does in no power of ``powers.py``: that would show to somebody who measures the
-# caches of this very machine. An exponent is used here once, and mostly ahead of need, so that no
-# client's clock ever measures one of them twice.
+# it adds the number that the product begins with leaves out. But this is not constant time: which
+# entries are read depends on the exponent, and that would show to somebody who measures the caches
+# of this very machine. An exponent is used here once, and mostly ahead of need, so that no client's
+# clock ever measures one of them twice.
+#
+# What the tables bring: 12 % of the CPU of the server's half of a key exchange where OpenSSL would
+# take the power, 22 % where gmpy2 would (g_a itself takes 0.40 and 0.25 of their time). Measured
+# over 800 whole exchanges of each kind, by turns in one process and without a network. They are
+# superfluous once a key exchange costs much more for other reasons, or once g_a has to be safe from
+# who shares the machine: then ``group_power`` takes their place in ``make_secret``, by one line.
+# See docs/decisions/0007-tables-for-g-a.md.
 
 #: Bits of a digit, so the base of the digits' places is 16, as hexadecimal text has it.
 _DIGIT_BITS: Final = 4

@@ -1,8 +1,11 @@
-"""The server's RSA key: loading it, its fingerprint, and the raw private operation.
+"""The server's RSA key: loading it, its bare private operation, and the paddings of MTProto.
 
-MTProto pads in its own ways (``rsa_padding.py``), so the bare power is needed here
-(``rsa_power.py``). It is proved by the public exponent before it leaves: a single wrong bit in one
-half would give the key away.
+MTProto pads in ways of its own, so value^d mod n is needed bare. It comes from OpenSSL or from
+gmpy2, both times blinded, in constant time, by the Chinese remainder theorem. A result that is
+wrong in one half, by a fault of the machine, would give the key away: each is proved by the public
+exponent before it leaves, whoever made it.
+
+Source: core.telegram.org/mtproto/auth_key#41-rsa-paddata-server-public-key
 """
 
 from collections.abc import Callable
@@ -27,11 +30,41 @@ from gnetway.crypto.powers import Gmpy2Power, OpensslPrivateKey, public_power
 from gnetway.errors import GatewayError, HandshakeError, TLError
 from gnetway.tl.primitives import pack_string
 
-# The private RSA operation, value^d mod n, which MTProto needs bare: OpenSSL's, or ours on gmpy2.
-#
-# Both work on a blinded value, in constant time, with the Chinese remainder theorem. What one half
-# got wrong by a fault of the machine would give the key away, so `gnetway.crypto.rsa.RsaKey`
-# proves every result by the public exponent, whoever made it.
+_T = TypeVar("_T")
+
+#: The only size that fits the 256 bytes of encrypted_data.
+KEY_BITS: Final = 2048
+
+#: Length in bytes of an encrypted block, big endian, left-padded with zeros.
+BLOCK_BYTES: Final = 256
+
+#: Small exponents invite known attacks; this is also what every key in the field has.
+_MIN_EXPONENT: Final = 65537
+
+#: Bytes of data and its random padding inside RSA_PAD, and the most of data a sender may put in.
+PADDED_DATA_BYTES: Final = 192
+MAX_DATA_BYTES: Final = 144
+
+#: In a legacy block data starts after the zero byte and the SHA1; this many bytes are left.
+_LEGACY_DATA_START: Final = 21
+MAX_LEGACY_DATA_BYTES: Final = BLOCK_BYTES - _LEGACY_DATA_START
+
+#: The AES key of RSA_PAD is used once, so its iv may be fixed.
+_ZERO_IV: Final = bytes(IGE_IV_BYTES)
+
+
+class RsaKeyError(ValueError):
+    """A PEM holds no RSA key that could serve here; the text says why."""
+
+
+class RsaOpenError(HandshakeError):
+    """A block that was not encrypted for this key, or not in a known way."""
+
+    cause = "bad_rsa_block"
+
+
+class RsaFault(GatewayError):
+    """The private operation went wrong in this machine; its result is thrown away."""
 
 
 class PrivatePower(Protocol):
@@ -93,30 +126,6 @@ def make_private_power(
 def _der(numbers: rsa.RSAPrivateNumbers) -> bytes:
     key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
     return key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-
-
-#: The only size that fits the 256 bytes of encrypted_data.
-KEY_BITS: Final = 2048
-
-#: Length in bytes of an encrypted block, big endian, left-padded with zeros.
-BLOCK_BYTES: Final = 256
-
-#: Small exponents invite known attacks; this is also what every key in the field has.
-_MIN_EXPONENT: Final = 65537
-
-
-class RsaKeyError(ValueError):
-    """A PEM holds no RSA key that could serve here; the text says why."""
-
-
-class RsaOpenError(HandshakeError):
-    """A block that was not encrypted for this key, or not in a known way."""
-
-    cause = "bad_rsa_block"
-
-
-class RsaFault(GatewayError):
-    """The private operation went wrong in this machine; its result is thrown away."""
 
 
 class RsaKey:
@@ -216,29 +225,14 @@ def generate_pem(bits: int = KEY_BITS) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
-# The two paddings under which a client's first secret comes: RSA_PAD, and the legacy one.
+# The two paddings under which a client's first secret comes.
 #
 # RSA_PAD, of today's documents, fills all 256 bytes and may begin with any byte; the legacy block
 # is a zero byte, SHA1(data), data, random bytes. Several client libraries still send the latter.
+# A gateway only opens; sealing is the client's half.
 #
-# Both roles are here; a gateway only opens. No failure tells which check it was: a hint at how a
-# chosen block decrypts, such as its leading byte being zero, can be used to decrypt a recorded
-# one.
-#
-# See core.telegram.org/mtproto/auth_key#41-rsa-paddata-server-public-key
-
-#: Bytes of data and its random padding inside RSA_PAD, and the most of data a sender may put in.
-PADDED_DATA_BYTES: Final = 192
-MAX_DATA_BYTES: Final = 144
-
-#: In a legacy block data starts after the zero byte and the SHA1; this many bytes are left.
-_LEGACY_DATA_START: Final = 21
-MAX_LEGACY_DATA_BYTES: Final = BLOCK_BYTES - _LEGACY_DATA_START
-
-#: The AES key of RSA_PAD is used once, so its iv may be fixed.
-_ZERO_IV: Final = bytes(IGE_IV_BYTES)
-
-_T = TypeVar("_T")
+# No failure tells which check it was: a hint at how a chosen block decrypts, such as its leading
+# byte being zero, can be used to decrypt a recorded one (Bleichenbacher's attack).
 
 
 def open_inner_data(
