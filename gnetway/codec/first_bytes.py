@@ -1,9 +1,9 @@
 """Which kind of protocol a connection speaks, told from its first bytes.
 
     16 03 0x xx xx 01           TLS: a handshake record whose first message is a ClientHello
-    a method of HTTP            HTTP, WebSocket among it: see ``http_head``
-    PROXY, or its signature     a PROXY protocol header
-    anything else               MTProto: see ``detect``
+    a method of HTTP            HTTP; whether it asks for a WebSocket, its head says (HttpHead)
+    PROXY, or its signature     a PROXY protocol header: see ``proxy_protocol.py``
+    anything else               MTProto: see ``detect.py``
 
 Clients with obfuscated transports begin with random bytes, but keep clear of the four methods
 that are told by 4 bytes. Everything else is asked for with so many bytes that chance brings it
@@ -59,7 +59,7 @@ _CLIENT_HELLO: Final[tuple[tuple[int, int], ...]] = (
 
 
 def first_kind(data: bytes) -> FirstKind | None:
-    """Tell what a stream that begins with ``data`` is, or None while that is open.
+    """Return what a stream that begins with ``data`` is, or None while that is open.
 
     It is never open after 12 bytes. What is told of some bytes holds whatever follows them.
     """
@@ -71,6 +71,13 @@ def first_kind(data: bytes) -> FirstKind | None:
     if all(low <= byte <= high for byte, (low, high) in zip(data, _CLIENT_HELLO, strict=False)):
         return FirstKind.TLS if len(data) >= len(_CLIENT_HELLO) else None
     return None if is_open else FirstKind.MTPROTO
+
+
+class First(NamedTuple):
+    """The kind of a connection, and all that came in, for whoever serves that kind."""
+
+    kind: FirstKind
+    data: bytes
 
 
 class FirstBytes:
@@ -89,23 +96,14 @@ class FirstBytes:
         """Take the next segment; ``result`` then says whether it was enough."""
         self._data += data
 
-    def result(self) -> "First | None":
+    def result(self) -> First | None:
         """Return the kind and all bytes received, or None while more are needed."""
         kind = first_kind(self._data)
         return None if kind is None else First(kind, self._data)
 
 
-class First(NamedTuple):
-    """The kind of a connection, and all that came in, for whoever serves that kind."""
-
-    kind: FirstKind
-    data: bytes
-
-
-# Whether an HTTP request asks for a WebSocket, told from its head.
-#
-# Two different servers answer the two, and each wants the connection from its first byte. So the
-# head is only looked at here, and neither judged nor changed.
+# HTTP's two kinds. Two different servers answer them, and each wants the connection from its first
+# byte: the head is only looked at here, and neither judged nor changed.
 
 #: Bytes of a head that are waited for; twisted.web bounds the header fields of a request alike.
 #: Whatever has more is left to the HTTP server, which refuses it.
@@ -166,7 +164,7 @@ class HttpHead:
 
 
 def _asks_for_websocket(head: bytes) -> bool:
-    """Tell whether a head has ``websocket`` among the values of an Upgrade field.
+    """Return whether ``websocket`` is among the values of an Upgrade field.
 
     Nothing else is asked for: what is wrong with the rest is for the WebSocket server to say.
     """

@@ -1,5 +1,6 @@
-"""The seam between a framing and the layers above it, and the bound on packets."""
+"""The seam between a framing and the layers above it, and the buffer that the framings share."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Final, Protocol
 
 from gnetway.errors import FramingError, PacketTooLarge
@@ -8,11 +9,21 @@ from gnetway.errors import FramingError, PacketTooLarge
 #: container, is far below; other servers allow 10 to 16 MiB.
 DEFAULT_MAX_PACKET_BYTES: Final = 16 * 1024 * 1024
 
+#: A transport error is the shortest payload there is.
+MIN_PACKET_BYTES: Final = 4
+
+#: How much of an incomplete packet ``announced`` shows: as much as an auth_key_id has.
+ANNOUNCED_BYTES: Final = 8
+
+#: A listed segment smaller than this is joined with the next at once: a client that sends a few
+#: bytes at a time shall not cost an object for each.
+_SMALL_BYTES: Final = 1024
+
 
 class Codec(Protocol):
     """One framing of MTProto packets, both directions of one connection.
 
-    ``name`` is the framing's own, as people know it. ``supports_quick_ack`` tells whether
+    ``name`` is the framing's own, as people know it. ``supports_quick_ack`` is whether
     ``frame_quick_ack`` may be called. ``max_packet_bytes`` bounds an incoming payload.
     ``buffered`` begins what is not taken yet, empty where there is nothing.
     """
@@ -59,24 +70,12 @@ class Codec(Protocol):
         """
 
 
-# The buffer under the framings: segments in, payloads out, as few copies as can be.
-#
-# Between two calls it remembers bytes and how many more complete a packet; length and quick-ack
-# flag are read anew from the bytes, so that a split in the middle of a packet can lose neither.
+class BufferedCodec(ABC):
+    """A framing whose packets begin with a head: segments in, payloads out, few copies.
 
-#: A transport error is the shortest payload there is.
-MIN_PACKET_BYTES: Final = 4
-
-#: How much of an incomplete packet ``announced`` shows: as much as an auth_key_id has.
-ANNOUNCED_BYTES: Final = 8
-
-#: A listed segment smaller than this is joined with the next at once: a client that sends a few
-#: bytes at a time shall not cost an object for each.
-_SMALL_BYTES: Final = 1024
-
-
-class BufferedCodec:
-    """The receiving half that the framings have in common; a subclass reads the head.
+    Between two calls it remembers bytes and how many more complete a packet. Length and quick-ack
+    flag are read anew from the bytes each time, so that a split in the middle of a packet can lose
+    neither.
 
     A segment that arrives while nothing is buffered is kept as it is, and packets are cut out
     of it: one copy a packet. Segments of a packet that spans several are listed, and joined once
@@ -168,12 +167,12 @@ class BufferedCodec:
         here = len(self.buffered) if self._later is None else end - self._missing
         return here - self._start, end - self._start
 
+    @abstractmethod
     def _head(self) -> tuple[int, int, bool] | None:
         """Read the oldest packet's head: where its payload begins, its size, quick ack wanted.
 
         Called with at least one byte buffered. None while the length is not all here.
         """
-        raise NotImplementedError
 
     def _check_size(self, size: int, alignment: int) -> None:
         """Refuse a payload of ``size`` bytes that is too large, too small or unaligned."""

@@ -113,13 +113,6 @@ def v1_line(source_ip: str | None, source_port: int, target_ip: str, target_port
     return f"PROXY {family} {source} {target} {source_port} {target_port}\r\n".encode()
 
 
-def may_be_proxy_header(data: bytes) -> bool:
-    """Tell whether a stream that begins with ``data`` may begin with a header of any version."""
-    return any(
-        data.startswith(start) or start.startswith(data) for start in (V1_START, V2_SIGNATURE)
-    )
-
-
 class ProxyHeader:
     """Holds the first bytes of a connection until its PROXY header is whole.
 
@@ -151,7 +144,7 @@ class ProxyHeader:
         if data.startswith(V2_SIGNATURE):
             self._check_version(2)
             return _read_v2(data)
-        if may_be_proxy_header(data):
+        if any(start.startswith(data) for start in (V1_START, V2_SIGNATURE)):
             return None
         raise NoProxyHeader("the connection does not begin with a PROXY protocol header")
 

@@ -270,10 +270,3 @@ class AnnouncedTests(SynchronousTestCase):
             codec: Codec = make_codec(framing)
             feed(codec, cut(packets(framing, [(bytes(100), False)]), [7]))
             self.assertIsNone(codec.announced())
-
-
-class SeamTests(SynchronousTestCase):
-    def test_a_framing_must_read_its_own_head(self) -> None:
-        codec = BufferedCodec()
-        codec.receive(b"\0")
-        self.assertRaises(NotImplementedError, codec.next_packet)

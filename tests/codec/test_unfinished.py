@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.http_body import WholeCodec
+from gnetway.codec.http_body import HttpBodyCodec
 from gnetway.testing import Framing
 from tests.codec.client import feed, make_codec, packets
 from tests.strategies import cut
@@ -31,7 +31,7 @@ class UnfinishedTests(SynchronousTestCase):
         self.assertIn(codec.unfinished(), [(here, size), (here, 0)] if here < 8 else [(here, size)])
 
     def test_body(self) -> None:
-        codec = WholeCodec(1000, 100)
+        codec = HttpBodyCodec(1000, 100)
         self.assertEqual(codec.unfinished(), (0, 100))
         codec.receive(bytes(30))
         self.assertEqual(codec.unfinished(), (30, 100))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from gnetway.codec.http_body import WholeCodec
+from gnetway.codec.http_body import HttpBodyCodec
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     BindReceived,
@@ -59,7 +59,7 @@ class HttpCall:
     def __init__(self, services: HttpServices, responder: Responder, size: int | None) -> None:
         self._services = services
         self._responder = responder
-        self._codec = WholeCodec(services.settings.max_body_bytes, size)
+        self._codec = HttpBodyCodec(services.settings.max_body_bytes, size)
         self._connection = Connection(services.links.setup, self._codec, responder.client_ip)
         self._key: AuthKey | None = None
         #: The look-up that the request waits for, to be given up when its client is gone.

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.http_body import WholeCodec
+from gnetway.codec.http_body import HttpBodyCodec
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import BindReceived, KeyWanted, MessageReceived
 from gnetway.crypto.auth_key import AuthKey
@@ -32,7 +32,7 @@ class Request:
     """One packet to a connection of its own, and what comes of it."""
 
     def __init__(self, packet: bytes, key: AuthKey | None = None, size: int | None = None) -> None:
-        self.codec = WholeCodec(1 << 20, len(packet) if size is None else size)
+        self.codec = HttpBodyCodec(1 << 20, len(packet) if size is None else size)
         self.connection = Connection(make_connection_setup(), self.codec)
         self.key = key
         self.packet = packet
