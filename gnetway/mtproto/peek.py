@@ -1,8 +1,15 @@
-"""What an unbound temporary key is asking for, at any nesting, within bounds.
+"""The two looks that the gateway takes into messages: at what binds a key, and at what ends one.
 
-This is the one place where the gateway looks into a message: a temporary key must be bound before
-it may call, and the request to bind it may stand inside a container, in invokeWithLayer, in
-initConnection, compressed (one client sends all of these at once).
+A temporary key must be bound before it may call, and the request to bind it may stand inside a
+container, in invokeWithLayer, in initConnection, compressed (one client sends all of these at
+once): :func:`peek_message` finds it, within bounds.
+
+A session service answers the client, and the gateway carries that: it has no other way to say what
+became of a key. :func:`key_news` finds it in passing:
+
+    destroy_auth_key_ok, bare or in rpc_result     the key is destroyed
+    rpc_error 401 AUTH_KEY_UNREGISTERED            nobody is logged in with the key: it may have
+                                                   been destroyed from elsewhere, or is only new
 """
 
 from dataclasses import dataclass, field
@@ -131,15 +138,8 @@ def _note(message: ContainedMessage, found: Peek, budget: UnwrapBudget) -> None:
         found.calls.append(message.msg_id)
 
 
-# What a message of a session service says of its key, found in passing.
-#
-# The service has no other way to say it: it answers the client, and the gateway carries that.
-#
-#     destroy_auth_key_ok, bare or in rpc_result     the key is destroyed
-#     rpc_error 401 AUTH_KEY_UNREGISTERED            nobody is logged in with the key: it may have
-#                                                    been destroyed from elsewhere, or is only new
-#
-# Every push is looked at, so all but a few are let go by their length and four of their bytes.
+# News of keys. Every push is looked at, so all but a few are let go by their length and four of
+# their bytes.
 
 #: News are short, also in a container beside acknowledgements; longer bodies are not looked at.
 MAX_NEWS_BYTES: Final = 256
