@@ -21,15 +21,13 @@ from zope.interface import implementer
 
 from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.answer import BAD_REQUEST, pack_status
+from gnetway.net.http.answer import BAD_REQUEST, TIMED_OUT
 from gnetway.net.http.life import MAX_CHUNK_DEBT_BYTES, ChannelLife, ChannelState, RequestBounds
 from gnetway.net.http.request import HttpRequest, RequestLine
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.link_output import Backlog
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.runtime import try_write
-
-_REQUEST_TIMEOUT: Final = 408
 
 #: Requests of a connection that are answered in one turn of the reactor, each in 0.2 ms or so.
 _REQUESTS_A_TURN: Final = 4
@@ -58,15 +56,18 @@ class GatewayHttpChannel(HTTPChannel):
         self._life = ChannelLife(services)
         self._host: IAddress | None = None
         self._peer: IAddress | None = None
-        #: Whether the client sends nothing more.
+        #: Whether the client has closed its side: whatever state the connection is in, no other
+        #: request can come than those that are here.
         self._half_closed = False
         #: What waits for a client that does not read; None while it reads.
         self._backlog: Backlog | None = None
-        #: The request that was answered last, until its answer has left.
+        #: The request that was answered last. twisted.web hears of its end, and looks at the next
+        #: one, only when its answer has left and the connection's turn has come.
         self._answered: HttpRequest | None = None
-        #: Whether the client's bytes are being read, how many requests they have brought, and the
-        #: turn in which the next ones are looked at.
+        #: Whether ``dataReceived`` is at work: what it reads may end in a call of itself.
         self._reading = False
+        #: The requests answered in this turn of the reactor, and where they were too many, the
+        #: turn in which the next ones are looked at.
         self._done_in_turn = 0
         self._turn: IDelayedCall | None = None
         self._bounds = RequestBounds()
@@ -85,7 +86,6 @@ class GatewayHttpChannel(HTTPChannel):
         links = self.services.links
         self.client_ip = client_ip(self.transport)
         self.local_ip = local_ip(self.transport)
-        self._life.begin()
         links.wheel.add(self)
         links.open_links.add(self)
         place_of(self.transport).serves(self)
@@ -96,7 +96,7 @@ class GatewayHttpChannel(HTTPChannel):
             return
         self._life.bytes_came()
         if self._reading:
-            # What stands behind a request, for whoever reads it.
+            # What stands behind a body in chunks comes here again, from within the first call.
             super().dataReceived(data)
             return
         self._reading = True
@@ -105,6 +105,7 @@ class GatewayHttpChannel(HTTPChannel):
             super().dataReceived(data)
         finally:
             self._reading = False
+        # Not before: the client's last bytes may have held several requests.
         self._close_if_half_closed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -113,8 +114,10 @@ class GatewayHttpChannel(HTTPChannel):
         if not self._life.is_ending:
             clean = isinstance(reason.value, ConnectionDone)
             cause = "client_closed" if clean else "client_lost"
+            # Who waits for an answer in vain leaves for the backend's sake.
             answering = self._life.state is ChannelState.ANSWERING
             self._life.count(links.backend_cause(cause) if answering else cause)
+        # Before anything else: whatever is told now must write nothing.
         self._life.state = ChannelState.LOST
         self._clear_backlog()
         if self._turn is not None:
@@ -124,25 +127,26 @@ class GatewayHttpChannel(HTTPChannel):
         super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
-        """Hear that the client sends nothing more; it may have closed, or only its own side."""
+        """The client sends nothing more; it may have closed, or only its own side."""
         self._half_closed = True
-        if self._life.state is ChannelState.ANSWERING:
-            self.requests[0].half_closed()
-        else:
+        if self._life.state is not ChannelState.ANSWERING:
             self._close_if_half_closed()
+        elif (call := self.requests[0].call) is not None:
+            call.half_closed()
 
     def writeConnectionLost(self) -> None:
         """Our own side was closed by ``finish_with``."""
 
     def pauseProducing(self) -> None:
-        """Hear that the client does not read."""
+        """The transport's buffer is full: write no further answer, and read no further request."""
         self._backlog = self._backlog or Backlog(self._give_way)
         super().pauseProducing()
-        # The channel reads on where a request is being answered, and then keeps what comes.
+        # twisted.web stops reading only between two requests; while one is answered it would read
+        # on and keep what comes, as much as the client likes to send.
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Hear that the client has read."""
+        """The client has read: go on behind the answer that it was not reading."""
         self._clear_backlog()
         super().resumeProducing()
         if not self._life.is_ending:
@@ -154,6 +158,7 @@ class GatewayHttpChannel(HTTPChannel):
         """Take a line of a head."""
         if not self._bounds.take_line():
             self._respondToBadRequestAndDisconnect()
+        # One segment may have many lines behind that which has ended the connection.
         if not self._life.is_ending:
             super().lineReceived(line)
 
@@ -170,6 +175,7 @@ class GatewayHttpChannel(HTTPChannel):
             self._chunks_received(data)
 
     def _chunks_received(self, data: bytes) -> None:
+        """Read a body in chunks, a little at a time: only what was read shows what it carried."""
         decoder = self._transferDecoder
         for begin in range(0, len(data), MAX_CHUNK_DEBT_BYTES):
             if self._life.is_ending:
@@ -182,6 +188,7 @@ class GatewayHttpChannel(HTTPChannel):
             part = data[begin : begin + MAX_CHUNK_DEBT_BYTES]
             before = self.requests[-1].body_bytes
             super().rawDataReceived(part)
+            # Otherwise the body has ended in this part, and what follows it was no framing.
             if self._transferDecoder is decoder and not self._life.is_ending:
                 carried = self.requests[-1].body_bytes - before
                 if self._bounds.take_chunks(len(part), carried):
@@ -190,8 +197,11 @@ class GatewayHttpChannel(HTTPChannel):
                     self._respondToBadRequestAndDisconnect()
 
     def _body_came(self) -> None:
+        """Have a body looked at that is not whole yet; what is whole has been looked at."""
         if self._transferDecoder is not None and not self._life.is_ending:
-            self.requests[-1].body_came()
+            call = self.requests[-1].call
+            if call is not None:
+                call.came()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a head that is too long."""
@@ -205,16 +215,15 @@ class GatewayHttpChannel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Refuse what is no HTTP; twisted.web's own answer has no length and is not counted."""
-        if not self._life.is_ending:
-            self._life.count("bad_http")
-            self.finish_with(pack_status(BAD_REQUEST, b"", last=True))
+        self.finish_with(BAD_REQUEST.pack(b"", last=True), "bad_http")
 
     def requestDone(self, request: HttpRequest) -> None:
-        """Go on after an answer."""
+        """Go on after an answer, if it leaves, and if the connection has not had its turn."""
         self._life.answered()
         self._answered = request
         self._done_in_turn += 1
         if self.persistent and self._done_in_turn >= _REQUESTS_A_TURN:
+            # Pipelined requests are answered from one segment, without a turn between them.
             self.transport.pauseProducing()
             if self._turn is None:
                 self._turn = self.services.links.clock.callLater(0, self._next_turn)
@@ -227,7 +236,7 @@ class GatewayHttpChannel(HTTPChannel):
             self._go_on()
 
     def _go_on(self) -> None:
-        """Look at what follows the request that was answered."""
+        """Look at what follows the request that was answered, which twisted.web keeps till then."""
         request, self._answered = self._answered, None
         if request is not None:
             super().requestDone(request)
@@ -235,13 +244,10 @@ class GatewayHttpChannel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """Close after the last answer that HTTP allows on this connection."""
-        if not self._life.is_ending:
-            self._life.count("http_last_request")
-            self._begin_to_end()
-        super().loseConnection()
+        self._close("http_last_request")
 
     def getHost(self) -> IAddress:
-        """Return our own address, for which the kernel is asked once and not for each request."""
+        """Return our own address; each request asks for it, but the kernel is asked once."""
         self._host = self._host or super().getHost()
         return self._host
 
@@ -258,10 +264,10 @@ class GatewayHttpChannel(HTTPChannel):
         return RequestLine(self._command, self._path)
 
     def request_received(self) -> None:
-        """Hear that a request is here whole, and will be answered."""
+        """A request is here whole, and will be answered."""
         if not self._life.has_served:
             place_of(self.transport).opened()
-        self._bounds.next_request()
+        self._bounds = RequestBounds()
         self._life.request_whole()
 
     def write(self, data: bytes) -> None:
@@ -271,19 +277,22 @@ class GatewayHttpChannel(HTTPChannel):
             self._backlog.written(len(data))
             self._backlog.count(self.services.links, self.client_ip)
 
-    def finish_with(self, data: bytes) -> None:
+    def finish_with(self, data: bytes, cause: str = "") -> None:
         """Send bytes and close; what still comes is thrown away.
 
         A full close with bytes unread would reset the connection, and the client might never see
-        the answer. So only our side ends.
+        the answer. So only our side ends, and the client's bytes are read until it ends its own.
+        ``cause`` is empty where the one request was counted already.
         """
         if self._life.is_ending:
             return
         self.transport.write(data)
-        self._begin_to_end()
+        self._begin_to_end(cause)
+        # Nothing more is produced; and a transport that is paused would not see the client's end.
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
         if self.isSecure():
+            # TLS has no half-close, but reads on until the client has ended it too.
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
@@ -305,64 +314,67 @@ class GatewayHttpChannel(HTTPChannel):
             return
         self._life.count(cause)
         if self._life.state is ChannelState.ANSWERING:
+            # Its answer is the last, and closes the connection by itself when it is written.
             self.persistent = False
-            self.requests[0].unavailable()
+            if (call := self.requests[0].call) is not None:
+                call.unavailable()
         if not self._life.is_ending:
-            self._begin_to_end()
-            super().loseConnection()
+            self._close(cause)
 
     def visited(self, now: float) -> None:
         """Keep all there is."""
 
     def deadline_passed(self) -> None:
-        """Hear that it is late."""
-        links = self.services.links
-        if self._life.is_ending:
+        """End what is late, as the table in life.py says."""
+        life, links = self._life, self.services.links
+        if life.is_ending:
             self.transport.abortConnection()
-        elif self._life.state is ChannelState.ANSWERING:
+        elif life.state is ChannelState.ANSWERING:
             links.causes.count(links.backend_cause("http_answer_late"))
-            self._life.wait_on()
+            # The wheel has just let go of the connection. It is in it again before the answer,
+            # behind which another request, or the end, may set a deadline of its own.
+            life.move_deadline()
             links.wheel.add(self)
-            self.requests[0].unavailable()
+            if (call := self.requests[0].call) is not None:
+                call.unavailable()
         else:
-            late = self._life.state is ChannelState.RECEIVING
-            self._life.count("idle" if self._life.has_served else "handshake_timeout")
-            if late:
-                self.finish_with(pack_status(_REQUEST_TIMEOUT, b"", last=True))
+            cause = "idle" if life.has_served else "handshake_timeout"
+            if life.state is ChannelState.RECEIVING:
+                self.finish_with(TIMED_OUT.pack(b"", last=True), cause)
             else:
-                self._begin_to_end()
-                super().loseConnection()
+                # Source: RFC 9110 section 15.5.9: a 408 is for a request that has begun.
+                self._close(cause)
 
     def _give_way(self) -> None:
+        """Close now: too much waits for all the clients that do not read."""
         if not self._life.is_ending:
-            self._life.count("slow_reader_total")
-            self._begin_to_end()
+            self._begin_to_end("slow_reader_total")
         self.transport.abortConnection()
 
     def _close_if_half_closed(self) -> None:
         """Close unless there are requests to be answered: no others can come."""
-        if not self._half_closed or self._reading or self._answered:
-            return
-        if self._life.state is ChannelState.ANSWERING:
-            return
-        if not self._life.is_ending:
-            self._life.count("client_closed")
-            self._begin_to_end()
-        super().loseConnection()
+        if self._half_closed and not (
+            self._reading or self._answered or self._life.state is ChannelState.ANSWERING
+        ):
+            self._close("client_closed")
 
     def _clear_backlog(self) -> None:
         backlog, self._backlog = self._backlog, None
         if backlog is not None:
             backlog.clear()
 
-    def _begin_to_end(self) -> None:
-        links = self.services.links
-        links.wheel.remove(self)
-        self._life.end()
-        links.wheel.add(self)
+    def _close(self, cause: str) -> None:
+        """Close once all is written; ``cause`` counts unless the end was decided before."""
+        if not self._life.is_ending:
+            self._begin_to_end(cause)
+        super().loseConnection()
 
-
-# The factory of HTTP connections.
+    def _begin_to_end(self, cause: str) -> None:
+        wheel = self.services.links.wheel
+        # The new deadline may be before the old one, where the wheel would not look for it.
+        wheel.remove(self)
+        self._life.end(cause)
+        wheel.add(self)
 
 
 class GatewayHttpFactory(ServerFactory):

@@ -28,7 +28,15 @@ from gnetway.errors import BackendError, Busy, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.mtproto.http_answers import HttpWants, read_http_wants
 from gnetway.net.binds import BindDecided, PendingBind, PendingKey, end_by_failure, refuses_bind
-from gnetway.net.http.answer import BAD_REQUEST, RETRY_SECONDS, TOO_LARGE, UNAVAILABLE, Responder
+from gnetway.net.http.answer import (
+    BAD_REQUEST,
+    TOO_LARGE,
+    TOO_MANY,
+    UNAVAILABLE,
+    HttpAnswer,
+    Responder,
+    transport_error,
+)
 from gnetway.net.http.poll import HttpPoll
 from gnetway.net.http.session import HttpSession
 from gnetway.net.http.sessions import HttpServices
@@ -135,7 +143,7 @@ class HttpCall:
 
     def unavailable(self) -> None:
         """Give up: there is no answer in time."""
-        self._refuse(UNAVAILABLE)
+        self._answer(UNAVAILABLE)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class HttpCall:
         data = self._connection.data_to_send()
         # What needs no answer gets an empty one, as HTTP wants one all the same.
         if data or self._connection.ignored_plain:
-            self._answer(data)
+            self._answer(HttpAnswer(200, data))
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -228,7 +236,7 @@ class HttpCall:
         assert self._key is not None
         self._poll = None
         self._connection.send_message(self._key, plaintext)
-        self._answer(self._connection.data_to_send())
+        self._answer(HttpAnswer(200, self._connection.data_to_send()))
 
     def _backend_failed(self, failure: Failure) -> None:
         end_by_failure(failure, self._services.links, self)
@@ -294,7 +302,7 @@ class HttpCall:
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
         self._connection.send_exchange_answer(exchange, self._services.links.wall())
-        self._answer(self._connection.data_to_send())
+        self._answer(HttpAnswer(200, self._connection.data_to_send()))
 
     def exchange_failed(self, error: ProtocolError) -> None:
         """Hear that a step of a key exchange was wrong, or cannot be done now."""
@@ -303,14 +311,14 @@ class HttpCall:
 
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer."""
-        self._refuse(UNAVAILABLE)
+        self._answer(UNAVAILABLE)
 
     # -- the end -------------------------------------------------------------------------------
 
     def end(self, cause: str) -> None:
         """Answer 503: the client may try again."""
         self._services.links.causes.count(cause)
-        self._refuse(UNAVAILABLE)
+        self._answer(UNAVAILABLE)
 
     def fail(self, error: ProtocolError) -> None:
         """Answer with what an error says."""
@@ -318,12 +326,10 @@ class HttpCall:
             self.refuse_too_many(error.cause)
             return
         self._services.links.causes.count(error.cause)
-        code = error.transport_error
-        if code is not None:
-            if self._finish():
-                self._responder.refuse_with(code)
+        if error.transport_error is not None:
+            self._answer(transport_error(error.transport_error))
         else:
-            self._refuse(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
+            self._answer(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
 
     def refuse_too_many(self, cause: str) -> None:
         """Answer 429 and close, but not yet: a client that does not heed it would be back at once.
@@ -336,29 +342,14 @@ class HttpCall:
         links = self._services.links
         links.causes.count(cause)
         self._in_hand = True
-        links.clock.callLater(BUSY_SECONDS, self._too_many)
+        links.clock.callLater(BUSY_SECONDS, self._answer, TOO_MANY)
 
-    def _too_many(self) -> None:
-        if self._finish():
-            self._responder.refuse_too_many(RETRY_SECONDS)
-
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, answer: HttpAnswer) -> None:
+        """Answer, unless that was done, and wait for nothing more."""
         if not self._over:
             self._over = True
-            self._drop_packet()
-            self._responder.answer(body)
-
-    def _refuse(self, status: int) -> None:
-        if self._finish():
-            self._responder.refuse(status)
-
-    def _finish(self) -> bool:
-        """Wait for nothing more; returns whether there is somebody to be told."""
-        if self._over:
-            return False
-        self._over = True
-        self._leave()
-        return True
+            self._leave()
+            self._responder.answer(answer)
 
     def _leave(self) -> None:
         self._drop_packet()

@@ -1,11 +1,14 @@
-"""How far an HTTP connection has come, when it is late for that, and why it ends.
+"""How far an HTTP connection has come, when it is late for that, and what a request may cost it.
 
-A connection is late
+    state        is late                                               and then
 
-    between two requests       75 to 84 s after the last byte (75 s before the first)   closed
-    while a request comes      likewise, or 120 s after its first byte                  408, closed
-    while one is answered      90 s after it was here                                   503
-    while it closes            3 s after the last answer was written                    cut
+    IDLE         75 to 84 s after the last byte (75 s before the       closed
+                 first)
+    RECEIVING    likewise, or 120 s after the request's first byte     408, closed
+    ANSWERING    90 s after the request was whole                      503
+    ENDING       3 s after the last answer was written                 aborted
+
+Every state may become ENDING or LOST; otherwise they follow one another in a circle.
 """
 
 from enum import Enum
@@ -20,7 +23,9 @@ class ChannelState(Enum):
 
     #: Nothing of the next request is here.
     IDLE = "idle"
+    #: A part of a request is here.
     RECEIVING = "receiving"
+    #: A request is whole; what follows it is not looked at before its answer.
     ANSWERING = "answering"
     #: The end has been decided; what was written may still leave.
     ENDING = "ending"
@@ -31,7 +36,7 @@ class ChannelLife:
     """The state of one connection; ``deadline`` is in the clock's seconds."""
 
     __slots__ = (
-        "_counted",
+        "_cause",
         "_idle_seconds",
         "_links",
         "_settings",
@@ -43,11 +48,13 @@ class ChannelLife:
 
     def __init__(self, services: HttpServices) -> None:
         self._links, self._settings = services.links, services.settings
+        # Many that came at once are not to leave at once.
         self._idle_seconds = self._settings.idle_seconds + self._links.random_bytes(1)[0] % 10
         self._whole_by = 0.0
-        self._counted = False
+        #: Why the connection ends, as it was counted; empty while it was not.
+        self._cause = ""
         self.state = ChannelState.IDLE
-        self.deadline = 0.0
+        self.deadline = self._links.clock.seconds() + self._settings.idle_seconds
         #: Whether a request was ever whole.
         self.has_served = False
 
@@ -56,48 +63,48 @@ class ChannelLife:
         """Whether the end has been decided."""
         return self.state in (ChannelState.ENDING, ChannelState.LOST)
 
-    def begin(self) -> None:
-        """Wait for the first byte."""
-        self.deadline = self._links.clock.seconds() + self._settings.idle_seconds
-
     def bytes_came(self) -> None:
-        """Note that the client has sent something."""
+        """Move the deadline, as the client has sent something.
+
+        While a request is answered it stays: what a client sends then does not speed the answer.
+        """
         now = self._links.clock.seconds()
         if self.state is ChannelState.IDLE:
             self.state = ChannelState.RECEIVING
             self._whole_by = now + self._settings.request_seconds
         if self.state is ChannelState.RECEIVING:
+            # A byte now and then keeps no request coming for ever.
             self.deadline = min(now + self._idle_seconds, self._whole_by)
 
     def request_whole(self) -> None:
-        """Note that a request is here whole, and will be answered."""
+        """A request is here whole, and will be answered."""
         self.has_served = True
         self.state = ChannelState.ANSWERING
         self.deadline = self._links.clock.seconds() + self._settings.answer_seconds
 
     def answered(self) -> None:
-        """Note that the request was answered, which may have been decided to be the last."""
+        """The request was answered, which may have been decided to be the last."""
         if not self.is_ending:
             self.state = ChannelState.IDLE
-            self.wait_on()
+            self.move_deadline()
 
-    def wait_on(self) -> None:
+    def move_deadline(self) -> None:
         """Move the deadline as if something had come."""
         self.deadline = self._links.clock.seconds() + self._idle_seconds
 
-    def end(self) -> None:
-        """Note that the end has been decided."""
+    def end(self, cause: str) -> None:
+        """The end is decided; ``cause`` is empty where it was counted elsewhere."""
         self.state = ChannelState.ENDING
         self.deadline = self._links.clock.seconds() + LINGER_SECONDS
+        if cause:
+            self.count(cause)
 
     def count(self, cause: str) -> None:
-        """Count why the connection ends: for what was found first."""
-        if not self._counted:
-            self._counted = True
+        """Count why the connection ends, once: what was found first has led to the rest."""
+        if not self._cause:
+            self._cause = cause
             self._links.causes.count(cause)
 
-
-# What the bytes of one HTTP request may cost beside the packet in them.
 
 #: Lines of a head: browsers send 25, and what stands before a gateway adds some. twisted.web takes
 #: any number of the empty ones with which a field is continued.
@@ -115,17 +122,16 @@ MAX_CHUNK_DEBT_BYTES: Final = 4 * 1024
 
 
 class RequestBounds:
-    """Counts what has come of a request; each method tells whether it may go on."""
+    """What the bytes of one request may cost beside the packet in them.
+
+    Each method counts something that has come, and returns whether the request may go on.
+    """
 
     __slots__ = ("_chunk_debt_bytes", "_lines")
 
     def __init__(self) -> None:
         self._lines = 0
         self._chunk_debt_bytes = 0
-
-    def next_request(self) -> None:
-        """Begin anew: the request is here whole."""
-        self._lines = self._chunk_debt_bytes = 0
 
     def take_line(self) -> bool:
         """Count a line of the head."""
@@ -140,6 +146,9 @@ class RequestBounds:
         return len(name) <= MAX_NAME_BYTES
 
     def take_chunks(self, size: int, body_bytes: int) -> bool:
-        """Count bytes of a body in chunks, and what they had of the body itself."""
+        """Count bytes of a body in chunks, and what they had of the body itself.
+
+        What a chunk carries pays for as much framing: a byte in each would be all framing.
+        """
         self._chunk_debt_bytes += size - 2 * body_bytes
         return self._chunk_debt_bytes <= MAX_CHUNK_DEBT_BYTES

@@ -4,25 +4,24 @@
 # mypy: disallow-untyped-calls=False
 # (the methods of twisted.web's request have no types)
 
+from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from gnetway.errors import TransportErrorCode
 from gnetway.net.http.answer import (
+    ALLOWED,
+    BAD_METHOD,
     BAD_REQUEST,
+    FORBIDDEN,
+    NOT_FOUND,
     TOO_LARGE,
-    pack_answer,
-    pack_status,
-    pack_transport_error,
+    HttpAnswer,
 )
 from gnetway.net.http.exchange import HttpCall
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.peer import BadForwardedFor
-
-#: The answer to a page that is not among those that may connect.
-FORBIDDEN: Final = 403
 
 _ALLOW: Final = b"Allow: POST, OPTIONS\r\n"
 
@@ -72,6 +71,17 @@ class Channel(Protocol):
         """Read on."""
 
 
+class RequestState(Enum):
+    """How far a request has come; it only ever moves on."""
+
+    #: Its body comes; the head was judged already.
+    COMING = "coming"
+    #: All of it is here, and the answer is not written yet.
+    WHOLE = "whole"
+    #: It was answered, or its client is gone.
+    ANSWERED = "answered"
+
+
 class HttpRequest(Request):
     """Replaces what ``Request`` does with a body, an answer and the log.
 
@@ -88,12 +98,13 @@ class HttpRequest(Request):
         self.local_ip = channel.local_ip
         #: How much of the body has come.
         self.body_bytes = 0
-        self._call: HttpCall | None = None
-        #: The answer to a request that has no body for the core.
-        self._verdict = 0
+        #: What takes the body; None where the head has settled the answer, and after any answer.
+        self.call: HttpCall | None = None
+        #: The answer that the head has settled, for as long as it waits for an empty body.
+        self._verdict: HttpAnswer | None = None
+        #: The header fields that every answer to this request gets.
         self._fields = b""
-        self._whole = False
-        self._answered = False
+        self._state = RequestState.COMING
 
     # -- what the channel calls ----------------------------------------------------------------
 
@@ -101,112 +112,108 @@ class HttpRequest(Request):
         """Judge the head; ``length`` is that of the body, None where it comes in chunks."""
         line = self.channel.request_line
         origin = self._field(b"Origin")
-        self._verdict = self._judge(line, origin, length)
-        if not self._verdict:
-            self._find_client()
-        elif self._verdict >= BAD_REQUEST:
+        verdict = self._judge(line, origin, length)
+        if verdict is None:
+            verdict = self._find_client()
+        elif verdict.status >= BAD_REQUEST.status:
             links = self._services.links
-            links.causes.count(f"http_{self._verdict}")
-            if self._verdict == FORBIDDEN and origin is not None:
+            links.causes.count(f"http_{verdict.status}")
+            if verdict is FORBIDDEN and origin is not None:
                 links.refused_origins.note(origin, links.clock.seconds())
-        self._fields = self._answer_fields(line, origin)
-        if self._verdict and length != 0:
-            # It would be told to go on.
+        self._fields = self._answer_fields(origin, verdict)
+        if verdict is None:
+            self.call = HttpCall(self._services, self, length)
+        elif length == 0:
+            # The request is whole without another byte, so the connection may go on behind it.
+            self._verdict = verdict
+        else:
+            # twisted.web would tell the client to go on with its body.
             self.requestHeaders.removeHeader(b"Expect")
-            self.refuse(self._verdict)
-        elif not self._verdict:
-            self._call = HttpCall(self._services, self, length)
+            self.answer(verdict)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Take a part of the body."""
+        """Take a part of the body; ``HttpCall.came`` looks at it once a read, not once a chunk."""
         self.body_bytes += len(data)
-        if self._call is not None and not self._answered:
-            self._call.receive(data)
-
-    def body_came(self) -> None:
-        """Look at what is here of a body that is not whole yet: once a read, not once a chunk."""
-        if self._call is not None and not self._answered:
-            self._call.came()
+        if self.call is not None:
+            self.call.receive(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Hear that the request is whole."""
-        if self._answered:
+        if self._state is not RequestState.COMING:
             return
-        self._whole = True
+        self._state = RequestState.WHOLE
         self.channel.request_received()
-        if self._call is None:
-            self.refuse(self._verdict)
-        else:
-            self._call.whole()
+        if self._verdict is not None:
+            self.answer(self._verdict)
+        elif self.call is not None:
+            self.call.whole()
 
     def connectionLost(self, reason: Failure) -> None:
         """Hear that nobody is there to answer."""
-        self._answered = True
+        self._state = RequestState.ANSWERED
         super().connectionLost(reason)
-        call, self._call = self._call, None
+        call, self.call = self.call, None
         if call is not None:
             call.lost()
 
-    def half_closed(self) -> None:
-        """Hear that the client sends nothing more, and may be gone."""
-        if self._call is not None:
-            self._call.half_closed()
-
-    def unavailable(self) -> None:
-        """Give up: there is no answer in time."""
-        if self._call is not None:
-            self._call.unavailable()
-
     # -- what the call calls -------------------------------------------------------------------
 
-    def answer(self, body: bytes) -> None:
-        """Answer 200 with this body."""
-        if not self._answered:
-            self._send(pack_answer(body, self._fields, self._is_last))
+    def answer(self, answer: HttpAnswer) -> None:
+        """Send the answer, and close where it is the connection's last; a second one is dropped.
 
-    def refuse(self, status: int) -> None:
-        """Answer with a status alone."""
-        self._refuse(pack_status(status, self._fields, self._is_last))
-
-    def refuse_with(self, code: TransportErrorCode) -> None:
-        """Answer with a transport error and close, as over TCP: the next one costs a connection."""
-        self._refuse_and_close(pack_transport_error(code, self._fields, last=True))
-
-    def refuse_too_many(self, retry_seconds: int) -> None:
-        """Answer 429, with the time after which to come again, and close."""
-        fields = b"%bRetry-After: %d\r\n" % (self._fields, retry_seconds)
-        self._refuse_and_close(pack_transport_error(TransportErrorCode.FLOOD, fields, last=True))
+        What is answered before it was whole is the last: only its end tells where the next request
+        begins, and nobody reads on to that.
+        """
+        if self._state is RequestState.ANSWERED:
+            return
+        closes = answer.closes or self._state is RequestState.COMING
+        self._state = RequestState.ANSWERED
+        # The call knows the request: both are to go now, and not when a collector finds them.
+        self.call = None
+        data = answer.pack(self._fields, last=closes or not self.channel.persistent)
+        if closes:
+            self.channel.finish_with(data)
+        else:
+            self.startedWriting = 1
+            self.channel.write(data)
+            self.finish()
 
     def pause_reading(self) -> None:
-        """Bring no more of the body."""
-        if not self._whole:
+        """Bring no more of the body; what follows the body is the channel's to pause."""
+        if self._state is RequestState.COMING:
             self.channel.pause_reading()
 
     def resume_reading(self) -> None:
         """Bring what comes."""
-        if not self._whole:
+        if self._state is RequestState.COMING:
             self.channel.resume_reading()
 
-    # -- small parts ---------------------------------------------------------------------------
+    # -- the head ------------------------------------------------------------------------------
 
-    def _judge(self, line: RequestLine, origin: bytes | None, length: int | None) -> int:
-        """Return the status that answers without a look at the body, 0 where the core decides."""
+    def _judge(
+        self, line: RequestLine, origin: bytes | None, length: int | None
+    ) -> HttpAnswer | None:
+        """Return the answer that needs no look at the body, None where the core decides.
+
+        The path comes first: of what is not ours nothing is told, not who may ask for it.
+        """
         settings = self._services.settings
         if line.path not in settings.paths:
-            return 404
+            return NOT_FOUND
         if len(self.requestHeaders.getRawHeaders(b"Origin", ())) > 1:
+            # Which of them counts nobody can tell.
             return BAD_REQUEST
         if not self._services.cors.allows(origin):
             return FORBIDDEN
         if line.method == b"OPTIONS":
-            return BAD_REQUEST if length else 204
+            return BAD_REQUEST if length else ALLOWED
         if line.method != b"POST":
-            return 405
+            return BAD_METHOD
         if length is not None and length > settings.max_body_bytes:
             return TOO_LARGE
-        return BAD_REQUEST if length == 0 else 0
+        return BAD_REQUEST if length == 0 else None
 
-    def _find_client(self) -> None:
+    def _find_client(self) -> HttpAnswer | None:
         """Take the client's own address, where the connection is a balancer's."""
         values = self.requestHeaders.getRawHeaders(b"X-Forwarded-For")
         if values:
@@ -214,45 +221,17 @@ class HttpRequest(Request):
                 self.client_ip = self._services.trusted_proxies.client_ip(self.client_ip, values)
             except BadForwardedFor as error:
                 self._services.links.causes.count(error.cause)
-                self._verdict = BAD_REQUEST
+                return BAD_REQUEST
+        return None
 
-    def _answer_fields(self, line: RequestLine, origin: bytes | None) -> bytes:
+    def _answer_fields(self, origin: bytes | None, verdict: HttpAnswer | None) -> bytes:
         cors = self._services.cors
-        if self._verdict == 204:
+        if verdict is ALLOWED:
             asked = self._field(b"Access-Control-Request-Headers")
             return _ALLOW + cors.preflight_fields(origin, asked)
         fields = cors.answer_fields(origin)
-        return _ALLOW + fields if self._verdict == 405 else fields
+        return _ALLOW + fields if verdict is BAD_METHOD else fields
 
     def _field(self, name: bytes) -> bytes | None:
         values = self.requestHeaders.getRawHeaders(name)
         return values[0] if values else None
-
-    @property
-    def _is_last(self) -> bool:
-        """Whether the connection ends with the answer."""
-        return not (self._whole and self.channel.persistent)
-
-    def _refuse(self, answer: bytes) -> None:
-        if self._answered:
-            return
-        if self._whole:
-            self._send(answer)
-        else:
-            self._refuse_and_close(answer)
-
-    def _refuse_and_close(self, answer: bytes) -> None:
-        if not self._answered:
-            self._close()
-            self.channel.finish_with(answer)
-
-    def _close(self) -> None:
-        self._answered = True
-        # The call knows the request: both are to go now, and not when a collector finds them.
-        self._call = None
-
-    def _send(self, answer: bytes) -> None:
-        self._close()
-        self.startedWriting = 1
-        self.channel.write(answer)
-        self.finish()
