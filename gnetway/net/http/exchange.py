@@ -37,9 +37,9 @@ from gnetway.net.http.answer import (
     Responder,
     transport_error,
 )
-from gnetway.net.http.poll import HttpPoll
 from gnetway.net.http.session import HttpSession
 from gnetway.net.http.sessions import HttpServices
+from gnetway.net.http.waiting import HttpPoll
 from gnetway.net.link_services import BUSY_SECONDS, SMALL_BYTES, UnfinishedPacket
 
 

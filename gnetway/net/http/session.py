@@ -16,7 +16,7 @@ where the queues of all sessions are full. An rpc_error in the place of 503 woul
 the session service's own count.
 """
 
-from collections import deque
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
@@ -26,21 +26,12 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, MessageError
 from gnetway.keys.lookup import heed_key_news
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner, is_blank
-from gnetway.net.http.poll import Asker, HttpPoll
 from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.waiting import Asker, HttpPoll, HttpQueue, PollState, QueueTotal
 from gnetway.net.link_services import LinkServices
 from gnetway.net.registry import Session
 
 T = TypeVar("T")
-
-
-class SessionHome(Protocol):
-    """Where a session is kept: the account of what all have queued, and who hears of its end."""
-
-    queued_bytes: int
-
-    def forget(self, session: "HttpSession") -> None:
-        """Drop a session that has ended."""
 
 
 class Caller(Protocol):
@@ -53,18 +44,17 @@ class Caller(Protocol):
 class HttpSession:
     """A link of the registry that has no connection of its own.
 
-    It ends 75 to 84 seconds after its last request was answered.
+    It ends 75 to 84 seconds after its last request was answered; ``forget`` hears of its end.
     """
 
     __slots__ = (
         "_asked",
-        "_home",
+        "_forget",
         "_idle_seconds",
         "_joined",
         "_joiner",
         "_polls",
         "_queue",
-        "_queued_bytes",
         "_services",
         "_settings",
         "client_ip",
@@ -77,28 +67,30 @@ class HttpSession:
 
     def __init__(
         self,
-        home: SessionHome,
         services: LinkServices,
         settings: HttpSettings,
         message: MessageReceived,
         caller: Caller,
+        total: QueueTotal,
+        forget: Callable[["HttpSession"], None],
     ) -> None:
-        self._home = home
         self._services = services
         self._settings = settings
+        self._forget = forget
         self.key = message.key
         self.session_id = message.session_id
         self.client_ip, self.local_ip = caller.client_ip, caller.local_ip
         self._joiner = MessageJoiner(message.session_id, message.salt)
+        #: The requests that wait, the oldest first.
         self._polls: list[HttpPoll] = []
-        self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
+        self._queue = HttpQueue(settings, total)
         #: How many requests the backend has yet to answer.
         self._asked = 0
         self._idle_seconds = settings.idle_seconds + services.random_bytes(1)[0] % 10
         self.deadline = services.clock.seconds() + self._idle_seconds
         self.wheel_slot = -1
         services.wheel.add(self)
+        #: None once the session has ended.
         self._joined: Session | None = services.registry.join(message.key, self.session_id, self)
 
     @property
@@ -120,29 +112,36 @@ class HttpSession:
             return True
         if self._asked >= settings.max_asked:
             return False
-        return bool(self._queue) or self._home.queued_bytes < settings.max_all_queued_bytes
+        # With something in the queue the request takes that along, and makes the room it needs.
+        return bool(self._queue) or self._queue.total.bytes < settings.max_all_queued_bytes
 
     def send(self, message: MessageReceived, caller: Caller) -> Deferred[bytes]:
         """Hand a message of ``caller`` to the backend; fires with its answer, maybe nothing."""
         session = self._joined
         if session is None:
             return fail(BackendUnavailable("the session has just ended"))
+        # A client that moves from one network to another keeps its session: the last one counts.
         self.client_ip = session.client_ip = caller.client_ip
         self.local_ip = session.local_ip = caller.local_ip
         self._touch()
         self._asked += 1
         return maybeDeferred(
             self._services.backend.send_http_data, session, message.salt, message.payload
-        ).addBoth(self._heard)
+        ).addBoth(self._backend_done)
+
+    def _backend_done(self, result: T) -> T:
+        self._asked -= 1
+        return result
 
     def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
         """Let a request wait; with too many of them, the oldest is answered.
 
-        Once its message was sent, ``wait_on`` is to be called.
+        Once its message was sent, ``wait_on`` is to be called: the backend may answer at once, and
+        finds the request waiting.
         """
         if len(self._polls) >= self._settings.max_polls:
             # Rather one that nothing is to be decided for: the end of a key is told in its own.
-            decided = (one for one in self._polls if not one.undecided)
+            decided = (one for one in self._polls if one.state is not PollState.UNDECIDED)
             self._answer(next(decided, self._polls[0]))
         poll = HttpPoll(asker, wants, self._services.clock.seconds(), self._settings)
         self._polls.append(poll)
@@ -152,11 +151,11 @@ class HttpSession:
         """Set the end of a wait, unless the backend has answered at once.
 
         A request that is there to wait is answered with what came before it, and so is any while
-        the queue is full.
+        the queue is full. Another one first hears what the backend has to say to itself.
         """
-        if poll not in self._polls:
+        if poll.state is PollState.OVER:
             return
-        if self._queue and (poll.is_long or not self._has_room(0)):
+        if self._queue and (poll.is_long or not self._queue.has_room()):
             self._answer(poll)
         else:
             clock = self._services.clock
@@ -164,62 +163,63 @@ class HttpSession:
             poll.timer = clock.callLater(seconds, self._answer, poll)
 
     def answered(self, poll: HttpPoll | None, plaintext: bytes) -> None:
-        """Hear what the backend says to a request.
+        """Take what the backend says to a request, b"" where it says it by pushes.
 
         ``poll`` may have got another answer meanwhile; it is None where its client is gone.
         """
         if self._joined is not None:
             self._take_answer(poll, plaintext)
+        # Last: with the key the session ends, and nothing could be told in it any more.
         heed_key_news(self._services.registry, self.key.auth_key_id, plaintext)
 
     def _take_answer(self, poll: HttpPoll | None, plaintext: bytes) -> None:
-        if poll is not None:
-            poll.undecided = False
-        told: list[bytes] = []
-        if not is_blank(plaintext):
-            told = self._note(plaintext)
-            plaintext = told[0] if told else b""
-            self._keep(told)
-        if poll is None or poll not in self._polls:
+        blank = is_blank(plaintext)
+        told = [] if blank else self._note(plaintext)
+        self._queue.extend(told)
+        if poll is None or poll.state is PollState.OVER:
+            # Nobody waits for this answer: it is as good as a push.
             waiting = self._next_poll()
             if told and waiting is not None:
                 self._hold_back(waiting)
-        elif self._queue or plaintext or poll.wants.only_acks:
+            return
+        poll.state = PollState.WAITING
+        if self._queue or (blank and plaintext) or poll.wants.only_acks:
+            # An empty container is an answer too, and acknowledgements have no other.
             self._answer(poll)
         else:
+            # What the client asks for is decided, so that it need not wait longer than it wished.
             poll.ends_at = poll.wished_at
             if poll.timer is not None:
                 poll.timer.reset(max(0.0, poll.ends_at - self._services.clock.seconds()))
 
     def leave(self, poll: HttpPoll) -> None:
         """Let a request wait no more: its client is gone, or has got another answer."""
-        if poll in self._polls:
-            self._polls.remove(poll)
-            poll.stop_timer()
-            self._touch()
+        if poll.state is not PollState.OVER:
+            self._end_poll(poll)
 
     def half_closed(self, poll: HttpPoll) -> None:
-        """Hear that a request's client sends nothing more: it may be gone, or still read on.
+        """A request's client sends nothing more: it may be gone, or still read on.
 
         So the request gets the backend's own answer, if it asks for something, but is not sent
-        what can wait for another.
+        what can wait for another: that would be lost with a client that is gone.
         """
-        if poll not in self._polls:
+        if poll.state is PollState.OVER:
             return
         poll.half_closed = True
         if not poll.wants.asks:
-            self._end_wait(poll)
+            self._tell_nothing(poll)
 
     # -- what the registry calls ---------------------------------------------------------------
 
     def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
         """Answer a waiting request, or queue; False where there is no room for more."""
         told = self._note(plaintext)
-        size = sum(map(len, told))
         waiting = self._next_poll()
-        if not told or self._joined is None or (waiting is None and not self._has_room(size)):
+        if not told or self._joined is None:
             return False
-        self._keep(told)
+        if waiting is None and not self._queue.has_room(sum(map(len, told))):
+            return False
+        self._queue.extend(told)
         if waiting is not None:
             self._hold_back(waiting)
         return True
@@ -228,7 +228,7 @@ class HttpSession:
         """End the session; ``cause`` is what it is counted under."""
         if self._joined is not None:
             self._services.causes.count(cause)
-            self._leave()
+            self._close()
 
     def key_gone(self, key: AuthKey) -> None:
         """End the session, as its key is known no more; the client hears so at its next request."""
@@ -240,18 +240,23 @@ class HttpSession:
     def release_reading(self) -> None:
         """Nothing was held."""
 
+    # -- what the wheel calls ------------------------------------------------------------------
+
     def visited(self, now: float) -> None:
         """Keep all there is."""
 
     def deadline_passed(self) -> None:
-        """Hear that no request has come in time."""
+        """End the session, as no request has come in time; one that waits will move the deadline.
+
+        No cause is counted: that is how every session over HTTP ends.
+        """
         if self._polls:
             self._touch()
             self._services.wheel.add(self)
         else:
-            self._leave()
+            self._close()
 
-    # -- small parts ---------------------------------------------------------------------------
+    # -- answers -------------------------------------------------------------------------------
 
     def _note(self, plaintext: bytes) -> list[bytes]:
         """Return what is to be told in the place of a plaintext: nothing if it is no message."""
@@ -262,82 +267,70 @@ class HttpSession:
             return []
         return self._joiner.cut(plaintext, self._services.wall())
 
-    def _heard(self, result: T) -> T:
-        self._asked -= 1
-        return result
+    def _next_poll(self) -> HttpPoll | None:
+        """Return the request that is there to wait, else the oldest; None where there is none.
 
-    def _keep(self, told: list[bytes]) -> None:
-        self._queue.extend(told)
-        self._count(sum(map(len, told)))
+        Another than a long poll has an answer of its own to come, which it would then lack.
+        """
+        return self._long_poll() or next(
+            (poll for poll in self._polls if not poll.half_closed), None
+        )
+
+    def _long_poll(self) -> HttpPoll | None:
+        """Return the oldest request that is there to wait."""
+        return next((poll for poll in self._polls if poll.is_long and not poll.half_closed), None)
 
     def _hold_back(self, poll: HttpPoll) -> None:
         """Answer as soon as the client's wish to have several messages at once allows."""
         now = self._services.clock.seconds()
         seconds = poll.due_at(now) - now
-        if seconds <= 0 or not self._has_room(0) or poll.timer is None:
+        if seconds <= 0 or not self._queue.has_room() or poll.timer is None:
             self._answer(poll)
         else:
             poll.timer.reset(seconds)
 
     def _answer(self, poll: HttpPoll) -> None:
         """Answer with what is queued, or with nothing."""
-        if not self._queue:
-            self._end_wait(poll)
-            return
-        plaintext, taken = self._joiner.join(self._queue, self._services.wall())
-        for _ in range(taken):
-            self._count(-len(self._queue.popleft()))
-        self._tell(poll, plaintext)
+        if self._queue:
+            self._tell(poll, self._queue.take(self._joiner, self._services.wall()))
+        else:
+            self._tell_nothing(poll)
 
-    def _end_wait(self, poll: HttpPoll) -> None:
-        nothing = self._joiner.nothing(poll.wants.odd_waits, self._services.wall())
-        self._tell(poll, nothing)
+    def _tell_nothing(self, poll: HttpPoll) -> None:
+        self._tell(poll, self._joiner.nothing(poll.wants.odd_waits, self._services.wall()))
 
     def _tell(self, poll: HttpPoll, plaintext: bytes) -> None:
-        self._polls.remove(poll)
-        poll.stop_timer()
-        self._touch()
+        # Over before it is told: its connection may read the client's next request at once, which
+        # then waits in this session too.
+        self._end_poll(poll)
         poll.asker.tell(plaintext)
         long_poll = self._long_poll()
         if self._queue and long_poll is not None:
             # What did not fit, or stands behind an error.
             self._answer(long_poll)
 
-    def _long_poll(self) -> HttpPoll | None:
-        """Return the oldest request that is there to wait."""
-        return next((poll for poll in self._polls if poll.is_long and not poll.half_closed), None)
+    def _end_poll(self, poll: HttpPoll) -> None:
+        self._polls.remove(poll)
+        poll.end()
+        self._touch()
 
-    def _next_poll(self) -> HttpPoll | None:
-        """Return the request that is there to wait, else the oldest; None where there is none."""
-        return self._long_poll() or next(
-            (poll for poll in self._polls if not poll.half_closed), None
-        )
-
-    def _has_room(self, size: int) -> bool:
-        settings = self._settings
-        return (
-            len(self._queue) < settings.max_queued_messages
-            and self._queued_bytes + size <= settings.max_queued_bytes
-            and self._home.queued_bytes + size <= settings.max_all_queued_bytes
-        )
-
-    def _count(self, size: int) -> None:
-        self._queued_bytes += size
-        self._home.queued_bytes += size
+    # -- the end -------------------------------------------------------------------------------
 
     def _touch(self) -> None:
+        """Move the deadline; the wheel finds out when the old one has passed."""
         self.deadline = self._services.clock.seconds() + self._idle_seconds
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         session, self._joined = self._joined, None
         if session is None:
             return
         self._services.wheel.remove(self)
         self._queue.clear()
-        self._count(-self._queued_bytes)
-        self._home.forget(self)
+        self._forget(self)
         self._services.registry.leave(session, self)
         polls, self._polls = self._polls, []
         for poll in polls:
-            poll.stop_timer()
+            # Nothing is left of the session by now: who is told so may ask again at once, which
+            # begins another one.
+            poll.end()
             poll.asker.unavailable()

@@ -8,6 +8,7 @@ from gnetway.connection.events import MessageReceived
 from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.net.http.session import Caller, HttpSession
 from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.waiting import QueueTotal
 from gnetway.net.link_services import LinkServices
 from gnetway.net.origins import CorsPolicy
 from gnetway.net.peer import TrustedProxies
@@ -34,7 +35,7 @@ class HttpSessions:
         #: By auth_key_id, then session_id; those used last are last.
         self._by_key: dict[int, dict[int, HttpSession]] = {}
         #: What waits for requests in all sessions together.
-        self.queued_bytes = 0
+        self.total = QueueTotal()
 
     def __len__(self) -> int:
         return sum(map(len, self._by_key.values()))
@@ -48,20 +49,25 @@ class HttpSessions:
         sessions = self._by_key.get(key_id, {})
         session = sessions.pop(message.session_id, None)
         if session is not None:
+            # Last again: it is the one that was used last.
             sessions[message.session_id] = session
             if session.key is message.key:
                 return session
-            # A key that was forgotten and looked up again is another object.
+            # A key that was forgotten and looked up again is another object. What the session has
+            # queued goes with it: it is under the old key in the registry, too.
             session.end("key_changed")
         elif len(sessions) >= self._settings.max_sessions_per_key:
             self._make_room(sessions)
+        # Not ``sessions``: the end of the last one has dropped that from the table.
         if not self._by_key:
             self._services.open_links.add(self)
-        session = HttpSession(self, self._services, self._settings, message, caller)
+        session = HttpSession(
+            self._services, self._settings, message, caller, self.total, self._forget
+        )
         self._by_key.setdefault(key_id, {})[message.session_id] = session
         return session
 
-    def forget(self, session: HttpSession) -> None:
+    def _forget(self, session: HttpSession) -> None:
         """Drop a session that has ended."""
         sessions = self._by_key[session.key.auth_key_id]
         del sessions[session.session_id]
@@ -71,12 +77,13 @@ class HttpSessions:
             self._services.open_links.remove(self)
 
     def end(self, cause: str) -> None:
-        """End all of them."""
+        """End every session; a copy is walked, as each end takes it out of the table."""
         for sessions in list(self._by_key.values()):
             for session in list(sessions.values()):
                 session.end(cause)
 
     def _make_room(self, sessions: dict[int, HttpSession]) -> None:
+        """End the session that was used longest ago, of those that nobody waits in."""
         for session in sessions.values():
             if not session.is_waiting:
                 session.end("http_session_replaced")
@@ -84,11 +91,12 @@ class HttpSessions:
         raise TooManySessions(f"{len(sessions)} sessions of a key have requests that wait")
 
 
-# What the HTTP requests of a gateway share, whichever listener they come by.
-
-
 class HttpServices:
-    """One for the whole gateway: sessions go over any number of connections."""
+    """What the HTTP requests of a gateway share.
+
+    Sessions go over any number of connections, so there is one for the whole gateway; listeners
+    have copies that differ in who may come by them.
+    """
 
     __slots__ = ("cors", "links", "sessions", "settings", "trusted_proxies")
 

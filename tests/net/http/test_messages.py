@@ -324,7 +324,7 @@ class LeaveTests(SynchronousTestCase):
         self.assertEqual(len(self.gateway.backend.closed), 1)
         self.assertEqual(self.gateway.ended(), {"gateway_stopped": 4})
         self.gateway.asked[0].callback(said(self.session, PONG))
-        self.assertEqual((len(self.gateway.wheel), self.gateway.http.sessions.queued_bytes), (0, 0))
+        self.assertEqual((len(self.gateway.wheel), self.gateway.http.sessions.total.bytes), (0, 0))
 
     def test_the_transport_has_the_channel_as_its_producer(self) -> None:
         assert self.link.transport.producer is not None

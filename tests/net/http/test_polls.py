@@ -263,7 +263,7 @@ class SlowBackendTests(PollCase):
         self.gateway.wait(95)
         self.assertEqual(len(self.gateway.backend.closed), 1)
         self.gateway.asked[0].callback(said(self.session, note(1)))
-        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertEqual(self.gateway.http.sessions.total.bytes, 0)
 
     def test_an_empty_container_of_the_backend_ends_the_wait(self) -> None:
         link = self.say(wait(20_000))

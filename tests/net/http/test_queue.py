@@ -23,7 +23,7 @@ class QueueTests(PollCase):
                 self.push(1)
                 self.push(2)
                 self.assertEqual(self.heard(self.say(body)), [note(1), note(2)])
-        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertEqual(self.gateway.http.sessions.total.bytes, 0)
 
     def test_it_goes_along_with_the_backends_own_answer(self) -> None:
         self.push(1)
@@ -71,7 +71,7 @@ class QueueTests(PollCase):
         self.assertTrue(self.gateway.push(others[0], bytes(1800)))
         self.assertFalse(self.gateway.push(others[1], bytes(200)))
         self.gateway.wait(90)
-        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertEqual(self.gateway.http.sessions.total.bytes, 0)
 
     def test_a_full_queue_is_told_before_its_delay_is_over(self) -> None:
         link = self.say(wait(max_delay=10_000, wait_after=10_000))
@@ -135,7 +135,7 @@ class FullQueueTests(PollCase):
         self.answer_all()
         self.assertFalse(self.push(9))
         self.assertEqual(self.collect(), [self.large(number) for number in range(6)])
-        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertEqual(self.gateway.http.sessions.total.bytes, 0)
         self.assertTrue(self.push(9))
 
     def test_calls_with_the_backend_are_bounded(self) -> None:
@@ -198,7 +198,7 @@ class ErrorTests(PollCase):
         self.assertEqual(self.heard(self.say(CALL)), [note(1), self.error])
         told = [self.heard(link) for link in waiting]
         self.assertEqual(told, [[self.error], [note(2), note(3)], None])
-        self.assertEqual(self.gateway.http.sessions.queued_bytes, 0)
+        self.assertEqual(self.gateway.http.sessions.total.bytes, 0)
 
     def test_another_call_still_waits_for_its_own_answer(self) -> None:
         self.gateway.held = True
