@@ -7,9 +7,17 @@ PROXY header, and bytes back. TLS ends here, before the relay.
 
 That worker ends what is idle or late. What it cannot see is ended here: a client that does not read
 what the worker has sent long ago, and a worker that hangs.
+
+    state        the worker ends        the client ends        nothing moves in time
+
+    DIALLING     aborted, CLOSING       OVER                   aborted, CLOSING
+    CARRYING     closed, CLOSING        LEAVING                aborted, CLOSING
+    CLOSING      still CLOSING          OVER                   aborted
+    LEAVING      OVER                   -                      aborted
 """
 
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from twisted.internet.error import ConnectError
@@ -33,7 +41,7 @@ from gnetway.net.link_services import LinkServices
 from gnetway.net.peer import client_ip
 
 #: Seconds for the other worker's socket to take a connection; it is on this machine.
-CONNECT_SECONDS = 5
+CONNECT_SECONDS: Final = 5
 
 #: Seconds that the other worker has for ending a connection by itself, on top of its own deadline.
 GRACE_SECONDS: Final = 15
@@ -42,12 +50,15 @@ GRACE_SECONDS: Final = 15
 class RelayState(Enum):
     """How far a relay has come; it only ever moves on."""
 
+    #: The other worker is being connected to; nothing is read from the client.
     DIALLING = "dialling"
+    #: Bytes go both ways.
     CARRYING = "carrying"
     #: The worker has closed, and what it has sent may still leave.
     CLOSING = "closing"
     #: The client is gone, and what it has sent may still leave.
     LEAVING = "leaving"
+    #: Neither connection is there.
     OVER = "over"
 
 
@@ -60,34 +71,29 @@ class _FarEnd(Protocol):
         self._relay = relay
 
     def connectionMade(self) -> None:
-        """Begin."""
         self._relay.far_end_made(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Carry back."""
         self._relay.carry_back(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End the client's connection too, after what was carried."""
         self._relay.far_end_lost()
 
 
-class _Dialling(ClientFactory):
+class _FarEndFactory(ClientFactory):
     noisy = False
 
     def __init__(self, relay: "HttpRelay") -> None:
         self._relay = relay
 
     def buildProtocol(self, addr: IAddress | None) -> _FarEnd:
-        """Return the far end of this one relay."""
         return _FarEnd(self._relay)
 
     def clientConnectionFailed(  # noqa: N802
         self, connector: IConnector, reason: Failure
     ) -> None:
-        """Hear that the worker is not there."""
         reason.trap(ConnectError)
-        self._relay.refused()
+        self._relay.far_end_lost()
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -103,6 +109,7 @@ class HttpRelay(Protocol):
         self._reactor = reactor
         self._path = path
         self._far_end: _FarEnd | None = None
+        #: What goes to the other worker before all: the PROXY header, and what was read already.
         self._early = b""
         self._state = RelayState.DIALLING
         self._place = NO_PLACE
@@ -122,6 +129,7 @@ class HttpRelay(Protocol):
         self._place = place_of(self.transport)
         self._place.serves(self)
         self._place.relayed()
+        # What the client sends stays with the kernel until there is somebody to take it.
         self.transport.pauseProducing()
         peer, host = self.transport.getPeer(), self.transport.getHost()
         self._early = v1_line(
@@ -130,12 +138,12 @@ class HttpRelay(Protocol):
             getattr(host, "host", ""),
             getattr(host, "port", 0),
         )
-        self._reactor.connectUNIX(self._path, _Dialling(self), CONNECT_SECONDS)
+        self._reactor.connectUNIX(self._path, _FarEndFactory(self), CONNECT_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:
         """Carry on."""
         if self._far_end is None:
-            # What was read before the relay was made.
+            # Read before the relay was made: the bytes that have told that it is HTTP.
             self._early += data
             return
         self._moved()
@@ -149,7 +157,8 @@ class HttpRelay(Protocol):
             self._over()
             return
         self._state = RelayState.LEAVING
-        self._file(LINGER_SECONDS)
+        self._set_deadline(LINGER_SECONDS)
+        # A transport waits for a producer before it closes, and this one is gone.
         self._far_end.transport.unregisterProducer()
         self._far_end.transport.loseConnection()
 
@@ -165,27 +174,28 @@ class HttpRelay(Protocol):
         """Our own side is never closed alone."""
 
     def pauseProducing(self) -> None:
-        """Hear that the client does not read: no more is brought for it, and it has less time."""
+        """The client does not read: nothing more is brought for it, and it has less time."""
         if self._far_end is not None and self._backlog is None:
-            self._backlog = Backlog(self._give_way)
+            self._backlog = Backlog(partial(self.end, "slow_reader_total"))
             self._far_end.transport.pauseProducing()
-            self._file(self._unread_seconds)
+            self._set_deadline(self._unread_seconds)
 
     def resumeProducing(self) -> None:
-        """Hear that the client has read."""
+        """The client has read."""
         self._clear_backlog()
         if self._far_end is not None:
             self._moved()
             self._far_end.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Hear that the client is gone; ``connectionLost`` does the rest."""
+        """The client is gone; ``connectionLost`` does the rest."""
 
     # -- what the far end calls ----------------------------------------------------------------
 
     def far_end_made(self, far_end: _FarEnd) -> None:
-        """Hear that the worker is there."""
+        """The worker is there."""
         if self._state is not RelayState.DIALLING:
+            # The client is gone meanwhile, or its connection was ended.
             far_end.transport.abortConnection()
             return
         self._state = RelayState.CARRYING
@@ -194,6 +204,8 @@ class HttpRelay(Protocol):
         self._place.opened()
         far_end.transport.write(self._early)
         self._early = b""
+        # Each end is read only as fast as the other takes it. For the client that is the relay, so
+        # that it knows of a client that does not read.
         self.transport.registerProducer(self, True)
         far_end.transport.registerProducer(self.transport, True)
         self.transport.resumeProducing()
@@ -208,17 +220,15 @@ class HttpRelay(Protocol):
             self._backlog.written(len(data))
             self._backlog.count(self._services, client_ip(self.transport))
 
-    def refused(self) -> None:
-        """Hear that the worker is not there."""
+    def far_end_lost(self) -> None:
+        """The worker has ended the connection, or was not there to take it."""
+        self._far_end = None
         if self._state is RelayState.DIALLING:
             self.end("http_worker_gone")
-
-    def far_end_lost(self) -> None:
-        """Hear that the worker has ended the connection."""
-        self._far_end = None
-        if self._state is RelayState.CARRYING:
+        elif self._state is RelayState.CARRYING:
+            # No cause is counted: the other worker has done so.
             self._state = RelayState.CLOSING
-            self._file(self._unread_seconds)
+            self._set_deadline(self._unread_seconds)
             self.transport.unregisterProducer()
             self.transport.loseConnection()
         elif self._state is RelayState.LEAVING:
@@ -235,20 +245,18 @@ class HttpRelay(Protocol):
         """Keep all there is."""
 
     def deadline_passed(self) -> None:
-        """Hear that nothing has moved in time."""
+        """Nothing has moved in time."""
         if self._state is RelayState.CARRYING:
             self.end("http_worker_silent" if self._backlog is None else "slow_reader")
         else:
+            # The end was counted already; whoever was to hear the rest has not read it.
             self._abort()
-
-    def _give_way(self) -> None:
-        self.end("slow_reader_total")
 
     def _abort(self) -> None:
         """Close both now; the client's end, or the worker's, tells when that is done."""
         if self._state in (RelayState.DIALLING, RelayState.CARRYING):
             self._state = RelayState.CLOSING
-        self._file(LINGER_SECONDS)
+        self._set_deadline(LINGER_SECONDS)
         if self._far_end is not None:
             self._far_end.transport.abortConnection()
         self.transport.abortConnection()
@@ -258,8 +266,8 @@ class HttpRelay(Protocol):
         if self._backlog is None:
             self.deadline = self._services.clock.seconds() + self._silent_seconds
 
-    def _file(self, seconds: float) -> None:
-        """Set a deadline that may be before the one there was."""
+    def _set_deadline(self, seconds: float) -> None:
+        """Set a deadline that may be before the one there was, where the wheel looks for it."""
         self._services.wheel.remove(self)
         self.deadline = self._services.clock.seconds() + seconds
         self._services.wheel.add(self)

@@ -62,3 +62,77 @@ class HttpSettings:
         if wants.only_acks:
             return min(_ACKS_WAIT_SECONDS, self.default_wait_seconds)
         return self.default_wait_seconds
+
+
+#: How long a browser may remember a preflight's answer, in seconds; browsers cut it to 2 h or 24 h.
+_MAX_AGE_SECONDS: Final = 86_400
+
+#: Names of header fields as a browser lists them in a preflight, at a length no page needs.
+_FIELD_NAMES: Final = re.compile(rb"[0-9A-Za-z!#$%&'*+.^_`|~, -]{1,512}\Z")
+
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+
+
+class CorsPolicy:
+    """Which web pages may use the gateway, by their Origin: over WebSocket, and over HTTP by CORS.
+
+    Browsers ask before a page reads an answer of another origin. A page that is not on the list
+    gets no answer at all: the list is to keep it away, not only to keep the answer from it.
+
+    ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any. Browsers leave
+    out the port that is the scheme's own; a pattern may name it all the same.
+
+    Source: fetch.spec.whatwg.org#http-cors-protocol
+    """
+
+    def __init__(self, allowed_origins: Iterable[str]) -> None:
+        patterns = [pattern.lower() for pattern in allowed_origins]
+        self._any = ANY_ORIGIN in patterns
+        # An origin has slashes before its host alone, so that no * reaches over from the scheme.
+        self._patterns = [
+            re.compile("[^/]*".join(map(re.escape, pattern.split("*"))) + r"\Z")
+            for pattern in patterns
+        ]
+
+    def allows(self, origin: bytes | None) -> bool:
+        """Whether a request with that Origin field may be answered; one without always may.
+
+        An empty Origin is one too, and none that a list can name.
+        """
+        if origin is None or self._any:
+            return True
+        text = origin.decode("latin-1").lower()
+        spellings = (text, _with_port(text))
+        return any(pattern.match(one) for pattern in self._patterns for one in spellings)
+
+    def answer_fields(self, origin: bytes | None) -> bytes:
+        """Return the header fields for the answer to an allowed request, each with its CRLF."""
+        if self._any:
+            return b"Access-Control-Allow-Origin: *\r\n" if origin is not None else b""
+        # With a list the answer differs by who asks, and caches are to know it.
+        if origin is None or not self.allows(origin):
+            return b"Vary: Origin\r\n"
+        return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n" % origin
+
+    def preflight_fields(self, origin: bytes | None, asked_fields: bytes | None) -> bytes:
+        """Return the header fields for the answer to a preflight.
+
+        ``asked_fields`` is its Access-Control-Request-Headers: what a page wants to send along is
+        its own business, so all of it is allowed.
+        """
+        fields = self.answer_fields(origin)
+        if origin is not None:
+            fields += b"Access-Control-Allow-Methods: POST, OPTIONS\r\n"
+            fields += b"Access-Control-Max-Age: %d\r\n" % _MAX_AGE_SECONDS
+            if asked_fields is not None and _FIELD_NAMES.match(asked_fields):
+                fields += b"Access-Control-Allow-Headers: %b\r\n" % asked_fields
+        return fields
+
+
+def _with_port(origin: str) -> str:
+    """Return an origin with the port that its scheme has where none is named."""
+    scheme, _, host = origin.partition("://")
+    port = _DEFAULT_PORTS.get(scheme)
+    if port is None or re.search(r":\d+\Z", host):
+        return origin
+    return f"{origin}:{port}"
