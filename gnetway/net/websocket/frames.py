@@ -57,15 +57,18 @@ def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
     """
     payloads: list[bytes] = []
     begin, end = 0, len(data)
+    # An empty frame has 6 bytes; with fewer there is none, and its size need not be looked at.
     while (
         end - begin >= 2 + _MASK_BYTES and data[begin] == _BINARY and len(payloads) < MAX_MESSAGES
     ):
+        # Below 0 without a mask, which a client must not leave out: the reader closes for it.
         size = data[begin + 1] - _MASKED
         mask_at = begin + 2
         if size == _TWO_BYTES:
             size = data[begin + 2] << 8 | data[begin + 3]
             mask_at += 2
             if size <= _SHORT:
+                # Not the shortest form of its length: a fault, for the reader to name.
                 break
         elif not 0 <= size <= _SHORT:
             break
@@ -74,6 +77,7 @@ def take_messages(data: bytes, max_bytes: int) -> tuple[bytes, int]:
             break
         begin = payload_at + size
         payloads.append(unmask(data[payload_at:begin], data[mask_at:payload_at]))
+    # Nearly always it is one, which need not be copied.
     return payloads[0] if len(payloads) == 1 else b"".join(payloads), begin
 
 
@@ -83,6 +87,7 @@ def unmask(payload: bytes, mask: bytes) -> bytes:
     if size >= LARGE_BYTES:
         unmasked: bytes = create_xor_masker(mask, size).process(payload)
         return unmasked
+    # One exclusive-or of two large numbers is done in C; a loop over the bytes would not be.
     masks = (mask * (size // _MASK_BYTES + 1))[:size]
     number = int.from_bytes(payload, "little") ^ int.from_bytes(masks, "little")
     return number.to_bytes(size, "little")
@@ -105,21 +110,18 @@ def _message_head(size: int) -> bytes:
     return _EIGHT_BYTE_HEAD.pack(_BINARY, _EIGHT_BYTES, size)
 
 
-# With which code a WebSocket closes: only a client that is at fault is told so.
-#
-# See RFC 6455, section 7.4.1, and the registry of its section 11.7
-
+#: Close codes. Source: RFC 6455, section 7.4.1; 1013 is in the registry of section 11.7
 _NORMAL: Final = 1000
 _GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
 _UNSUPPORTED_DATA: Final = 1003
 _POLICY_VIOLATION: Final = 1008
-_TOO_BIG: Final = 1009
+TOO_BIG: Final = 1009
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
 
-#: Causes of an end that have another close code than a protocol error, most without a fault of
-#: the client.
+#: Causes of an end that have another close code than a protocol error: only a client that is at
+#: fault is told so, and most of these are none of its own.
 CLOSE_CODES: Final = {
     "gateway_stopped": _GOING_AWAY,
     # Nothing is wrong: a client that was silent or slow, or whose key or data centre is not here.
@@ -150,8 +152,8 @@ CLOSE_CODES: Final = {
     "handshake_work_failed": _INTERNAL_ERROR,
     # The client's.
     "bind_refused": PROTOCOL_ERROR,
-    "message_too_big": _TOO_BIG,
-    "packet_too_large": _TOO_BIG,
+    "message_too_big": TOO_BIG,
+    "packet_too_large": TOO_BIG,
     "websocket_control_frames": _POLICY_VIOLATION,
     "websocket_small_frames": _POLICY_VIOLATION,
     "websocket_text": _UNSUPPORTED_DATA,

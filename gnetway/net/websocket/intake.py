@@ -1,5 +1,8 @@
 """The frames of one WebSocket, so that a client has no more of the reactor than its share.
 
+Frames are read as they come, until they are too many for a turn or the link wants no more. From
+then on the transport brings nothing until the frames that are here are read, in turns of their own.
+
 What is bounded, and what becomes of it:
 
     many in one segment                     → some, then the others' turn; nothing is read meanwhile
@@ -12,6 +15,7 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from gnetway.interfaces import ILinkTransport
 from gnetway.net.websocket.reader import (
     CLOSE,
     ControlFrame,
@@ -40,6 +44,8 @@ CONTROL_FRAMES_A_SECOND: Final = 8
 class FramedSocket(Protocol):
     """The WebSocket whose frames are taken in."""
 
+    transport: ILinkTransport
+
     #: Whether the link wants nothing for now.
     is_paused: bool
 
@@ -66,12 +72,6 @@ class FramedSocket(Protocol):
     def abort(self) -> None:
         """Close now."""
 
-    def stop_bytes(self) -> None:
-        """Bring no more bytes."""
-
-    def start_bytes(self) -> None:
-        """Bring what comes."""
-
 
 class FrameIntake:
     """Made for a connection with its first frame that is no plain message."""
@@ -79,7 +79,7 @@ class FrameIntake:
     __slots__ = (
         "_clock",
         "_control_at",
-        "_is_stopped",
+        "_is_draining",
         "_max_frame_bytes",
         "_max_message_bytes",
         "_reader",
@@ -103,8 +103,8 @@ class FrameIntake:
         self._reader: FrameReader | None = None
         #: The next turn, where frames are left for it.
         self.turn: IDelayedCall | None = None
-        #: Whether no bytes are brought until all frames are read.
-        self._is_stopped = False
+        #: Whether the transport brings nothing until the frames that are here are read.
+        self._is_draining = False
         #: By how many bytes heads of frames have outweighed what they carry.
         self.debt_bytes = 0
         #: The clock's seconds at which all control frames so far would have come at a good pace.
@@ -122,15 +122,19 @@ class FrameIntake:
         if self._reader is None:
             self._reader = FrameReader(self._max_frame_bytes, self._max_message_bytes)
         self._reader.receive(data)
+        # The transport may have had another segment in hand when it was stopped.
         if self.turn is None:
             self.read()
 
     def go_on(self) -> None:
-        """Hear that the link takes more: first what is here already."""
+        """Read on, as the link takes more: first what is here already, in a turn of its own.
+
+        The link is in the middle of something when it says so, maybe of what was read before.
+        """
         if self._reader is None:
-            self._socket.start_bytes()
+            self._socket.transport.resumeProducing()
         else:
-            self._is_stopped = True
+            self._is_draining = True
             self._wait_for_turn()
 
     def stop(self) -> None:
@@ -141,6 +145,7 @@ class FrameIntake:
 
     def owe(self, size: int) -> None:
         """Note by how many bytes heads of frames outweigh what they carry; below 0 is paid back."""
+        # Nothing is saved up: large frames pay for the small ones before them, not behind.
         self.debt_bytes = max(0, self.debt_bytes + size)
         if self.debt_bytes <= MAX_DEBT_BYTES:
             return
@@ -156,21 +161,24 @@ class FrameIntake:
         self.turn = None
         socket = self._socket
         frames = 0
+        # What was read may have paused or ended the socket, so both are asked for each time.
         while (reader := self._reader) is not None and not socket.is_paused:
             if frames >= FRAMES_A_TURN:
-                self._is_stopped = True
-                socket.stop_bytes()
+                self._is_draining = True
+                socket.transport.pauseProducing()
                 self._wait_for_turn()
                 return
             read = self._read(reader, FRAMES_A_TURN - frames)
             if socket.is_over:
                 self.stop()
             elif not read.frames:
+                # All that is here was read; most connections are then between two messages, and
+                # cost no memory for frames until one comes that is not plain.
                 if reader.is_done:
                     self._reader = None
-                if self._is_stopped:
-                    self._is_stopped = False
-                    socket.start_bytes()
+                if self._is_draining:
+                    self._is_draining = False
+                    socket.transport.resumeProducing()
                 return
             frames += read.frames
             if read.control is not None:
@@ -204,6 +212,7 @@ class FrameIntake:
         if read.payload:
             socket.take_payload(read.payload)
         self.owe(read.debt_bytes)
+        # The payload, or the debt, may just have been the reason to close.
         if control is None or not socket.takes_messages:
             return
         if control.opcode == CLOSE or self._is_at_good_pace():
@@ -213,6 +222,7 @@ class FrameIntake:
 
     def _is_at_good_pace(self) -> bool:
         """Count one more ping or pong; False where there are too many."""
+        # A leaky bucket, kept as the time at which it will be empty.
         now = self._clock.seconds()
         self._control_at = max(self._control_at, now) + 1 / CONTROL_FRAMES_A_SECOND
         return self._control_at - now <= MAX_CONTROL_FRAMES / CONTROL_FRAMES_A_SECOND

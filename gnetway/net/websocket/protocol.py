@@ -138,6 +138,8 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
         Without the debug line that Autobahn would format for each.
         """
+        # Plain messages are read without Autobahn's knowledge, wherever that changes nothing: no
+        # frame is half read, nothing closes, and no ping waits for a sign of life.
         intake = self._intake
         if (
             self.is_plain
@@ -149,12 +151,14 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             payload, taken = take_messages(data, self.max_plain_bytes)
             if payload:
                 self._link.receive(payload)
+            # Small messages are paid for here as well, and large ones pay back what is owed.
             if taken > 2 * len(payload) or (intake is not None and intake.debt_bytes):
                 self._taken_in().owe(taken - 2 * len(payload))
             if taken == len(data):
                 return
             data = data[taken:]
         if self.state == self.STATE_CONNECTING:
+            # Autobahn gathers the head of the handshake.
             self._dataReceived(data)
         else:
             self._taken_in().receive(data)
@@ -175,9 +179,11 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             self.data = head + self.data[end:]
             super().processHandshake()
         elif len(self.data) >= MAX_HEAD_BYTES:
+            # What is refused need not be kept until the connection is gone.
             self.data = b""
             self.failHandshake("Request Header Fields Too Large", 431)
         else:
+            # The end may be cut between two segments.
             self._searched = max(0, len(self.data) - len(HEAD_END) + 1)
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
@@ -206,6 +212,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self._link = ClientLink(
             self._services, self, self._client_ip, local_ip(transport), place_of(transport)
         )
+        # The link is known to the gateway itself by now.
         self._services.open_links.remove(self)
         self.registerProducer(self._link, True)
 
@@ -218,6 +225,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     def onAutoPingTimeout(self) -> None:  # noqa: N802
         """Drop a connection that is dead, unless its answer may wait to be read."""
         if self.is_paused:
+            # The pong stands behind bytes that the gateway itself does not read now.
             self._sendAutoPing()
         else:
             super().onAutoPingTimeout()
@@ -264,6 +272,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def take_control(self, control: ControlFrame) -> None:
         """Let Autobahn answer a control frame."""
+        # As Autobahn has them when it has read a control frame itself.
         self.current_frame = FrameHeader(control.opcode, True, 0, len(control.payload), "")
         self.control_frame_data = [control.payload]
         self.processControlFrame()
@@ -277,14 +286,6 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         """Close for a cause of our own."""
         if self._link is not None:
             self._link.end(cause)
-
-    def stop_bytes(self) -> None:
-        """Bring no more bytes."""
-        self.transport.pauseProducing()
-
-    def start_bytes(self) -> None:
-        """Bring what comes."""
-        self.transport.resumeProducing()
 
     # -- what the link calls -------------------------------------------------------------------
 
@@ -315,10 +316,11 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     def end(self, cause: str, told: bool = False) -> None:
         """Close in due form; the client was told by its last message, if there is a code."""
         if self._link is None:
-            # Before the handshake is over there is no such form.
+            # Before the handshake is over there is no such form; ``onClose`` counts the cause.
             self._end_cause = cause
             self.transport.abortConnection()
             return
+        # The client's answer to the close frame is to be read.
         self.resume_reading()
         # sendClose is for applications, which may not use most of the codes.
         self.sendCloseFrame(close_code(cause))

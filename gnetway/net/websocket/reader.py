@@ -16,7 +16,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 
 from gnetway.errors import ProtocolError
-from gnetway.net.websocket.frames import LARGE_BYTES, unmask
+from gnetway.net.websocket.frames import LARGE_BYTES, PROTOCOL_ERROR, TOO_BIG, unmask
 
 #: Opcodes. Source: RFC 6455, section 11.8
 CONTINUATION: Final = 0
@@ -36,17 +36,13 @@ _LENGTH: Final = 0x7F
 _CONTROL: Final = 8
 _MAX_CONTROL_BYTES: Final = 125
 
-#: Close codes. Source: RFC 6455, section 7.4.1
-_PROTOCOL_ERROR: Final = 1002
-_TOO_BIG: Final = 1009
-
 
 class FrameFault(ProtocolError):
     """A frame that breaks the rules or a bound; ``code`` is for the close frame."""
 
     cause: ClassVar[str] = "websocket_frames"
 
-    def __init__(self, reason: str, code: int = _PROTOCOL_ERROR) -> None:
+    def __init__(self, reason: str, code: int = PROTOCOL_ERROR) -> None:
         super().__init__(reason)
         self.code = code
 
@@ -141,6 +137,7 @@ class FrameReader:
         :raises FrameFault: the next frame is none that a client may send. The frames before it
             have been returned, and ``skip`` goes on with it.
         """
+        # The parts of many frames are joined once, and go on as if they had been one.
         parts: list[bytes] = []
         control: ControlFrame | None = None
         frames, begin, control_bytes = 0, self._at, 0
@@ -159,6 +156,7 @@ class FrameReader:
                     control = self._control(head)
                     if control is None:
                         break
+                    # They are paid for by their number, which the intake counts.
                     control_bytes = self._at - control_at
                 else:
                     self._begin(head)
@@ -173,6 +171,7 @@ class FrameReader:
         frames, begin, carried = 0, self._at, 0
         while frames < max_frames:
             if self._left:
+                # No mask is taken off: nobody wants what is passed over.
                 size = min(self._left, len(self._data) - self._at)
                 if not size:
                     break
@@ -205,6 +204,7 @@ class FrameReader:
         have = len(data) - at
         if have < 2:
             return None
+        # It is read anew for each segment while it is not whole, so that nothing is kept of it.
         second = data[at + 1]
         size, head_bytes, shortest_from = second & _LENGTH, 2, 0
         if size > _MAX_CONTROL_BYTES:
@@ -223,12 +223,17 @@ class FrameReader:
         try:
             self._check(head)
         except FrameFault:
+            # What the sound ones carry has to be passed on first; the fault is found again then.
             if not frames:
                 raise
             return False
         return True
 
     def _check(self, head: _Head) -> None:
+        """Hold a frame against the rules of RFC 6455, sections 5.1 to 5.5, and against the bounds.
+
+        :raises FrameFault: a client may not send it; TextFault where it begins a text message.
+        """
         opcode = head.first & _OPCODE
         if head.first & _RESERVED:
             raise FrameFault("reserved bits without an extension")
@@ -248,12 +253,13 @@ class FrameReader:
             raise FrameFault("a length in a longer form than needed")
         message_bytes = self._message_bytes + head.size if self._in_message else head.size
         if head.size > self._max_frame_bytes or message_bytes > self._max_message_bytes:
-            raise FrameFault("a frame or message above the bound", _TOO_BIG)
+            raise FrameFault("a frame or message above the bound", TOO_BIG)
 
     def _begin(self, head: _Head) -> None:
         """Go into a data frame."""
         self._mask = self._data[head.payload_at - 4 : head.payload_at]
         large = head.size >= LARGE_BYTES
+        # Autobahn's cipher knows its place in the mask; to make one costs more than a small frame.
         self._masker = create_xor_masker(self._mask, head.size) if large else None
         self._at = head.payload_at
         self._left = head.size
@@ -265,6 +271,7 @@ class FrameReader:
     def _part(self) -> bytes:
         """Return what is there of the payload of a data frame."""
         part = self._data
+        # Of a large frame most segments are nothing but payload, and are not copied.
         if self._at or len(part) > self._left:
             part = part[self._at : self._at + self._left]
         size = len(part)
@@ -272,6 +279,7 @@ class FrameReader:
         self._left -= size
         mask = self._mask
         if self._left:
+            # The next part begins in the middle of the mask.
             turned = size & 3
             self._mask = mask[turned:] + mask[:turned]
         elif self._final:

@@ -1,9 +1,10 @@
-"""Autobahn's server protocol with less of it in memory: most of an open WebSocket is at rest.
+"""What the gateway changes about Autobahn: its memory, its log, and what it refuses by itself.
 
-Autobahn keeps 90 values for each connection in a dictionary of 3.3 KiB, which with what they refer
-to comes to 6: its configuration, the whole request and answer of the handshake, statistics. Here
-the configuration stands in a class, what changes in slots, and what only the handshake needs goes
-when that is over. An attribute that another version adds is kept as ever, in a dictionary.
+Most WebSockets are at rest. Autobahn keeps 90 values for each connection in a dictionary of 3.3
+KiB, which with what they refer to comes to 6: its configuration, the whole request and answer of
+the handshake, statistics. Here the configuration stands in a class, what changes in slots, and what
+only the handshake needs goes when that is over. An attribute that another version adds is kept as
+ever, in a dictionary.
 """
 
 # ruff: noqa: N802 - the names are Autobahn's
@@ -144,18 +145,11 @@ class QuietLogger:
 def configured(protocol: type[P], factory: WebSocketServerFactory) -> type[P]:
     """Return a class of connections that has the configuration of ``factory`` once for all."""
     settings = {name: getattr(factory, name) for name in protocol.CONFIG_ATTRS}
+    # A function in a class would be bound to its connection, which Autobahn does not call it with.
     shared = {name: staticmethod(one) if callable(one) else one for name, one in settings.items()}
+    # Nothing to be copied from the factory into each connection any more.
     return type(protocol.__name__, (protocol,), {"CONFIG_ATTRS": [], **shared})
 
-
-# The head of a WebSocket handshake, cleared of what Autobahn refuses and the gateway takes.
-#
-# Autobahn reads an Origin as a URL with a host, which ``qrc://``, ``file://`` and an empty one do
-# not have, wants digits behind the colon of a Host, and each subprotocol once. It answers the rest
-# with 400 and asks nobody. So the Origin is taken out, for the gateway to judge, and the two
-# others are written as Autobahn wants them.
-#
-# See RFC 6455 section 4.2.1, RFC 3986 section 3.2.3 for the empty port
 
 #: The empty line, with the end of the line before it.
 HEAD_END: Final = b"\r\n\r\n"
@@ -171,10 +165,17 @@ class WebSocketHead(NamedTuple):
 
 
 def clear_head(data: bytes) -> WebSocketHead:
-    """Return a head in the form that Autobahn takes; all that is wrong elsewhere stays in it.
+    """Return the head of a handshake in the form that Autobahn takes.
+
+    Autobahn reads an Origin as a URL with a host, which ``qrc://``, ``file://`` and an empty one do
+    not have, wants digits behind the colon of a Host, and each subprotocol once. It answers the
+    rest with 400 and asks nobody. So the Origin is taken out, for the gateway to judge, and the two
+    others are written as Autobahn wants them; all that is wrong elsewhere stays.
 
     ``data`` ends before the empty line. With several Origin fields they stay as well, which is
     refused: which of them counts nobody can tell.
+
+    Source: RFC 6455 section 4.2.1; RFC 3986 section 3.2.3 for the empty port
     """
     # Split as Autobahn does, so that nothing is a field for one and none for the other.
     lines = data.decode("latin-1").splitlines()
