@@ -1,7 +1,11 @@
 """TLS for any listener, whose certificate may change while connections are open.
 
+    files in PEM → ServerCertificate, judged → SSL.Context → the connections made from now on
+
 Every connection is made from the context of its time. A new certificate gets a new context, and
-the old one lives for as long as its last connection.
+the old one lives for as long as its last connection. OpenSSL says of a bad pair of files no more
+than "PEM lib", and only of some; so each fault gets its own text here, with the file's name, before
+anybody connects.
 """
 
 import os
@@ -26,11 +30,6 @@ from gnetway.config.files import Unreadable, read_bounded
 from gnetway.errors import GatewayError
 from gnetway.runtime.clocks import WallClock
 
-# A server's certificate and its key: read, and judged before anybody connects.
-#
-# OpenSSL says of a bad pair no more than "PEM lib", and only of some; so each fault gets its own
-# text here, with the file's name.
-
 #: Bytes of a file; a chain with its key has less than 20 KB.
 MAX_FILE_BYTES: Final = 1024 * 1024
 
@@ -52,21 +51,17 @@ class ServerCertificate(NamedTuple):
     key: ServerKey
 
     @property
-    def valid_from(self) -> float:
-        """The beginning of its validity, in Unix seconds."""
-        return self.chain[0].not_valid_before_utc.timestamp()
-
-    @property
     def valid_until(self) -> float:
         """The end of its validity, in Unix seconds."""
         return self.chain[0].not_valid_after_utc.timestamp()
 
     def invalid_at(self, now: float) -> str:
-        """Say why clients refuse it at ``now`` Unix seconds, by its dates; empty if they do not."""
-        if now > self.valid_until:
-            return f"it has expired at {self.chain[0].not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
-        if now < self.valid_from:
-            return f"it is not valid before {self.chain[0].not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        """Return why clients refuse it at ``now``, in Unix seconds, by its dates; empty if not."""
+        begin, end = self.chain[0].not_valid_before_utc, self.chain[0].not_valid_after_utc
+        if now > end.timestamp():
+            return f"it has expired at {end:%Y-%m-%d %H:%M} UTC"
+        if now < begin.timestamp():
+            return f"it is not valid before {begin:%Y-%m-%d %H:%M} UTC"
         return ""
 
 
@@ -76,7 +71,10 @@ def load_certificate(cert_file: str, key_file: str) -> ServerCertificate:
     :raises CertificateFault: a file cannot be read or is not what it should be, or the two do not
         belong together.
     """
-    chain = _chain(cert_file)
+    try:
+        chain = x509.load_pem_x509_certificates(_content(cert_file))
+    except ValueError as error:
+        raise CertificateFault(f"{cert_file}: no certificate in PEM") from error
     key = _key(key_file)
     try:
         belongs = key.public_key() == chain[0].public_key()
@@ -85,13 +83,6 @@ def load_certificate(cert_file: str, key_file: str) -> ServerCertificate:
     if not belongs:
         raise CertificateFault(f"{key_file}: not the key of the first certificate in {cert_file}")
     return ServerCertificate(chain, key)
-
-
-def _chain(path: str) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_content(path))
-    except ValueError as error:
-        raise CertificateFault(f"{path}: no certificate in PEM") from error
 
 
 def _key(path: str) -> ServerKey:
@@ -135,7 +126,7 @@ _OPTIONS: Final = (
 )
 
 #: Of each file its time of change, inode and size; None for one that is not there.
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+_Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 class TlsSettings(NamedTuple):
@@ -160,7 +151,7 @@ class ServerTls:
         self._settings = settings
         self._wall = wall
         #: As the files were when they were last read, and as they were when last looked at.
-        self._read = self._seen = self._stamp()
+        self._read = self._seen = self._stamps()
         self._certificate, self._context = self._load()
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
@@ -198,7 +189,8 @@ class ServerTls:
         A certificate that cannot be used, or by its dates no longer or not yet, is not taken: the
         one before it stays, and the log says why. Returns whether it was taken.
         """
-        self._read = self._stamp()
+        # Before the files are read: what changes while they are is looked at again.
+        self._read = self._stamps()
         try:
             certificate, context = self._load()
             if invalid := certificate.invalid_at(self._wall()):
@@ -220,28 +212,31 @@ class ServerTls:
         try:
             return certificate, _make_context(certificate, _VERSIONS[settings.min_version])
         except SSL.Error as error:
-            raise CertificateFault(f"{settings.cert_file}: {_reason(error)}") from error
+            # OpenSSL has its own bounds, e.g. that the key is too small.
+            reasons = "; ".join(reason for _, _, reason in error.args[0]) or "not usable"
+            raise CertificateFault(f"{settings.cert_file}: {reasons}") from error
 
     def _look(self) -> None:
-        stamp = self._stamp()
-        settled = stamp == self._seen
-        self._seen = stamp
-        if settled and stamp != self._read:
+        stamps = self._stamps()
+        settled = stamps == self._seen
+        self._seen = stamps
+        if settled and stamps != self._read:
             self.reload()
 
-    def _stamp(self) -> _Stamp:
-        return tuple(map(_file_stamp, (self._settings.cert_file, self._settings.key_file)))
+    def _stamps(self) -> _Stamps:
+        stamps: list[tuple[int, int, int] | None] = []
+        for path in (self._settings.cert_file, self._settings.key_file):
+            try:
+                status = os.stat(path)
+            except OSError:
+                # What replaces files may take the old one away first.
+                stamps.append(None)
+            else:
+                stamps.append((status.st_mtime_ns, status.st_ino, status.st_size))
+        return tuple(stamps)
 
     def _poll_failed(self, failure: Failure) -> None:
         self._log.failure("TLS certificates are looked at no more", failure=failure)
-
-
-def _file_stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Context:
@@ -260,10 +255,6 @@ def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Conte
     for link in certificate.chain[1:]:
         context.add_extra_chain_cert(link)
     context.use_privatekey(certificate.key)
+    # OpenSSL's own word on the pair, though it was judged before.
     context.check_privatekey()
     return context
-
-
-def _reason(error: SSL.Error) -> str:
-    """Return what OpenSSL says, e.g. that the key is too small."""
-    return "; ".join(reason for _, _, reason in error.args[0]) or "not usable"

@@ -1,4 +1,10 @@
-"""TLS before the protocol that serves a connection."""
+"""TLS before the protocol that serves a connection.
+
+    TCP → TlsTransport, the TLS end → TlsOpening, until the handshake is over → ``following``
+
+What serves the connection is not made before the handshake, so that a client which never comes to
+an end with it costs no more than an opening.
+"""
 
 from typing import Final
 
@@ -41,11 +47,14 @@ class TlsTransport(BufferingTLSTransport):
             self._closing = self.factory.clock.callLater(CLOSE_SECONDS, self.abortConnection)
 
     def loseWriteConnection(self) -> None:  # noqa: N802
-        """Close our side; TLS has no more of a half-close than this, and reads on as well."""
+        """Close our side; TLS has no more of a half-close than this, and reads on as well.
+
+        Source: RFC 8446 section 6.1, close_notify
+        """
         self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End."""
+        """Wait for the client's end of TLS no more."""
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         super().connectionLost(reason)
@@ -60,7 +69,7 @@ class TlsOpening(Opening):
         self._following = following
 
     def handshakeCompleted(self) -> None:  # noqa: N802
-        """Go on."""
+        """Pass the connection on, unless its end was decided while the handshake ran."""
         if not self._ending:
             self.pass_on(self._following, b"")
 
@@ -69,13 +78,17 @@ class TlsOpening(Opening):
         return super().lost_cause(reason) if _is_of_tcp(reason) else "tls_handshake"
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End; what OpenSSL says of a fault after the handshake is nobody's business."""
+        """End; whoever serves the connection hears no reasons of OpenSSL's.
+
+        A fault in TLS after the handshake is a lost connection to it, and is counted as one.
+        """
         if self._next is not None and not _is_of_tcp(reason):
             reason = Failure(ConnectionLost())
         super().connectionLost(reason)
 
 
 def _is_of_tcp(reason: Failure) -> bool:
+    """Whether a connection ended below TLS, which then has had no part in it."""
     return isinstance(reason.value, ConnectionDone | ConnectionLost | ConnectionAborted)
 
 
