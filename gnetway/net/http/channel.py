@@ -297,15 +297,6 @@ class GatewayHttpChannel(HTTPChannel):
         else:
             self.transport.loseWriteConnection()
 
-    def pause_reading(self) -> None:
-        """Read nothing more."""
-        self.transport.pauseProducing()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if not self._life.is_ending:
-            self.transport.resumeProducing()
-
     # -- ends ----------------------------------------------------------------------------------
 
     def end(self, cause: str) -> None:

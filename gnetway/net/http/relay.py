@@ -154,7 +154,8 @@ class HttpRelay(Protocol):
         self._services.open_links.remove(self)
         self._clear_backlog()
         if self._far_end is None:
-            self._over()
+            self._state = RelayState.OVER
+            self._services.wheel.remove(self)
             return
         self._state = RelayState.LEAVING
         self._set_deadline(LINGER_SECONDS)
@@ -232,7 +233,8 @@ class HttpRelay(Protocol):
             self.transport.unregisterProducer()
             self.transport.loseConnection()
         elif self._state is RelayState.LEAVING:
-            self._over()
+            self._state = RelayState.OVER
+            self._services.wheel.remove(self)
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -276,10 +278,6 @@ class HttpRelay(Protocol):
         backlog, self._backlog = self._backlog, None
         if backlog is not None:
             backlog.clear()
-
-    def _over(self) -> None:
-        self._state = RelayState.OVER
-        self._services.wheel.remove(self)
 
 
 class RelayFactory(ServerFactory):

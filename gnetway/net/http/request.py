@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
+from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answer import (
     ALLOWED,
     BAD_METHOD,
@@ -64,12 +65,6 @@ class Channel(Protocol):
     def request_received(self) -> None:
         """Hear that a request is here whole, and will be answered."""
 
-    def pause_reading(self) -> None:
-        """Read nothing more."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
 
 class RequestState(Enum):
     """How far a request has come; it only ever moves on."""
@@ -90,6 +85,7 @@ class HttpRequest(Request):
     """
 
     channel: Channel  # type: ignore[assignment] # one of ours
+    transport: ILinkTransport
 
     def __init__(self, channel: Channel, queued: object = None) -> None:
         super().__init__(channel, queued)  # type: ignore[arg-type]
@@ -181,12 +177,12 @@ class HttpRequest(Request):
     def pause_reading(self) -> None:
         """Bring no more of the body; what follows the body is the channel's to pause."""
         if self._state is RequestState.COMING:
-            self.channel.pause_reading()
+            self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
         """Bring what comes."""
         if self._state is RequestState.COMING:
-            self.channel.resume_reading()
+            self.transport.resumeProducing()
 
     # -- the head ------------------------------------------------------------------------------
 

@@ -193,9 +193,11 @@ class HttpSession:
                 poll.timer.reset(max(0.0, poll.ends_at - self._services.clock.seconds()))
 
     def leave(self, poll: HttpPoll) -> None:
-        """Let a request wait no more: its client is gone, or has got another answer."""
+        """Let a request wait no more: it is answered, or its client is gone."""
         if poll.state is not PollState.OVER:
-            self._end_poll(poll)
+            self._polls.remove(poll)
+            poll.end()
+            self._touch()
 
     def half_closed(self, poll: HttpPoll) -> None:
         """A request's client sends nothing more: it may be gone, or still read on.
@@ -207,7 +209,7 @@ class HttpSession:
             return
         poll.half_closed = True
         if not poll.wants.asks:
-            self._tell_nothing(poll)
+            self._answer(poll, may_take=False)
 
     # -- what the registry calls ---------------------------------------------------------------
 
@@ -267,18 +269,20 @@ class HttpSession:
             return []
         return self._joiner.cut(plaintext, self._services.wall())
 
-    def _next_poll(self) -> HttpPoll | None:
-        """Return the request that is there to wait, else the oldest; None where there is none.
+    def _next_poll(self, only_long: bool = False) -> HttpPoll | None:
+        """Return the oldest request that is there to wait, else the oldest; None for none.
 
-        Another than a long poll has an answer of its own to come, which it would then lack.
+        Another than a long poll has an answer of its own to come, and would then lack it. So it is
+        taken only where there is no choice, and with ``only_long`` not at all.
         """
-        return self._long_poll() or next(
-            (poll for poll in self._polls if not poll.half_closed), None
-        )
-
-    def _long_poll(self) -> HttpPoll | None:
-        """Return the oldest request that is there to wait."""
-        return next((poll for poll in self._polls if poll.is_long and not poll.half_closed), None)
+        oldest = None
+        for poll in self._polls:
+            if poll.half_closed:
+                continue
+            if poll.is_long:
+                return poll
+            oldest = oldest or poll
+        return None if only_long else oldest
 
     def _hold_back(self, poll: HttpPoll) -> None:
         """Answer as soon as the client's wish to have several messages at once allows."""
@@ -289,30 +293,21 @@ class HttpSession:
         else:
             poll.timer.reset(seconds)
 
-    def _answer(self, poll: HttpPoll) -> None:
-        """Answer with what is queued, or with nothing."""
-        if self._queue:
-            self._tell(poll, self._queue.take(self._joiner, self._services.wall()))
+    def _answer(self, poll: HttpPoll, may_take: bool = True) -> None:
+        """Answer with what is queued, or with nothing where that may not be, or there is none."""
+        now = self._services.wall()
+        if may_take and self._queue:
+            plaintext = self._queue.take(self._joiner, now)
         else:
-            self._tell_nothing(poll)
-
-    def _tell_nothing(self, poll: HttpPoll) -> None:
-        self._tell(poll, self._joiner.nothing(poll.wants.odd_waits, self._services.wall()))
-
-    def _tell(self, poll: HttpPoll, plaintext: bytes) -> None:
+            plaintext = self._joiner.nothing(poll.wants.odd_waits, now)
         # Over before it is told: its connection may read the client's next request at once, which
         # then waits in this session too.
-        self._end_poll(poll)
+        self.leave(poll)
         poll.asker.tell(plaintext)
-        long_poll = self._long_poll()
+        long_poll = self._next_poll(only_long=True)
         if self._queue and long_poll is not None:
             # What did not fit, or stands behind an error.
             self._answer(long_poll)
-
-    def _end_poll(self, poll: HttpPoll) -> None:
-        self._polls.remove(poll)
-        poll.end()
-        self._touch()
 
     # -- the end -------------------------------------------------------------------------------
 
