@@ -75,13 +75,13 @@ class GatewayHttpChannel(HTTPChannel):
 
     @property
     def deadline(self) -> float:
-        """See Watched."""
+        """When the connection is late, in the clock's seconds."""
         return self._life.deadline
 
     # -- what the transport calls --------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Begin."""
+        """Have the connection watched and known to the gateway, and wait for its first request."""
         super().connectionMade()
         links = self.services.links
         self.client_ip = client_ip(self.transport)
@@ -91,12 +91,12 @@ class GatewayHttpChannel(HTTPChannel):
         place_of(self.transport).serves(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Read on."""
+        """Read what came, up to the first request that has to wait for its answer."""
         if self._life.is_ending:
             return
         self._life.bytes_came()
         if self._reading:
-            # What stands behind a body in chunks comes here again, from within the first call.
+            # From within the first call: twisted.web has what stands behind a request come again.
             super().dataReceived(data)
             return
         self._reading = True
@@ -109,7 +109,7 @@ class GatewayHttpChannel(HTTPChannel):
         self._close_if_half_closed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End."""
+        """Count why the connection is gone, unless its end was decided, and have it forgotten."""
         links = self.services.links
         if not self._life.is_ending:
             clean = isinstance(reason.value, ConnectionDone)

@@ -264,7 +264,10 @@ class HttpRelay(Protocol):
         self.transport.abortConnection()
 
     def _moved(self) -> None:
-        """Note that bytes have moved; for a client that does not read nothing else counts."""
+        """Move the deadline, as bytes have moved; not for a client that does not read.
+
+        What such a client sends does not make it read what waits for it.
+        """
         if self._backlog is None:
             self.deadline = self._services.clock.seconds() + self._silent_seconds
 

@@ -1,4 +1,4 @@
-"""One HTTP request, judged by its head before any of its body is kept."""
+"""One HTTP request, checked by its head before any of its body is kept."""
 
 # ruff: noqa: N802 - the names are Twisted's
 # mypy: disallow-untyped-calls=False
@@ -63,13 +63,13 @@ class Channel(Protocol):
         """Send bytes and close; what still comes is thrown away."""
 
     def request_received(self) -> None:
-        """Hear that a request is here whole, and will be answered."""
+        """Wait for the answer: a request is here whole."""
 
 
 class RequestState(Enum):
     """How far a request has come; it only ever moves on."""
 
-    #: Its body comes; the head was judged already.
+    #: Its body comes; the head was checked already.
     COMING = "coming"
     #: All of it is here, and the answer is not written yet.
     WHOLE = "whole"
@@ -97,7 +97,7 @@ class HttpRequest(Request):
         #: What takes the body; None where the head has settled the answer, and after any answer.
         self.call: HttpCall | None = None
         #: The answer that the head has settled, for as long as it waits for an empty body.
-        self._verdict: HttpAnswer | None = None
+        self._settled: HttpAnswer | None = None
         #: The header fields that every answer to this request gets.
         self._fields = b""
         self._state = RequestState.COMING
@@ -105,27 +105,27 @@ class HttpRequest(Request):
     # -- what the channel calls ----------------------------------------------------------------
 
     def gotLength(self, length: int | None) -> None:
-        """Judge the head; ``length`` is that of the body, None where it comes in chunks."""
+        """Check the head; ``length`` is that of the body, None where it comes in chunks."""
         line = self.channel.request_line
         origin = self._field(b"Origin")
-        verdict = self._judge(line, origin, length)
-        if verdict is None:
-            verdict = self._find_client()
-        elif verdict.status >= BAD_REQUEST.status:
+        settled = self._check(line, origin, length)
+        if settled is None:
+            settled = self._find_client()
+        elif settled.status >= BAD_REQUEST.status:
             links = self._services.links
-            links.causes.count(f"http_{verdict.status}")
-            if verdict is FORBIDDEN and origin is not None:
+            links.causes.count(f"http_{settled.status}")
+            if settled is FORBIDDEN and origin is not None:
                 links.refused_origins.note(origin, links.clock.seconds())
-        self._fields = self._answer_fields(origin, verdict)
-        if verdict is None:
+        self._fields = self._answer_fields(origin, settled)
+        if settled is None:
             self.call = HttpCall(self._services, self, length)
         elif length == 0:
             # The request is whole without another byte, so the connection may go on behind it.
-            self._verdict = verdict
+            self._settled = settled
         else:
             # twisted.web would tell the client to go on with its body.
             self.requestHeaders.removeHeader(b"Expect")
-            self.answer(verdict)
+            self.answer(settled)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a part of the body; ``HttpCall.came`` looks at it once a read, not once a chunk."""
@@ -134,18 +134,18 @@ class HttpRequest(Request):
             self.call.receive(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Hear that the request is whole."""
+        """Take the end of the request."""
         if self._state is not RequestState.COMING:
             return
         self._state = RequestState.WHOLE
         self.channel.request_received()
-        if self._verdict is not None:
-            self.answer(self._verdict)
+        if self._settled is not None:
+            self.answer(self._settled)
         elif self.call is not None:
             self.call.whole()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Hear that nobody is there to answer."""
+        """Have the call given up: nobody is there to be answered."""
         self._state = RequestState.ANSWERED
         super().connectionLost(reason)
         call, self.call = self.call, None
@@ -170,6 +170,7 @@ class HttpRequest(Request):
         if closes:
             self.channel.finish_with(data)
         else:
+            # Otherwise ``finish`` would write a head of its own.
             self.startedWriting = 1
             self.channel.write(data)
             self.finish()
@@ -186,7 +187,7 @@ class HttpRequest(Request):
 
     # -- the head ------------------------------------------------------------------------------
 
-    def _judge(
+    def _check(
         self, line: RequestLine, origin: bytes | None, length: int | None
     ) -> HttpAnswer | None:
         """Return the answer that needs no look at the body, None where the core decides.
@@ -220,13 +221,13 @@ class HttpRequest(Request):
                 return BAD_REQUEST
         return None
 
-    def _answer_fields(self, origin: bytes | None, verdict: HttpAnswer | None) -> bytes:
+    def _answer_fields(self, origin: bytes | None, settled: HttpAnswer | None) -> bytes:
         cors = self._services.cors
-        if verdict is ALLOWED:
+        if settled is ALLOWED:
             asked = self._field(b"Access-Control-Request-Headers")
             return _ALLOW + cors.preflight_fields(origin, asked)
         fields = cors.answer_fields(origin)
-        return _ALLOW + fields if verdict is BAD_METHOD else fields
+        return _ALLOW + fields if settled is BAD_METHOD else fields
 
     def _field(self, name: bytes) -> bytes | None:
         values = self.requestHeaders.getRawHeaders(name)

@@ -18,10 +18,10 @@ class Asker(Protocol):
     """Who has sent the request."""
 
     def tell(self, plaintext: bytes) -> None:
-        """Hear the answer."""
+        """Answer the request with a plaintext of its session."""
 
     def unavailable(self) -> None:
-        """Hear that there will be none: the client may try again."""
+        """Give up: there will be no answer, and the client may try again."""
 
 
 class PollState(Enum):

@@ -1,6 +1,6 @@
 """TLS for any listener, whose certificate may change while connections are open.
 
-    files in PEM → ServerCertificate, judged → SSL.Context → the connections made from now on
+    files in PEM → ServerCertificate, checked → SSL.Context → the connections made from now on
 
 Every connection is made from the context of its time. A new certificate gets a new context, and
 the old one lives for as long as its last connection. OpenSSL says of a bad pair of files no more
@@ -255,6 +255,6 @@ def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Conte
     for link in certificate.chain[1:]:
         context.add_extra_chain_cert(link)
     context.use_privatekey(certificate.key)
-    # OpenSSL's own word on the pair, though it was judged before.
+    # OpenSSL's own word on the pair, though it was checked before.
     context.check_privatekey()
     return context

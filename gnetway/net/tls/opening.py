@@ -74,7 +74,7 @@ class TlsOpening(Opening):
             self.pass_on(self._following, b"")
 
     def lost_cause(self, reason: Failure) -> str:
-        """See Opening."""
+        """Return what a connection is counted under that was lost before the handshake was over."""
         return super().lost_cause(reason) if _is_of_tcp(reason) else "tls_handshake"
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -127,7 +127,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         place_of(self.transport).serves(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Hear of the end; ``onClose`` has done the rest."""
+        """Read no frame any more; Autobahn calls ``onClose``, which ends the link."""
         if self._intake is not None:
             self._intake.stop()
         super().connectionLost(reason)
@@ -206,7 +206,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:
-        """Begin."""
+        """Make the client link, which takes the connection's place among the open ones."""
         self.transport.setTcpNoDelay(True)
         transport = self.transport
         self._link = ClientLink(
@@ -217,7 +217,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self.registerProducer(self._link, True)
 
     def _fail_connection(self, code: int = PROTOCOL_ERROR, reason: str = "") -> None:
-        """Hear of a fault in the client's frames, for which Autobahn closes with its own code."""
+        """End the link for a fault in the client's frames; Autobahn closes with its own code."""
         super()._fail_connection(code, reason)
         if self._link is not None:
             self._link.end("websocket_frames")
@@ -231,14 +231,14 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
             super().onAutoPingTimeout()
 
     def onCloseFrame(self, code: int, reasonRaw: bytes) -> bool | None:  # noqa: N802, N803
-        """Hear that the client closes: Autobahn answers, and drops what is sent from now on."""
+        """Have the link write nothing more: Autobahn answers the close, and drops what is sent."""
         is_over = super().onCloseFrame(code, reasonRaw)
         if self._link is not None:
             self._link.client_closes()
         return is_over
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
-        """End."""
+        """End the link; without one the handshake was not over, which has a cause of its own."""
         if self._link is None:
             self._services.causes.count(self._end_cause)
             return

@@ -22,7 +22,7 @@ class _Untold:
     """Stands for a Deferred that nobody waits for."""
 
     def callback(self, result: object) -> None:
-        """Tell nobody."""
+        """Drop the result."""
 
 
 _UNTOLD: Final = _Untold()
@@ -169,7 +169,7 @@ def clear_head(data: bytes) -> WebSocketHead:
 
     Autobahn reads an Origin as a URL with a host, which ``qrc://``, ``file://`` and an empty one do
     not have, wants digits behind the colon of a Host, and each subprotocol once. It answers the
-    rest with 400 and asks nobody. So the Origin is taken out, for the gateway to judge, and the two
+    rest with 400 and asks nobody. So the Origin is taken out, for the gateway to check, and the two
     others are written as Autobahn wants them; all that is wrong elsewhere stays.
 
     ``data`` ends before the empty line. With several Origin fields they stay as well, which is
