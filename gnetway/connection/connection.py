@@ -2,7 +2,7 @@
 
     in:   receive(segment) → detector → obfuscated2 → codec → plain:     key exchange
                                                             → encrypted: key → decrypt → message
-    out:  send_message, send_quick_ack, answers of its own → codec → obfuscated2 → packets_to_send()
+    out:  output: messages, quick acks, answers of its own → codec → obfuscated2 → packets_to_send()
 
 ``next_event()`` takes one packet a call and is silent while
 
@@ -22,20 +22,18 @@ from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     PACKETS_TAKEN,
     SLICE_TAKEN,
+    AuthKeyGone,
+    AuthKeyMissing,
     BindReceived,
+    ConnectionSetup,
     Event,
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
-)
-from gnetway.connection.packet_output import (
-    AuthKeyGone,
-    AuthKeyMissing,
-    ConnectionSetup,
-    PacketOutput,
     TooManyBeginnings,
     TooManyKeys,
 )
+from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.packets import announced_key_id, next_wanting_answer, open_long, plain_body
 from gnetway.connection.unbound import (
     UnboundMessage,
@@ -56,7 +54,6 @@ from gnetway.mtproto.message import (
     PLAIN_KEY_ID,
     ROUTING_BYTES,
     check_message,
-    pack_plain,
     trim_padding,
 )
 from gnetway.mtproto.peek import wants_no_answer
@@ -75,7 +72,7 @@ MAX_TAKEN: Final = 16
 MAX_BEGINNINGS: Final = 8
 
 
-class Connection(PacketOutput):
+class Connection:
     """The whole MTProto stack of one link.
 
     ``codec``, where given, carries one packet each way, so that nothing is detected and all that
@@ -83,12 +80,13 @@ class Connection(PacketOutput):
     its key exchanges are counted: they outlive the link, since clients go on over another.
 
     Any :class:`ProtocolError` out of ``receive`` or ``next_event`` is final: give it to ``fail``
-    and close once ``data_to_send`` is written.
+    of ``output`` and close once that is written.
     """
 
     __slots__ = (
         "_address",
         "_beginnings",
+        "_codec",
         "_detector",
         "_exchanges",
         "_header_dc",
@@ -97,9 +95,11 @@ class Connection(PacketOutput):
         "_key",
         "_keys",
         "_padded",
+        "_setup",
         "_silent",
         "_trusted",
         "ignored_plain",
+        "output",
         "packet_begun",
         "whole_messages",
     )
@@ -107,7 +107,10 @@ class Connection(PacketOutput):
     def __init__(
         self, setup: ConnectionSetup, codec: Codec | None = None, address: str = ""
     ) -> None:
-        super().__init__(setup, codec)
+        self._setup = setup
+        self._codec = codec
+        #: Everything that is sent; the shell takes it from here.
+        self.output = PacketOutput(setup.random_bytes, codec)
         self._detector: Detector | None = None
         #: What came over an obfuscated link is decrypted by this.
         self._incoming: CtrStream | None = None
@@ -174,8 +177,9 @@ class Connection(PacketOutput):
         if detected is not None:
             self._codec, streams = detected
             if streams is not None:
-                self._incoming, self._outgoing = streams.incoming, streams.outgoing
+                self._incoming = streams.incoming
                 self._header_dc = streams.dc_id
+            self.output.begin(self._codec, None if streams is None else streams.outgoing)
             self._padded = isinstance(self._codec, PaddedIntermediateCodec)
             self._detector = None
 
@@ -358,7 +362,7 @@ class Connection(PacketOutput):
         seq_no = int.from_bytes(message.payload[8:12], "little", signed=True)
         unbound = UnboundMessage(message.key, message.salt, message.session_id, msg_id, seq_no)
         answers = answer_unbound(unbound, peek, now, setup.random_bytes)
-        self._answer(message, known_salt(message.key), answers, now)
+        self.output.answer(message, known_salt(message.key), answers, now)
         return None
 
     def bind_accepted(self, bind: BindReceived, now: float) -> None:
@@ -372,7 +376,8 @@ class Connection(PacketOutput):
         """Answer a bind with ENCRYPTED_MESSAGE_INVALID, and what stands beside it."""
         message = bind.message
         self._silent = False
-        self._answer(message, message.salt, refuse_bind(bind.peek, message.key, now), now)
+        answers = refuse_bind(bind.peek, message.key, now)
+        self.output.answer(message, message.salt, answers, now)
 
     # -- key exchanges -------------------------------------------------------------------------
 
@@ -380,12 +385,12 @@ class Connection(PacketOutput):
         """Answer ExchangeWanted: the step has ended, and the client hears what came of it."""
         answer = exchange.answer
         if answer is not None:
-            self._send_packet(pack_plain(self._next_msg_id(now), answer.body))
+            self.output.send_plain(answer.body, now)
         if exchange.made_key:
             self._trusted = True
 
     def rest(self) -> None:
         """Let go of what only a link that talks needs; it may talk on at any time."""
-        if self._incoming is not None and self._outgoing is not None:
+        if self._incoming is not None:
             self._incoming.rest()
-            self._outgoing.rest()
+            self.output.rest()

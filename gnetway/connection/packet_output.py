@@ -1,102 +1,66 @@
-"""The sending half of a client link: messages in, framed and obfuscated bytes out."""
+"""What leaves a client's connection: messages in, framed and obfuscated packets out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
 
-from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
+from gnetway.codec.packet import Codec
 from gnetway.connection.events import MessageReceived
 from gnetway.connection.unbound import Answers, join_answers, pack_answers
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.message_key import encrypt
-from gnetway.errors import ProtocolError, TransportErrorCode
-from gnetway.handshake.pending import PendingExchanges
-from gnetway.mtproto.message import MessageIdSource
-from gnetway.tl.unwrap import UnwrapLimits
-
-# What connections share, and the faults of a client that uses keys wrongly.
-
-#: The largest packet until a key is known: no message of a key exchange comes near it.
-DEFAULT_FIRST_PACKET_BYTES: Final = 4096
-
-#: Keys one link may use; clients mix two or three (temporary, media, permanent).
-DEFAULT_MAX_KEYS: Final = 8
-
-
-class AuthKeyMissing(ProtocolError):
-    """The backend has proved that it does not know the key of a packet, or the key has expired."""
-
-    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.KEY_UNKNOWN
-    cause: ClassVar[str] = "key_unknown"
-
-
-class AuthKeyGone(AuthKeyMissing):
-    """A key that the link has used is destroyed, or the backend knows it no more."""
-
-    cause: ClassVar[str] = "key_destroyed"
-
-
-class TooManyKeys(ProtocolError):
-    """One link used more keys than any client does."""
-
-    transport_error: ClassVar[TransportErrorCode | None] = TransportErrorCode.FLOOD
-    cause: ClassVar[str] = "too_many_keys"
-
-
-class TooManyBeginnings(ProtocolError):
-    """A client begins key exchanges and does not go on with any."""
-
-    cause: ClassVar[str] = "handshake_too_many_beginnings"
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSetup:
-    """What all connections of a listener share.
-
-    ``max_packet_bytes`` bounds any packet, ``first_packet_bytes`` those before a key is known.
-    With ``backend_takes_unbound`` messages of unbound temporary keys go to the session backend,
-    their binds once they are proved; without, only those.
-    """
-
-    exchanges: PendingExchanges
-    random_bytes: Callable[[int], bytes]
-    max_packet_bytes: int = DEFAULT_MAX_PACKET_BYTES
-    first_packet_bytes: int = DEFAULT_FIRST_PACKET_BYTES
-    max_keys: int = DEFAULT_MAX_KEYS
-    backend_takes_unbound: bool = False
-    unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)
-
+from gnetway.errors import ProtocolError
+from gnetway.mtproto.message import MessageIdSource, pack_plain
 
 _SILENT: Final = "nothing is sent before the client has spoken"
 
 
 class PacketOutput:
-    """What leaves a link, in the order of the calls; ``_codec`` is None until it is known."""
+    """The packets that wait to be taken, in the order of the calls.
 
-    __slots__ = ("_codec", "_msg_ids", "_one_answer", "_out", "_outgoing", "_setup", "unsent_bytes")
+    ``codec``, where given, carries one packet, so that all answers to a message stand in one.
+    Without, the codec is known when the client has spoken, see ``begin``.
+    """
 
-    def __init__(self, setup: ConnectionSetup, codec: Codec | None) -> None:
-        self._setup = setup
+    __slots__ = (
+        "_codec",
+        "_msg_ids",
+        "_one_answer",
+        "_out",
+        "_outgoing",
+        "_random_bytes",
+        "unsent_bytes",
+    )
+
+    def __init__(self, random_bytes: Callable[[int], bytes], codec: Codec | None) -> None:
+        self._random_bytes = random_bytes
         self._codec = codec
-        #: Whether all that a message is answered with here stands in one packet.
         self._one_answer = codec is not None
         self._msg_ids: MessageIdSource | None = None
-        #: What leaves over an obfuscated link is encrypted by this.
+        #: The keystream of an obfuscated connection, for all that leaves.
         self._outgoing: CtrStream | None = None
-        self._out: list[bytes] = []
+        #: None for nothing: an empty list for each idle connection would be 2 % of its memory.
+        self._out: list[bytes] | None = None
         #: Bytes that wait to be taken.
         self.unsent_bytes = 0
 
+    def begin(self, codec: Codec, outgoing: CtrStream | None) -> None:
+        """Frame by ``codec`` from now on: it was detected by the client's first bytes."""
+        self._codec = codec
+        self._outgoing = outgoing
+
     def send_message(self, key: AuthKey, plaintext: bytes) -> None:
         """Encrypt and send a plaintext: salt, session_id, msg_id, seq_no, length, body."""
-        # As _send_packet does it, but without its calls: all that is pushed passes here.
-        codec, outgoing = self._codec, self._outgoing
+        # As _send_framed does it, but without its call: all that is pushed passes here.
+        codec, outgoing, out = self._codec, self._outgoing, self._out
         assert codec is not None, _SILENT
-        framed = codec.frame(encrypt(key, plaintext, self._setup.random_bytes))
+        framed = codec.frame(encrypt(key, plaintext, self._random_bytes))
         if outgoing is not None:
             framed = outgoing.update(framed)
-        self._out.append(framed)
+        if out is None:
+            self._out = [framed]
+        else:
+            out.append(framed)
         self.unsent_bytes += len(framed)
 
     def send_quick_ack(self, token: int) -> None:
@@ -106,10 +70,28 @@ class PacketOutput:
             self._send_framed(codec.frame_quick_ack(token))
 
     def fail(self, error: ProtocolError) -> None:
-        """Tell the client why the link ends, where the protocol has a code for it."""
+        """Tell the client why the connection ends, where the protocol has a code for it."""
         code = error.transport_error
         if code is not None and self._codec is not None:
-            self._send_packet(code.to_bytes(4, "little", signed=True))
+            self._send_framed(self._codec.frame(code.to_bytes(4, "little", signed=True)))
+
+    def send_plain(self, body: bytes, now: float) -> None:
+        """Send an unencrypted answer of a key exchange; ``now`` in Unix seconds."""
+        assert self._codec is not None, _SILENT
+        self._send_framed(self._codec.frame(pack_plain(self._next_msg_id(now), body)))
+
+    def answer(self, message: MessageReceived, salt: int, answers: Answers, now: float) -> None:
+        """Send what the core itself answers to a message; ``now`` in Unix seconds."""
+        key, session_id = message.key, message.session_id
+
+        def next_msg_id(response: bool) -> int:
+            return self._next_msg_id(now, response)
+
+        if self._one_answer:
+            self.send_message(key, join_answers(answers, salt, session_id, next_msg_id))
+            return
+        for plaintext in pack_answers(answers, salt, session_id, next_msg_id):
+            self.send_message(key, plaintext)
 
     def data_to_send(self) -> bytes:
         """Return all that is to be sent in one piece, and forget it; empty for nothing."""
@@ -122,14 +104,12 @@ class PacketOutput:
         are the first ones, as many as have no more bytes than that together, or the first alone.
         """
         out = self._out
-        if join_bytes is not None and self.unsent_bytes > join_bytes:
-            return self._take_first(join_bytes)
-        self._out = []
-        self.unsent_bytes = 0
-        return out
-
-    def _take_first(self, join_bytes: int) -> list[bytes]:
-        out = self._out
+        if out is None:
+            return []
+        if join_bytes is None or self.unsent_bytes <= join_bytes:
+            self._out = None
+            self.unsent_bytes = 0
+            return out
         size = len(out[0])
         count = 1
         while count < len(out) and size + len(out[count]) <= join_bytes:
@@ -137,32 +117,26 @@ class PacketOutput:
             count += 1
         packets = out[:count]
         del out[:count]
+        if not out:
+            self._out = None
         self.unsent_bytes -= size
         return packets
 
-    def _answer(self, message: MessageReceived, salt: int, answers: Answers, now: float) -> None:
-        key, session_id = message.key, message.session_id
-
-        def next_msg_id(response: bool) -> int:
-            return self._next_msg_id(now, response)
-
-        if self._one_answer:
-            self.send_message(key, join_answers(answers, salt, session_id, next_msg_id))
-            return
-        for plaintext in pack_answers(answers, salt, session_id, next_msg_id):
-            self.send_message(key, plaintext)
+    def rest(self) -> None:
+        """Let go of what only a connection that talks needs."""
+        if self._outgoing is not None:
+            self._outgoing.rest()
 
     def _next_msg_id(self, now: float, response: bool = True) -> int:
         if self._msg_ids is None:
             self._msg_ids = MessageIdSource()
         return self._msg_ids.next_id(now, response)
 
-    def _send_packet(self, packet: bytes) -> None:
-        assert self._codec is not None, _SILENT
-        self._send_framed(self._codec.frame(packet))
-
     def _send_framed(self, framed: bytes) -> None:
         if self._outgoing is not None:
             framed = self._outgoing.update(framed)
-        self._out.append(framed)
+        if self._out is None:
+            self._out = [framed]
+        else:
+            self._out.append(framed)
         self.unsent_bytes += len(framed)

@@ -198,10 +198,10 @@ class ClientLink(LinkOutput):
             # Here, not where it is read: the first message may have waited for its key.
             ignored, connection.ignored_plain = connection.ignored_plain, False
             if connection.whole_messages and not (
-                ignored and quiet and not connection.unsent_bytes
+                ignored and quiet and not connection.output.unsent_bytes
             ):
                 self.deadline = monotonic + self._idle_seconds
-            if connection.unsent_bytes:
+            if connection.output.unsent_bytes:
                 self._flush()
 
     def _put_off(self) -> None:
@@ -376,7 +376,7 @@ class ClientLink(LinkOutput):
         if code is TransportErrorCode.FLOOD and not self._services.limits.tell_too_many:
             code = None
         if code is not None:
-            self._connection.fail(error)
+            self._connection.output.fail(error)
         self._close(error.cause, told=code is not None)
 
 

@@ -189,8 +189,8 @@ class LinkOutput:
         if self._backlog is not None:
             self._keep(self._backlog, key, plaintext)
             return self._state is OPEN
-        connection.send_message(key, plaintext)
-        if connection.unsent_bytes >= JOIN_BYTES:
+        connection.output.send_message(key, plaintext)
+        if connection.output.unsent_bytes >= JOIN_BYTES:
             self._flush()
         elif not (self._flush_due or self._pumping):
             self._flush_due = True
@@ -199,7 +199,7 @@ class LinkOutput:
 
     def _send_owed_ack(self) -> None:
         token, self._owed_token = self._owed_token, 0
-        self._connection.send_quick_ack(token)
+        self._connection.output.send_quick_ack(token)
 
     def _turn_ended(self) -> None:
         self._flush_due = False
@@ -217,13 +217,13 @@ class LinkOutput:
         connection = self._connection
         written = 0
         while self._backlog is None:
-            waiting = connection.unsent_bytes
+            waiting = connection.output.unsent_bytes
             if not waiting:
                 if written >= JOIN_BYTES:
                     self._count_turn(written)
                 return
-            packets = connection.packets_to_send(JOIN_BYTES)
-            written += waiting - connection.unsent_bytes
+            packets = connection.output.packets_to_send(JOIN_BYTES)
+            written += waiting - connection.output.unsent_bytes
             self._carrier.write(packets)
         if written:
             # It came with this, which therefore is what the client does not read.
@@ -249,7 +249,7 @@ class LinkOutput:
         self._backlog.is_paused = True
 
     def _keep(self, backlog: Backlog, key: AuthKey, plaintext: bytes) -> None:
-        waiting_bytes = backlog.kept_bytes + self._connection.unsent_bytes
+        waiting_bytes = backlog.kept_bytes + self._connection.output.unsent_bytes
         if waiting_bytes + len(plaintext) > self._services.limits.max_unsent_bytes:
             # Nothing is done for it any more.
             self._abort("slow_reader")
@@ -260,7 +260,7 @@ class LinkOutput:
         self._count_backlog(backlog)
 
     def _count_backlog(self, backlog: Backlog) -> None:
-        unsent_bytes = self._connection.unsent_bytes
+        unsent_bytes = self._connection.output.unsent_bytes
         if backlog.kept_bytes + unsent_bytes > self._services.limits.max_unsent_bytes:
             self._abort("slow_reader")
         else:
@@ -271,16 +271,16 @@ class LinkOutput:
         connection = self._connection
         written = 0
         while not backlog.is_paused and written < TURN_BYTES:
-            while backlog.kept and connection.unsent_bytes < JOIN_BYTES:
+            while backlog.kept and connection.output.unsent_bytes < JOIN_BYTES:
                 key, plaintext = backlog.take()
-                connection.send_message(key, plaintext)
-            waiting = connection.unsent_bytes
+                connection.output.send_message(key, plaintext)
+            waiting = connection.output.unsent_bytes
             if not waiting:
                 self._clear_backlog()
                 self._read_on()
                 return
-            packets = connection.packets_to_send(JOIN_BYTES)
-            written += waiting - connection.unsent_bytes
+            packets = connection.output.packets_to_send(JOIN_BYTES)
+            written += waiting - connection.output.unsent_bytes
             self._carrier.write(packets)
         if backlog.is_paused:
             backlog.written(written)
@@ -307,7 +307,7 @@ class LinkOutput:
         if self._state is not OPEN:
             return
         self._services.causes.count(cause)
-        packets = self._connection.packets_to_send()
+        packets = self._connection.output.packets_to_send()
         self._linger()
         if packets:
             self._carrier.write(packets)

@@ -100,7 +100,7 @@ class Link(Talk):
         self.read()
 
     def read(self) -> None:
-        self.got += self.client.receive(self.connection.data_to_send())
+        self.got += self.client.receive(self.connection.output.data_to_send())
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, SliceTaken):
@@ -108,7 +108,7 @@ class Link(Talk):
         elif isinstance(event, MessageReceived):
             self.messages.append(event)
             if event.quick_ack_token:
-                self.connection.send_quick_ack(event.quick_ack_token)
+                self.connection.output.send_quick_ack(event.quick_ack_token)
         elif isinstance(event, BindReceived):
             self.binds.append(event)
         elif isinstance(event, KeyWanted) and event.auth_key_id in self.keys:

@@ -310,6 +310,6 @@ class BindTests(SynchronousTestCase):
         link, session = connect()
         link.send(session.encrypt(bind_body(), NOW), quick_ack=True)
         self.assertEqual(link.binds[0].message.quick_ack_token, session.quick_ack_token)
-        link.connection.send_quick_ack(session.quick_ack_token)
+        link.connection.output.send_quick_ack(session.quick_ack_token)
         link.read()
         self.assertEqual(link.got, [QuickAck(session.quick_ack_token)])

@@ -43,7 +43,7 @@ class EveryStyleTests(SynchronousTestCase):
                     (message.salt, message.session_id), (client.salt, session.session_id)
                 )
                 answer = pack_message(5, session.session_id, 1, 0, Pong(session.msg_id, 7).pack())
-                link.connection.send_message(message.key, answer)
+                link.connection.output.send_message(message.key, answer)
                 link.read()
                 (said,) = link.said(session)
                 self.assertEqual(said.body, Pong(session.msg_id, 7).pack())
@@ -74,7 +74,7 @@ class EveryStyleTests(SynchronousTestCase):
                     answer = pack_message(
                         5, session.session_id, 1, 0, Pong(session.msg_id, number).pack()
                     )
-                    link.connection.send_message(message.key, answer)
+                    link.connection.output.send_message(message.key, answer)
                     link.connection.rest()
                     link.read()
                 said = [one.body for one in link.said(session)]
@@ -149,13 +149,17 @@ class OutTests(SynchronousTestCase):
         session = link.session(KEY)
         link.send(session.encrypt(Ping(1).pack(), NOW))
         for _ in range(3):
-            link.connection.send_message(KEY, pack_message(1, session.session_id, 1, 0, bytes(64)))
-        waiting = link.connection.unsent_bytes
-        data = link.connection.data_to_send()
+            link.connection.output.send_message(
+                KEY, pack_message(1, session.session_id, 1, 0, bytes(64))
+            )
+        waiting = link.connection.output.unsent_bytes
+        data = link.connection.output.data_to_send()
         self.assertEqual(waiting, len(data))
         self.assertGreater(waiting, 3 * 64)
-        self.assertEqual((link.connection.unsent_bytes, link.connection.data_to_send()), (0, b""))
-        self.assertEqual(link.connection.packets_to_send(), [])
+        self.assertEqual(
+            (link.connection.output.unsent_bytes, link.connection.output.data_to_send()), (0, b"")
+        )
+        self.assertEqual(link.connection.output.packets_to_send(), [])
 
     def test_every_packet_by_itself(self) -> None:
         """A message, a quick ack and an error are a packet each, in the order of the calls."""
@@ -166,11 +170,11 @@ class OutTests(SynchronousTestCase):
                 link.send(link.session(KEY, 5).encrypt(Ping(1).pack(), NOW))
                 connection = link.connection
                 for msg_id, size in ((1, 64), (5, 600)):
-                    connection.send_message(KEY, pack_message(1, 5, msg_id, 0, bytes(size)))
+                    connection.output.send_message(KEY, pack_message(1, 5, msg_id, 0, bytes(size)))
                     for ack in acks:
-                        connection.send_quick_ack(ack.token)
-                connection.fail(SessionIdZero("0"))
-                heard = [self.one(link, packet) for packet in connection.packets_to_send()]
+                        connection.output.send_quick_ack(ack.token)
+                connection.output.fail(SessionIdZero("0"))
+                heard = [self.one(link, packet) for packet in connection.output.packets_to_send()]
                 self.assertEqual(heard, [1, *acks, 5, *acks, -404])
 
     def one(self, link: Link, packet: bytes) -> int | QuickAck:
@@ -189,13 +193,13 @@ class OutTests(SynchronousTestCase):
         for number, size in enumerate(sizes):
             pieces.append(bytes([number]) * size * 4)
         connection = Link(keys=[KEY]).connection
-        connection._codec = AbridgedCodec()
+        connection.output.begin(AbridgedCodec(), None)
         framed = [AbridgedCodec().frame(piece) for piece in pieces]
         for piece in pieces:
-            connection._send_packet(piece)
-        taken = list(iter(lambda: connection.packets_to_send(join_bytes), []))
+            connection.output._send_framed(AbridgedCodec().frame(piece))
+        taken = list(iter(lambda: connection.output.packets_to_send(join_bytes), []))
         self.assertEqual(list(itertools.chain.from_iterable(taken)), framed)
-        self.assertEqual(connection.unsent_bytes, 0)
+        self.assertEqual(connection.output.unsent_bytes, 0)
         for packets, following in itertools.pairwise(taken):
             size = sum(map(len, packets))
             self.assertTrue(size <= join_bytes or len(packets) == 1)

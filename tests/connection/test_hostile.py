@@ -122,7 +122,7 @@ class ShortPacketTests(SynchronousTestCase):
             try:
                 link.feed(segment)
             except ProtocolError as error:
-                link.connection.fail(error)
+                link.connection.output.fail(error)
                 return
 
 
@@ -139,7 +139,7 @@ class BadMessageTests(SynchronousTestCase):
         """What a mirror sends back is sealed with the other half of the key."""
         link = Link(keys=[KEY])
         link.send(link.session(KEY).encrypt(PING, NOW))
-        link.connection.send_message(KEY, bytes(64))
+        link.connection.output.send_message(KEY, bytes(64))
         link.read()
         with self.assertRaises(BadMessageKey):
             link.send(link.packets()[0])
@@ -197,7 +197,7 @@ class TransportErrorTests(SynchronousTestCase):
             with self.subTest(style=style):
                 link = Link(style)
                 link.send(link.session(KEY).encrypt(PING, NOW))
-                link.connection.fail(AuthKeyMissing("not here"))
+                link.connection.output.fail(AuthKeyMissing("not here"))
                 link.read()
                 (packet,) = link.packets()
                 self.assertEqual(packet[:4], (-404).to_bytes(4, "little", signed=True))
@@ -212,17 +212,17 @@ class TransportErrorTests(SynchronousTestCase):
             with self.subTest(framing=framing.name):
                 link = Link(Style(framing, False))
                 link.send(link.session(KEY).encrypt(PING, NOW))
-                link.connection.fail(AuthKeyMissing("not here"))
-                self.assertEqual(link.connection.data_to_send(), expected)
+                link.connection.output.fail(AuthKeyMissing("not here"))
+                self.assertEqual(link.connection.output.data_to_send(), expected)
 
     def test_a_fault_without_a_code_says_nothing(self) -> None:
         link = Link()
         link.send(link.session(KEY).encrypt(PING, NOW))
-        link.connection.fail(MessageError("no"))
-        self.assertEqual(link.connection.data_to_send(), b"")
+        link.connection.output.fail(MessageError("no"))
+        self.assertEqual(link.connection.output.data_to_send(), b"")
 
     def test_nothing_is_said_in_a_transport_that_is_not_known(self) -> None:
         connection = Connection(make_connection_setup())
         connection.receive(b"\1\2")
-        connection.fail(AuthKeyMissing("not here"))
-        self.assertEqual(connection.data_to_send(), b"")
+        connection.output.fail(AuthKeyMissing("not here"))
+        self.assertEqual(connection.output.data_to_send(), b"")

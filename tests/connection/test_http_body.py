@@ -63,7 +63,7 @@ class WholeTests(SynchronousTestCase):
     def answered(self, session: ClientSession, body: bytes) -> ServerMessage:
         request = Request(session.encrypt(body, NOW), session.key)
         self.assertIsNone(request.send())
-        return session.decrypt(request.connection.data_to_send())
+        return session.decrypt(request.connection.output.data_to_send())
 
     def test_name(self) -> None:
         self.assertEqual(Request(b"x").connection.codec_name, "http")
@@ -80,7 +80,7 @@ class WholeTests(SynchronousTestCase):
         client = make_client()
         request = Request(plain_packet(client.begin(), NOW))
         self.assertIsNone(request.send())
-        answer = open_plain_packet(request.connection.data_to_send())
+        answer = open_plain_packet(request.connection.output.data_to_send())
         self.assertIsNotNone(client.receive(answer))
 
     def test_key_of_a_large_body_is_asked_for_before_the_rest_is_kept(self) -> None:
@@ -136,7 +136,7 @@ class WholeTests(SynchronousTestCase):
         bind = request.send()
         assert isinstance(bind, BindReceived)
         request.connection.bind_refused(bind, NOW)
-        heard = session.decrypt(request.connection.data_to_send())
+        heard = session.decrypt(request.connection.output.data_to_send())
         told = [one.body for one in parse_container(heard.body, 10)]
         error = RpcErrorObject(400, "ENCRYPTED_MESSAGE_INVALID").pack()
         # Some clients leave a container at its first error.

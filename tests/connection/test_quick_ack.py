@@ -31,11 +31,11 @@ class QuickAckTests(SynchronousTestCase):
                 link.connection.provide_key(KEY)
                 event = link.connection.next_event(NOW, MONOTONIC)
                 token = getattr(event, "quick_ack_token", 0)
-                link.connection.send_quick_ack(token)
+                link.connection.output.send_quick_ack(token)
                 digest = sha256(KEY.secret[88:120] + padded).digest()
                 little = digest[:3] + bytes([digest[3] | 0x80])
                 expected = {Framing.ABRIDGED: little[::-1], Framing.INTERMEDIATE: little}
-                data = link.connection.data_to_send()
+                data = link.connection.output.data_to_send()
                 self.assertEqual(data, expected.get(framing, b""))
                 self.assertEqual(len(data), size)
 
@@ -46,8 +46,8 @@ class QuickAckTests(SynchronousTestCase):
         for _ in range(30):
             packet = session.encrypt(PING, NOW)
             link.feed(link.client.packet(packet))
-            link.connection.send_quick_ack(session.quick_ack_token)
-            data = link.connection.data_to_send()
+            link.connection.output.send_quick_ack(session.quick_ack_token)
+            data = link.connection.output.data_to_send()
             self.assertEqual(int.from_bytes(data[:4], "little"), len(data) - 4)
             self.assertEqual(data[4:8], b"\xff" * 4)
             self.assertEqual(int.from_bytes(data[8:12], "little"), session.quick_ack_token)
@@ -69,7 +69,7 @@ class QuickAckTests(SynchronousTestCase):
                 expected.append(QuickAck(session.quick_ack_token))
         for segment in cut(data, sizes):
             link.feed(segment)
-        link.connection.send_message(KEY, pack_message(1, session.session_id, 1, 0, PING))
+        link.connection.output.send_message(KEY, pack_message(1, session.session_id, 1, 0, PING))
         link.read()
         self.assertEqual(link.got[:-1], expected)
         last = link.got[-1]
@@ -87,9 +87,9 @@ class QuickAckTests(SynchronousTestCase):
                 session = link.session(KEY)
                 link.send(session.encrypt(PING, NOW))
                 message = pack_message(1, session.session_id, 1, 0, PING)
-                link.connection.send_quick_ack(0x8000_0001)
-                link.connection.send_message(KEY, message)
-                link.connection.send_quick_ack(0xFFFF_FFFE)
+                link.connection.output.send_quick_ack(0x8000_0001)
+                link.connection.output.send_message(KEY, message)
+                link.connection.output.send_quick_ack(0xFFFF_FFFE)
                 link.read()
                 first, packet, last = link.got
                 self.assertEqual((first, last), (QuickAck(0x8000_0001), QuickAck(0xFFFF_FFFE)))

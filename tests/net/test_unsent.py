@@ -165,10 +165,10 @@ class SlowCrowdTests(SynchronousTestCase):
 
     def test_nothing_is_encrypted_for_who_does_not_read(self) -> None:
         self.clog(0)
-        encrypted = self.links[0].link._connection.unsent_bytes
+        encrypted = self.links[0].link._connection.output.unsent_bytes
         for _ in range(10):
             self.assertTrue(self.push(0))
-        self.assertEqual(self.links[0].link._connection.unsent_bytes, encrypted)
+        self.assertEqual(self.links[0].link._connection.output.unsent_bytes, encrypted)
 
     def test_who_reads_is_sent_to_even_then(self) -> None:
         self.clog(0)

@@ -186,7 +186,7 @@ class HttpCall:
         """Answer with what the core has to say, if there is anything."""
         if self._over or self._in_hand:
             return
-        data = self._connection.data_to_send()
+        data = self._connection.output.data_to_send()
         # What needs no answer gets an empty one, as HTTP wants one all the same.
         if data or self._connection.ignored_plain:
             self._answer(HttpAnswer(200, data))
@@ -235,8 +235,8 @@ class HttpCall:
         """Hear what answers the message."""
         assert self._key is not None
         self._poll = None
-        self._connection.send_message(self._key, plaintext)
-        self._answer(HttpAnswer(200, self._connection.data_to_send()))
+        self._connection.output.send_message(self._key, plaintext)
+        self._answer(HttpAnswer(200, self._connection.output.data_to_send()))
 
     def _backend_failed(self, failure: Failure) -> None:
         end_by_failure(failure, self._services.links, self)
@@ -302,7 +302,7 @@ class HttpCall:
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
         self._connection.send_exchange_answer(exchange, self._services.links.wall())
-        self._answer(HttpAnswer(200, self._connection.data_to_send()))
+        self._answer(HttpAnswer(200, self._connection.output.data_to_send()))
 
     def exchange_failed(self, error: ProtocolError) -> None:
         """Hear that a step of a key exchange was wrong, or cannot be done now."""
