@@ -22,7 +22,6 @@ from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     PACKETS_TAKEN,
     SLICE_TAKEN,
-    AuthKeyGone,
     AuthKeyMissing,
     BindReceived,
     ConnectionSetup,
@@ -58,8 +57,6 @@ from gnetway.mtproto.message import (
 )
 from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
-
-__all__ = ["AuthKeyGone", "AuthKeyMissing", "Connection", "ConnectionSetup", "TooManyKeys"]
 
 #: Key exchanges one link may have open. Clients begin again at will, and some use a lone
 #: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.

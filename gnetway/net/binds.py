@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.connection.connection import AuthKeyMissing, Connection
-from gnetway.connection.events import BindReceived, MessageReceived
+from gnetway.connection.connection import Connection
+from gnetway.connection.events import AuthKeyMissing, BindReceived, MessageReceived
 from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import (

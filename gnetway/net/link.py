@@ -9,8 +9,8 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
 from gnetway.admission.admission import NO_PLACE, Place
-from gnetway.connection.connection import AuthKeyGone
 from gnetway.connection.events import (
+    AuthKeyGone,
     BindReceived,
     Event,
     ExchangeWanted,

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget, Holding
-from gnetway.connection.connection import ConnectionSetup
+from gnetway.connection.events import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver

@@ -10,7 +10,7 @@ from gnetway.admission.byte_budget import ByteBudget
 from gnetway.admission.networks import NetworkTable
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.model import GatewayConfig
-from gnetway.connection.connection import ConnectionSetup
+from gnetway.connection.events import ConnectionSetup
 from gnetway.crypto.random_pool import RandomPool
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from gnetway.admission.accounts import Accounts
-from gnetway.connection.connection import Connection, ConnectionSetup
+from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     BindReceived,
+    ConnectionSetup,
     Event,
     ExchangeWanted,
     KeyWanted,

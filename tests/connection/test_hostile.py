@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis.strategies import binary, booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import AuthKeyMissing, Connection
+from gnetway.connection.connection import Connection
+from gnetway.connection.events import AuthKeyMissing
 from gnetway.crypto.message_key import BadMessageKey, BadPacketLength
 from gnetway.errors import (
     FramingError,

@@ -3,8 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
-from gnetway.connection.connection import AuthKeyMissing, TooManyKeys
-from gnetway.connection.events import KeyWanted
+from gnetway.connection.events import AuthKeyMissing, KeyWanted, TooManyKeys
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import MessageError, PacketTooLarge, TransportErrorCode
 from gnetway.testing import Framing, Style, plain_packet

@@ -2,8 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import ConnectionSetup
-from gnetway.connection.events import ExchangeWanted
+from gnetway.connection.events import ConnectionSetup, ExchangeWanted
 from gnetway.connection.unbound import UnboundMessage, answer_unbound, look_into, refuse_bind
 from gnetway.errors import ProtocolError
 from gnetway.mtproto.message import pack_message

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.byte_budget import ByteBudget
-from gnetway.connection.connection import ConnectionSetup
+from gnetway.connection.events import ConnectionSetup
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import ExchangeSetup
 from gnetway.keys.cache import KeyCache
