@@ -34,11 +34,11 @@ class ExchangeAsker(Protocol):
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that ``exchange`` has its answer."""
 
-    def exchange_failed(self, error: ProtocolError) -> None:
-        """Hear that the client's step was wrong, or cannot be done now."""
-
     def exchange_dropped(self) -> None:
         """Hear that the exchange had to make room for others: there will be no answer."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """End, as the client's step was wrong, or cannot be done now."""
 
 
 class _Step:
@@ -146,7 +146,7 @@ class ExchangeDriver:
         except ProtocolError as error:
             self._exchanges.note_over(exchange)
             for asker in self._end(step):
-                asker.exchange_failed(error)
+                asker.fail(error)
         else:
             self._go_on(step)
 

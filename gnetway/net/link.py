@@ -5,10 +5,8 @@ was sent, while a session of the link is held for an outage of its backend, and 
 have come wait for the link's next turn. Everything about the protocol itself the core decides.
 """
 
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import classImplements
-
 from gnetway.admission.admission import NO_PLACE, Place
+from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     AuthKeyGone,
     BindReceived,
@@ -22,34 +20,34 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.net.binds import BindDecided, PendingBind, PendingKey
 from gnetway.net.idle import REST_SECONDS
-from gnetway.net.link_output import (
-    EVENT_MESSAGES,
-    OPEN,
-    TURN_MESSAGES,
-    Carrier,
-    LinkOutput,
-    LinkState,
-)
-from gnetway.net.link_services import BUSY_SECONDS, LinkServices, UnfinishedPacket
+from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingEnd, PendingKey
+from gnetway.net.link_output import NOTHING, OPEN, Carrier, LinkOutput, LinkState, Unread
+from gnetway.net.link_services import EVENT_MESSAGES, LINGER_SECONDS, TURN_MESSAGES, LinkServices
 from gnetway.net.link_sessions import LinkSessions
+from gnetway.net.unfinished import UnfinishedPacket
 
 
-class ClientLink(LinkOutput):
-    """A client link; its carrier is also the consumer that pauses and resumes it."""
+class ClientLink:
+    """A client link; ``output`` is the producer that its carrier's transport pauses and resumes."""
 
     __slots__ = (
-        "_held",
+        "_carrier",
+        "_connection",
         "_idle_seconds",
-        "_lookup",
-        "_more",
         "_packet",
+        "_pending",
         "_place",
-        "_pump_due",
+        "_services",
+        "_session_pauses",
         "_sessions",
-        "_waiting",
+        "_unread",
+        "client_ip",
+        "deadline",
         "local_ip",
+        "output",
+        "state",
+        "wheel_slot",
     )
 
     def __init__(
@@ -60,22 +58,27 @@ class ClientLink(LinkOutput):
         local_ip: str = "",
         place: Place = NO_PLACE,
     ) -> None:
-        super().__init__(services, carrier, client_ip)
-        #: The look-up that the link waits for, to be given up when the client is gone.
-        self._lookup: PendingKey | None = None
-        self._waiting = False
+        self._services = services
+        self._carrier = carrier
+        self.client_ip = client_ip
+        self.local_ip = local_ip
+        self._connection = Connection(services.setup, address=client_ip)
+        self.output = LinkOutput(services, carrier, self, self._connection.output)
+        self.state = OPEN
+        self._unread = NOTHING
+        #: What the client waits for, and the link with it; None for nothing.
+        self._pending: Pending | None = None
         #: How many sessions of the link are held for an outage of the backend.
-        self._held = 0
-        #: Whether packets that have come wait for the link's next turn, and whether that is due.
-        self._more = self._pump_due = False
+        self._session_pauses = 0
         #: The packet of which only a part is here, None for none.
         self._packet: UnfinishedPacket | None = None
         self._sessions = LinkSessions(services)
         self._place = place
         place.serves(self)
-        self._idle_seconds = services.limits.idle_seconds + services.random_bytes(1)[0] % 10
-        self.local_ip = local_ip
+        self._idle_seconds = services.limits.idle_choices[services.random_bytes(1)[0] % 10]
+        #: When the link is late, in the clock's seconds, and its slot of the wheel.
         self.deadline = services.clock.seconds() + services.limits.handshake_seconds
+        self.wheel_slot = -1
         services.wheel.add(self)
         services.open_links.add(self)
 
@@ -88,14 +91,14 @@ class ClientLink(LinkOutput):
 
     def receive(self, data: bytes) -> None:
         """Feed the core and do what it says."""
-        if self._state is not OPEN:
+        if self.state is not OPEN:
             return
         try:
             self._connection.receive(data)
         except ProtocolError as error:
             self.fail(error)
             return
-        if not self._more:
+        if self._unread is NOTHING:
             self._pump()
 
     def lost(self, clean: bool) -> None:
@@ -103,78 +106,60 @@ class ClientLink(LinkOutput):
 
         ``clean`` says whether the client has closed in due form.
         """
-        if self._state is OPEN:
-            self._count_lost("client_closed" if clean else "client_lost")
-        self._state = LinkState.LOST
-        self.stop_timeout()
-        self._clear_backlog()
-        self._give_up_waits()
-        self._drop_packet()
+        if self.state is OPEN:
+            cause = "client_closed" if clean else "client_lost"
+            connection = self._connection
+            makes_key = connection.whole_messages and not connection.has_key
+            if self._pending is not None or self._session_pauses or makes_key:
+                # The client may have given up what nobody could do for it.
+                cause = self._services.backend_cause(cause)
+            self._services.causes.count(cause)
+        self.state = LinkState.LOST
+        self.output.lost()
+        self._give_up()
+        packet, self._packet = self._packet, None
+        if packet is not None:
+            packet.over()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
 
-    def _give_up_waits(self) -> None:
-        self._services.exchange_driver.leave(self)
-        lookup, self._lookup = self._lookup, None
-        if lookup is not None:
-            lookup.give_up()
-
-    def _count_lost(self, cause: str) -> None:
-        connection = self._connection
-        makes_key = connection.whole_messages and not connection.has_key
-        if self._waiting or self._held or makes_key:
-            # The client may have given up what nobody could do for it.
-            cause = self._services.backend_cause(cause)
-        self._services.causes.count(cause)
-
-    def pauseProducing(self) -> None:
-        """Hear that the client does not read: nothing more is written, and nothing read."""
-        self._begin_backlog()
-        self._carrier.pause_reading()
-
-    def resumeProducing(self) -> None:
-        """Hear that the client has read."""
-        backlog = self._backlog
-        if backlog is None or self._state is not OPEN:
-            self._clear_backlog()
-            return
-        backlog.is_paused = False
-        self._write_on(backlog)
-
-    def stopProducing(self) -> None:
-        """Hear that the carrier is gone; ``lost`` does the rest."""
-
     def hold_reading(self) -> None:
         """Read nothing, and take nothing of what was read, until as many ``release_reading``."""
-        self._held += 1
+        self._session_pauses += 1
         self._carrier.pause_reading()
 
     def release_reading(self) -> None:
         """Take back one ``hold_reading``."""
-        self._held -= 1
-        if self._state is OPEN and not self._held:
-            self._read_on()
+        self._session_pauses -= 1
+        if self.state is OPEN and not self._session_pauses:
+            self.read_on()
             self._pump_again()
 
-    def _read_on(self) -> None:
-        if self._waiting or self._held or self._backlog is not None:
+    def read_on(self) -> None:
+        """Read on, first what has come already, unless something holds the link up."""
+        if self._is_held_up():
             return
-        if self._more:
-            self._put_off()
-        else:
+        if self._unread is NOTHING:
             self._carrier.resume_reading()
+        else:
+            self._put_off()
+
+    def _is_held_up(self) -> bool:
+        return (
+            self._pending is not None or self._session_pauses > 0 or self.output.backlog is not None
+        )
 
     # -- events --------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        services, connection = self._services, self._connection
+        services, connection, output = self._services, self._connection, self.output
         now, monotonic = services.wall(), services.clock.seconds()
-        self._pumping = True
+        output.is_corked = True
         quiet = True
         left = TURN_MESSAGES
         try:
-            while self._state is OPEN and not self._held:
+            while self.state is OPEN and not self._session_pauses:
                 event = connection.next_event(now, monotonic)
                 if event is None:
                     if connection.packet_begun or self._packet is not None:
@@ -187,45 +172,48 @@ class ClientLink(LinkOutput):
                 else:
                     quiet = quiet and type(event) is PacketsTaken
                     left -= self._heard(event)
-                if left <= 0 or self._backlog is not None:
+                if left <= 0 or output.backlog is not None:
                     self._put_off()
                     break
         except ProtocolError as error:
             self.fail(error)
         finally:
-            self._pumping = False
-        if self._state is OPEN:
+            output.is_corked = False
+        if self.state is OPEN:
+            unsent_bytes = output.packets.unsent_bytes
             # Here, not where it is read: the first message may have waited for its key.
             ignored, connection.ignored_plain = connection.ignored_plain, False
-            if connection.whole_messages and not (
-                ignored and quiet and not connection.output.unsent_bytes
-            ):
+            if connection.whole_messages and not (ignored and quiet and not unsent_bytes):
                 self.deadline = monotonic + self._idle_seconds
-            if connection.output.unsent_bytes:
-                self._flush()
+            if unsent_bytes:
+                output.flush()
 
     def _put_off(self) -> None:
         """Go on with what has come in the next turn, or once the client has read."""
-        if not self._more:
-            self._more = True
+        if self._unread is NOTHING:
+            self._unread = Unread.KEPT
             self._carrier.pause_reading()
-        if self._backlog is None and not self._pump_due:
-            self._pump_due = True
+        if self._unread is Unread.KEPT and self.output.backlog is None:
+            self._unread = Unread.DUE
             self._services.later_turns.call(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._pump_due = False
-        if self._state is OPEN and not (self._waiting or self._held or self._backlog is not None):
-            self._more = False
-            self._pump()
-            if self._state is OPEN:
-                self._read_on()
+        if self.state is not OPEN:
+            return
+        if self._is_held_up():
+            self._unread = Unread.KEPT
+            return
+        self._unread = NOTHING
+        self._pump()
+        if self.state is OPEN:
+            self.read_on()
 
     def _note_packet(self, now: float, quiet: bool) -> None:
         """Note what is here of a packet; ``quiet`` is whether none has been whole meanwhile."""
         packet, connection = self._packet, self._connection
         if packet is None:
-            packet = UnfinishedPacket(self._services, self.client_ip, self._abort, now)
+            # Known to the link before it is counted, by which the link may have to give way.
+            packet = UnfinishedPacket(self._services, self.client_ip, self.abort, now)
             self._packet = packet
         elif not quiet or connection.ignored_plain:
             packet.begin(now)
@@ -233,11 +221,7 @@ class ClientLink(LinkOutput):
             here, size = connection.unfinished()
             packet.grown(here, size)
         else:
-            self._drop_packet()
-
-    def _drop_packet(self) -> None:
-        packet, self._packet = self._packet, None
-        if packet is not None:
+            self._packet = None
             packet.over()
 
     def _heard(self, event: Event) -> int:
@@ -248,57 +232,58 @@ class ClientLink(LinkOutput):
                 self._packet.begin(self._services.clock.seconds())
             return TURN_MESSAGES
         if isinstance(event, KeyWanted):
-            self._key_wanted(event.auth_key_id)
+            key = self._services.keys.cached(event.auth_key_id)
+            if key is not None:
+                self._connection.provide_key(key)
+                self._place.opened()
+            else:
+                lookup = PendingKey(self._services, self._connection, self)
+                self._wait(lookup)
+                lookup.begin(event.auth_key_id, self.dc_id)
         elif isinstance(event, ExchangeWanted):
             self._services.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
-            self._wait()
             bind = PendingBind(self._services, self._connection, event, self)
-            bind.find_perm_key(self.dc_id, self._services.limits.bind_seconds)
+            self._wait(bind)
+            bind.begin(self.dc_id, self._services.limits.bind_seconds)
         return EVENT_MESSAGES
 
     def _hand_over(self, message: MessageReceived, done: BindDecided | None) -> None:
-        token = message.quick_ack_token
+        token, output = message.quick_ack_token, self.output
         if token:
-            if self._owed_token:
+            if output.owed_token:
                 # A bind that was decided at once: what stands behind it comes before it returns.
-                self._send_owed_ack()
-            self._owed_token = token
+                output.send_owed_ack()
+            output.owed_token = token
         self._services.backend.send_data(
             self._sessions.of(message, self), message.salt, message.payload, token != 0, done
         )
-        if self._owed_token:
-            self._send_owed_ack()
+        if output.owed_token:
+            output.send_owed_ack()
+
+    def deliver(self, key: AuthKey, plaintext: bytes) -> bool:
+        """Encrypt and send a message of the backend; True where it is written, or waits to be.
+
+        False on a link that ends, maybe by it.
+        """
+        if self.state is not OPEN:
+            return False
+        self.output.send(key, plaintext)
+        return self.state is OPEN
 
     # -- what others do for the link: keys, binds, key exchanges -------------------------------
 
-    def _key_wanted(self, auth_key_id: int) -> None:
-        key = self._services.keys.cached(auth_key_id)
-        if key is not None:
-            self._connection.provide_key(key)
-            self._place.opened()
-            return
-        self._wait()
-        self._lookup = PendingKey(self._services, self._connection, self)
-        self._lookup.find(auth_key_id, self.dc_id)
-
     def key_found(self) -> None:
         """Hear that the connection has the key that was waited for."""
-        self._lookup = None
         self._place.opened()
         self.go_on()
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the link is open and a key, or a bind, is waited for."""
-        return self._state is OPEN and self._waiting
 
     def forward_bind(self, message: MessageReceived, done: BindDecided) -> None:
         """Give a proved bind to the backend; ``done`` hears the decision, maybe at once."""
         self._hand_over(message, done)
-        if self._state is OPEN and not self._pumping:
+        if self.state is OPEN and not self.output.is_corked:
             # The quick ack: the pump that would write it goes on after the decision only.
-            self._flush()
+            self.output.flush()
 
     def leave_key(self, key: AuthKey) -> None:
         """Leave the sessions of a key."""
@@ -306,37 +291,36 @@ class ClientLink(LinkOutput):
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
         """Hear that a step of a key exchange has ended."""
-        if self._state is OPEN:
+        if self.state is OPEN:
             self._connection.send_exchange_answer(exchange, self._services.wall())
             self._pump_again()
-
-    def exchange_failed(self, error: ProtocolError) -> None:
-        """Hear that a step of a key exchange was wrong, or cannot be done now."""
-        self.fail(error)
 
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer; the client begins anew when it has waited enough."""
 
     # -- going on and ending -------------------------------------------------------------------
 
-    def _wait(self) -> None:
-        self._waiting = True
+    def _wait(self, pending: Pending) -> None:
+        self._pending = pending
         self._carrier.pause_reading()
+
+    def _give_up(self) -> None:
+        """Wait for nothing more that others do for the link."""
+        self._services.exchange_driver.leave(self)
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.give_up()
 
     def go_on(self) -> None:
         """Read on: what was waited for is decided."""
-        self._waiting = False
-        self._read_on()
+        self._pending = None
+        self.read_on()
         self._pump_again()
 
     def _pump_again(self) -> None:
         # An answer that comes at once is given inside the pump, which goes on by itself.
-        if not self._pumping:
+        if not self.output.is_corked:
             self._pump()
-
-    def end(self, cause: str) -> None:
-        """End the connection without a code."""
-        self._close(cause)
 
     def key_gone(self, key: AuthKey) -> None:
         """End the connection, as a key that it uses is known no more.
@@ -347,11 +331,11 @@ class ClientLink(LinkOutput):
         if self._connection.uses_only(key):
             self.fail(AuthKeyGone("the key is known no more"))
         else:
-            self._close("key_destroyed")
+            self.end("key_destroyed")
 
     def client_closes(self) -> None:
         """Hear that the client reads nothing more, though the connection is not lost yet."""
-        if self._state is OPEN:
+        if self.state is OPEN:
             self._services.causes.count("client_closed")
             self._linger()
 
@@ -359,25 +343,55 @@ class ClientLink(LinkOutput):
         """Let go of sessions left behind, and of what only a link that talks needs."""
         self._sessions.leave_idle(self, now)
         if self._packet is not None and now >= self._packet.late_at:
-            self._close("packet_timeout")
+            self.end("packet_timeout")
         elif now - (self.deadline - self._idle_seconds) > REST_SECONDS:
             self._connection.rest()
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection for an error, with its code if it has one."""
-        if self._state is not OPEN:
+        if self.state is not OPEN:
             return
         if isinstance(error, Busy):
-            self._wait()
-            self.stop_timeout()
-            self.start_timeout(BUSY_SECONDS, self._close, error.cause)
+            self._give_up()
+            self._wait(PendingEnd(self._services, self.end, error.cause))
             return
         code = error.transport_error
         if code is TransportErrorCode.FLOOD and not self._services.limits.tell_too_many:
             code = None
         if code is not None:
-            self._connection.output.fail(error)
-        self._close(error.cause, told=code is not None)
+            self.output.packets.fail(error)
+        self.end(error.cause, told=code is not None)
 
+    def end(self, cause: str, told: bool = False) -> None:
+        """End the connection; ``told`` where a code that says why was just sent."""
+        if self.state is not OPEN:
+            return
+        self._services.causes.count(cause)
+        packets = self.output.packets.packets_to_send()
+        self._linger()
+        if packets:
+            self._carrier.write(packets)
+        self._carrier.end(cause, told)
 
-classImplements(ClientLink, IPushProducer)
+    def _linger(self) -> None:
+        """Take nothing more; the connection is aborted if it does not end by itself."""
+        self.state = LinkState.ENDING
+        self._give_up()
+        self._services.wheel.remove(self)
+        self.deadline = self._services.clock.seconds() + LINGER_SECONDS
+        self._services.wheel.add(self)
+
+    def abort(self, cause: str) -> None:
+        """Close now, and free what is here."""
+        if self.state is OPEN:
+            self._services.causes.count(cause)
+            self.state = LinkState.ENDING
+            self._give_up()
+        self._carrier.abort()
+
+    def deadline_passed(self) -> None:
+        """Hear that nothing has come in time."""
+        if self.state is OPEN:
+            self.end("idle" if self._connection.whole_messages else "handshake_timeout")
+        else:
+            self._carrier.abort()

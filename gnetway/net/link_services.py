@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.byte_budget import ByteBudget, Holding
+from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import Causes
@@ -75,6 +75,17 @@ class OpenLinks:
 #: What they get in one turn of the reactor, in seconds, and the rest of a piece of work.
 TURN_SECONDS: Final = 0.005
 
+#: What a link may have done in one turn of the reactor: a message counts for 1 and each KiB of it
+#: for 1 more. With more than that others come between: a segment of the socket may hold 1,000.
+TURN_MESSAGES: Final = 64
+
+#: What counts for so many messages: a step of a key exchange, a look-up, 16 packets answered by
+#: the core alone.
+EVENT_MESSAGES: Final = 8
+
+#: So much is encrypted and written for a link in one turn of the reactor, and one message more.
+TURN_BYTES: Final = 256 * 1024
+
 
 class LaterTurns:
     """Runs what it is given in order, a little of it at the end of each turn."""
@@ -116,6 +127,9 @@ NO_SESSION_NODE: Final = "no_session_node"
 #: back at once, to no better end.
 BUSY_SECONDS: Final = 5.0
 
+#: How long a connection that is ending may take to write what it still has, in seconds.
+LINGER_SECONDS: Final = 3.0
+
 #: Eight connections at their own bound.
 DEFAULT_MAX_UNSENT_BYTES: Final = 256 * 1024 * 1024
 
@@ -146,6 +160,12 @@ class LinkLimits:
     packet_seconds: float = 120
     packet_bytes_per_second: float = 16 * 1024
     tell_too_many: bool = False
+    #: What the connections choose from: a float of its own would be 1 % of an idle one's memory.
+    idle_choices: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        choices = tuple(self.idle_seconds + more for more in range(10))
+        object.__setattr__(self, "idle_choices", choices)
 
 
 def _open_to_all() -> Admission:
@@ -184,56 +204,3 @@ class LinkServices:
     def backend_cause(self, cause: str) -> str:
         """Return the cause of an end while something was wanted of the backend."""
         return NO_SESSION_NODE if self.backend.unready() else cause
-
-
-# Packets of which only a part is here: how long they may take, and what they hold together.
-
-#: A packet with no more than this here is not counted, in bytes.
-SMALL_BYTES: Final = 16 * 1024
-
-
-class UnfinishedPacket:
-    """One connection's packet that is not whole; another may begin as soon as it is.
-
-    ``abort`` is called, with the cause, where too much of them is here in all connections and this
-    one is to go: it must end the connection at once, which frees what is here.
-    """
-
-    __slots__ = ("_abort", "_begun", "_client_ip", "_holding", "_services", "late_at")
-
-    def __init__(
-        self, services: LinkServices, client_ip: str, abort: Callable[[str], object], now: float
-    ) -> None:
-        self._services = services
-        self._client_ip = client_ip
-        self._abort = abort
-        self._holding: Holding | None = None
-        self.begin(now)
-
-    def begin(self, now: float) -> None:
-        """Note that the first bytes of a packet have come; ``now`` in the clock's seconds."""
-        self._begun = now
-        #: When it is late; what comes of it does not move that.
-        self.late_at = now + self._services.limits.packet_seconds
-
-    def grown(self, here: int, size: int) -> None:
-        """Note that ``here`` bytes of it are here, of ``size``, 0 while that is not known."""
-        services, limits = self._services, self._services.limits
-        seconds = limits.packet_seconds + size / limits.packet_bytes_per_second
-        self.late_at = self._begun + seconds
-        if here <= SMALL_BYTES:
-            return
-        if self._holding is None:
-            account = services.accounts.of(self._client_ip, services.clock.seconds())
-            self._holding = services.unfinished.holding(account, self._give_way)
-        self._holding.hold(here)
-
-    def _give_way(self) -> None:
-        self._abort("unfinished_total")
-
-    def over(self) -> None:
-        """Note that it is whole, or its connection gone."""
-        holding, self._holding = self._holding, None
-        if holding is not None:
-            # It knows this object: both are to go now, and not when a collector finds them.
-            holding.clear()

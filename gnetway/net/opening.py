@@ -27,8 +27,7 @@ from gnetway.admission.accounts import Account, NotAdmitted
 from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, HeadKind, HttpHead
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.link_output import LINGER_SECONDS
-from gnetway.net.link_services import BUSY_SECONDS, LinkServices
+from gnetway.net.link_services import BUSY_SECONDS, LINGER_SECONDS, LinkServices
 from gnetway.net.peer import client_ip
 
 

@@ -32,10 +32,10 @@ class GatewayProtocol(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         transport = self.transport
-        self._link = ClientLink(
+        link = self._link = ClientLink(
             self._services, self, client_ip(transport), local_ip(transport), place_of(transport)
         )
-        self.transport.registerProducer(self._link, True)
+        transport.registerProducer(link.output, True)
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what came."""

@@ -27,7 +27,7 @@ class Asker:
         assert exchange.answer is not None
         self.answers.append(exchange.answer.body)
 
-    def exchange_failed(self, error: ProtocolError) -> None:
+    def fail(self, error: ProtocolError) -> None:
         self.errors.append(error)
 
     def exchange_dropped(self) -> None:

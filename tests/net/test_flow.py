@@ -136,8 +136,8 @@ class SlowReaderTests(SynchronousTestCase):
     def test_it_may_be_told_of_an_end_after_its_own(self) -> None:
         self.clog()
         self.link.leave()
-        self.link.link.resumeProducing()
-        self.link.link.stopProducing()
+        self.link.link.output.resumeProducing()
+        self.link.link.output.stopProducing()
         self.assertEqual(self.gateway.ended(), {"client_closed": 1})
 
 

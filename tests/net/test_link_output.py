@@ -138,10 +138,10 @@ class TurnTests(SynchronousTestCase):
 
     def test_what_was_put_off_stays_when_the_client_stops_reading(self) -> None:
         self.push()
-        self.link.link.pauseProducing()
+        self.link.link.output.pauseProducing()
         self.gateway.settle()
         self.assertEqual(self.writes, [])
         self.assertGreater(self.gateway.services.unsent.total_bytes, len(BODY))
-        self.link.link.resumeProducing()
+        self.link.link.output.resumeProducing()
         self.assertEqual(len(self.writes), 1)
         self.assertEqual(self.gateway.services.unsent.total_bytes, 0)

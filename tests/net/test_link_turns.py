@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.connection.connection import MAX_TAKEN
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.mtproto.message import pack_message
-from gnetway.net.link_output import TURN_BYTES, TURN_MESSAGES
+from gnetway.net.link_services import TURN_BYTES, TURN_MESSAGES
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key

@@ -58,7 +58,7 @@ class NotTakenTests(SynchronousTestCase):
         links = [gateway.connect() for _ in range(2)]
         for link in links:
             link.say(link.session(KEY, 5), PING)
-        links[1].link.pauseProducing()
+        links[1].link.output.pauseProducing()
         self.assertTrue(push(delivery))
         self.assertEqual(gateway.ended(), {"slow_reader": 1})
         self.assertEqual(delivery.counts.as_dict(), {"delivered": 1})

@@ -144,8 +144,8 @@ class SetUpTests(SynchronousTestCase):
 
     def test_it_can_be_paused(self) -> None:
         link = Gateway().connect()
-        verifyObject(IPushProducer, link.link)
-        self.assertIs(link.transport.producer, link.link)
+        verifyObject(IPushProducer, link.link.output)
+        self.assertIs(link.transport.producer, link.link.output)
 
     def test_the_backend_hears_the_clients_address(self) -> None:
         gateway = Gateway()

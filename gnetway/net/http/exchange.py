@@ -8,9 +8,6 @@ A :class:`~gnetway.connection.connection.Connection` for each request: what last
 exchange and the session, is found by what the request says.
 """
 
-from collections.abc import Callable
-
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gnetway.codec.http_body import HttpBodyCodec
@@ -24,10 +21,9 @@ from gnetway.connection.events import (
     SliceTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, Busy, PacketTooLarge, ProtocolError
+from gnetway.errors import Busy, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.mtproto.http_answers import HttpWants, read_http_wants
-from gnetway.net.binds import BindDecided, PendingBind, PendingKey, end_by_failure, refuses_bind
 from gnetway.net.http.answer import (
     BAD_REQUEST,
     TOO_LARGE,
@@ -40,7 +36,9 @@ from gnetway.net.http.answer import (
 from gnetway.net.http.session import HttpSession
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.http.waiting import HttpPoll
-from gnetway.net.link_services import BUSY_SECONDS, SMALL_BYTES, UnfinishedPacket
+from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingKey, end_by_failure
+from gnetway.net.link_services import BUSY_SECONDS
+from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
 
 
 class HttpCall:
@@ -54,14 +52,13 @@ class HttpCall:
         "_connection",
         "_in_hand",
         "_key",
-        "_lookup",
         "_over",
         "_packet",
+        "_pending",
         "_poll",
         "_responder",
         "_services",
         "_session",
-        "_timeout",
     )
 
     def __init__(self, services: HttpServices, responder: Responder, size: int | None) -> None:
@@ -70,12 +67,10 @@ class HttpCall:
         self._codec = HttpBodyCodec(services.settings.max_body_bytes, size)
         self._connection = Connection(services.links.setup, self._codec, responder.client_ip)
         self._key: AuthKey | None = None
-        #: The look-up that the request waits for, to be given up when its client is gone.
-        self._lookup: PendingKey | None = None
+        #: The key or the bind that the request waits for, None for none.
+        self._pending: Pending | None = None
         self._session: HttpSession | None = None
         self._poll: HttpPoll | None = None
-        #: What ends the wait for the refusal of a bind.
-        self._timeout: IDelayedCall | None = None
         #: The body, while it comes and is not small.
         self._packet: UnfinishedPacket | None = None
         #: Whether something is under way that will answer.
@@ -87,11 +82,6 @@ class HttpCall:
     def client_ip(self) -> str:
         """The client's address."""
         return self._responder.client_ip
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the client is there to hear of something."""
-        return not self._over
 
     # -- the request's side --------------------------------------------------------------------
 
@@ -179,8 +169,9 @@ class HttpCall:
             self._services.links.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
             self._in_hand = True
-            links = self._services.links
-            PendingBind(links, self._connection, event, self).find_perm_key()
+            bind = PendingBind(self._services.links, self._connection, event, self)
+            self._pending = bind
+            bind.begin()
 
     def _answer_or_wait(self) -> None:
         """Answer with what the core has to say, if there is anything."""
@@ -200,12 +191,13 @@ class HttpCall:
             return
         self._in_hand = True
         self._responder.pause_reading()
-        self._lookup = PendingKey(self._services.links, self._connection, self)
-        self._lookup.find(auth_key_id)
+        lookup = PendingKey(self._services.links, self._connection, self)
+        self._pending = lookup
+        lookup.begin(auth_key_id)
 
     def key_found(self) -> None:
         """Hear that the connection has the key that was waited for."""
-        self._lookup = None
+        self._pending = None
         self._in_hand = False
         self._responder.resume_reading()
         self._pump()
@@ -239,7 +231,7 @@ class HttpCall:
         self._answer(HttpAnswer(200, self._connection.output.data_to_send()))
 
     def _backend_failed(self, failure: Failure) -> None:
-        end_by_failure(failure, self._services.links, self)
+        end_by_failure(failure.value, self._services.links, self)
 
     # -- binds ---------------------------------------------------------------------------------
 
@@ -253,7 +245,7 @@ class HttpCall:
             return
         # No poll yet: nothing else may answer this request before the backend has decided.
         session.send(message, self._responder).addCallbacks(
-            self._bind_accepted, self._bind_failed, (session, done), errbackArgs=(done,)
+            self._bind_accepted, lambda failure: done(failure.value), (session, done)
         )
 
     def _bind_accepted(self, plaintext: bytes, session: HttpSession, done: BindDecided) -> None:
@@ -268,12 +260,6 @@ class HttpCall:
         session.answered(poll, plaintext)
         session.wait_on(poll)
 
-    def _bind_failed(self, failure: Failure, done: BindDecided) -> None:
-        if isinstance(failure.value, BackendError) and refuses_bind(failure.value):
-            done(failure.value)
-        else:
-            self._backend_failed(failure)
-
     def leave_key(self, key: AuthKey) -> None:
         """End the session of a bind that is refused."""
         if self._session is not None:
@@ -281,21 +267,9 @@ class HttpCall:
 
     def go_on(self) -> None:
         """Answer with the refusal of a bind; what is accepted the backend answers."""
+        self._pending = None
         self._in_hand = False
         self._answer_or_wait()
-
-    def start_timeout(
-        self, seconds: float, function: Callable[..., None], *arguments: object
-    ) -> None:
-        """Call ``function`` when so much time has passed, unless the request is over before."""
-        clock = self._services.links.clock
-        self._timeout = clock.callLater(seconds, function, *arguments)
-
-    def stop_timeout(self) -> None:
-        """Forget the timeout that runs, if any."""
-        timeout, self._timeout = self._timeout, None
-        if timeout is not None and timeout.active():
-            timeout.cancel()
 
     # -- key exchanges -------------------------------------------------------------------------
 
@@ -303,11 +277,6 @@ class HttpCall:
         """Hear that a step of a key exchange has ended."""
         self._connection.send_exchange_answer(exchange, self._services.links.wall())
         self._answer(HttpAnswer(200, self._connection.output.data_to_send()))
-
-    def exchange_failed(self, error: ProtocolError) -> None:
-        """Hear that a step of a key exchange was wrong, or cannot be done now."""
-        if not self._over:
-            self.fail(error)
 
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer."""
@@ -322,6 +291,8 @@ class HttpCall:
 
     def fail(self, error: ProtocolError) -> None:
         """Answer with what an error says."""
+        if self._over:
+            return
         if isinstance(error, Busy):
             self.refuse_too_many(error.cause)
             return
@@ -353,11 +324,10 @@ class HttpCall:
 
     def _leave(self) -> None:
         self._drop_packet()
-        self.stop_timeout()
         self._services.links.exchange_driver.leave(self)
-        lookup, self._lookup = self._lookup, None
-        if lookup is not None:
-            lookup.give_up()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.give_up()
         if self._poll is not None and self._session is not None:
             self._session.leave(self._poll)
         self._poll = None

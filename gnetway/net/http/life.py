@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from gnetway.net.http.sessions import HttpServices
-from gnetway.net.link_output import LINGER_SECONDS
+from gnetway.net.link_services import LINGER_SECONDS
 
 
 class ChannelState(Enum):

@@ -36,8 +36,8 @@ from gnetway.admission.admission import NO_PLACE, place_of
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.settings import HttpSettings
-from gnetway.net.link_output import LINGER_SECONDS, Backlog
-from gnetway.net.link_services import LinkServices
+from gnetway.net.link_output import Backlog
+from gnetway.net.link_services import LINGER_SECONDS, LinkServices
 from gnetway.net.peer import client_ip
 
 #: Seconds for the other worker's socket to take a connection; it is on this machine.

@@ -214,7 +214,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         )
         # The link is known to the gateway itself by now.
         self._services.open_links.remove(self)
-        self.registerProducer(self._link, True)
+        self.registerProducer(self._link.output, True)
 
     def _fail_connection(self, code: int = PROTOCOL_ERROR, reason: str = "") -> None:
         """End the link for a fault in the client's frames; Autobahn closes with its own code."""
