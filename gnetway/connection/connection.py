@@ -132,6 +132,12 @@ class Connection:
         #: Whether a packet is here in part, after ``next_event`` has returned None.
         self.packet_begun = False
 
+    def __repr__(self) -> str:
+        keys = [self._key] if self._keys is None else list(self._keys.values())
+        parts = [self.codec_name or "no codec yet", *[repr(key) for key in keys if key is not None]]
+        parts += [f"key exchange {exchange.phase.name}" for exchange in self._exchanges or []]
+        return f"<{', '.join(parts)}>"
+
     @property
     def codec_name(self) -> str:
         """The framing in use, as ``obfuscated abridged``; empty until it is known."""

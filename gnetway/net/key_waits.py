@@ -108,6 +108,9 @@ class PendingKey:
         self._asker: Asker | None = asker
         self._found: Deferred[AuthKey] | None = None
 
+    def __repr__(self) -> str:
+        return "<waits for a key>"
+
     def begin(self, auth_key_id: int, dc_id: int = 0) -> None:
         """Ask for the key.
 
@@ -176,6 +179,9 @@ class PendingBind:
         self._seconds = 0.0
         #: What ends the wait for a decision, or for a refusal's time.
         self._timer: IDelayedCall | None = None
+
+    def __repr__(self) -> str:
+        return f"<waits for the bind of {self._bind.message.key!r}>"
 
     def begin(self, dc_id: int = 0, seconds: float = 0.0) -> None:
         """Find the permanent key, to check the proof before anything goes out in its name.
@@ -257,10 +263,14 @@ class PendingBind:
 class PendingEnd:
     """The end of a client for whom there is no room: closed at once it would be back at once."""
 
-    __slots__ = ("_timer",)
+    __slots__ = ("_cause", "_timer")
 
     def __init__(self, services: LinkServices, end: Callable[[str], object], cause: str) -> None:
+        self._cause = cause
         self._timer = services.clock.callLater(BUSY_SECONDS, end, cause)
+
+    def __repr__(self) -> str:
+        return f"<waits for its end: {self._cause}>"
 
     def give_up(self) -> None:
         """See Pending: the client is gone before."""

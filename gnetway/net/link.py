@@ -29,7 +29,7 @@ from gnetway.net.unfinished import UnfinishedPacket
 
 
 class ClientLink:
-    """A client link; ``output`` is the producer that its carrier's transport pauses and resumes."""
+    """A client link. Its transport pauses ``output``; its ``repr`` has the states of all parts."""
 
     __slots__ = (
         "_carrier",
@@ -82,6 +82,12 @@ class ClientLink:
         services.wheel.add(self)
         services.open_links.add(self)
 
+    def __repr__(self) -> str:
+        parts = (self._connection, self._sessions, self._pending, self.output)
+        stack = " ".join([repr(part) for part in parts if part is not None])
+        carrier = type(self._carrier).__name__
+        return f"<ClientLink {self.state.value}, {self.client_ip}, {carrier}: {stack}>"
+
     @property
     def dc_id(self) -> int:
         """The data centre that the client's obfuscated header names, 0 for none."""
@@ -117,9 +123,8 @@ class ClientLink:
         self.state = LinkState.LOST
         self.output.lost()
         self._give_up()
-        packet, self._packet = self._packet, None
-        if packet is not None:
-            packet.over()
+        if self._packet is not None:
+            self._packet.over()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
@@ -298,8 +303,6 @@ class ClientLink:
     def exchange_dropped(self) -> None:
         """Hear that there will be no answer; the client begins anew when it has waited enough."""
 
-    # -- going on and ending -------------------------------------------------------------------
-
     def _wait(self, pending: Pending) -> None:
         self._pending = pending
         self._carrier.pause_reading()
@@ -355,12 +358,11 @@ class ClientLink:
             self._give_up()
             self._wait(PendingEnd(self._services, self.end, error.cause))
             return
-        code = error.transport_error
-        if code is TransportErrorCode.FLOOD and not self._services.limits.tell_too_many:
-            code = None
-        if code is not None:
+        code, limits = error.transport_error, self._services.limits
+        told = code is not None and (code is not TransportErrorCode.FLOOD or limits.tell_too_many)
+        if told:
             self.output.packets.fail(error)
-        self.end(error.cause, told=code is not None)
+        self.end(error.cause, told)
 
     def end(self, cause: str, told: bool = False) -> None:
         """End the connection; ``told`` where a code that says why was just sent."""

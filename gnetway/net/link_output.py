@@ -177,6 +177,14 @@ class LinkOutput:
         #: front of an answer that comes at once, but not before the backend has the message.
         self.owed_token = 0
 
+    def __repr__(self) -> str:
+        backlog = self.backlog
+        if backlog is None:
+            return f"<{self.packets.unsent_bytes} bytes unsent>"
+        why = "the client does not read" if backlog.is_paused else "its turn is over"
+        unsent_bytes = self.packets.unsent_bytes + backlog.kept_bytes
+        return f"<{unsent_bytes} bytes unsent, {len(backlog.kept)} messages kept: {why}>"
+
     def send(self, key: AuthKey, plaintext: bytes) -> None:
         """Encrypt and send a message, now or at the end of the turn, or keep it."""
         packets = self.packets

@@ -43,6 +43,13 @@ class LinkSessions:
         #: Whether the client has come back to a session.
         self._by_turns = False
 
+    def __repr__(self) -> str:
+        others = [session for session, _ in self._others or []]
+        sessions = others if self._current is None else [*others, self._current]
+        return (
+            f"<sessions {', '.join([str(session.session_id) for session in sessions]) or 'none'}>"
+        )
+
     def of(self, message: MessageReceived, link: Link) -> Session:
         """Return the session of a message on ``link``; it is opened if nobody holds it yet."""
         session = self._current
