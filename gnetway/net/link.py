@@ -28,7 +28,7 @@ from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.unfinished import UnfinishedPacket
 
 
-class ClientLink:
+class GatewayLink:
     """A client link. Its transport pauses ``output``; its ``repr`` has the states of all parts."""
 
     __slots__ = (
@@ -86,7 +86,7 @@ class ClientLink:
         parts = (self._connection, self._sessions, self._pending, self.output)
         stack = " ".join([repr(part) for part in parts if part is not None])
         carrier = type(self._carrier).__name__
-        return f"<ClientLink {self.state.value}, {self.client_ip}, {carrier}: {stack}>"
+        return f"<GatewayLink {self.state.value}, {self.client_ip}, {carrier}: {stack}>"
 
     @property
     def dc_id(self) -> int:

@@ -39,15 +39,19 @@ LINE_SECONDS: Final = 60.0
 
 
 class CorsPolicy:
-    """``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any.
-
-    Browsers leave out the port that is the scheme's own; a pattern may name it all the same.
+    """Which web pages may use the gateway, by their Origin: over WebSocket, and over HTTP by CORS.
+    ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any. Browsers leave
+    out the port that is the scheme's own; a pattern may name it all the same.
     """
 
     def __init__(self, allowed_origins: Iterable[str]) -> None:
         patterns = [pattern.lower() for pattern in allowed_origins]
         self._any = ANY_ORIGIN in patterns
-        self._patterns = [_compile(pattern) for pattern in patterns]
+        # An origin has slashes before its host alone, so that no * reaches over from the scheme.
+        self._patterns = [
+            re.compile("[^/]*".join(map(re.escape, pattern.split("*"))) + r"\Z")
+            for pattern in patterns
+        ]
 
     def allows(self, origin: bytes | None) -> bool:
         """Whether a request with that Origin field may be answered; one without always may.
@@ -64,6 +68,7 @@ class CorsPolicy:
         """Return the header fields for the answer to an allowed request, each with its CRLF."""
         if self._any:
             return b"Access-Control-Allow-Origin: *\r\n" if origin is not None else b""
+        # With a list the answer differs by who asks, and caches are to know it.
         if origin is None or not self.allows(origin):
             return b"Vary: Origin\r\n"
         return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n" % origin
@@ -83,11 +88,8 @@ class CorsPolicy:
         return fields
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(map(re.escape, pattern.split("*"))) + r"\Z")
-
-
 def _with_port(origin: str) -> str:
+    """Return an origin with the port that its scheme has where none is named."""
     scheme, _, host = origin.partition("://")
     port = _DEFAULT_PORTS.get(scheme)
     if port is None or re.search(r":\d+\Z", host):

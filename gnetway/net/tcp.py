@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 
 from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.link import ClientLink
+from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
 from gnetway.net.peer import client_ip, local_ip
 from gnetway.runtime import try_write
@@ -15,7 +15,7 @@ from gnetway.runtime.try_write import USUAL_BYTES, read_more
 
 
 class GatewayProtocol(Protocol):
-    """Moves bytes between a TCP connection and its :class:`ClientLink`."""
+    """Moves bytes between a TCP connection and its :class:`GatewayLink`."""
 
     __slots__ = ("_link", "_services", "connected", "factory", "transport")
 
@@ -23,7 +23,7 @@ class GatewayProtocol(Protocol):
 
     def __init__(self, services: LinkServices) -> None:
         self._services = services
-        self._link: ClientLink | None = None
+        self._link: GatewayLink | None = None
 
     # -- what the transport calls --------------------------------------------------------------
 
@@ -32,7 +32,7 @@ class GatewayProtocol(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         transport = self.transport
-        link = self._link = ClientLink(
+        link = self._link = GatewayLink(
             self._services, self, client_ip(transport), local_ip(transport), place_of(transport)
         )
         transport.registerProducer(link.output, True)

@@ -31,7 +31,7 @@ class StackLineTests(SynchronousTestCase):
     def test_before_the_client_has_spoken(self) -> None:
         self.assertEqual(
             self.line(),
-            "<ClientLink open, 192.0.2.7, GatewayProtocol:"
+            "<GatewayLink open, 192.0.2.7, GatewayProtocol:"
             " <no codec yet> <sessions none> <0 bytes unsent>>",
         )
 
@@ -39,7 +39,7 @@ class StackLineTests(SynchronousTestCase):
         self.link.say(self.link.session(KEY, 5), BODY)
         self.assertEqual(
             self.line(),
-            "<ClientLink open, 192.0.2.7, GatewayProtocol:"
+            "<GatewayLink open, 192.0.2.7, GatewayProtocol:"
             f" <obfuscated intermediate, {KEY!r}> <sessions 5> <0 bytes unsent>>",
         )
 
@@ -69,9 +69,9 @@ class StackLineTests(SynchronousTestCase):
 
     def test_the_end(self) -> None:
         self.link.link.end("idle")
-        self.assertIn("<ClientLink ending, ", self.line())
+        self.assertIn("<GatewayLink ending, ", self.line())
         self.link.leave()
-        self.assertIn("<ClientLink lost, ", self.line())
+        self.assertIn("<GatewayLink lost, ", self.line())
 
     def test_no_secret(self) -> None:
         client = make_client()

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from gnetway.admission.admission import place_of
 from gnetway.codec.first_bytes import MAX_HEAD_BYTES
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.link import ClientLink
+from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
 from gnetway.net.origins import CorsPolicy
 from gnetway.net.peer import BadForwardedFor, TrustedProxies, client_ip, local_ip
@@ -74,7 +74,7 @@ class WebSocketSettings:
 
 
 class GatewayWebSocketProtocol(SmallWebSocketProtocol):
-    """Moves bytes between a WebSocket and its :class:`ClientLink`."""
+    """Moves bytes between a WebSocket and its :class:`GatewayLink`."""
 
     __slots__ = (
         "_client_ip",
@@ -110,7 +110,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         self._client_ip = ""
         #: The Origin of the handshake, None for none and once that is over.
         self._origin: bytes | None = None
-        self._link: ClientLink | None = None
+        self._link: GatewayLink | None = None
         self._end_cause = "websocket_handshake"
         self.is_paused = False
         #: Where to look on for the end of the head of the handshake.
@@ -209,7 +209,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         """Make the client link, which takes the connection's place among the open ones."""
         self.transport.setTcpNoDelay(True)
         transport = self.transport
-        self._link = ClientLink(
+        self._link = GatewayLink(
             self._services, self, self._client_ip, local_ip(transport), place_of(transport)
         )
         # The link is known to the gateway itself by now.
