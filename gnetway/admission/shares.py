@@ -11,8 +11,6 @@ from typing import Generic, TypeVar
 
 from gnetway.admission.networks import wider_network
 
-# Who has most of something, known at once however many there are.
-
 T = TypeVar("T", bound=Hashable)
 
 
@@ -56,7 +54,7 @@ class Ranking(Generic[T]):
         return None if heaviest is None else next(iter(heaviest))
 
 
-class Tally:
+class Counters:
     """How many each name has, and who has most."""
 
     __slots__ = ("_counts", "_ranking")
@@ -111,9 +109,9 @@ class Shares:
     __slots__ = ("_inside", "_wide")
 
     def __init__(self) -> None:
-        self._wide = Tally()
+        self._wide = Counters()
         #: By the wider network, the networks in it that have some.
-        self._inside: dict[str, Tally] = {}
+        self._inside: dict[str, Counters] = {}
 
     def __len__(self) -> int:
         """Return how many networks have some."""
@@ -128,7 +126,7 @@ class Shares:
         """Count one more for ``network``."""
         wide = wider_network(network)
         if wide not in self._inside:
-            self._inside[wide] = Tally()
+            self._inside[wide] = Counters()
         self._inside[wide].add(network)
         self._wide.add(wide)
 

@@ -1,4 +1,4 @@
-"""One client link, whatever carries it: events of the core to the backend, pauses and ends.
+"""One client link, over whatever protocol: events of the core to the backend, pauses and ends.
 
 Reading is paused while the link waits for a key or a bind, while the client does not read what it
 was sent, while a session of the link is held for an outage of its backend, and while packets that
@@ -22,7 +22,7 @@ from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net.idle import REST_SECONDS
 from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingEnd, PendingKey
-from gnetway.net.link_output import NOTHING, OPEN, Carrier, LinkOutput, LinkState, Unread
+from gnetway.net.link_output import NOTHING, OPEN, LinkOutput, LinkProtocol, LinkState, Unread
 from gnetway.net.link_services import EVENT_MESSAGES, LINGER_SECONDS, TURN_MESSAGES, LinkServices
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.unfinished import UnfinishedPacket
@@ -32,12 +32,12 @@ class GatewayLink:
     """A client link. Its transport pauses ``output``; its ``repr`` has the states of all parts."""
 
     __slots__ = (
-        "_carrier",
         "_connection",
         "_idle_seconds",
         "_packet",
         "_pending",
         "_place",
+        "_protocol",
         "_services",
         "_session_pauses",
         "_sessions",
@@ -53,17 +53,17 @@ class GatewayLink:
     def __init__(
         self,
         services: LinkServices,
-        carrier: Carrier,
+        protocol: LinkProtocol,
         client_ip: str,
         local_ip: str = "",
         place: Place = NO_PLACE,
     ) -> None:
         self._services = services
-        self._carrier = carrier
+        self._protocol = protocol
         self.client_ip = client_ip
         self.local_ip = local_ip
         self._connection = Connection(services.setup, address=client_ip)
-        self.output = LinkOutput(services, carrier, self, self._connection.output)
+        self.output = LinkOutput(services, protocol, self, self._connection.output)
         self.state = OPEN
         self._unread = NOTHING
         #: What the client waits for, and the link with it; None for nothing.
@@ -85,15 +85,15 @@ class GatewayLink:
     def __repr__(self) -> str:
         parts = (self._connection, self._sessions, self._pending, self.output)
         stack = " ".join([repr(part) for part in parts if part is not None])
-        carrier = type(self._carrier).__name__
-        return f"<GatewayLink {self.state.value}, {self.client_ip}, {carrier}: {stack}>"
+        protocol = type(self._protocol).__name__
+        return f"<GatewayLink {self.state.value}, {self.client_ip}, {protocol}: {stack}>"
 
     @property
     def dc_id(self) -> int:
         """The data centre that the client's obfuscated header names, 0 for none."""
         return self._connection.dc_id
 
-    # -- the carrier's side --------------------------------------------------------------------
+    # -- the protocol's side -------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Feed the core and do what it says."""
@@ -108,13 +108,10 @@ class GatewayLink:
             self._pump()
 
     def lost(self, clean: bool) -> None:
-        """Leave the sessions; what still runs for this link is told to nobody.
-
-        ``clean`` says whether the client has closed in due form.
-        """
+        """Leave the sessions; ``clean`` is whether the client has closed in due form."""
+        connection = self._connection
         if self.state is OPEN:
             cause = "client_closed" if clean else "client_lost"
-            connection = self._connection
             makes_key = connection.whole_messages and not connection.has_key
             if self._pending is not None or self._session_pauses or makes_key:
                 # The client may have given up what nobody could do for it.
@@ -123,19 +120,21 @@ class GatewayLink:
         self.state = LinkState.LOST
         self.output.lost()
         self._give_up()
-        if self._packet is not None:
-            self._packet.over()
+        # Cleared, not only told: it knows the link, and only a collector would find the two.
+        packet, self._packet = self._packet, None
+        if packet is not None:
+            packet.over()
         self._services.wheel.remove(self)
         self._sessions.leave_all(self)
         self._services.open_links.remove(self)
 
-    def hold_reading(self) -> None:
-        """Read nothing, and take nothing of what was read, until as many ``release_reading``."""
+    def session_paused(self) -> None:
+        """Read nothing, and take nothing of what was read, until as many ``session_resumed``."""
         self._session_pauses += 1
-        self._carrier.pause_reading()
+        self._protocol.pause_reading()
 
-    def release_reading(self) -> None:
-        """Take back one ``hold_reading``."""
+    def session_resumed(self) -> None:
+        """Take back one ``session_paused``."""
         self._session_pauses -= 1
         if self.state is OPEN and not self._session_pauses:
             self.read_on()
@@ -146,7 +145,7 @@ class GatewayLink:
         if self._is_held_up():
             return
         if self._unread is NOTHING:
-            self._carrier.resume_reading()
+            self._protocol.resume_reading()
         else:
             self._put_off()
 
@@ -197,7 +196,7 @@ class GatewayLink:
         """Go on with what has come in the next turn, or once the client has read."""
         if self._unread is NOTHING:
             self._unread = Unread.KEPT
-            self._carrier.pause_reading()
+            self._protocol.pause_reading()
         if self._unread is Unread.KEPT and self.output.backlog is None:
             self._unread = Unread.DUE
             self._services.later_turns.call(self._take_turn)
@@ -301,11 +300,11 @@ class GatewayLink:
             self._pump_again()
 
     def exchange_dropped(self) -> None:
-        """Hear that there will be no answer; the client begins anew when it has waited enough."""
+        """Hear that there will be no answer: the client begins anew by itself."""
 
     def _wait(self, pending: Pending) -> None:
         self._pending = pending
-        self._carrier.pause_reading()
+        self._protocol.pause_reading()
 
     def _give_up(self) -> None:
         """Wait for nothing more that others do for the link."""
@@ -372,8 +371,8 @@ class GatewayLink:
         packets = self.output.packets.packets_to_send()
         self._linger()
         if packets:
-            self._carrier.write(packets)
-        self._carrier.end(cause, told)
+            self._protocol.write(packets)
+        self._protocol.end(cause, told)
 
     def _linger(self) -> None:
         """Take nothing more; the connection is aborted if it does not end by itself."""
@@ -389,11 +388,11 @@ class GatewayLink:
             self._services.causes.count(cause)
             self.state = LinkState.ENDING
             self._give_up()
-        self._carrier.abort()
+        self._protocol.abort()
 
     def deadline_passed(self) -> None:
         """Hear that nothing has come in time."""
         if self.state is OPEN:
             self.end("idle" if self._connection.whole_messages else "handshake_timeout")
         else:
-            self._carrier.abort()
+            self._protocol.abort()

@@ -1,7 +1,7 @@
 """What a client link writes: what leaves when, and what becomes of what cannot.
 
 What the backend sends leaves at the end of the reactor's turn, all of a turn in one write, or as
-soon as there is much of it, so that the carrier may say that the client does not read. What
+soon as there is much of it, so that the transport may say that the client does not read. What
 comes of reading the client leaves when that was read. While the client does not read, what the
 backend sends is kept as it came and counted, and when that is too much, the link is aborted.
 
@@ -30,8 +30,8 @@ JOIN_BYTES: Final = 64 * 1024
 _KEPT_OVERHEAD_BYTES: Final = 128
 
 
-class Carrier(Protocol):
-    """What a link is carried by: a TCP connection, a WebSocket."""
+class LinkProtocol(Protocol):
+    """The Twisted protocol that a link reads and writes by: TCP's, or WebSocket's."""
 
     def write(self, packets: list[bytes]) -> None:
         """Send framed packets to the client, each in a piece of its own where there are pieces."""
@@ -142,12 +142,12 @@ class OutputLink(Protocol):
 
 
 class LinkOutput:
-    """Takes what is sent on a link, and writes it to the carrier."""
+    """Takes what is sent on a link, and writes it by the link's protocol."""
 
     __slots__ = (
-        "_carrier",
         "_flush_due",
         "_link",
+        "_protocol",
         "_services",
         "_turn_bytes",
         "backlog",
@@ -157,10 +157,14 @@ class LinkOutput:
     )
 
     def __init__(
-        self, services: LinkServices, carrier: Carrier, link: OutputLink, packets: PacketOutput
+        self,
+        services: LinkServices,
+        protocol: LinkProtocol,
+        link: OutputLink,
+        packets: PacketOutput,
     ) -> None:
         self._services = services
-        self._carrier = carrier
+        self._protocol = protocol
         #: None once it is lost: else only a garbage collector would find the two.
         self._link: OutputLink | None = link
         self.packets = packets
@@ -217,7 +221,7 @@ class LinkOutput:
                 return
             taken = packets.packets_to_send(JOIN_BYTES)
             written += waiting - packets.unsent_bytes
-            self._carrier.write(taken)
+            self._protocol.write(taken)
         if written:
             # The pause came with this, which therefore is what the client does not read.
             self.backlog.written(written)
@@ -252,7 +256,7 @@ class LinkOutput:
         if self.backlog is None:
             self.backlog = Backlog(self._give_way)
         self.backlog.is_paused = True
-        self._carrier.pause_reading()
+        self._protocol.pause_reading()
 
     def resumeProducing(self) -> None:
         """Hear that the client has read."""
@@ -264,7 +268,7 @@ class LinkOutput:
         self._write_on(backlog)
 
     def stopProducing(self) -> None:
-        """Hear that the carrier is gone; ``lost`` does the rest."""
+        """Hear that the transport is gone; ``lost`` does the rest."""
 
     def _keep(self, backlog: Backlog, key: AuthKey, plaintext: bytes) -> None:
         waiting_bytes = backlog.kept_bytes + self.packets.unsent_bytes
@@ -273,7 +277,7 @@ class LinkOutput:
             self._abort("slow_reader")
             return
         if not backlog.kept:
-            self._carrier.pause_reading()
+            self._protocol.pause_reading()
         backlog.keep(key, plaintext)
         self._count_backlog(backlog)
 
@@ -300,7 +304,7 @@ class LinkOutput:
                 return
             taken = packets.packets_to_send(JOIN_BYTES)
             written += waiting - packets.unsent_bytes
-            self._carrier.write(taken)
+            self._protocol.write(taken)
         if backlog.is_paused:
             backlog.written(written)
         elif not self._flush_due:

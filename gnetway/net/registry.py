@@ -37,11 +37,11 @@ class Link(Protocol):
     def key_gone(self, key: AuthKey) -> None:
         """End the connection, as a key that it uses is known no more."""
 
-    def hold_reading(self) -> None:
-        """Read nothing until ``release_reading`` was called as often."""
+    def session_paused(self) -> None:
+        """Read nothing until ``session_resumed`` was called as often."""
 
-    def release_reading(self) -> None:
-        """Take back one ``hold_reading``."""
+    def session_resumed(self) -> None:
+        """Take back one ``session_paused``."""
 
 
 class Session(SessionClient):
@@ -59,13 +59,13 @@ class Session(SessionClient):
         """Read nothing more from the session's connections."""
         self._paused = True
         for link in self.links:
-            link.hold_reading()
+            link.session_paused()
 
     def resume_reading(self) -> None:
         """Read on."""
         self._paused = False
         for link in self.links:
-            link.release_reading()
+            link.session_resumed()
 
     def end_links(self, cause: str) -> None:
         """End the session's connections without a code."""
@@ -82,13 +82,13 @@ class Session(SessionClient):
         self.links.append(link)
         self._come_from(link)
         if self._paused:
-            link.hold_reading()
+            link.session_paused()
 
     def leave(self, link: Link) -> None:
         """Take a connection out."""
         self.links.remove(link)
         if self._paused:
-            link.release_reading()
+            link.session_resumed()
         if self.links:
             self._come_from(self.links[-1])
 

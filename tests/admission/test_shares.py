@@ -6,29 +6,29 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.shares import Shares, Tally
+from gnetway.admission.shares import Counters, Shares
 
 
-class TallyTests(SynchronousTestCase):
+class CountersTests(SynchronousTestCase):
     @given(changes=lists(tuples(integers(0, 4), booleans()), max_size=60))
     def test_the_one_with_most_is_known(self, changes: list[tuple[int, bool]]) -> None:
-        tally, counts = Tally(), Counter[str]()
+        counters, counts = Counters(), Counter[str]()
         for number, more in changes:
             name = str(number)
             if more:
-                tally.add(name)
+                counters.add(name)
                 counts[name] += 1
             elif counts[name]:
-                tally.remove(name)
+                counters.remove(name)
                 counts[name] -= 1
             most = max(counts.values(), default=0)
-            self.assertEqual((tally.most, len(tally)), (most, len(+counts)))
+            self.assertEqual((counters.most, len(counters)), (most, len(+counts)))
             if most:
-                self.assertEqual(counts[tally.heaviest()], most)
-            self.assertEqual([tally.of(name) for name in counts], list(counts.values()))
+                self.assertEqual(counts[counters.heaviest()], most)
+            self.assertEqual([counters.of(name) for name in counts], list(counts.values()))
 
     def test_nobody_has_any(self) -> None:
-        self.assertRaises(KeyError, Tally().heaviest)
+        self.assertRaises(KeyError, Counters().heaviest)
 
 
 class SharesTests(SynchronousTestCase):

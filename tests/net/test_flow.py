@@ -126,11 +126,11 @@ class SlowReaderTests(SynchronousTestCase):
 
     def test_nothing_is_read_while_its_session_is_held(self) -> None:
         link = self.link.link
-        link.hold_reading()
-        link.hold_reading()
-        link.release_reading()
+        link.session_paused()
+        link.session_paused()
+        link.session_resumed()
         self.assertFalse(self.link.transport.reading)
-        link.release_reading()
+        link.session_resumed()
         self.assertTrue(self.link.transport.reading)
 
     def test_it_may_be_told_of_an_end_after_its_own(self) -> None:

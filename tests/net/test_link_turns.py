@@ -109,10 +109,10 @@ class ReadingTests(TurnCase):
 
     def test_a_session_that_is_held_takes_no_turn(self) -> None:
         self.link.protocol.dataReceived(self.pings(100, self.link, self.session))
-        self.link.link.hold_reading()
+        self.link.link.session_paused()
         self.gateway.settle()
         self.assertEqual(len(self.gateway.backend.sent), TURN_MESSAGES)
-        self.link.link.release_reading()
+        self.link.link.session_resumed()
         self.gateway.settle()
         self.assertEqual(len(self.gateway.backend.sent), 100)
         self.assertTrue(self.link.transport.reading)

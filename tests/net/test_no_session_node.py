@@ -68,7 +68,7 @@ class LinkTests(SynchronousTestCase):
         def act(gateway: Gateway, link: TcpLink) -> None:
             gateway.backend.held = False
             link.say(link.session(KEY), PING)
-            link.link.hold_reading()
+            link.link.session_paused()
             link.leave()
 
         self.ended(act, "client_closed")

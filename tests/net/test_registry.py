@@ -36,10 +36,10 @@ class FakeLink:
     def key_gone(self, key: AuthKey) -> None:
         self.ended.append(f"key {key.auth_key_id} gone")
 
-    def hold_reading(self) -> None:
+    def session_paused(self) -> None:
         self.held += 1
 
-    def release_reading(self) -> None:
+    def session_resumed(self) -> None:
         self.held -= 1
 
 

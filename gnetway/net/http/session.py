@@ -236,10 +236,10 @@ class HttpSession:
         """End the session, as its key is known no more; the client hears so at its next request."""
         self.end("key_destroyed")
 
-    def hold_reading(self) -> None:
+    def session_paused(self) -> None:
         """Nothing is read: a request brings one message, and waits by itself in an outage."""
 
-    def release_reading(self) -> None:
+    def session_resumed(self) -> None:
         """Nothing was held."""
 
     # -- what the wheel calls ------------------------------------------------------------------

@@ -97,11 +97,11 @@ class TurnTests(FloodCase):
         socket = Socket(self)
         socket.say(socket.session(KEY), BODY)
         assert socket.protocol._link is not None
-        socket.protocol._link.hold_reading()
+        socket.protocol._link.session_paused()
         socket.protocol.dataReceived(frame(PING, b"?"))
         self.turns(3)
         self.assertEqual(socket.wire.transport.taken, b"")
-        socket.protocol._link.release_reading()
+        socket.protocol._link.session_resumed()
         self.turns(3)
         socket.read()
         self.assertEqual(socket.others, [(PONG, b"?")])
