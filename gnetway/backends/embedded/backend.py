@@ -242,7 +242,7 @@ class EmbeddedBackend:
         if session is None or must_wait:
             self._wait(live, WaitingMessage(salt, payload, done, poll))
             return
-        session.max_wait_ms = DEFAULT_MAX_WAIT_MS
+        session.services.max_wait_ms = DEFAULT_MAX_WAIT_MS
         session.greets_apart = poll is None
         session.receive(salt, payload, self._wall())
         done = self._do_wanted(live, session, done, poll)
@@ -256,7 +256,7 @@ class EmbeddedBackend:
         if poll is None or live.polls is None:
             self._runner.deliver(live, session)
             return
-        live.polls.limit(poll, session.max_wait_ms)
+        live.polls.limit(poll, session.services.max_wait_ms)
         self._runner.answer(live, session, poll)
 
     def _note_use(self, live: LiveSession) -> None:
@@ -316,7 +316,7 @@ class EmbeddedBackend:
         if done is not None:
             done(None)
         if poll is not None and live.polls is not None:
-            live.polls.limit(poll, session.max_wait_ms)
+            live.polls.limit(poll, session.services.max_wait_ms)
         self._runner.decided(live, session, poll)
 
     def _take_waiting(self, live: LiveSession, message: WaitingMessage) -> None:

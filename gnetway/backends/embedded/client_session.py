@@ -14,17 +14,15 @@ from typing import Final
 
 from gnetway.backends.embedded.calls import SessionCalls
 from gnetway.backends.embedded.events import CallWanted
-from gnetway.backends.embedded.outbox import Outbox, SentMessage
+from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.received import (
     NO_REPLAYS,
     BadMessage,
-    MessageState,
-    PacketAccount,
     ReceivedMessages,
     ReplayBound,
 )
 from gnetway.backends.embedded.salts import KeyLayer, SaltSchedule, is_layer
-from gnetway.backends.embedded.services import SERVICES
+from gnetway.backends.embedded.services import SERVICES, ServiceMessages
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError
 from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES, judge_message_id
@@ -57,27 +55,25 @@ _CONSTRUCTOR_BYTES: Final = 4
 class ClientSession:
     """The state of one session; ``now`` is in Unix seconds everywhere.
 
-    ``max_wait_ms`` is what the last http_wait said. ``replays`` says which messages may be
-    recorded ones of a session that was forgotten. ``greets_apart`` is whether new_session_created
-    may have a packet of its own, which over HTTP would wait for another request. ``limits`` says
-    how far a packet is followed.
+    ``replays`` says which messages may be recorded ones of a session that was forgotten.
+    ``greets_apart`` is whether new_session_created may have a packet of its own, which over HTTP
+    would wait for another request. ``limits`` says how far a packet is followed.
     """
 
     __slots__ = (
-        "_account",
         "_greeted",
         "_greets_for",
-        "_limits",
+        "_max_messages",
         "_random_bytes",
         "_replays",
         "_replays_end",
         "_rest",
         "calls",
         "greets_apart",
-        "max_wait_ms",
         "out",
         "received",
         "salts",
+        "services",
         "session_id",
     )
 
@@ -93,29 +89,20 @@ class ClientSession:
     ) -> None:
         self.session_id = session_id
         self.salts = salts
-        self.max_wait_ms = 0
         self.greets_apart = True
         self.received = ReceivedMessages()
         self.out = Outbox(session_id, salts)
         self.calls = SessionCalls(key, self.out, layer or KeyLayer(key.auth_key_id))
+        self.services = ServiceMessages(self.received, self.out, self.calls, salts, limits)
         self._random_bytes = random_bytes
         self._replays = replays
         self._replays_end = replays.msg_id
         self._greeted = False
         #: The first msg_id of a session of an unbound key that is to be told of its beginning.
         self._greets_for = 0
-        self._limits = limits
-        #: The account of the last packet, None while it had nothing to count.
-        self._account: PacketAccount | None = None
-        #: The messages of its container that are still to be taken.
+        self._max_messages = limits.max_messages
+        #: The messages of the last packet's container that are still to be taken.
         self._rest: deque[ContainedMessage] = deque()
-
-    @property
-    def account(self) -> PacketAccount:
-        """What the packet that is being taken has made the session do."""
-        if self._account is None:
-            self._account = PacketAccount(self._limits)
-        return self._account
 
     @property
     def has_rest(self) -> bool:
@@ -124,7 +111,8 @@ class ClientSession:
 
     def take_work(self) -> int:
         """Return how much the packet has made the session do since the last time."""
-        return 0 if self._account is None else self._account.take_work()
+        packet = self.services.packet
+        return 0 if packet is None else packet.take()
 
     def receive(self, salt: int, payload: bytes, now: float) -> None:
         """Take one message: msg_id, seq_no, length, body, padding.
@@ -132,7 +120,7 @@ class ClientSession:
         A message with a wrong msg_id or salt is not processed; the client sends it again. Of a
         container with much in it only the first messages are taken.
         """
-        self._account = None
+        self.services.packet = None
         msg_id, seq_no, length, constructor = _HEAD.unpack_from(payload)
         fault = judge_message_id(msg_id, now)
         if fault:
@@ -156,30 +144,15 @@ class ClientSession:
         """Take the next messages of the container that came last, as many as go into a turn."""
         rest = self._rest
         if rest:
-            account = self.account
-            while rest and not account.slice_is_over():
+            work = self.services.work
+            while rest and not work.slice_is_over():
                 self._receive_contained(rest.popleft(), now)
-                account.note_message()
+                work.messages += 1
         if self._greets_for and not rest:
             if self.greets_apart:
                 self.out.end_container()
             self._say_created(self._greets_for, now)
             self._greets_for = 0
-
-    def repeat(self, message: SentMessage) -> None:
-        """Say a message again, unless the packet has asked for too much."""
-        if self.account.may_repeat(message):
-            self.out.repeat(message)
-
-    def state_of(self, msg_id: int) -> int:
-        """Return the byte that msgs_state_info has for one message."""
-        state: int = self.received.state(msg_id)
-        if state == MessageState.RECEIVED:
-            if msg_id in self.calls.running:
-                state += MessageState.RUNNING
-            if self.out.sent.answer_to(msg_id) is not None:
-                state += MessageState.ANSWERED
-        return state
 
     def push(self, body: bytes, now: float) -> None:
         """Say something that the client has not asked for, e.g. updates."""
@@ -194,7 +167,7 @@ class ClientSession:
 
     def _open_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
         try:
-            messages = parse_container(body, self._limits.max_messages)
+            messages = parse_container(body, self._max_messages)
         except TLError:
             self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
             return
@@ -238,21 +211,21 @@ class ClientSession:
         service = SERVICES.get(constructor)
         try:
             if service is not None:
-                service(self, msg_id, body, now)
+                service(self.services, msg_id, body, now)
             else:
                 self._unwrap(msg_id, seq_no, body, now, contained)
         except TLError:
             self.calls.refuse(msg_id, 400, "INPUT_FETCH_ERROR", now)
 
     def _unwrap(self, msg_id: int, seq_no: int, body: bytes, now: float, contained: bool) -> None:
-        unwrapped = unwrap(body, self.account.budget)
+        unwrapped = unwrap(body, self.services.work.budget)
         if is_layer(unwrapped.layer):
             self.calls.name_layer(unwrapped.layer)
         body = unwrapped.body
         constructor = int.from_bytes(body[:4], "little")
         service = SERVICES.get(constructor)
         if service is not None:
-            service(self, msg_id, body, now)
+            service(self.services, msg_id, body, now)
         elif constructor == _MSG_CONTAINER:
             self._open_packed_container(msg_id, seq_no, body, contained, now)
         elif not seq_no & 1:
@@ -285,7 +258,7 @@ class ClientSession:
         """Answer a message that came before: the client has missed what was said to it."""
         answer = self.out.sent.answer_to(msg_id)
         if answer is not None:
-            self.repeat(answer)
+            self.services.repeat(answer)
         elif seq_no & 1:
             self.out.acks[msg_id] = None
 

@@ -121,7 +121,7 @@ class ResendTests(ServiceCase):
 class OtherServiceTests(ServiceCase):
     def test_http_wait_is_noted(self) -> None:
         self.assertEqual(self.ask(HttpWait(1, 2, 3000).pack(), content_related=False), [])
-        self.assertEqual(self.session.max_wait_ms, 3000)
+        self.assertEqual(self.session.services.max_wait_ms, 3000)
 
     def test_destroy_session_is_wanted(self) -> None:
         self.assertEqual(self.ask(DestroySession(-3).pack()), [])

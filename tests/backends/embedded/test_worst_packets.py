@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gnetway.backends.embedded.received import MAX_ANSWER_BYTES
+from gnetway.backends.embedded.services import MAX_ANSWER_BYTES
 from gnetway.crypto.message_key import encrypt
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import ContainedMessage, MsgResendReq, pack_container
