@@ -1,6 +1,6 @@
 """Runs the calls of sessions in the handler, and tells each session what comes of its own.
 
-begin → handler.handle → answer at once, or a Deferred that is kept until it fires or is cancelled
+begin → handler.handle → answer at once, or a Deferred that runs until it fires or is cancelled
 
 The handler is someone else's, and runs where a client's bytes are read: whatever leaves it here
 would end the connection of that client, which would come again with the same call. So everything
@@ -10,44 +10,21 @@ the reactor, the only one above, would only close the connection for them.
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.admission.networks import client_network
+from gnetway.backends.embedded.calls import CallWanted
 from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.directory import LiveSession
-from gnetway.backends.embedded.events import CallWanted
-from gnetway.backends.embedded.running_call import FaultLog, RunningCall
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.runtime.clocks import WallClock
-
-# Which bytes of a handler can be a TL object.
-
-#: Most bytes of an object. The largest packet that clients take has 16 MiB, and what stands
-#: around the object takes less than 256 bytes of it.
-MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024 - 256
-
-
-def tl_object(value: object) -> bytes:
-    """Return what a handler gave as the plain bytes of a TL object.
-
-    :raises TypeError: it is no bytes; what may change later, such as a bytearray, is none.
-    :raises ValueError: it is no whole words of 4 bytes, not even one, or above 16 MiB - 256 bytes.
-    """
-    if not isinstance(value, bytes):
-        raise TypeError(f"{type(value).__name__} is no bytes")
-    # A subclass may say what it likes of itself.
-    plain = value if type(value) is bytes else memoryview(value).tobytes()
-    if not plain or len(plain) % 4:
-        raise ValueError(f"no TL object has {len(plain)} bytes")
-    if len(plain) > MAX_OBJECT_BYTES:
-        raise ValueError(f"a TL object of {len(plain)} bytes, above {MAX_OBJECT_BYTES}")
-    return plain
-
 
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")
@@ -115,7 +92,7 @@ class CallRunner:
             if type(result) is not bytes and isinstance(result, Coroutine):
                 result = Deferred.fromCoroutine(result)
             if isinstance(result, Deferred):
-                live.calls[wanted.msg_id] = RunningCall(result, _place(wanted), self._faults)
+                live.calls[wanted.msg_id] = partial(self._cancel, result, _place(wanted))
                 result.addBoth(self._count_ended, self._count_begun(client_ip))
                 result.addBoth(self._ended, live, session, wanted)
                 return
@@ -151,6 +128,13 @@ class CallRunner:
         if live.session is session:
             self._deliver(live, session)
 
+    def _cancel(self, answer: Deferred[object], place: str) -> None:
+        """Stop the handler's work; what its canceller raises is no harm to who cancels it."""
+        try:
+            answer.cancel()
+        except BaseException:  # noqa: BLE001 (as for the call itself)
+            self._faults.failed(place, Failure())
+
     def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
         if wanted.msg_id not in session.calls.running:
             return  # dropped by the client inside of this very call
@@ -185,3 +169,113 @@ class CallRunner:
 
 def _place(wanted: CallWanted) -> str:
     return f"{wanted.constructor:#010x}"
+
+
+#: Most bytes of an object. The largest packet that clients take has 16 MiB, and what stands
+#: around the object takes less than 256 bytes of it.
+MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024 - 256
+
+
+def tl_object(value: object) -> bytes:
+    """Return what a handler gave as the plain bytes of a TL object.
+
+    :raises TypeError: it is no bytes; what may change later, such as a bytearray, is none.
+    :raises ValueError: it is no whole words of 4 bytes, not even one, or above 16 MiB - 256 bytes.
+    """
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} is no bytes")
+    # A subclass may say what it likes of itself.
+    plain = value if type(value) is bytes else memoryview(value).tobytes()
+    if not plain or len(plain) % 4:
+        raise ValueError(f"no TL object has {len(plain)} bytes")
+    if len(plain) > MAX_OBJECT_BYTES:
+        raise ValueError(f"a TL object of {len(plain)} bytes, above {MAX_OBJECT_BYTES}")
+    return plain
+
+
+#: How long faults of one kind are only counted after one was logged, in seconds.
+QUIET_SECONDS: Final = 60
+
+#: Kinds of faults told apart at a time. A client chooses what it calls, and might choose the
+#: faults with it; what is above is one more kind.
+MAX_KINDS: Final = 32
+
+_OTHERS: Final = "others"
+
+
+class _Kind:
+    """A kind of fault that was logged a short while ago; ``count`` are those since."""
+
+    __slots__ = ("count", "newest", "timer")
+
+    def __init__(self, timer: IDelayedCall) -> None:
+        self.count = 0
+        self.newest = ""
+        self.timer = timer
+
+
+class FaultLog:
+    """Logs the faults of one handler; ``place`` is the constructor of the call, as a text."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._kinds: dict[str, _Kind] = {}
+
+    def failed(self, place: str, failure: Failure) -> None:
+        """Log what was raised at a call; its kind is the exception's class and line."""
+        self._tell(
+            _kind_of(failure),
+            place,
+            lambda: self._log.failure("The handler failed at {place}", failure, place=place),
+        )
+
+    def answered(self, place: str, error: TypeError | ValueError) -> None:
+        """Log an answer, or an RpcError, that cannot be told to a client.
+
+        Each wrong type is a kind. All wrong values are one: a client may choose an answer's size.
+        """
+        self._tell(
+            str(error) if isinstance(error, TypeError) else "an answer of a wrong size or value",
+            place,
+            lambda: self._log.error(
+                "The handler's answer to {place}: {error}", place=place, error=error
+            ),
+        )
+
+    def stop(self) -> None:
+        """Tell at once what was counted."""
+        for kind in list(self._kinds):
+            self._kinds[kind].timer.cancel()
+            self._sum_up(kind)
+
+    def _tell(self, kind: str, place: str, write: Callable[[], None]) -> None:
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+            kind = _OTHERS
+        known = self._kinds.get(kind)
+        if known is not None:
+            known.count += 1
+            known.newest = place
+            return
+        self._kinds[kind] = _Kind(self._clock.callLater(QUIET_SECONDS, self._sum_up, kind))
+        write()
+
+    def _sum_up(self, kind: str) -> None:
+        known = self._kinds.pop(kind)
+        if known.count:
+            self._log.error(
+                "The handler failed {count} times more since then, the last time at {place}:"
+                " {kind}",
+                count=known.count,
+                place=known.newest,
+                kind=kind,
+            )
+
+
+def _kind_of(failure: Failure) -> str:
+    name = type(failure.value).__qualname__
+    if not failure.frames:
+        return name
+    _, file, line, *_ = failure.frames[-1]
+    return f"{name} in {file}, line {line}"

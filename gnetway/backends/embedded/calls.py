@@ -4,18 +4,13 @@
     unbound temporary key:  help.getConfig, help.getNearestDc → CallWanted; any other call → 401
     bound, or permanent:    call → CallWanted → answered | failed | dropped by the client
 
+What a session wants of the shell, by its calls or its service messages, goes into ``events``.
+
 Source: core.telegram.org/api/pfs, core.telegram.org/mtproto/service_messages#rpc-result
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from gnetway.backends.embedded.events import (
-    BindWanted,
-    CallDropped,
-    CallWanted,
-    LayerNamed,
-    SessionEvent,
-)
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.salts import KeyLayer
 from gnetway.crypto.auth_key import AuthKey
@@ -43,6 +38,50 @@ _BUSY: Final = (500, "WORKER_BUSY_TOO_LONG_RETRY")
 _BOOL_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 _UNKNOWN: Final = pack_uint32(Constructor.RPC_ANSWER_UNKNOWN)
 _DROPPED_RUNNING: Final = pack_uint32(Constructor.RPC_ANSWER_DROPPED_RUNNING)
+
+
+class CallWanted(NamedTuple):
+    """A call for the handler; the shell answers by ``answered`` or ``failed``.
+
+    ``body`` has no wrappers any more; ``layer`` is the one that they named, 0 if they named none.
+    """
+
+    msg_id: int
+    body: bytes
+    constructor: int
+    layer: int
+
+
+class LayerNamed(NamedTuple):
+    """The client speaks another layer than it did: the store is to keep it."""
+
+
+class CallDropped(NamedTuple):
+    """The client wants no answer to this running call."""
+
+    msg_id: int
+
+
+class BindWanted(NamedTuple):
+    """A temporary key is to be bound; the shell answers by ``bind_accepted``, ``bind_refused``."""
+
+    msg_id: int
+    bind: BindTempAuthKey
+
+
+class KeyDestroyWanted(NamedTuple):
+    """The key of the session is to go; the shell says destroy_auth_key_ok or its kin."""
+
+
+class SessionDestroyWanted(NamedTuple):
+    """Another session of the same key is to go; the shell says whether there was one."""
+
+    session_id: int
+
+
+SessionEvent = (
+    CallWanted | LayerNamed | CallDropped | BindWanted | KeyDestroyWanted | SessionDestroyWanted
+)
 
 
 class SessionCalls:

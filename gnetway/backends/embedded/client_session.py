@@ -12,8 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from gnetway.backends.embedded.calls import SessionCalls
-from gnetway.backends.embedded.events import CallWanted
+from gnetway.backends.embedded.calls import CallWanted, SessionCalls
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.received import (
     NO_REPLAYS,

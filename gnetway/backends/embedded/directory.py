@@ -15,13 +15,10 @@ from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.http_polls import HttpPolls, Poll
 from gnetway.backends.embedded.outbox import MAX_HELD_BYTES
 from gnetway.backends.embedded.received import ReplayBound
-from gnetway.backends.embedded.running_call import RunningCall
 from gnetway.backends.embedded.unacked import Unacked, UnackedBudget
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
-
-# A session together with what waits for it: its client, Deferreds, messages before its turn.
 
 #: Messages of one session that may wait until its salts are loaded, or for its turn.
 MAX_WAITING_MESSAGES: Final = 256
@@ -46,14 +43,7 @@ class UnfinishedPacket(NamedTuple):
 
 
 class LiveSession:
-    """One session of the backend, also for a while after its client has gone.
-
-    ``session`` is None until the salts of its key are loaded, which ``loading`` tells. ``calls``
-    are those that the handler answers later, by msg_id. While ``holds`` is above 0 nothing is
-    delivered, so that all answers of one turn go together. ``polls`` is None while the client
-    talks over a connection of its own. ``in_line`` is whether the session waits for its turn;
-    ``paused`` is its client if that is not read meanwhile, and ``packet`` whose messages are taken.
-    """
+    """One session of the backend, also for a while after its client has gone."""
 
     __slots__ = (
         "auth_key_id",
@@ -74,21 +64,27 @@ class LiveSession:
         self.client = client
         self.auth_key_id = client.key.auth_key_id
         self.session_id = client.session_id
+        #: None until the salts of its key are loaded, and ``loading`` while they are.
         self.session: ClientSession | None = None
         self.loading = False
+        #: Above 0 nothing is delivered, so that all answers of one turn go together.
         self.holds = 0
+        #: None while the client talks over a connection of its own.
         self.polls: HttpPolls | None = None
-        self.calls: dict[int, RunningCall] = {}
+        #: What cancels each call that the handler answers later, by msg_id.
+        self.calls: dict[int, Callable[[], None]] = {}
         self.waiting: list[WaitingMessage] = []
+        #: Whether the session waits for its turn, and its client if that is not read meanwhile.
         self.in_line = False
         self.paused: SessionClient | None = None
+        #: The packet whose messages are being taken.
         self.packet: UnfinishedPacket | None = None
 
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""
         calls, self.calls = self.calls, {}
-        for call in calls.values():
-            call.cancel()
+        for cancel in calls.values():
+            cancel()
 
 
 #: How long a closed session is kept, in seconds: no message recorded before is good for longer.

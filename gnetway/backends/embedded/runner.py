@@ -18,9 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.backends.embedded.call_runner import CallRunner
-from gnetway.backends.embedded.client_session import ClientSession
-from gnetway.backends.embedded.directory import Done, LiveSession, SessionDirectory
-from gnetway.backends.embedded.events import (
+from gnetway.backends.embedded.calls import (
     BindWanted,
     CallDropped,
     CallWanted,
@@ -28,6 +26,8 @@ from gnetway.backends.embedded.events import (
     LayerNamed,
     SessionDestroyWanted,
 )
+from gnetway.backends.embedded.client_session import ClientSession
+from gnetway.backends.embedded.directory import Done, LiveSession, SessionDirectory
 from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork, Poll
 from gnetway.backends.embedded.salts import KeyBook
 from gnetway.backends.embedded.store import IKeyStore
@@ -103,9 +103,9 @@ class SessionRunner:
                 self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
             elif isinstance(event, CallDropped):
-                running = live.calls.pop(event.msg_id, None)
-                if running is not None:
-                    running.cancel()
+                cancel = live.calls.pop(event.msg_id, None)
+                if cancel is not None:
+                    cancel()
             elif isinstance(event, SessionDestroyWanted):
                 self._destroy_session(live, session, event.session_id)
             else:

@@ -17,8 +17,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from gnetway.backends.embedded.calls import SessionCalls
-from gnetway.backends.embedded.events import KeyDestroyWanted, SessionDestroyWanted
+from gnetway.backends.embedded.calls import KeyDestroyWanted, SessionCalls, SessionDestroyWanted
 from gnetway.backends.embedded.outbox import Outbox, SentMessage
 from gnetway.backends.embedded.received import MessageState, ReceivedMessages
 from gnetway.backends.embedded.salts import SaltSchedule

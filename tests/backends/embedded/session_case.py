@@ -2,8 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.backends.embedded.calls import CallWanted, SessionEvent
 from gnetway.backends.embedded.client_session import ClientSession
-from gnetway.backends.embedded.events import CallWanted, SessionEvent
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.testing import ServerMessage
 from tests.backends.embedded.talk import NOW, SALT, SESSION_ID, Talker, a_schedule, open_plaintext

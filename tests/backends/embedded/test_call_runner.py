@@ -3,7 +3,7 @@ from typing import cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 
-from gnetway.backends.embedded.running_call import QUIET_SECONDS
+from gnetway.backends.embedded.call_runner import QUIET_SECONDS
 from gnetway.errors import RpcError
 from gnetway.interfaces import RpcCall
 from gnetway.tl.constructors import Constructor

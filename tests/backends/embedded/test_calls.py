@@ -1,5 +1,10 @@
-from gnetway.backends.embedded.calls import MAX_HELD_CALLS, MAX_RUNNING_CALLS
-from gnetway.backends.embedded.events import BindWanted, CallDropped, CallWanted
+from gnetway.backends.embedded.calls import (
+    MAX_HELD_CALLS,
+    MAX_RUNNING_CALLS,
+    BindWanted,
+    CallDropped,
+    CallWanted,
+)
 from gnetway.mtproto.binding import BIND_REFUSED
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey

@@ -5,7 +5,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.running_call import MAX_KINDS, QUIET_SECONDS, FaultLog
+from gnetway.backends.embedded.call_runner import MAX_KINDS, QUIET_SECONDS, FaultLog
 
 
 class FaultLogTests(SynchronousTestCase):

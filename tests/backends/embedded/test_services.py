@@ -1,4 +1,4 @@
-from gnetway.backends.embedded.events import KeyDestroyWanted, SessionDestroyWanted
+from gnetway.backends.embedded.calls import KeyDestroyWanted, SessionDestroyWanted
 from gnetway.backends.embedded.received import MessageState
 from gnetway.backends.embedded.services import SERVICES
 from gnetway.tl.constructors import Constructor
