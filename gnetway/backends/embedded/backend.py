@@ -1,29 +1,26 @@
 """The session backend in this process.
 
-gateway → open_session → salts at hand? else loaded, messages wait
-        → send_data → ClientSession → SessionRunner → IPushTarget → gateway
+gateway → open_session, send_data → MessageIntake → ClientSession
+                                    → SessionRunner → IPushTarget → gateway
 """
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.backends.embedded.client_session import DEFAULT_LIMITS, ClientSession
+from gnetway.backends.embedded.client_session import DEFAULT_LIMITS
 from gnetway.backends.embedded.directory import (
     DEFAULT_MAX_UNACKED_BYTES,
-    MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
     SessionDirectory,
-    UnfinishedPacket,
-    WaitingMessage,
 )
 from gnetway.backends.embedded.handler import (
     HandlerFactory,
@@ -31,9 +28,10 @@ from gnetway.backends.embedded.handler import (
     StockHandler,
     check_handler,
 )
-from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, HttpPolls, PendingWork, Poll
-from gnetway.backends.embedded.runner import SHORT_BYTES, SessionRunner, WorkTurns
-from gnetway.backends.embedded.salts import KeyBook, KnownKey, make_salt
+from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork
+from gnetway.backends.embedded.intake import MessageIntake
+from gnetway.backends.embedded.runner import SessionRunner
+from gnetway.backends.embedded.salts import KeyBook, make_salt
 from gnetway.backends.embedded.server_config import ServerConfig
 from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
@@ -81,13 +79,21 @@ class EmbeddedBackend:
         self._clock = clock
         self._wall = wall
         self._store = store
-        self._random_bytes = random_bytes
         self._limits = limits
-        self._turns = WorkTurns(clock, self._go_on)
         self._pending = PendingWork()
         self._directory = SessionDirectory(max_unacked_bytes)
         self._book = KeyBook(store, random_bytes)
         self._runner = SessionRunner(clock, wall, store, self._book, self._directory, self._pending)
+        self._intake = MessageIntake(
+            clock,
+            wall,
+            self._directory,
+            self._book,
+            self._runner,
+            self._pending,
+            random_bytes,
+            limits,
+        )
         self._purging = LoopingCall(self._purge)
         self._purging.clock = clock
         #: The sessions as a handler sees them.
@@ -113,7 +119,7 @@ class EmbeddedBackend:
             live.cancel_calls()
             if live.polls is not None:
                 live.polls.end_all()
-        self._turns.stop()
+        self._intake.turns.stop()
         self._runner.calls.stop()
         finished = self._pending.finished()
         if opened:
@@ -179,7 +185,7 @@ class EmbeddedBackend:
 
     def open_session(self, client: SessionClient) -> None:
         """Begin a session, or go on with one whose client was away for a while."""
-        self._begin(self._directory.open(client))
+        self._intake.begin(self._directory.open(client))
 
     def close_session(self, client: SessionClient) -> None:
         """Keep the session for a while: its client may come back."""
@@ -198,7 +204,7 @@ class EmbeddedBackend:
         if isinstance(live, LiveSession):
             if live.polls is not None and not live.polls:
                 live.polls = None
-            self._take(live, salt, payload, done, None)
+            self._intake.take(live, salt, payload, done, None)
         elif done is not None:
             done(BackendUnavailable("the session is not open"))
 
@@ -211,9 +217,9 @@ class EmbeddedBackend:
         if not isinstance(live, LiveSession):
             return fail(BackendUnavailable("the session is not open"))
         if live.polls is None:
-            live.polls = HttpPolls(self._clock, lambda: self._say_nothing(live))
+            live.polls = HttpPolls(self._clock, partial(self._nothing_for, live))
         polls = live.polls
-        if polls.all_held:
+        if polls.is_full:
             return fail(BackendUnavailable("too many requests of the session wait for decisions"))
         session = live.session
         too_many = session is not None and session.out.has_too_many
@@ -226,160 +232,9 @@ class EmbeddedBackend:
             if error is not None:
                 polls.refuse(poll, error)
 
-        self._take(live, salt, payload, done, poll)
+        self._intake.take(live, salt, payload, done, poll)
         return poll.answer
 
-    def _say_nothing(self, live: LiveSession) -> bytes:
-        if live.session is None:
-            return b""
-        return live.session.out.take_empty(self._wall())
-
-    def _take(
-        self, live: LiveSession, salt: int, payload: bytes, done: Done | None, poll: Poll | None
-    ) -> None:
-        session = live.session
-        must_wait = live.in_line or (self._turns.is_over and len(payload) > SHORT_BYTES)
-        if session is None or must_wait:
-            self._wait(live, WaitingMessage(salt, payload, done, poll))
-            return
-        session.services.max_wait_ms = DEFAULT_MAX_WAIT_MS
-        session.greets_apart = poll is None
-        session.receive(salt, payload, self._wall())
-        done = self._do_wanted(live, session, done, poll)
-        if session.has_rest:
-            if poll is not None and live.polls is not None:
-                live.polls.hold(poll)
-            self._put_off(live, session, done, poll)
-            return
-        if done is not None:
-            done(None)
-        if poll is None or live.polls is None:
-            self._runner.deliver(live, session)
-            return
-        live.polls.limit(poll, session.services.max_wait_ms)
-        self._runner.answer(live, session, poll)
-
-    def _note_use(self, live: LiveSession) -> None:
-        noted = self._book.note_use(live.client.key, self._wall())
-        if noted is not None:
-            self._pending.add(noted)
-
-    def _do_wanted(
-        self, live: LiveSession, session: ClientSession, done: Done | None, poll: Poll | None
-    ) -> Done | None:
-        """Do what a message wants; returns ``done``, or None where a bind will call it."""
-        if session.salts.unsaved:
-            self._pending.add(self._book.save(live.auth_key_id, session.salts))
-            self._note_use(live)
-        if session.calls.events:
-            done = self._runner.run(live, session, done, poll)
-        work = session.take_work()
-        if work:
-            self._turns.add(work)
-        return done
-
-    # -- packets that take more than a turn ----------------------------------------------------
-
-    def _put_off(
-        self, live: LiveSession, session: ClientSession, done: Done | None, poll: Poll | None
-    ) -> None:
-        """Take the rest of a packet's messages later, and say what those so far have brought."""
-        live.packet = UnfinishedPacket(done, poll)
-        self._turns.put_off(live)
-        if poll is None:
-            self._runner.deliver(live, session)
-
-    def _go_on(self, live: LiveSession) -> None:
-        """Take what a session has put off, as far as this turn goes."""
-        packet, live.packet = live.packet, None
-        session = live.session
-        if session is not None and packet is not None:
-            self._go_on_with(live, session, packet)
-        while live.waiting and not live.in_line and live.session is not None:
-            if self._turns.is_over:
-                self._turns.put_off(live)
-                return
-            self._take_waiting(live, live.waiting.pop(0))
-        if live.waiting and live.session is None:
-            # The session was destroyed meanwhile.
-            self._begin(live)
-
-    def _go_on_with(
-        self, live: LiveSession, session: ClientSession, packet: UnfinishedPacket
-    ) -> None:
-        done, poll = packet
-        session.go_on(self._wall())
-        done = self._do_wanted(live, session, done, poll)
-        if session.has_rest:
-            self._put_off(live, session, done, poll)
-            return
-        if done is not None:
-            done(None)
-        if poll is not None and live.polls is not None:
-            live.polls.limit(poll, session.services.max_wait_ms)
-        self._runner.decided(live, session, poll)
-
-    def _take_waiting(self, live: LiveSession, message: WaitingMessage) -> None:
-        if message.poll is not None and live.polls is not None:
-            live.polls.release(message.poll)
-        self._take(live, *message)
-
-    # -- messages before their turn, and before the salts of their key ------------------------
-
-    def _wait(self, live: LiveSession, message: WaitingMessage) -> None:
-        if len(live.waiting) < MAX_WAITING_MESSAGES:
-            live.waiting.append(message)
-            if message.poll is not None and live.polls is not None:
-                live.polls.hold(message.poll)
-            if live.session is None:
-                self._begin(live)
-            elif not live.in_line:
-                self._turns.put_off(live)
-        elif message.done is not None:
-            message.done(BackendUnavailable("too many messages of the session wait"))
-
-    def _begin(self, live: LiveSession) -> None:
-        """Give a session its salts and its layer, at once if they are at hand."""
-        if live.session is not None or live.loading:
-            return
-        live.loading = True
-        known = self._book.get(live.client.key)
-        if known is not None:
-            self._equip(live, known)
-            return
-        self._pending.add(
-            self._book.load(live.auth_key_id).addCallbacks(
-                lambda known: self._equip(live, known), lambda fault: self._give_up(live, fault)
-            )
-        )
-
-    def _equip(self, live: LiveSession, known: KnownKey) -> None:
-        client = live.client
-        live.loading = False
-        replays = self._directory.replay_bound(known.salts.generation)
-        live.session = ClientSession(
-            client.key,
-            client.session_id,
-            known.salts,
-            self._random_bytes,
-            known.layer,
-            replays,
-            self._limits,
-        )
-        self._directory.count(live)
-        self._note_use(live)
-        if not live.in_line:
-            self._go_on(live)
-
-    def _give_up(self, live: LiveSession, failure: Failure) -> None:
-        live.loading = False
-        error = failure.value
-        if not isinstance(error, BackendError):
-            self._log.failure("The salts of a key could not be loaded", failure)
-            error = BackendUnavailable("the key store failed")
-        waiting, live.waiting = live.waiting, []
-        for message in waiting:
-            if message.done is not None:
-                message.done(error)
-        if isinstance(error, KeyUnknown):
-            self._runner.target.forget_key(live.auth_key_id)
+    def _nothing_for(self, live: LiveSession) -> bytes:
+        """Return the plaintext of an HTTP request that ends without anything to tell."""
+        return b"" if live.session is None else live.session.out.take_empty(self._wall())

@@ -49,12 +49,12 @@ class LiveSession:
         "auth_key_id",
         "calls",
         "client",
-        "holds",
-        "in_line",
+        "corked",
         "loading",
         "packet",
         "paused",
         "polls",
+        "queued",
         "session",
         "session_id",
         "waiting",
@@ -68,14 +68,14 @@ class LiveSession:
         self.session: ClientSession | None = None
         self.loading = False
         #: Above 0 nothing is delivered, so that all answers of one turn go together.
-        self.holds = 0
+        self.corked = 0
         #: None while the client talks over a connection of its own.
         self.polls: HttpPolls | None = None
         #: What cancels each call that the handler answers later, by msg_id.
         self.calls: dict[int, Callable[[], None]] = {}
         self.waiting: list[WaitingMessage] = []
         #: Whether the session waits for its turn, and its client if that is not read meanwhile.
-        self.in_line = False
+        self.queued = False
         self.paused: SessionClient | None = None
         #: The packet whose messages are being taken.
         self.packet: UnfinishedPacket | None = None

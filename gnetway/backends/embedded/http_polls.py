@@ -1,8 +1,8 @@
 """HTTP requests of one session that wait for something to answer them with.
 
-A request is held while something that its message asks for is not decided: the bind of a key, the
-end of one. Whatever ends a wait otherwise, its own time, too many requests, the end of the
-session, never ends a held one as a success: the gateway would take that for the decision.
+A request is undecided while something that its message asks for is: the bind of a key, the end of
+one. Whatever ends a wait otherwise, its own time, too many requests, the end of the session, never
+ends an undecided one as a success: the gateway would take that for the decision.
 
 Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
 """
@@ -30,16 +30,16 @@ MAX_POLLS: Final = 4
 class Poll:
     """One waiting request; ``answer`` fires with a plaintext.
 
-    ``holds`` counts the decisions that it waits for; ``overdue`` is whether its time has come
+    ``undecided`` counts the decisions that it waits for; ``overdue`` is whether its time has come
     meanwhile.
     """
 
-    __slots__ = ("answer", "holds", "overdue", "timer")
+    __slots__ = ("answer", "overdue", "timer", "undecided")
 
     def __init__(self, answer: Deferred[bytes]) -> None:
         self.answer = answer
         self.timer: IDelayedCall | None = None
-        self.holds = 0
+        self.undecided = 0
         self.overdue = False
 
 
@@ -57,29 +57,30 @@ class HttpPolls:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self) -> Poll:
-        """Begin to wait; with too many, the oldest that is not held is answered.
+    @property
+    def can_tell(self) -> bool:
+        """Whether a request waits that may be answered at any time."""
+        return any(not poll.undecided for poll in self._waiting)
 
-        To be called only where not ``all_held``.
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are undecided as may wait, so that none can end for another."""
+        return len(self._waiting) >= MAX_POLLS and not self.can_tell
+
+    def add(self) -> Poll:
+        """Begin to wait; with too many, the oldest that waits for no decision is answered.
+
+        To be called only where not ``is_full``.
         """
         poll = Poll(Deferred(lambda _: self._leave(poll)))
         if len(self._waiting) >= MAX_POLLS:
-            self.end(next(one for one in self._waiting if not one.holds))
+            self.end(next(one for one in self._waiting if not one.undecided))
         self._waiting.append(poll)
         return poll
 
-    @property
-    def all_held(self) -> bool:
-        """Whether as many as may wait are held, so that there is no room for another."""
-        return len(self._waiting) >= MAX_POLLS and not self.has_free
-
-    def hold(self, poll: Poll) -> None:
-        """Keep one request from ending until ``release`` was called as often."""
-        poll.holds += 1
-
-    def release(self, poll: Poll) -> None:
-        """Take back one ``hold``."""
-        poll.holds -= 1
+    def decided(self, poll: Poll) -> None:
+        """Have one decision less to wait for."""
+        poll.undecided -= 1
         if poll.overdue:
             self.end(poll)
 
@@ -89,15 +90,10 @@ class HttpPolls:
             seconds = max(0, min(max_wait_ms, LONGEST_WAIT_MS)) / 1000
             poll.timer = self._clock.callLater(seconds, self.end, poll)
 
-    @property
-    def has_free(self) -> bool:
-        """Whether a request waits that is not held."""
-        return any(not poll.holds for poll in self._waiting)
-
     def tell(self, plaintext: bytes, poll: Poll | None = None) -> None:
-        """Answer ``poll``, which may be held, or the oldest request that is not held."""
+        """Answer ``poll``, undecided or not, or else the oldest that waits for no decision."""
         if poll is None:
-            poll = next(one for one in self._waiting if not one.holds)
+            poll = next(one for one in self._waiting if not one.undecided)
         self._leave(poll)
         poll.answer.callback(plaintext)
 
@@ -112,20 +108,20 @@ class HttpPolls:
             poll.answer.errback(error)
 
     def end(self, poll: Poll) -> None:
-        """Answer one request with nothing, once it is not held any more."""
+        """Answer one request with nothing, once everything is decided."""
         if poll not in self._waiting:
             return
-        if poll.holds:
+        if poll.undecided:
             poll.overdue = True
             return
         self._leave(poll)
         poll.answer.callback(self._make_empty())
 
     def end_all(self) -> None:
-        """Answer all requests with nothing: the session is gone. Those that are held fail."""
+        """Answer all requests with nothing: the session is gone. Undecided ones fail."""
         while self._waiting:
             poll = self._waiting[0]
-            if poll.holds:
+            if poll.undecided:
                 self.refuse(poll, BackendUnavailable("the session has ended"))
             else:
                 self.end(poll)

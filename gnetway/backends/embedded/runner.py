@@ -7,12 +7,10 @@ KeyDestroyWanted     → store, then the gateway forgets the key
 SessionDestroyWanted → directory
 """
 
-from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -86,14 +84,13 @@ class SessionRunner:
     ) -> Done | None:
         """Do what the session wants; returns ``done``, or None where a bind will call it.
 
-        ``poll`` is the HTTP request that wants it; it is held until everything is decided.
+        ``poll`` is the HTTP request that wants it; it waits until everything is decided.
         """
-        live.holds += 1
+        live.corked += 1
         events, session.calls.events = session.calls.events, []
-        if poll is not None and live.polls is not None:
-            # For all of them before the first, which may be decided at once.
-            for _ in range(sum(isinstance(one, BindWanted | KeyDestroyWanted) for one in events)):
-                live.polls.hold(poll)
+        if poll is not None:
+            # All of them are counted before the first, which may be decided at once.
+            poll.undecided += sum(isinstance(one, BindWanted | KeyDestroyWanted) for one in events)
         for event in events:
             if isinstance(event, CallWanted):
                 self.calls.begin(live, session, event)
@@ -111,12 +108,12 @@ class SessionRunner:
             else:
                 assert isinstance(event, KeyDestroyWanted)
                 self._pending.add(self._destroy_key(live, session, poll))
-        live.holds -= 1
+        live.corked -= 1
         return done
 
     def deliver(self, live: LiveSession, session: ClientSession) -> None:
         """Send what the session has to say: to a waiting HTTP request, else to the gateway."""
-        if not live.holds:
+        if not live.corked:
             self._send(live, session)
 
     def decided(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
@@ -125,18 +122,22 @@ class SessionRunner:
         The last decision answers it: all results belong to it, not to a request before it.
         """
         if poll is not None and live.polls is not None:
-            if poll.holds > 1:
-                live.polls.release(poll)
+            if poll.undecided == 1:
+                self._answer_poll(live.polls, session, poll)
+            live.polls.decided(poll)
+            if poll.undecided:
                 return
-            self._answer_poll(live.polls, session, poll)
-            live.polls.release(poll)
         self._send(live, session)
 
-    def answer(self, live: LiveSession, session: ClientSession, poll: Poll) -> None:
-        """Answer a request by what its own message has brought, unless a decision is to come."""
-        if live.polls is None or poll.holds:
-            return
-        self._answer_poll(live.polls, session, poll)
+    def answer(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
+        """Answer a request by what its own message has brought, then send what is left.
+
+        Unless a decision is to come: that answers it.
+        """
+        if poll is not None and live.polls is not None:
+            if poll.undecided:
+                return
+            self._answer_poll(live.polls, session, poll)
         self.deliver(live, session)
 
     def _answer_poll(self, polls: HttpPolls, session: ClientSession, poll: Poll) -> None:
@@ -149,7 +150,7 @@ class SessionRunner:
         now = self._wall()
         # Over HTTP what no request waits for stays here: the gateway would have it before the
         # answer to the request that brought it about.
-        while live.polls is None or live.polls.has_free:
+        while live.polls is None or live.polls.can_tell:
             plaintext = session.out.take(now)
             if not plaintext:
                 return
@@ -242,76 +243,3 @@ class SessionRunner:
         there = another and self._directory.drop(live.auth_key_id, session_id)
         answer = DestroySessionOk(session_id) if there else DestroySessionNone(session_id)
         session.out.say(answer.pack(), self._wall(), response=True)
-
-
-# Shares the turns of the reactor among sessions whose packets take much of one.
-#
-# While a turn has room, each packet is taken as it comes. What does not fit waits in a line of
-# sessions, first come, first served, and the connections of those are read no further meanwhile:
-# however many clients send what is dear, a turn takes about as long as for one of them. A packet
-# that is too short to be dear never waits.
-
-#: How much work is done in one turn, in microseconds as ``packet_account`` reckons them.
-TURN_WORK: Final = 4000
-
-#: A payload up to this length is always taken at once: its gzip unpacks to half a MiB at most.
-SHORT_BYTES: Final = 512
-
-
-class WorkTurns:
-    """The work of this turn, and the sessions that wait for the next.
-
-    ``go_on`` does what a session has put off; it may put it off again.
-    """
-
-    def __init__(self, clock: IReactorTime, go_on: Callable[[LiveSession], None]) -> None:
-        self._clock = clock
-        self._go_on = go_on
-        self._done = 0
-        self._line: deque[LiveSession] = deque()
-        self._next_turn: IDelayedCall | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether as much was done in this turn as fits."""
-        return self._done >= TURN_WORK
-
-    def add(self, work: int) -> None:
-        """Count what was done."""
-        self._done += work
-        self._wait_for_next()
-
-    def put_off(self, live: LiveSession) -> None:
-        """Go on with a session in a later turn, and read nothing from its client until then."""
-        live.in_line = True
-        self._line.append(live)
-        if live.paused is None:
-            live.paused = live.client
-            live.client.pause_reading()
-        self._wait_for_next()
-
-    def stop(self) -> None:
-        """Go on with nobody."""
-        self._line.clear()
-        if self._next_turn is not None:
-            self._next_turn.cancel()
-            self._next_turn = None
-
-    def _wait_for_next(self) -> None:
-        if self._next_turn is None:
-            self._next_turn = self._clock.callLater(0, self._begin_turn)
-
-    def _begin_turn(self) -> None:
-        self._next_turn = None
-        self._done = 0
-        for _ in range(len(self._line)):
-            if self.is_over or not self._line:
-                break
-            live = self._line.popleft()
-            live.in_line = False
-            self._go_on(live)
-            if not live.in_line and live.paused is not None:
-                paused, live.paused = live.paused, None
-                paused.resume_reading()
-        if self._line:
-            self._wait_for_next()

@@ -166,7 +166,7 @@ class BackendCase(SynchronousTestCase):
     def settle(self) -> int:
         """Let the turns pass until no session waits for one; returns their number."""
         turns = 0
-        while any(live.in_line for live in self.backend._directory.all_known()):
+        while any(live.queued for live in self.backend._directory.all_known()):
             self.clock.advance(0)
             turns += 1
         return turns

@@ -366,28 +366,27 @@ class PollsTests(BackendCase):
         super().setUp()
         self.polls = HttpPolls(self.clock, lambda: b"empty")
 
-    def test_a_request_that_is_held_twice_is_released_twice(self) -> None:
+    def test_a_request_with_two_decisions_to_come_waits_for_both(self) -> None:
         poll = self.polls.add()
-        self.polls.hold(poll)
-        self.polls.hold(poll)
+        poll.undecided = 2
         self.polls.limit(poll, 0)
         self.clock.advance(1)
-        self.polls.release(poll)
+        self.polls.decided(poll)
         self.assertNoResult(poll.answer)
         self.assertTrue(self.polls.waits(poll))
-        self.polls.release(poll)
+        self.polls.decided(poll)
         self.assertEqual(self.successResultOf(poll.answer), b"empty")
         self.assertFalse(self.polls.waits(poll))
 
-    def test_what_is_told_goes_to_the_oldest_that_is_not_held(self) -> None:
-        held, free = self.polls.add(), self.polls.add()
-        self.polls.hold(held)
-        self.assertTrue(self.polls.has_free)
+    def test_what_is_told_goes_to_the_oldest_that_waits_for_no_decision(self) -> None:
+        bind, wait = self.polls.add(), self.polls.add()
+        bind.undecided = 1
+        self.assertTrue(self.polls.can_tell)
         self.polls.tell(b"news")
-        self.assertEqual(self.successResultOf(free.answer), b"news")
-        self.assertNoResult(held.answer)
-        self.assertFalse(self.polls.has_free)
-        self.polls.tell(b"decided", held)
-        self.assertEqual(self.successResultOf(held.answer), b"decided")
-        self.polls.release(held)
-        self.polls.refuse(held, BackendUnavailable("late"))
+        self.assertEqual(self.successResultOf(wait.answer), b"news")
+        self.assertNoResult(bind.answer)
+        self.assertFalse(self.polls.can_tell)
+        self.polls.tell(b"decided", bind)
+        self.assertEqual(self.successResultOf(bind.answer), b"decided")
+        self.polls.decided(bind)
+        self.polls.refuse(bind, BackendUnavailable("late"))

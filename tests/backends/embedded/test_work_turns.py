@@ -49,7 +49,7 @@ class TurnCase(BackendCase):
 
     def begin_turn(self) -> None:
         """Let one turn of the reactor pass."""
-        turns = self.backend._turns
+        turns = self.backend._intake.turns
         assert turns._next_turn is not None
         turns._next_turn.cancel()
         turns._begin_turn()
@@ -122,7 +122,7 @@ class SliceTests(TurnCase):
             self.send_pings(client, MANY)
             end(client)
             self.clock.advance(0)
-            self.assertFalse(self.backend._turns._line)
+            self.assertFalse(self.backend._intake.turns._queue)
 
 
 class LineTests(TurnCase):

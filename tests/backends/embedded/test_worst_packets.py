@@ -77,8 +77,8 @@ class WorstPacketTests(BackendCase):
             work()
             taken.append(time.process_time() - begun)
 
-        begin_turn = self.backend._turns._begin_turn
-        self.patch(self.backend._turns, "_begin_turn", lambda: timed(begin_turn))
+        begin_turn = self.backend._intake.turns._begin_turn
+        self.patch(self.backend._intake.turns, "_begin_turn", lambda: timed(begin_turn))
         timed(lambda: client.send(payload))
         self.settle()
         return max(taken)
@@ -101,7 +101,7 @@ class WorstPacketTests(BackendCase):
                 self.settle()
                 size = sum(len(plaintext) for _, _, plaintext in self.target.pushed)
                 self.assertLessEqual(size, OUTPUT_BYTES)
-                self.assertFalse(self.backend._turns._line)
+                self.assertFalse(self.backend._intake.turns._queue)
 
     def test_what_is_asked_for_again_comes_once(self) -> None:
         client, _ = self.new_client()
