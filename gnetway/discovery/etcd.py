@@ -11,7 +11,7 @@ from gnetway.backoff import BackOff
 from gnetway.discovery.etcd_api import EtcdClients
 from gnetway.discovery.etcd_connection import EtcdConnections, EtcdSettings
 from gnetway.discovery.etcd_registration import Registration
-from gnetway.discovery.etcd_supervisor import EtcdKeeper, EtcdOutage, EtcdWork
+from gnetway.discovery.etcd_supervisor import EtcdOutage, EtcdSupervisor, EtcdWork
 from gnetway.discovery.nodes import NodeListeners, NodeWatch
 from gnetway.interfaces import IDiscovery
 from gnetway.rpc.calls import IRpcCarrier
@@ -42,10 +42,10 @@ class EtcdDiscovery:
         self._outage = EtcdOutage(clock, hosts, self._meanwhile)
         self._nodes: list[str] | None = None
         self._listeners = NodeListeners()
-        self._watches = (
-            [] if prefix is None else [self._keeper(NodeWatch(clock, prefix, self._changed))]
-        )
-        self._registrations: list[EtcdKeeper] = []
+        self._watch: EtcdSupervisor | None = None
+        if prefix is not None:
+            self._watch = self._supervise(NodeWatch(clock, prefix, self._changed))
+        self._registrations: list[EtcdSupervisor] = []
         self._started: Deferred[None] | None = None
         self._running = False
 
@@ -55,39 +55,38 @@ class EtcdDiscovery:
 
     def register(self, prefix: str, value: str) -> None:
         """See IDiscovery."""
-        keeper = self._keeper(Registration(self._clock, prefix, value, BackOff(self._random_bytes)))
-        self._registrations.append(keeper)
+        work = Registration(self._clock, prefix, value, BackOff(self._random_bytes))
+        registration = self._supervise(work)
+        self._registrations.append(registration)
         if self._running:
-            keeper.start()
+            registration.start()
 
     def withdraw(self) -> Deferred[None]:
         """See IDiscovery."""
-        keepers, self._registrations = self._registrations, []
-        return _all([keeper.stop() for keeper in keepers])
+        registrations, self._registrations = self._registrations, []
+        withdrawn = DeferredList([registration.stop() for registration in registrations])
+        return withdrawn.addCallback(lambda _: None)
 
     def unready(self) -> str:
         """See IDiscovery."""
-        for keeper in self._watches:
-            if not self._nodes:
-                return self._no_nodes(keeper)
-        for keeper in self._registrations:
-            work = keeper.work
+        if self._watch is not None and not self._nodes:
+            hosts = ", ".join(self._hosts)
+            error = self._outage.error(self._watch.work.description)
+            if self._nodes is None:
+                return f"no session node is known: etcd at {hosts} was not reached yet{error}"
+            return (
+                f"no session node is known: etcd at {hosts} names none under {self._prefix}/{error}"
+                " (start a session service, or compare Session.Etcd.Key with its own prefix)"
+            )
+        for registration in self._registrations:
+            work = registration.work
             if not work.in_place:
                 return f"{work.description} is not in place{self._outage.error(work.description)}"
         return ""
 
-    def _no_nodes(self, keeper: EtcdKeeper) -> str:
-        hosts = ", ".join(self._hosts)
-        error = self._outage.error(keeper.work.description)
-        if self._nodes is None:
-            return f"no session node is known: etcd at {hosts} was not reached yet{error}"
-        return (
-            f"no session node is known: etcd at {hosts} names none under {self._prefix}/{error}"
-            " (start a session service, or compare Session.Etcd.Key with its own prefix)"
-        )
-
     def _meanwhile(self) -> str:
-        if not self._watches:
+        """Return what an outage means for clients, as the end of a sentence."""
+        if self._watch is None:
             return ""
         return ", the last known nodes stay in use" if self._nodes else ", no session node is known"
 
@@ -95,10 +94,12 @@ class EtcdDiscovery:
         """See IDiscovery."""
         self._running = True
         started = self._started = Deferred()
-        for keeper in (*self._watches, *self._registrations):
-            keeper.start()
-        if not self._watches:
+        if self._watch is None:
             self._changed([])
+        else:
+            self._watch.start()
+        for registration in self._registrations:
+            registration.start()
         return started
 
     def stop(self) -> Deferred[None]:
@@ -113,7 +114,8 @@ class EtcdDiscovery:
 
     async def _stop(self) -> None:
         await self.withdraw()
-        await _all([keeper.stop() for keeper in self._watches])
+        if self._watch is not None:
+            await self._watch.stop()
         await self._clients.stop()
 
     def _changed(self, nodes: list[str]) -> None:
@@ -123,9 +125,9 @@ class EtcdDiscovery:
         if started is not None:
             started.callback(None)
 
-    def _keeper(self, work: EtcdWork) -> EtcdKeeper:
+    def _supervise(self, work: EtcdWork) -> EtcdSupervisor:
         back_off = BackOff(self._random_bytes)
-        return EtcdKeeper(self._clock, self._clients, self._hosts, work, back_off, self._outage)
+        return EtcdSupervisor(self._clock, self._clients, self._hosts, work, back_off, self._outage)
 
 
 def make_etcd_discovery(
@@ -134,10 +136,3 @@ def make_etcd_discovery(
     """Return discovery over real etcd hosts, watching ``prefix`` if any."""
     clients = EtcdConnections(clock, carrier, settings)
     return EtcdDiscovery(clock, clients, settings.hosts, prefix, urandom)
-
-
-def _all(deferreds: list[Deferred[None]]) -> Deferred[None]:
-    def nothing(_: object) -> None:
-        return None
-
-    return DeferredList(deferreds).addCallback(nothing)

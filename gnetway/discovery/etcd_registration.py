@@ -5,7 +5,7 @@
                 └ the lease is lost: expired, revoked, wiped
 
 What needs another client (a lost connection, a token that is none any more) ends the run: the
-keeper begins it anew, and the lease, where it still lives, stays the same.
+supervisor begins it anew, and the lease, where it still lives, stays the same.
 """
 
 from collections.abc import Callable, Coroutine

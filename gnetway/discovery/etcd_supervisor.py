@@ -1,15 +1,7 @@
 """Keeps a piece of work going against whichever etcd host answers.
 
-======== ===================================== =======================================
-phase    meaning                               left by
-======== ===================================== =======================================
-IDLE     not started                           START, STOP
-OPENING  connecting to the next host           OPENED, FAILED, STOP
-WORKING  the work runs on an open client       FAILED (that is how it ends), STOP
-WAITING  backing off                           RETRY, STOP
-ENDING   withdrawing what there is             WITHDRAWN (also when out of time)
-STOPPED  for good                              nothing
-======== ===================================== =======================================
+The states are those of :mod:`gnetway.runtime.life_cycle`: STARTING connects to the next host,
+RUNNING is the work on an open client, whose only end is a failure, ENDING withdraws what there is.
 
 It withdraws by the client that it works with, and where that fails, or there is none, by a new one
 of each host: a token that has expired since, or a connection just lost, would leave behind what
@@ -17,17 +9,18 @@ others rely on.
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
+from functools import partial
 from itertools import chain
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
 from gnetway.discovery.etcd_api import EtcdClient, EtcdClients, EtcdError, LoginNeeded
+from gnetway.runtime.life_cycle import Event, LifeCycle, State
 
 # Tells the operator about an etcd outage: once, then now and then, then that it is over.
 
@@ -121,45 +114,8 @@ class EtcdWork(Protocol):
         ...
 
 
-class Phase(Enum):
-    """See the head of the file."""
-
-    IDLE = auto()
-    OPENING = auto()
-    WORKING = auto()
-    WAITING = auto()
-    ENDING = auto()
-    STOPPED = auto()
-
-
-class Event(Enum):
-    """See the head of the file."""
-
-    START = auto()
-    OPENED = auto()
-    FAILED = auto()
-    RETRY = auto()
-    STOP = auto()
-    WITHDRAWN = auto()
-
-
-#: A pair that is not listed changes nothing.
-NEXT: Final[dict[Phase, dict[Event, Phase]]] = {
-    Phase.IDLE: {Event.START: Phase.OPENING, Event.STOP: Phase.STOPPED},
-    Phase.OPENING: {
-        Event.OPENED: Phase.WORKING,
-        Event.FAILED: Phase.WAITING,
-        Event.STOP: Phase.ENDING,
-    },
-    Phase.WORKING: {Event.FAILED: Phase.WAITING, Event.STOP: Phase.ENDING},
-    Phase.WAITING: {Event.RETRY: Phase.OPENING, Event.STOP: Phase.ENDING},
-    Phase.ENDING: {Event.WITHDRAWN: Phase.STOPPED},
-    Phase.STOPPED: {},
-}
-
-
-class EtcdKeeper:
-    """The machine, for one ``work``.
+class EtcdSupervisor:
+    """Keeps ``work`` going.
 
     Hosts are tried in turn; the wait comes after each whole round.
     """
@@ -175,7 +131,6 @@ class EtcdKeeper:
         back_off: BackOff,
         outage: EtcdOutage,
     ) -> None:
-        self.phase = Phase.IDLE
         self._clock = clock
         self._clients = clients
         self._hosts = hosts
@@ -186,41 +141,31 @@ class EtcdKeeper:
         self._settled_at: float | None = None
         self._client: EtcdClient | None = None
         self._pending: Deferred[None] = succeed(None)
-        self._timer: IDelayedCall | None = None
-        self._stop_waiters: list[Deferred[None]] = []
-        self._entry: dict[Phase, Callable[[], None]] = {
-            Phase.OPENING: self._open,
-            Phase.WORKING: self._run_work,
-            Phase.WAITING: self._wait,
-            Phase.ENDING: self._withdraw,
-            Phase.STOPPED: self._stopped,
-        }
+        self._life = LifeCycle(
+            clock,
+            {
+                State.STARTING: self._open,
+                State.RUNNING: self._run_work,
+                State.WAITING: self._wait,
+                State.ENDING: self._withdraw,
+                State.STOPPED: partial(outage.ended, work.description),
+            },
+        )
 
     def start(self) -> None:
         """Begin; goes on until ``stop``."""
-        self._advance(Event.START)
+        self._life.advance(Event.START)
 
     def stop(self) -> Deferred[None]:
         """Withdraw if there is anything to withdraw, and end. Fires within WITHDRAW_SECONDS."""
-        if self.phase is Phase.STOPPED:
-            return succeed(None)
-        if self.phase is not Phase.WORKING:
-            # One that is only being opened can do nothing.
+        if self._life.state is State.STARTING:
+            # A client that is only being opened can do nothing.
             self._let_go()
-        stopped: Deferred[None] = Deferred()
-        self._stop_waiters.append(stopped)
-        self._advance(Event.STOP)
-        return stopped
-
-    def _advance(self, event: Event) -> None:
-        following = NEXT[self.phase].get(event)
-        if following is not None:
-            self.phase = following
-            self._entry[following]()
+        return self._life.stop()
 
     def _open(self) -> None:
         client = self._client = self._next_client()
-        self._follow(client.open(), Event.OPENED)
+        self._follow(client.open(), Event.READY)
 
     def _next_client(self) -> EtcdClient:
         host = self._hosts[self._attempts % len(self._hosts)]
@@ -229,16 +174,21 @@ class EtcdKeeper:
 
     def _run_work(self) -> None:
         assert self._client is not None
-        self._follow(self.work.run(self._client, self._settled), Event.FAILED)
+
+        def settled() -> None:
+            self._settled_at = self._clock.seconds()
+            self._outage.settled(self.work.description)
+
+        self._follow(self.work.run(self._client, settled), Event.ENDED)
 
     def _follow(self, pending: Deferred[None], success: Event) -> None:
-        """Go on with ``success`` or FAILED, unless ``_let_go`` has been called meanwhile."""
+        """Go on with ``success`` or ENDED, unless the client has been given up meanwhile."""
         client = self._client
         self._pending = pending
 
         def succeeded(_: None) -> None:
             if client is self._client:
-                self._advance(success)
+                self._life.advance(success)
 
         def failed(failure: Failure) -> None:
             if client is self._client:
@@ -246,10 +196,6 @@ class EtcdKeeper:
 
         pending.addCallbacks(succeeded, failed)
         pending.addErrback(self._unexpected)
-
-    def _settled(self) -> None:
-        self._settled_at = self._clock.seconds()
-        self._outage.settled(self.work.description)
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, EtcdError):
@@ -260,7 +206,7 @@ class EtcdKeeper:
         if settled_at is None or not failure.check(LoginNeeded):
             # A token that has expired since is no outage: the next client gets another.
             self._outage.failed(self.work.description, failure.getErrorMessage())
-        self._advance(Event.FAILED)
+        self._life.advance(Event.ENDED)
 
     def _unexpected(self, failure: Failure) -> None:
         self._log.failure("etcd: {work} failed", failure, work=self.work.description)
@@ -269,11 +215,16 @@ class EtcdKeeper:
         self._let_go()
         whole_round = self._attempts % len(self._hosts) == 0
         delay = self._back_off.next_delay() if whole_round else 0.0
-        self._timer = self._clock.callLater(delay, self._advance, Event.RETRY)
+        self._life.set_timer(delay, partial(self._life.advance, Event.RETRY))
+
+    def _let_go(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._pending.cancel()
+            client.close()
 
     def _withdraw(self) -> None:
         client, self._client = self._client, None  # the work's own end means nothing from here on
-        self._stop_timer()
         self._pending.cancel()
         withdrawn = Deferred.fromCoroutine(self._withdraw_by_any(client))
         withdrawn.addTimeout(WITHDRAW_SECONDS, self._clock)
@@ -286,7 +237,7 @@ class EtcdKeeper:
             )
 
         withdrawn.addErrback(failed)
-        withdrawn.addCallback(lambda _: self._advance(Event.WITHDRAWN))
+        withdrawn.addCallback(lambda _: self._life.advance(Event.ENDED))
 
     async def _withdraw_by_any(self, working: EtcdClient | None) -> None:
         """Withdraw by the open client that the work had, or else by a new one of any host."""
@@ -309,19 +260,3 @@ class EtcdKeeper:
                 client.close()
         assert failure is not None, "there is at least one host"
         raise failure
-
-    def _stopped(self) -> None:
-        self._outage.ended(self.work.description)
-        waiters, self._stop_waiters = self._stop_waiters, []
-        for waiter in waiters:
-            waiter.callback(None)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-
-    def _let_go(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            self._pending.cancel()
-            client.close()

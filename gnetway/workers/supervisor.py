@@ -1,15 +1,6 @@
 """Supervises one worker: starts its process, again when that ends, and ends it.
 
-======== ========================================== ====================================
-state    meaning                                    left by
-======== ========================================== ====================================
-IDLE     not started                                START, STOP
-STARTING its process loads                          READY, ENDED, REFUSED, STOP
-SERVING  it serves clients                          ENDED, STOP
-WAITING  it has ended; backing off                  RETRY, STOP
-ENDING   it was told to end                         ENDED
-STOPPED  for good                                   nothing
-======== ========================================== ====================================
+:mod:`gnetway.runtime.life_cycle` has the states.
 
 A worker that serves says every few seconds what it has counted. If it is silent for long it is
 asked, and killed if it does not answer: its reactor hangs, so it serves nobody. There is one timer,
@@ -17,16 +8,16 @@ and what it is for follows from the state.
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
 from functools import partial
 from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from gnetway.backoff import BackOff
 from gnetway.metrics import GatewayCounts
+from gnetway.runtime.life_cycle import Event, LifeCycle, State
 from gnetway.workers.pipe import Command, Counted, KeyGone, Logged, Ready, Refused, Report
 from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 
@@ -43,53 +34,6 @@ SILENT_SECONDS: Final = 20.0
 #: Seconds that it has to answer. If it was the parent that stood still, what the worker has said
 #: meanwhile is read before they are over.
 ANSWER_SECONDS: Final = 10.0
-
-
-class WorkerState(Enum):
-    """See the head of the file."""
-
-    IDLE = auto()
-    STARTING = auto()
-    SERVING = auto()
-    WAITING = auto()
-    ENDING = auto()
-    STOPPED = auto()
-
-
-class WorkerEvent(Enum):
-    """What leads from state to state."""
-
-    START = auto()
-    READY = auto()
-    ENDED = auto()
-    REFUSED = auto()
-    RETRY = auto()
-    STOP = auto()
-
-
-#: A pair that is not listed changes nothing.
-NEXT: Final[dict[WorkerState, dict[WorkerEvent, WorkerState]]] = {
-    WorkerState.IDLE: {
-        WorkerEvent.START: WorkerState.STARTING,
-        WorkerEvent.STOP: WorkerState.STOPPED,
-    },
-    WorkerState.STARTING: {
-        WorkerEvent.READY: WorkerState.SERVING,
-        WorkerEvent.ENDED: WorkerState.WAITING,
-        WorkerEvent.REFUSED: WorkerState.STOPPED,
-        WorkerEvent.STOP: WorkerState.ENDING,
-    },
-    WorkerState.SERVING: {
-        WorkerEvent.ENDED: WorkerState.WAITING,
-        WorkerEvent.STOP: WorkerState.ENDING,
-    },
-    WorkerState.WAITING: {
-        WorkerEvent.RETRY: WorkerState.STARTING,
-        WorkerEvent.STOP: WorkerState.STOPPED,
-    },
-    WorkerState.ENDING: {WorkerEvent.ENDED: WorkerState.STOPPED},
-    WorkerState.STOPPED: {},
-}
 
 
 class SupervisorListener(Protocol):
@@ -128,7 +72,6 @@ class WorkerSupervisor:
         listener: SupervisorListener,
         back_off: BackOff,
     ) -> None:
-        self.state = WorkerState.IDLE
         self._clock = clock
         self._number = number
         self._spawn = spawn
@@ -140,28 +83,27 @@ class WorkerSupervisor:
         self._ending = self._backend = ""
         #: When the process was started, and then when it began to serve.
         self._since = 0.0
-        self._timer: IDelayedCall | None = None
-        self._stopped: Deferred[None] = Deferred()
-        self._entry: dict[WorkerState, Callable[[], None]] = {
-            WorkerState.STARTING: self._start_process,
-            WorkerState.SERVING: self._serve,
-            WorkerState.WAITING: self._wait,
-            WorkerState.ENDING: self._end_process,
-            WorkerState.STOPPED: self._stop_timer,
-        }
+        self.life = LifeCycle(
+            clock,
+            {
+                State.STARTING: self._start_process,
+                State.RUNNING: self._serve,
+                State.WAITING: self._wait,
+                State.ENDING: self._end_process,
+            },
+        )
 
     def start(self) -> None:
         """Begin; goes on until ``stop``."""
-        self._advance(WorkerEvent.START)
+        self.life.advance(Event.START)
 
     def stop(self) -> Deferred[None]:
         """Have the worker end in order, once; fires when it is gone."""
-        self._advance(WorkerEvent.STOP)
-        return succeed(None) if self.state is WorkerState.STOPPED else self._stopped
+        return self.life.stop()
 
     def tell(self, command: Command, argument: int | None = None) -> bool:
         """Give an order to a worker that serves; False if it does not."""
-        if self.state is not WorkerState.SERVING or self._process is None:
+        if self.life.state is not State.RUNNING or self._process is None:
             return False
         self._process.tell(command, argument)
         return True
@@ -173,14 +115,14 @@ class WorkerSupervisor:
         match report:
             case Ready(backend):
                 self._backend = backend
-                self._advance(WorkerEvent.READY)
+                self.life.advance(Event.READY)
             case Refused(faults):
                 self._faults = faults
             case Counted(counts):
                 # Any report would do, but these are what comes regularly. A worker that ends is
                 # timed by STOP_SECONDS, which its last counts must not put off.
-                if self.state is WorkerState.SERVING:
-                    self._set_timer(SILENT_SECONDS, self._ask)
+                if self.life.state is State.RUNNING:
+                    self.life.set_timer(SILENT_SECONDS, self._ask)
                 self._listener.worker_counted(self._number, counts)
             case KeyGone(auth_key_id):
                 self._listener.worker_lost_key(self._number, auth_key_id)
@@ -201,28 +143,18 @@ class WorkerSupervisor:
     def _failed(self, ending: str, for_good: bool) -> None:
         faults, self._faults = self._faults, ()
         # By a signal anything may have ended it, so another attempt may go better.
-        if self.state is WorkerState.STARTING and for_good and not self._has_served:
-            self._advance(WorkerEvent.REFUSED)
+        if self.life.state is State.STARTING and for_good and not self._has_served:
+            self.life.advance(Event.REFUSED)
             why = faults or (f"it has ended before it served, {ending}",)
             self._listener.worker_refused(self._number, why)
-        elif self.state in (WorkerState.STARTING, WorkerState.SERVING):
+        elif self.life.state in (State.STARTING, State.RUNNING):
             self._ending = "; ".join((ending, *faults))
         elif ending != "with status 0":
             # Told to end, which it has not done in order.
             self._log.warn("worker {number} has ended {ending}", number=self._number, ending=ending)
-        self._advance(WorkerEvent.ENDED)
+        self.life.advance(Event.ENDED)
 
     # -- states --------------------------------------------------------------------------------
-
-    def _advance(self, event: WorkerEvent) -> None:
-        following = NEXT[self.state].get(event)
-        if following is None:
-            return
-        # Before the entry, which may bring the next event: a process that cannot be started.
-        self.state = following
-        self._entry[following]()
-        if following is WorkerState.STOPPED and event is WorkerEvent.ENDED:
-            self._stopped.callback(None)
 
     def _start_process(self) -> None:
         self._since = self._clock.seconds()
@@ -238,12 +170,12 @@ class WorkerSupervisor:
         self._log.info(
             "worker {number} serves, process {pid}", number=self._number, pid=self._process.pid
         )
-        self._set_timer(SILENT_SECONDS, self._ask)
+        self.life.set_timer(SILENT_SECONDS, self._ask)
         self._listener.worker_ready(self._number, self._backend)
 
     def _ask(self) -> None:
         self.tell(Command.COUNT)
-        self._set_timer(ANSWER_SECONDS, self._kill_silent)
+        self.life.set_timer(ANSWER_SECONDS, self._kill_silent)
 
     def _kill_silent(self) -> None:
         assert self._process is not None
@@ -269,12 +201,15 @@ class WorkerSupervisor:
             seconds=seconds,
             delay=delay,
         )
-        self._set_timer(delay, partial(self._advance, WorkerEvent.RETRY))
+        self.life.set_timer(delay, partial(self.life.advance, Event.RETRY))
 
     def _end_process(self) -> None:
-        assert self._process is not None
+        if self._process is None:
+            # It had ended, and another was to be started.
+            self.life.advance(Event.ENDED)
+            return
         self._process.tell(Command.STOP)
-        self._set_timer(STOP_SECONDS, self._lose_patience)
+        self.life.set_timer(STOP_SECONDS, self._lose_patience)
 
     def _lose_patience(self) -> None:
         if self._process is not None:
@@ -284,13 +219,3 @@ class WorkerSupervisor:
                 seconds=STOP_SECONDS,
             )
             self._process.kill()
-
-    def _set_timer(self, seconds: float, act: Callable[[], None]) -> None:
-        """Have ``act`` called, and not what was to be called before."""
-        self._stop_timer()
-        self._timer = self._clock.callLater(seconds, act)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None

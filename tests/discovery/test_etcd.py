@@ -9,7 +9,6 @@ from zope.interface.verify import verifyObject
 
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.discovery.etcd_connection import EtcdSettings
-from gnetway.discovery.etcd_supervisor import NEXT, Phase
 from gnetway.interfaces import IDiscovery
 from tests.discovery.etcd_case import GATEWAYS, SELF, SESSIONS, EtcdTestCase
 
@@ -256,16 +255,6 @@ class StopTests(EtcdTestCase):
         self.discovery.start()
         self.etcd.wipe()
         self.successResultOf(self.discovery.stop())
-
-
-class TableTests(SynchronousTestCase):
-    def test_complete(self) -> None:
-        """Every phase has its row, and each can come to an end."""
-        self.assertEqual(set(NEXT), set(Phase))
-        reached = {Phase.IDLE}
-        for _ in Phase:
-            reached |= {after for phase in reached for after in NEXT[phase].values()}
-        self.assertEqual(reached, set(Phase))
 
 
 class MakeTests(SynchronousTestCase):

@@ -6,14 +6,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS, BackOff
 from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
+from gnetway.runtime.life_cycle import State
 from gnetway.workers.pipe import Command, Counted, KeyGone, Logged, Refused
 from gnetway.workers.supervisor import (
     ANSWER_SECONDS,
-    NEXT,
     SILENT_SECONDS,
     STABLE_SECONDS,
     STOP_SECONDS,
-    WorkerState,
     WorkerSupervisor,
 )
 from gnetway.workers.worker import COUNT_SECONDS
@@ -70,12 +69,6 @@ class SupervisorCase(SynchronousTestCase):
         self.process.serve()
 
 
-class TableTests(SynchronousTestCase):
-    def test_every_phase_is_in_it(self) -> None:
-        self.assertEqual(set(NEXT), set(WorkerState))
-        self.assertEqual(NEXT[WorkerState.STOPPED], {})
-
-
 class RestartTests(SupervisorCase):
     def test_serving(self) -> None:
         self.serve()
@@ -99,7 +92,7 @@ class RestartTests(SupervisorCase):
         self.clock.advance(0.01)
         self.assertEqual(self.started, 2)
         self.process.serve()
-        self.assertIs(self.supervisor.state, WorkerState.SERVING)
+        self.assertIs(self.supervisor.life.state, State.RUNNING)
 
     def test_one_that_dies_again_and_again_waits_longer(self) -> None:
         self.serve()
@@ -134,7 +127,7 @@ class RestartTests(SupervisorCase):
         self.process.listener.reported(Refused(("x: a port",)))
         self.process.listener.ended(FAULTY)
         self.assertIn("has ended with status 1; x: a port, after", self.lines[-1][1])
-        self.assertIs(self.supervisor.state, WorkerState.WAITING)
+        self.assertIs(self.supervisor.life.state, State.WAITING)
         self.clock.advance(LONGEST_SECONDS)
         self.assertEqual(self.started, 3)
 
