@@ -57,49 +57,36 @@ class EtcdClient(Protocol):
 
     def open(self) -> Deferred[None]:
         """Make ready and authenticate; comes first."""
-        ...
 
     def read(self, prefix: str) -> Deferred[Snapshot]:
-        """Fire with everything under ``prefix``."""
-        ...
+        """Fire with everything below ``prefix``, which ends with a slash."""
 
     def watch(
-        self, prefix: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
-    ) -> Deferred[None]:
-        """Call ``changed`` with what happens from ``revision`` on.
-
-        Never succeeds: fails when the watch is over, for whatever reason.
-        """
-        ...
-
-    def watch_key(
         self, key: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
     ) -> Deferred[None]:
-        """Like ``watch``, for one key; may fail with NotAllowed."""
-        ...
+        """Call ``changed`` with what happens to a key from ``revision`` on.
+
+        Where ``key`` ends with a slash, to all keys below it. Never succeeds: fails when the watch
+        is over, for whatever reason; with NotAllowed where the user may not read the key.
+        """
 
     def grant(self, ttl_seconds: int) -> Deferred[int]:
         """Fire with the id of a new lease."""
-        ...
 
     def put(self, key: str, value: str, lease_id: int) -> Deferred[int]:
         """Write a key that lives as long as the lease; fires with the revision that it has then.
 
         May fail with LeaseLost.
         """
-        ...
 
     def keep_alive(self, lease_id: int) -> Deferred[None]:
         """Renew the lease once; may fail with LeaseLost."""
-        ...
 
     def revoke(self, lease_id: int) -> Deferred[None]:
         """End the lease and delete its keys; may fail with LeaseLost."""
-        ...
 
     def close(self) -> None:
         """End; everything under way fails soon."""
-        ...
 
 
 class EtcdClients(Protocol):
@@ -107,8 +94,6 @@ class EtcdClients(Protocol):
 
     def client(self, host: str) -> EtcdClient:
         """Return a new client, not yet opened, for one ``host:port``."""
-        ...
 
     def stop(self) -> Deferred[None]:
         """Close all clients and fire when nothing runs any more."""
-        ...

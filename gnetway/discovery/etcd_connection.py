@@ -92,25 +92,36 @@ class EtcdConnection:
 
     def read(self, prefix: str) -> Deferred[Snapshot]:
         """See EtcdClient. A majority of the members agrees upon what it fires with."""
-
-        def snapshot(response: Any) -> Snapshot:
-            return Snapshot(response.header.revision, [_entry(pair) for pair in response.kvs])
-
         request = self._etcdrpc.RangeRequest(**_range_of(prefix))
         answer = self._etcdrpc.KVStub(self._channel).Range(request)
-        return self._checked(answer.addCallback(snapshot))
+        return self._checked(
+            answer.addCallback(
+                lambda found: Snapshot(found.header.revision, [_entry(pair) for pair in found.kvs])
+            )
+        )
 
     def watch(
-        self, prefix: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
-    ) -> Deferred[None]:
-        """See EtcdClient."""
-        return self._watch(_range_of(prefix), revision, changed)
-
-    def watch_key(
         self, key: str, revision: int, changed: Callable[[list[Entry | Deleted]], None]
     ) -> Deferred[None]:
         """See EtcdClient."""
-        return self._watch({"key": key.encode()}, revision, changed)
+
+        def take(response: Any) -> bool:
+            if response.canceled:
+                raise self._watch_error(response)
+            if response.events and not self.closed:
+                changed(
+                    [
+                        Deleted(_text(event.kv.key))
+                        if event.type == event.DELETE
+                        else _entry(event.kv)
+                        for event in response.events
+                    ]
+                )
+            return False
+
+        create = self._etcdrpc.WatchCreateRequest(start_revision=revision, **_range_of(key))
+        request = self._etcdrpc.WatchRequest(create_request=create)
+        return self._checked(self._etcdrpc.WatchStub(self._channel).Watch(request, take))
 
     def grant(self, ttl_seconds: int) -> Deferred[int]:
         """See EtcdClient."""
@@ -143,30 +154,15 @@ class EtcdConnection:
         """See EtcdClient."""
         request = self._etcdrpc.LeaseRevokeRequest(ID=lease_id)
         answer = self._etcdrpc.LeaseStub(self._channel).LeaseRevoke(request)
-        return self._checked(answer.addCallback(_nothing))
+        return self._checked(answer.addCallback(lambda _: None))
 
     def close(self) -> None:
         """See EtcdClient."""
         if not self.closed:
             self.closed = True
             self._disconnect()
-            DeferredList(self._closings).addCallback(_nothing).chainDeferred(self.ended)
-
-    def _watch(
-        self,
-        keys: dict[str, bytes],
-        revision: int,
-        changed: Callable[[list[Entry | Deleted]], None],
-    ) -> Deferred[None]:
-        def take(response: Any) -> bool:
-            _raise_if_cancelled(self._host, response)
-            if response.events and not self.closed:
-                changed([_change(event) for event in response.events])
-            return False
-
-        create = self._etcdrpc.WatchCreateRequest(start_revision=revision, **keys)
-        request = self._etcdrpc.WatchRequest(create_request=create)
-        return self._checked(self._etcdrpc.WatchStub(self._channel).Watch(request, take))
+            # The first one is closed as well that had no token, see ``_authenticate``.
+            DeferredList(self._closings).addCallback(lambda _: None).chainDeferred(self.ended)
 
     async def _authenticate(self) -> None:
         """Get a token. etcd forgets it after some minutes without use and at a restart."""
@@ -184,6 +180,7 @@ class EtcdConnection:
                 text = f"{self._host}: {status}: User {settings.user} and Pass are not etcd's"
                 raise EtcdError(text) from status
             raise self._error(status) from status
+        # A client sends the same metadata with every call, so the token needs another one.
         self._disconnect()
         self._connect(REQUIRE_LEADER, ("token", response.token))
 
@@ -203,6 +200,8 @@ class EtcdConnection:
             self._closings.append(client.close())
 
     def _checked(self, answer: Deferred[T]) -> Deferred[T]:
+        """Have an answer fail with EtcdError in place of RpcStatus."""
+
         def failed(failure: Failure) -> Failure:
             if isinstance(failure.value, RpcStatus):
                 raise self._error(failure.value) from failure.value
@@ -214,6 +213,13 @@ class EtcdConnection:
         if status.code == StatusCode.NOT_FOUND and "lease" in status.details:
             return LeaseLost(f"{self._host}: {status}")
         return _refusal(status.details)(f"{self._host}: {status}")
+
+    def _watch_error(self, response: Any) -> EtcdError:
+        """Return why etcd has ended a watch: the end of a watch has words, but no status."""
+        if response.compact_revision:
+            return EtcdError(f"{self._host}: compacted up to revision {response.compact_revision}")
+        reason = response.cancel_reason or "no reason given"
+        return _refusal(reason)(f"{self._host}: etcd ended the watch: {reason}")
 
 
 class EtcdConnections:
@@ -237,19 +243,19 @@ class EtcdConnections:
         clients = list(self._open)
         for client in clients:
             client.close()
-        return DeferredList([client.ended for client in clients]).addCallback(_nothing)
+        return DeferredList([client.ended for client in clients]).addCallback(lambda _: None)
 
 
-def _nothing(_: object) -> None:
-    return None
-
-
-def _range_of(prefix: str) -> dict[str, bytes]:
-    """Return the keys ``<prefix>/...``: up to the next character after the slash."""
-    return {"key": f"{prefix}/".encode(), "range_end": f"{prefix}0".encode()}
+def _range_of(key: str) -> dict[str, bytes]:
+    """Return the range of a key, or of all below one that ends with a slash."""
+    if not key.endswith("/"):
+        return {"key": key.encode()}
+    # Up to the next character after the slash.
+    return {"key": key.encode(), "range_end": f"{key[:-1]}0".encode()}
 
 
 def _text(data: bytes) -> str:
+    # Anybody may write keys, and names of nodes go to the log.
     return data.decode("utf-8", "backslashreplace")
 
 
@@ -257,22 +263,8 @@ def _entry(pair: Any) -> Entry:
     return Entry(_text(pair.key), _text(pair.value), pair.create_revision, pair.lease)
 
 
-def _change(event: Any) -> Entry | Deleted:
-    if event.type == event.DELETE:
-        return Deleted(_text(event.kv.key))
-    return _entry(event.kv)
-
-
-def _raise_if_cancelled(host: str, response: Any) -> None:
-    if response.canceled:
-        if response.compact_revision:
-            raise EtcdError(f"{host}: compacted up to revision {response.compact_revision}")
-        reason = response.cancel_reason or "no reason given"
-        raise _refusal(reason)(f"{host}: etcd ended the watch: {reason}")
-
-
 def _refusal(text: str) -> type[EtcdError]:
-    """Return the error that etcd means by its words: a watch's end has no status."""
+    """Return the error that etcd means by its words."""
     if any(words in text for words in _LOGIN_NEEDED):
         return LoginNeeded
     return NotAllowed if _NOT_ALLOWED in text else EtcdError

@@ -10,7 +10,7 @@ supervisor begins it anew, and the lease, where it still lives, stays the same.
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -128,16 +128,13 @@ class Registration:
                     seconds=REWRITE_SECONDS,
                     error=str(error),
                 )
-                await self._write_again(client, lease_id)
+                while True:
+                    await deferLater(self._clock, REWRITE_SECONDS)
+                    await self._put(client, lease_id)
             self.in_place = False
             self._disturbed(f"{change_text(change)}, which is {self.description}")
             await self._pause()
             revision = await self._put(client, lease_id)
-
-    async def _write_again(self, client: EtcdClient, lease_id: int) -> NoReturn:
-        while True:
-            await deferLater(self._clock, REWRITE_SECONDS)
-            await self._put(client, lease_id)
 
     def _foreign_change(
         self, client: EtcdClient, lease_id: int, revision: int
@@ -159,7 +156,7 @@ class Registration:
             if not found.called:
                 found.errback(failure)
 
-        watching = client.watch_key(self._key(lease_id), revision + 1, changed)
+        watching = client.watch(self._key(lease_id), revision + 1, changed)
         watching.addErrback(ended)
         return found
 
@@ -208,7 +205,6 @@ def _until_one_fails(*works: Coroutine[Any, Any, None]) -> Deferred[None]:
             one.cancel()
         return failure.value.subFailure if isinstance(failure.value, FirstError) else failure
 
-    def over(_: object) -> None:
-        """Hear what cannot be: none of them ends well."""
-
-    return gatherResults(running, consumeErrors=True).addCallbacks(over, failed)
+    # None of them ends well, so there is no result but its type.
+    all_over = gatherResults(running, consumeErrors=True).addCallback(lambda _: None)
+    return all_over.addErrback(failed)

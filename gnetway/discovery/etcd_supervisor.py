@@ -22,68 +22,6 @@ from gnetway.backoff import BackOff
 from gnetway.discovery.etcd_api import EtcdClient, EtcdClients, EtcdError, LoginNeeded
 from gnetway.runtime.life_cycle import Event, LifeCycle, State
 
-# Tells the operator about an etcd outage: once, then now and then, then that it is over.
-
-#: Seconds between two lines about the same outage.
-REMINDER_SECONDS: Final = 60.0
-
-
-class EtcdOutage:
-    """Shared by all that works with one etcd, so that its loss is one line and not many.
-
-    ``meanwhile`` says what it means for clients, such as ", the last known nodes stay in use".
-    """
-
-    _log = Logger()
-
-    def __init__(
-        self, clock: IReactorTime, hosts: tuple[str, ...], meanwhile: Callable[[], str]
-    ) -> None:
-        self._clock = clock
-        self._meanwhile = meanwhile
-        self._hosts = ", ".join(hosts)
-        self._failing: dict[str, str] = {}
-        self._told: set[str] = set()  # what the log's last word was good about
-        self._since = 0.0
-        self._next_line: float | None = None
-
-    def failed(self, work: str, error: str) -> None:
-        """``work`` does not work now; ``error`` says why."""
-        now = self._clock.seconds()
-        if not self._failing:
-            self._since = now
-        self._failing[work] = error
-        # A flapping etcd is one outage to the log, not one each time.
-        if self._next_line is None or now >= self._next_line:
-            self._next_line = now + REMINDER_SECONDS
-            self._told -= self._failing.keys()
-            self._log.warn(
-                "etcd ({hosts}) cannot be used for {seconds:.0f} s now, which holds up {work};"
-                " trying on{meanwhile}: {error}",
-                hosts=self._hosts,
-                seconds=now - self._since,
-                work=", ".join(sorted(self._failing)),
-                meanwhile=self._meanwhile(),
-                error=error,
-            )
-
-    def error(self, work: str) -> str:
-        """Return why ``work`` does not work, as the end of a sentence; empty if it does."""
-        error = self._failing.get(work)
-        return "" if error is None else f": {error}"
-
-    def settled(self, work: str) -> None:
-        """``work`` is in place, for the first time or again."""
-        self._failing.pop(work, None)
-        if work not in self._told:
-            self._told.add(work)
-            self._log.info("etcd ({hosts}): {work} is in place", hosts=self._hosts, work=work)
-
-    def ended(self, work: str) -> None:
-        """``work`` was stopped and says nothing any more."""
-        self._failing.pop(work, None)
-
-
 #: Seconds that work must have gone well for the next failure to count as the first.
 STABLE_SECONDS: Final = 2.0
 
@@ -92,26 +30,20 @@ WITHDRAW_SECONDS: Final = 3.0
 
 
 class EtcdWork(Protocol):
-    """What is done with a client.
-
-    ``in_place`` is whether it is done now, ``to_withdraw`` whether ``withdraw`` has to be called.
-    """
+    """What is done with a client; ``in_place`` is whether it is done now."""
 
     description: str
     in_place: bool
 
     @property
     def to_withdraw(self) -> bool:
-        """See above."""
-        ...
+        """Whether ``withdraw`` has to be called before a stop."""
 
     def run(self, client: EtcdClient, settled: Callable[[], None]) -> Deferred[None]:
         """Work until it fails; call ``settled`` when it is in place."""
-        ...
 
     def withdraw(self, client: EtcdClient) -> Deferred[None]:
-        """Undo it, before a stop."""
-        ...
+        """Undo it."""
 
 
 class EtcdSupervisor:
@@ -129,7 +61,7 @@ class EtcdSupervisor:
         hosts: tuple[str, ...],
         work: EtcdWork,
         back_off: BackOff,
-        outage: EtcdOutage,
+        outage: "EtcdOutage",
     ) -> None:
         self._clock = clock
         self._clients = clients
@@ -213,6 +145,7 @@ class EtcdSupervisor:
 
     def _wait(self) -> None:
         self._let_go()
+        # Another host may be well, so only a round in which none was is worth a pause.
         whole_round = self._attempts % len(self._hosts) == 0
         delay = self._back_off.next_delay() if whole_round else 0.0
         self._life.set_timer(delay, partial(self._life.advance, Event.RETRY))
@@ -224,7 +157,8 @@ class EtcdSupervisor:
             client.close()
 
     def _withdraw(self) -> None:
-        client, self._client = self._client, None  # the work's own end means nothing from here on
+        # Without a client, the work's own end means nothing from here on.
+        client, self._client = self._client, None
         self._pending.cancel()
         withdrawn = Deferred.fromCoroutine(self._withdraw_by_any(client))
         withdrawn.addTimeout(WITHDRAW_SECONDS, self._clock)
@@ -260,3 +194,65 @@ class EtcdSupervisor:
                 client.close()
         assert failure is not None, "there is at least one host"
         raise failure
+
+
+#: Seconds between two lines about the same outage.
+REMINDER_SECONDS: Final = 60.0
+
+
+class EtcdOutage:
+    """Tells the operator about an etcd outage: once, then now and then, then that it is over.
+
+    All that works with one etcd shares it, so that the loss of etcd is one line and not many.
+    ``meanwhile`` says what it means for clients, such as ", the last known nodes stay in use".
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, hosts: tuple[str, ...], meanwhile: Callable[[], str]
+    ) -> None:
+        self._clock = clock
+        self._meanwhile = meanwhile
+        self._hosts = ", ".join(hosts)
+        self._failing: dict[str, str] = {}
+        #: What the log's last word was good about.
+        self._told: set[str] = set()
+        self._since = 0.0
+        self._next_line: float | None = None
+
+    def failed(self, work: str, error: str) -> None:
+        """``work`` does not work now; ``error`` says why."""
+        now = self._clock.seconds()
+        if not self._failing:
+            self._since = now
+        self._failing[work] = error
+        # A flapping etcd is one outage to the log, not one each time.
+        if self._next_line is None or now >= self._next_line:
+            self._next_line = now + REMINDER_SECONDS
+            self._told -= self._failing.keys()
+            self._log.warn(
+                "etcd ({hosts}) cannot be used for {seconds:.0f} s now, which holds up {work};"
+                " trying on{meanwhile}: {error}",
+                hosts=self._hosts,
+                seconds=now - self._since,
+                work=", ".join(sorted(self._failing)),
+                meanwhile=self._meanwhile(),
+                error=error,
+            )
+
+    def error(self, work: str) -> str:
+        """Return why ``work`` does not work, as the end of a sentence; empty if it does."""
+        error = self._failing.get(work)
+        return "" if error is None else f": {error}"
+
+    def settled(self, work: str) -> None:
+        """``work`` is in place, for the first time or again."""
+        self._failing.pop(work, None)
+        if work not in self._told:
+            self._told.add(work)
+            self._log.info("etcd ({hosts}): {work} is in place", hosts=self._hosts, work=work)
+
+    def ended(self, work: str) -> None:
+        """``work`` was stopped and says nothing any more."""
+        self._failing.pop(work, None)

@@ -1,4 +1,4 @@
-"""Watching the nodes that stand in etcd."""
+"""Which session nodes there are: as etcd has them, or as the configuration names them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -11,10 +11,69 @@ from zope.interface import implementer
 from gnetway.discovery.etcd_api import Deleted, Entry, EtcdClient
 from gnetway.interfaces import IDiscovery
 
-# The session nodes as the directory has named them so far.
+#: Seconds that a node stays listed which is missing after an outage: it needs up to a lease's time
+#: to notice, and some more to register again.
+LINGER_SECONDS: Final = 15.0
 
 
-class NodeTable:
+class NodeWatch:
+    """Keeps the list of nodes; an :class:`~gnetway.discovery.etcd_supervisor.EtcdWork`.
+
+    Every start reads the whole prefix anew and watches from there: a restart, a compaction or
+    another cluster state needs no case of its own. ``changed`` gets each new list of nodes.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, prefix: str, changed: Callable[[list[str]], None]
+    ) -> None:
+        self.description = f"the watch of {prefix}"
+        self.in_place = False
+        self.to_withdraw = False
+        self._clock = clock
+        self._below = f"{prefix}/"
+        self._changed = changed
+        self._listed = ListedNodes()
+        self._nodes: list[str] | None = None
+
+    def run(self, client: EtcdClient, settled: Callable[[], None]) -> Deferred[None]:
+        """See EtcdWork."""
+        return Deferred.fromCoroutine(self._run(client, settled))
+
+    def withdraw(self, client: EtcdClient) -> Deferred[None]:
+        """See EtcdWork; there is nothing to undo."""
+        return succeed(None)
+
+    async def _run(self, client: EtcdClient, settled: Callable[[], None]) -> None:
+        snapshot = await client.read(self._below)
+        self._listed.replace(snapshot.entries, self._clock.seconds() + LINGER_SECONDS)
+        expiry = self._clock.callLater(LINGER_SECONDS, self._expire)
+        try:
+            self.in_place = True
+            self._tell()
+            settled()
+            await client.watch(self._below, snapshot.revision + 1, self._change)
+        finally:
+            self.in_place = False
+            # Time spent without etcd does not count: the next reading gives a new term.
+            if expiry.active():
+                expiry.cancel()
+
+    def _change(self, changes: list[Entry | Deleted]) -> None:
+        self._listed.change(changes)
+        self._tell()
+
+    def _expire(self) -> None:
+        self._listed.expire(self._clock.seconds())
+        self._tell()
+
+    def _tell(self) -> None:
+        nodes = self._listed.nodes()
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self._changed(list(nodes))
+
+
+class ListedNodes:
     """Keys and values under the watched prefix, and nodes that linger without a key.
 
     A node lingers when it was known before an outage and is missing in the first reading after
@@ -59,77 +118,8 @@ class NodeTable:
             self._lingering.pop(entry.value, None)
 
 
-#: After an outage a node that is missing stays listed this long: it needs up to a lease's time to
-#: notice, and some more to register again.
-LINGER_SECONDS: Final = 15.0
-
-
-class NodeWatch:
-    """Keeps a node table; an :class:`~gnetway.discovery.etcd_supervisor.EtcdWork`.
-
-    Every start reads the whole prefix anew and watches from there: a restart, a compaction or
-    another cluster state needs no case of its own. ``changed`` gets each new list of nodes.
-    """
-
-    def __init__(
-        self, clock: IReactorTime, prefix: str, changed: Callable[[list[str]], None]
-    ) -> None:
-        self.description = f"the watch of {prefix}"
-        self.in_place = False
-        self._clock = clock
-        self._prefix = prefix
-        self._changed = changed
-        self._table = NodeTable()
-        self._nodes: list[str] | None = None
-
-    def run(self, client: EtcdClient, settled: Callable[[], None]) -> Deferred[None]:
-        """See EtcdWork."""
-        return Deferred.fromCoroutine(self._run(client, settled))
-
-    @property
-    def to_withdraw(self) -> bool:
-        """See EtcdWork."""
-        return False
-
-    def withdraw(self, client: EtcdClient) -> Deferred[None]:
-        """See EtcdWork; there is nothing to undo."""
-        return succeed(None)
-
-    async def _run(self, client: EtcdClient, settled: Callable[[], None]) -> None:
-        snapshot = await client.read(self._prefix)
-        self._table.replace(snapshot.entries, self._clock.seconds() + LINGER_SECONDS)
-        expiry = self._clock.callLater(LINGER_SECONDS, self._expire)
-        try:
-            self.in_place = True
-            self._tell()
-            settled()
-            await client.watch(self._prefix, snapshot.revision + 1, self._change)
-        finally:
-            self.in_place = False
-            # Time spent without etcd does not count: the next reading gives a new term.
-            if expiry.active():
-                expiry.cancel()
-
-    def _change(self, changes: list[Entry | Deleted]) -> None:
-        self._table.change(changes)
-        self._tell()
-
-    def _expire(self) -> None:
-        self._table.expire(self._clock.seconds())
-        self._tell()
-
-    def _tell(self) -> None:
-        nodes = self._table.nodes()
-        if nodes != self._nodes:
-            self._nodes = nodes
-            self._changed(list(nodes))
-
-
-# Those who want to know the nodes.
-
-
 class NodeListeners:
-    """Remembers the last list, for listeners that come later."""
+    """Those who want to know the nodes, and the last list for those that come later."""
 
     _log = Logger()
 
@@ -155,12 +145,9 @@ class NodeListeners:
             listener(list(nodes))
 
 
-# Discovery for those without etcd: the nodes stand in the configuration.
-
-
 @implementer(IDiscovery)
 class StaticDiscovery:
-    """Names the same ``host:port`` nodes for ever; there is nowhere to register."""
+    """Discovery without etcd: the same ``host:port`` nodes for ever, and nowhere to register."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self._nodes = list(dict.fromkeys(nodes))

@@ -119,29 +119,20 @@ class FakeClient:
     def read(self, prefix: str) -> Deferred[Snapshot]:
         def read() -> Snapshot:
             self._check_token()
-            entries = [
-                entry for key, entry in self._etcd.entries.items() if key.startswith(f"{prefix}/")
-            ]
+            entries = [entry for key, entry in self._etcd.entries.items() if key.startswith(prefix)]
             return Snapshot(self._etcd.revision, entries)
 
         return self._answer("read", read)
 
-    def watch(self, prefix: str, revision: int, changed: Changed) -> Deferred[None]:
+    def watch(self, key: str, revision: int, changed: Changed) -> Deferred[None]:
         self._etcd.calls.append(f"{self.host} watch from {revision}")
-        return self._watch(f"{prefix}/", changed)
-
-    def watch_key(self, key: str, revision: int, changed: Changed) -> Deferred[None]:
-        self._etcd.calls.append(f"{self.host} watch_key from {revision}")
-        if not self._etcd.readable:
+        if not self._etcd.readable and not key.endswith("/"):
             return fail(NotAllowed("permission denied"))
-        return self._watch(key, changed)
-
-    def _watch(self, name: str, changed: Changed) -> Deferred[None]:
-        self.watches.append((name, changed))
+        self.watches.append((key, changed))
 
         def over(result: T) -> T:
-            if (name, changed) in self.watches:
-                self.watches.remove((name, changed))
+            if (key, changed) in self.watches:
+                self.watches.remove((key, changed))
             return result
 
         return self._wait().addBoth(over)

@@ -33,7 +33,7 @@ class FakesTests(ConnectionCase):
         verifyObject(IRpcCarrier, self.carrier)
         client = self.carrier.client(HOST, RpcOptions())
         verifyObject(IRpcClient, client)
-        self.opened().watch("p", 1, lambda changes: None)
+        self.opened().watch("p/", 1, lambda changes: None)
         verifyObject(IRpcStream, self.client.streams[-1])
 
 
@@ -61,7 +61,7 @@ class OpenTests(ConnectionCase):
         first, second = self.carrier.clients
         self.assertTrue(first.closed)
         self.assertEqual(second.options.metadata, (("hasleader", "true"), ("token", "a.1")))
-        connection.read("p")
+        connection.read("p/")
         self.assertEqual(len(second.calls), 1)
 
     def test_wrong_password(self) -> None:
@@ -81,7 +81,7 @@ class OpenTests(ConnectionCase):
         text = "etcdserver: authentication is not enabled"
         call.answer.errback(RpcStatus(StatusCode.FAILED_PRECONDITION, text))
         self.successResultOf(opened)
-        connection.read("p")
+        connection.read("p/")
         self.assertEqual(self.client.options.metadata, (("hasleader", "true"),))
         self.assertEqual(len(self.client.calls), 2)
 
@@ -113,7 +113,7 @@ class OpenTests(ConnectionCase):
 
 class CallTests(ConnectionCase):
     def test_read(self) -> None:
-        answer = self.opened().read("p")
+        answer = self.opened().read("p/")
         request = self.rpc.RangeRequest(key=b"p/", range_end=b"p0")
         call = self.asked("KV/Range", request)
         self.assertEqual(call.timeout_seconds, 3)
@@ -166,12 +166,12 @@ class CallTests(ConnectionCase):
             self.assertIn(details, self.text(answer, kind))
 
     def test_other_faults_are_no_errors_of_etcd(self) -> None:
-        answer = self.opened().read("p")
+        answer = self.opened().read("p/")
         self.client.calls[-1].answer.callback(b"no message at all")
         self.assertIsNot(self.failureResultOf(answer).type, EtcdError)
 
     def test_cancelled(self) -> None:
-        answer = self.opened().read("p")
+        answer = self.opened().read("p/")
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
 
@@ -207,7 +207,7 @@ class ConnectionsTests(ConnectionCase):
 class RangeTests(SynchronousTestCase):
     def test_prefix(self) -> None:
         """Keys below the prefix, and none of another prefix that begins alike."""
-        bounds = _range_of("interface.session")
+        bounds = _range_of("interface.session/")
         for key, inside in (
             (b"interface.session/123", True),
             (b"interface.session/", True),

@@ -61,7 +61,7 @@ class WatchTests(ConnectionCase):
         super().setUp()
         self.connected = self.opened()
         self.seen: list[list[Entry | Deleted]] = []
-        self.answer = self.connected.watch("p", 8, self.seen.append)
+        self.answer = self.connected.watch("p/", 8, self.seen.append)
         request = self.rpc.WatchRequest()
         request.create_request.key = b"p/"
         request.create_request.range_end = b"p0"
@@ -104,7 +104,7 @@ class WatchTests(ConnectionCase):
 
     def test_one_key(self) -> None:
         seen: list[list[Entry | Deleted]] = []
-        self.connected.watch_key("p/1", 9, seen.append)
+        self.connected.watch("p/1", 9, seen.append)
         request = self.rpc.WatchRequest()
         request.create_request.key = b"p/1"
         request.create_request.start_revision = 9
