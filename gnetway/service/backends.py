@@ -9,8 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.embedded.handler import HandlerFactory, load_handler
-from gnetway.backends.embedded.server_config import DEFAULT_DC, DcAddress
-from gnetway.backends.embedded.server_config import ServerConfig as HelpConfig
+from gnetway.backends.embedded.help_config import DEFAULT_DC, DcAddress, HelpConfig
 from gnetway.backends.embedded.sqlite_file import StoreLock, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
 from gnetway.backends.embedded.store import MemoryStore, StoreUnusable

@@ -1,6 +1,6 @@
 """The session backend in this process.
 
-gateway → open_session, send_data → MessageIntake → ClientSession
+gateway → open_session, send_data → MessageIntake → ServerSession
                                     → SessionRunner → IPushTarget → gateway
 """
 
@@ -15,7 +15,6 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gnetway.backends.embedded.client_session import DEFAULT_LIMITS
 from gnetway.backends.embedded.directory import (
     DEFAULT_MAX_UNACKED_BYTES,
     Done,
@@ -28,11 +27,12 @@ from gnetway.backends.embedded.handler import (
     StockHandler,
     check_handler,
 )
+from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork
 from gnetway.backends.embedded.intake import MessageIntake
 from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.salts import KeyBook, make_salt
-from gnetway.backends.embedded.server_config import ServerConfig
+from gnetway.backends.embedded.salts import KeyCache, make_salt
+from gnetway.backends.embedded.server_session import DEFAULT_LIMITS
 from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
@@ -69,7 +69,7 @@ class EmbeddedBackend:
         clock: IReactorTime,
         wall: WallClock,
         store: IKeyStore,
-        config: ServerConfig,
+        config: HelpConfig,
         handler_factory: HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         limits: UnwrapLimits = DEFAULT_LIMITS,
@@ -82,13 +82,13 @@ class EmbeddedBackend:
         self._limits = limits
         self._pending = PendingWork()
         self._directory = SessionDirectory(max_unacked_bytes)
-        self._book = KeyBook(store, random_bytes)
-        self._runner = SessionRunner(clock, wall, store, self._book, self._directory, self._pending)
+        self._keys = KeyCache(store, random_bytes)
+        self._runner = SessionRunner(clock, wall, store, self._keys, self._directory, self._pending)
         self._intake = MessageIntake(
             clock,
             wall,
             self._directory,
-            self._book,
+            self._keys,
             self._runner,
             self._pending,
             random_bytes,
@@ -170,7 +170,7 @@ class EmbeddedBackend:
 
         def added(new: bool) -> bool:
             if new:
-                self._book.note(stored, new_key=True)
+                self._keys.note(stored, new_key=True)
             return new
 
         return self._store.add(stored).addCallback(added)
@@ -178,7 +178,7 @@ class EmbeddedBackend:
     def _loaded_key(self, stored: StoredKey) -> AuthKey:
         if 0 < stored.key.expires_at <= self._wall():
             raise KeyUnknown(f"auth key {stored.key.auth_key_id} has expired")
-        self._book.note(stored)
+        self._keys.note(stored)
         return stored.key
 
     # -- sessions ------------------------------------------------------------------------------

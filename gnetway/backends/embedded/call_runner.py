@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 
 from gnetway.admission.networks import client_network
 from gnetway.backends.embedded.calls import CallWanted
-from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.directory import LiveSession
+from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.runtime.clocks import WallClock
@@ -51,7 +51,7 @@ class CallRunner:
         self,
         clock: IReactorTime,
         wall: WallClock,
-        deliver: Callable[[LiveSession, ClientSession], None],
+        deliver: Callable[[LiveSession, ServerSession], None],
     ) -> None:
         self._wall = wall
         self._deliver = deliver
@@ -61,7 +61,7 @@ class CallRunner:
         self._running = 0
         self._running_of: dict[str, int] = {}
 
-    def begin(self, live: LiveSession, session: ClientSession, wanted: CallWanted) -> None:
+    def begin(self, live: LiveSession, session: ServerSession, wanted: CallWanted) -> None:
         """Hand a call to the handler; nothing that it does is raised."""
         if self._stopped:
             self._tell_error(session, wanted, _INTERNAL)
@@ -120,7 +120,7 @@ class CallRunner:
         return result
 
     def _ended(
-        self, result: object, live: LiveSession, session: ClientSession, wanted: CallWanted
+        self, result: object, live: LiveSession, session: ServerSession, wanted: CallWanted
     ) -> None:
         if live.calls.pop(wanted.msg_id, None) is None:
             return  # cancelled from here: nobody wants the answer
@@ -135,12 +135,12 @@ class CallRunner:
         except BaseException:  # noqa: BLE001 (as for the call itself)
             self._faults.failed(place, Failure())
 
-    def _tell_result(self, session: ClientSession, wanted: CallWanted, result: object) -> None:
+    def _tell_result(self, session: ServerSession, wanted: CallWanted, result: object) -> None:
         if wanted.msg_id not in session.calls.running:
             return  # dropped by the client inside of this very call
         place = _place(wanted)
         try:
-            told = self._judge(place, result)
+            told = self._answer_of(place, result)
         except BaseException:  # noqa: BLE001 (attributes of errors can be properties, too)
             self._faults.failed(place, Failure())
             told = _INTERNAL
@@ -149,10 +149,10 @@ class CallRunner:
         else:
             session.calls.answered(wanted.msg_id, told, self._wall())
 
-    def _tell_error(self, session: ClientSession, wanted: CallWanted, error: RpcError) -> None:
+    def _tell_error(self, session: ServerSession, wanted: CallWanted, error: RpcError) -> None:
         session.calls.failed(wanted.msg_id, error.code, error.text, self._wall())
 
-    def _judge(self, place: str, result: object) -> bytes | RpcError:
+    def _answer_of(self, place: str, result: object) -> bytes | RpcError:
         """Return what the client gets, and log what is the handler's fault."""
         try:
             if not isinstance(result, Failure):

@@ -26,7 +26,7 @@ MAX_RUNNING_CALLS: Final = 256
 MAX_BINDS: Final = 8
 
 #: Calls that may wait for a bind under way; clients send two or three.
-MAX_HELD_CALLS: Final = 64
+MAX_WAITING_CALLS: Final = 64
 
 #: What is answered to a key that nobody stands behind yet: iOS asks before it binds.
 _UNBOUND_CALLS: Final = frozenset({Constructor.HELP_GET_CONFIG, Constructor.HELP_GET_NEAREST_DC})
@@ -91,7 +91,7 @@ class SessionCalls:
     is that of the key, ``running`` the msg_ids of calls without an answer yet.
     """
 
-    __slots__ = ("_binding", "_bound_to", "_held", "_out", "events", "key", "layer", "running")
+    __slots__ = ("_binding", "_bound_to", "_out", "_waiting", "events", "key", "layer", "running")
 
     def __init__(self, key: AuthKey, out: Outbox, layer: KeyLayer) -> None:
         self.key = key
@@ -102,7 +102,7 @@ class SessionCalls:
         #: How many binds are not decided yet.
         self._binding = 0
         self._bound_to = 0
-        self._held: list[CallWanted] = []
+        self._waiting: list[CallWanted] = []
 
     @property
     def perm_auth_key_id(self) -> int:
@@ -113,8 +113,8 @@ class SessionCalls:
         """Hand a call on, or answer it with an error."""
         if self._binding:
             # Whoever the gateway takes the client for: the store has the last word.
-            if len(self._held) < MAX_HELD_CALLS:
-                self._held.append(wanted)
+            if len(self._waiting) < MAX_WAITING_CALLS:
+                self._waiting.append(wanted)
             else:
                 self.refuse(wanted.msg_id, *_BUSY, now)
         elif not self.perm_auth_key_id and wanted.constructor not in _UNBOUND_CALLS:
@@ -175,7 +175,7 @@ class SessionCalls:
         """Answer BindWanted: calls are allowed from here on."""
         self._bound_to = perm_auth_key_id
         self.answer(msg_id, _BOOL_TRUE, now)
-        self._let_held_go(now)
+        self._bind_over(now)
 
     def bind_refused(self, msg_id: int, told: RpcErrorObject | None, now: float) -> None:
         """Answer BindWanted; ``told`` is what the client gets, None if the gateway tells it."""
@@ -183,12 +183,12 @@ class SessionCalls:
             self.refuse(msg_id, told.code, told.text, now)
         else:
             self._out.acks.pop(msg_id, None)
-        self._let_held_go(now)
+        self._bind_over(now)
 
-    def _let_held_go(self, now: float) -> None:
+    def _bind_over(self, now: float) -> None:
         self._binding -= 1
         if self._binding:
             return
-        held, self._held = self._held, []
-        for wanted in held:
+        waiting, self._waiting = self._waiting, []
+        for wanted in waiting:
             self.call(wanted, now)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.http_polls import HttpPolls, Poll
 from gnetway.backends.embedded.outbox import MAX_HELD_BYTES
 from gnetway.backends.embedded.received import ReplayBound
+from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.unacked import Unacked, UnackedBudget
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
@@ -35,7 +35,7 @@ class WaitingMessage(NamedTuple):
     poll: Poll | None
 
 
-class UnfinishedPacket(NamedTuple):
+class PutOffPacket(NamedTuple):
     """A packet of which some messages are still to be taken; ``poll`` if it came over HTTP."""
 
     done: Done | None
@@ -65,7 +65,7 @@ class LiveSession:
         self.auth_key_id = client.key.auth_key_id
         self.session_id = client.session_id
         #: None until the salts of its key are loaded, and ``loading`` while they are.
-        self.session: ClientSession | None = None
+        self.session: ServerSession | None = None
         self.loading = False
         #: Above 0 nothing is delivered, so that all answers of one turn go together.
         self.corked = 0
@@ -78,7 +78,7 @@ class LiveSession:
         self.queued = False
         self.paused: SessionClient | None = None
         #: The packet whose messages are being taken.
-        self.packet: UnfinishedPacket | None = None
+        self.packet: PutOffPacket | None = None
 
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""

@@ -10,8 +10,8 @@ from zope.interface import implementer
 
 from gnetway.backends.embedded.call_runner import tl_object
 from gnetway.backends.embedded.directory import SessionDirectory
+from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.server_config import ServerConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.runtime.clocks import WallClock
@@ -159,7 +159,7 @@ class StockHandler:
     """
 
     def __init__(
-        self, wall: WallClock, config: ServerConfig, other: IRpcHandler | None = None
+        self, wall: WallClock, config: HelpConfig, other: IRpcHandler | None = None
     ) -> None:
         self._wall = wall
         self._config = config

@@ -2,7 +2,7 @@
 
 message → salts of its key at hand?  else loaded, the message waits
         → room in this turn?         else the session is queued, and its client is not read
-        → ClientSession.receive → SessionRunner does what it wants → the answers leave
+        → ServerSession.receive → SessionRunner does what it wants → the answers leave
 
 A few packets can keep a reactor busy that serves thousands of clients. So its turns are shared:
 while a turn has room, each packet is taken as it comes. What does not fit waits in a queue of
@@ -19,18 +19,18 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.directory import (
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
+    PutOffPacket,
     SessionDirectory,
-    UnfinishedPacket,
     WaitingMessage,
 )
 from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, PendingWork, Poll
 from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.salts import KeyBook, KnownKey
+from gnetway.backends.embedded.salts import KeyCache, KnownKey
+from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.runtime.clocks import WallClock
 from gnetway.tl.unwrap import UnwrapLimits
@@ -52,7 +52,7 @@ class MessageIntake:
         clock: IReactorTime,
         wall: WallClock,
         directory: SessionDirectory,
-        book: KeyBook,
+        keys: KeyCache,
         runner: SessionRunner,
         pending: PendingWork,
         random_bytes: Callable[[int], bytes],
@@ -61,7 +61,7 @@ class MessageIntake:
         self.turns = WorkTurns(clock, self._go_on)
         self._wall = wall
         self._directory = directory
-        self._book = book
+        self._keys = keys
         self._runner = runner
         self._pending = pending
         self._random_bytes = random_bytes
@@ -84,14 +84,14 @@ class MessageIntake:
     def _finish(
         self,
         live: LiveSession,
-        session: ClientSession,
+        session: ServerSession,
         done: Done | None,
         poll: Poll | None,
         was_put_off: bool = False,
     ) -> None:
         """Do what the messages taken so far want, and answer once the packet has no more."""
         if session.salts.unsaved:
-            self._pending.add(self._book.save(live.auth_key_id, session.salts))
+            self._pending.add(self._keys.save(live.auth_key_id, session.salts))
             self._note_use(live)
         if session.calls.events:
             done = self._runner.run(live, session, done, poll)
@@ -104,7 +104,7 @@ class MessageIntake:
             elif not was_put_off:
                 # Its request has an answer when the whole packet was taken.
                 poll.undecided += 1
-            live.packet = UnfinishedPacket(done, poll)
+            live.packet = PutOffPacket(done, poll)
             self.turns.put_off(live)
             return
         if done is not None:
@@ -155,12 +155,12 @@ class MessageIntake:
         if live.session is not None or live.loading:
             return
         live.loading = True
-        known = self._book.get(live.client.key)
+        known = self._keys.get(live.client.key)
         if known is not None:
             self._equip(live, known)
             return
         self._pending.add(
-            self._book.load(live.auth_key_id).addCallbacks(
+            self._keys.load(live.auth_key_id).addCallbacks(
                 lambda known: self._equip(live, known), lambda fault: self._give_up(live, fault)
             )
         )
@@ -169,7 +169,7 @@ class MessageIntake:
         client = live.client
         live.loading = False
         replays = self._directory.replay_bound(known.salts.generation)
-        live.session = ClientSession(
+        live.session = ServerSession(
             client.key,
             client.session_id,
             known.salts,
@@ -184,7 +184,7 @@ class MessageIntake:
             self._go_on(live)
 
     def _note_use(self, live: LiveSession) -> None:
-        noted = self._book.note_use(live.client.key, self._wall())
+        noted = self._keys.note_use(live.client.key, self._wall())
         if noted is not None:
             self._pending.add(noted)
 

@@ -24,10 +24,10 @@ from gnetway.backends.embedded.calls import (
     LayerNamed,
     SessionDestroyWanted,
 )
-from gnetway.backends.embedded.client_session import ClientSession
 from gnetway.backends.embedded.directory import Done, LiveSession, SessionDirectory
 from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork, Poll
-from gnetway.backends.embedded.salts import KeyBook
+from gnetway.backends.embedded.salts import KeyCache
+from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.store import IKeyStore
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IPushTarget
@@ -49,7 +49,7 @@ _UNPROVED: Final = BackendRefused(BIND_REFUSED.code, BIND_REFUSED.text)
 
 
 class SessionRunner:
-    """The shell around every ClientSession of a backend; ``calls`` is the part with the handler.
+    """The shell around every ServerSession of a backend; ``calls`` is the part with the handler.
 
     ``target`` is set before the first message comes.
     """
@@ -63,14 +63,14 @@ class SessionRunner:
         clock: IReactorTime,
         wall: WallClock,
         store: IKeyStore,
-        book: KeyBook,
+        keys: KeyCache,
         directory: SessionDirectory,
         pending: PendingWork,
     ) -> None:
         self._clock = clock
         self._wall = wall
         self._store = store
-        self._book = book
+        self._keys = keys
         self._directory = directory
         self._pending = pending
         self.calls = CallRunner(clock, wall, self.deliver)
@@ -78,7 +78,7 @@ class SessionRunner:
     def run(
         self,
         live: LiveSession,
-        session: ClientSession,
+        session: ServerSession,
         done: Done | None = None,
         poll: Poll | None = None,
     ) -> Done | None:
@@ -95,7 +95,7 @@ class SessionRunner:
             if isinstance(event, CallWanted):
                 self.calls.begin(live, session, event)
             elif isinstance(event, LayerNamed):
-                self._pending.add(self._book.save_layer(session.calls.layer))
+                self._pending.add(self._keys.save_layer(session.calls.layer))
             elif isinstance(event, BindWanted):
                 self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
@@ -111,12 +111,12 @@ class SessionRunner:
         live.corked -= 1
         return done
 
-    def deliver(self, live: LiveSession, session: ClientSession) -> None:
+    def deliver(self, live: LiveSession, session: ServerSession) -> None:
         """Send what the session has to say: to a waiting HTTP request, else to the gateway."""
         if not live.corked:
             self._send(live, session)
 
-    def decided(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
+    def decided(self, live: LiveSession, session: ServerSession, poll: Poll | None) -> None:
         """Release the request that has waited for a decision, then send what there is to say.
 
         The last decision answers it: all results belong to it, not to a request before it.
@@ -129,7 +129,7 @@ class SessionRunner:
                 return
         self._send(live, session)
 
-    def answer(self, live: LiveSession, session: ClientSession, poll: Poll | None) -> None:
+    def answer(self, live: LiveSession, session: ServerSession, poll: Poll | None) -> None:
         """Answer a request by what its own message has brought, then send what is left.
 
         Unless a decision is to come: that answers it.
@@ -140,13 +140,13 @@ class SessionRunner:
             self._answer_poll(live.polls, session, poll)
         self.deliver(live, session)
 
-    def _answer_poll(self, polls: HttpPolls, session: ClientSession, poll: Poll) -> None:
+    def _answer_poll(self, polls: HttpPolls, session: ServerSession, poll: Poll) -> None:
         if polls.waits(poll):
             plaintext = session.out.take(self._wall())
             if plaintext:
                 polls.tell(plaintext, poll)
 
-    def _send(self, live: LiveSession, session: ClientSession) -> None:
+    def _send(self, live: LiveSession, session: ServerSession) -> None:
         now = self._wall()
         # Over HTTP what no request waits for stays here: the gateway would have it before the
         # answer to the request that brought it about.
@@ -165,7 +165,7 @@ class SessionRunner:
     async def _bind(
         self,
         live: LiveSession,
-        session: ClientSession,
+        session: ServerSession,
         wanted: BindWanted,
         done: Done | None,
         poll: Poll | None,
@@ -193,15 +193,15 @@ class SessionRunner:
             done(None)
 
     async def _try_bind(
-        self, session: ClientSession, wanted: BindWanted
+        self, session: ServerSession, wanted: BindWanted
     ) -> BindRefused | BackendError | None:
         temp_key, bind = session.calls.key, wanted.bind
         try:
             perm = await self._store.load(bind.perm_auth_key_id)
             check_bind(temp_key, perm.key, bind, wanted.msg_id, session.session_id)
             await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
-            await self._book.bind_layer(session.calls.layer, perm)
-            await (self._book.note_use(perm.key, self._wall()) or succeed(None))
+            await self._keys.bind_layer(session.calls.layer, perm)
+            await (self._keys.note_use(perm.key, self._wall()) or succeed(None))
         except (BindRefused, BackendError) as error:
             return error
         except Exception:  # noqa: BLE001 (whatever becomes of the store, somebody waits for this)
@@ -210,7 +210,7 @@ class SessionRunner:
         return None
 
     async def _destroy_key(
-        self, live: LiveSession, session: ClientSession, poll: Poll | None
+        self, live: LiveSession, session: ServerSession, poll: Poll | None
     ) -> None:
         auth_key_id = live.auth_key_id
         gone = {auth_key_id}
@@ -228,7 +228,7 @@ class SessionRunner:
         # The answer leaves first: afterwards nobody can encrypt it any more.
         self.decided(live, session, poll)
         for destroyed in gone:
-            self._book.forget(destroyed)
+            self._keys.forget(destroyed)
             self._directory.drop_key(destroyed)
         if poll is not None:
             # The gateway hears of the answer when send_http_data has returned, and has to
@@ -237,7 +237,7 @@ class SessionRunner:
         for destroyed in gone:
             self.target.forget_key(destroyed)
 
-    def _destroy_session(self, live: LiveSession, session: ClientSession, session_id: int) -> None:
+    def _destroy_session(self, live: LiveSession, session: ServerSession, session_id: int) -> None:
         # By the documents a session cannot destroy itself.
         another = session_id != live.session_id
         there = another and self._directory.drop(live.auth_key_id, session_id)

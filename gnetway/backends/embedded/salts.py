@@ -249,7 +249,7 @@ class KnownKey(NamedTuple):
     layer: KeyLayer
 
 
-class KeyBook:
+class KeyCache:
     """One :class:`SaltSchedule` and one :class:`KeyLayer` for each key, for all of its sessions.
 
     Two schedules for one key would make different salts from the same beginning, and of two layers

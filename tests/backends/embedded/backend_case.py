@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.server_config import ServerConfig
+from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.store import IKeyStore, MemoryStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError
@@ -24,7 +24,7 @@ from tests.strategies import SeededBytes
 #: So many seconds after a crash nothing that comes can have come before it.
 SURE_SECONDS = MAX_FUTURE_SECONDS + 2
 
-CONFIG = ServerConfig([("192.0.2.7", 443)])
+CONFIG = HelpConfig([("192.0.2.7", 443)])
 PERM = some_key(1)
 
 

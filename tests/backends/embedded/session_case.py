@@ -1,9 +1,9 @@
-"""A ClientSession to talk with."""
+"""A ServerSession to talk with."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.embedded.calls import CallWanted, SessionEvent
-from gnetway.backends.embedded.client_session import ClientSession
+from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.testing import ServerMessage
 from tests.backends.embedded.talk import NOW, SALT, SESSION_ID, Talker, a_schedule, open_plaintext
@@ -19,7 +19,7 @@ class SessionCase(SynchronousTestCase):
 
     def begin(self, key: AuthKey) -> None:
         """Start a session of ``key``."""
-        self.session = ClientSession(key, SESSION_ID, a_schedule(), SeededBytes(2))
+        self.session = ServerSession(key, SESSION_ID, a_schedule(), SeededBytes(2))
         self.talker = Talker()
 
     def greet(self) -> None:

@@ -1,6 +1,6 @@
 from gnetway.backends.embedded.calls import (
-    MAX_HELD_CALLS,
     MAX_RUNNING_CALLS,
+    MAX_WAITING_CALLS,
     BindWanted,
     CallDropped,
     CallWanted,
@@ -140,7 +140,7 @@ class BindTests(SessionCase):
 
     def test_waiting_calls_are_bounded(self) -> None:
         self.send_bind()
-        for _ in range(MAX_HELD_CALLS):
+        for _ in range(MAX_WAITING_CALLS):
             self.send(self.talker.payload(UNKNOWN_CALL))
         self.assertEqual(errors(self.heard()), {})
         refused = errors(self.ask(UNKNOWN_CALL))

@@ -4,7 +4,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.backends.embedded import handler
 from gnetway.backends.embedded.handler import StockHandler, check_handler, load_handler
-from gnetway.backends.embedded.server_config import ServerConfig
+from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.tl.constructors import Constructor
@@ -24,7 +24,7 @@ class StockHandlerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.config = ServerConfig([("192.0.2.7", 443), ("0.0.0.0", 5222)])
+        self.config = HelpConfig([("192.0.2.7", 443), ("0.0.0.0", 5222)])
 
     def test_is_a_handler(self) -> None:
         verifyObject(IRpcHandler, StockHandler(self.clock.seconds, self.config))

@@ -331,6 +331,6 @@ class EvictionTests(ReplayCase):
             self.heard()
         self.open(session_id=SESSION_ID).send(payload)
         self.assertEqual((self.calls(), errors(self.heard())), (0, {}))
-        known = self.backend._book.get(PERM)
+        known = self.backend._keys.get(PERM)
         assert known is not None
         self.assertLess(len(known.salts.salts), 20)

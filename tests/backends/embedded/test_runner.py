@@ -26,7 +26,7 @@ class DestroyKeyTests(BackendCase):
         self.assertIn(Constructor.DESTROY_AUTH_KEY_OK, kinds(self.heard()))
         self.assertEqual(self.target.forgotten, [PERM.auth_key_id])
         self.failureResultOf(self.backend.query_auth_key(PERM.auth_key_id))
-        self.assertIsNone(self.backend._book.get(PERM))
+        self.assertIsNone(self.backend._keys.get(PERM))
 
     def test_answer_goes_out_before_the_links_close(self) -> None:
         client = self.open()

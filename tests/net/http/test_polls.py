@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.server_config import ServerConfig
+from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.store import MemoryStore
 from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import FutureSalt
@@ -285,7 +285,7 @@ class EmbeddedTests(SynchronousTestCase):
         self.gateway = HttpGateway()
         self.gateway.knows(KEY)
         clock = self.gateway.clock
-        config = ServerConfig([("192.0.2.7", 443)])
+        config = HelpConfig([("192.0.2.7", 443)])
         self.backend = EmbeddedBackend(
             clock, self.gateway.wall, MemoryStore(), config, None, SeededBytes(6)
         )

@@ -9,11 +9,11 @@ from pyrogram.raw.core import TLObject as KurigramObject
 from telethon.extensions import BinaryReader
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.server_config import (
+from gnetway.backends.embedded.help_config import (
     CONFIG_SECONDS,
     DEFAULT_DC,
     DcAddress,
-    ServerConfig,
+    HelpConfig,
 )
 from gnetway.tl.primitives import Reader
 from tests.backends.embedded.config_schema import SCHEMAS, constructor_id, read_object
@@ -39,7 +39,7 @@ Option = tuple[str, int, bool, bool]
 
 
 def packed(layer: int = 229, now: float = NOW) -> bytes:
-    return ServerConfig(ADDRESSES).config(now, layer, FAR, HERE)
+    return HelpConfig(ADDRESSES).config(now, layer, FAR, HERE)
 
 
 class SchemaTests(SynchronousTestCase):
@@ -125,7 +125,7 @@ class ClientsReadTheAnswersTests(SynchronousTestCase):
         self.assertEqual(options, EXPECTED)
 
     def test_both_read_nearest_dc(self) -> None:
-        answer = ServerConfig([], 4).nearest_dc
+        answer = HelpConfig([], 4).nearest_dc
         with BinaryReader(answer) as reader:
             telethon = reader.tgread_object()
         kurigram = KurigramObject.read(BytesIO(answer))
@@ -140,7 +140,7 @@ class AddressTests(SynchronousTestCase):
         self, *addresses: tuple[str, int] | DcAddress, client: str = FAR, local: str = HERE
     ) -> list[tuple[str, int]]:
         """Return where a client may go; each place is told twice."""
-        answer = ServerConfig(addresses).config(NOW, 229, client, local)
+        answer = HelpConfig(addresses).config(NOW, 229, client, local)
         with BinaryReader(answer) as reader:
             options = reader.tgread_object().dc_options
         places = [(option.ip_address, option.port) for option in options]
@@ -191,7 +191,7 @@ class AddressTests(SynchronousTestCase):
         ends = [told.index(host) for host in ("2001:db8::1", "2001:db8::2")]
         self.assertEqual(told[:3], ["192.0.2.9", "192.0.2.2", "192.0.2.1"])
         self.assertEqual(ends, [3, 4])
-        with BinaryReader(ServerConfig(addresses).config(NOW, 229, FAR, HERE)) as reader:
+        with BinaryReader(HelpConfig(addresses).config(NOW, 229, FAR, HERE)) as reader:
             options = reader.tgread_object().dc_options
         media = {option.ip_address for option in options if option.media_only}
         self.assertEqual(media, {"192.0.2.1", "2001:db8::2"})
@@ -200,10 +200,10 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(self.told(), [])
 
     def test_a_name_is_no_address(self) -> None:
-        self.assertRaises(ValueError, ServerConfig, [("gateway.example", 443)])
+        self.assertRaises(ValueError, HelpConfig, [("gateway.example", 443)])
 
     def test_number_of_the_data_centre(self) -> None:
-        with BinaryReader(ServerConfig(ADDRESSES, 7).config(NOW, 229, FAR, HERE)) as reader:
+        with BinaryReader(HelpConfig(ADDRESSES, 7).config(NOW, 229, FAR, HERE)) as reader:
             config = reader.tgread_object()
         self.assertEqual((config.this_dc, config.webfile_dc_id), (7, 7))
         self.assertEqual({option.id for option in config.dc_options}, {7})

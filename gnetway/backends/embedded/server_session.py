@@ -51,7 +51,7 @@ _HEAD: Final = Struct("<qiiI")
 _CONSTRUCTOR_BYTES: Final = 4
 
 
-class ClientSession:
+class ServerSession:
     """The state of one session; ``now`` is in Unix seconds everywhere.
 
     ``replays`` says which messages may be recorded ones of a session that was forgotten.

@@ -3,7 +3,7 @@ import gc
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.salts import RECENT_KEYS, KeyBook, KnownKey, make_salt
+from gnetway.backends.embedded.salts import RECENT_KEYS, KeyCache, KnownKey, make_salt
 from gnetway.backends.embedded.store import MemoryStore, StoredKey, copy_key
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, KeyUnknown
@@ -30,23 +30,23 @@ class SlowSaves(MemoryStore):
         return self.waiting[-1]
 
 
-class KeyBookTests(SynchronousTestCase):
+class KeyCacheTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.store = MemoryStore()
         self.store.add(StoredKey(KEY, [make_salt(SALT, NOW)], 152))
-        self.book = KeyBook(self.store, SeededBytes(3))
+        self.keys = KeyCache(self.store, SeededBytes(3))
 
     def load(self, key: AuthKey = KEY) -> KnownKey:
-        return self.successResultOf(self.book.load(key.auth_key_id))
+        return self.successResultOf(self.keys.load(key.auth_key_id))
 
     def test_what_was_loaded_is_at_hand(self) -> None:
-        self.assertIsNone(self.book.get(KEY))
+        self.assertIsNone(self.keys.get(KEY))
         known = self.load()
         self.assertEqual((known.salts.current(NOW), known.layer.number), (SALT, 152))
-        self.assertEqual(self.book.get(KEY), known)
+        self.assertEqual(self.keys.get(KEY), known)
 
     def test_unknown_key(self) -> None:
-        self.failureResultOf(self.book.load(5), KeyUnknown)
+        self.failureResultOf(self.keys.load(5), KeyUnknown)
 
     def test_one_of_each_for_a_key(self) -> None:
         known, again = self.load(), self.load()
@@ -56,31 +56,31 @@ class KeyBookTests(SynchronousTestCase):
     def test_what_is_in_use_is_found_however_many_keys_came_since(self) -> None:
         known = self.load()
         self.note_many()
-        self.assertEqual(self.book.get(KEY), known)
+        self.assertEqual(self.keys.get(KEY), known)
 
     def test_what_is_not_in_use_leaves(self) -> None:
         self.load()
         self.note_many()
         gc.collect()
-        self.assertIsNone(self.book.get(KEY))
-        self.assertEqual(len(self.book._recent), RECENT_KEYS)
+        self.assertIsNone(self.keys.get(KEY))
+        self.assertEqual(len(self.keys._recent), RECENT_KEYS)
 
     def note_many(self) -> None:
         for number in range(3, RECENT_KEYS + 10):
-            self.book.note(StoredKey(some_key(number), []))
+            self.keys.note(StoredKey(some_key(number), []))
 
     def test_new_salts_are_saved(self) -> None:
         salts = self.load().salts
         told = salts.upcoming(5, NOW)
-        self.successResultOf(self.book.save(KEY.auth_key_id, salts))
+        self.successResultOf(self.keys.save(KEY.auth_key_id, salts))
         self.assertFalse(salts.unsaved)
         stored = self.successResultOf(self.store.load(KEY.auth_key_id))
         self.assertEqual(stored.salts[:5], told)
 
     def test_forgotten_key(self) -> None:
         known = self.load()
-        self.book.forget(KEY.auth_key_id)
-        self.assertIsNone(self.book.get(KEY))
+        self.keys.forget(KEY.auth_key_id)
+        self.assertIsNone(self.keys.get(KEY))
         self.assertEqual(known.salts.current(NOW), SALT)
 
 
@@ -91,19 +91,19 @@ class LayerTests(SynchronousTestCase):
         self.store = SlowSaves()
         for stored in (StoredKey(KEY, [], 152), StoredKey(TEMP, [])):
             self.store.add(stored)
-        self.book = KeyBook(self.store, SeededBytes(3))
+        self.keys = KeyCache(self.store, SeededBytes(3))
 
     def load(self, key: AuthKey) -> KnownKey:
-        return self.successResultOf(self.book.load(key.auth_key_id))
+        return self.successResultOf(self.keys.load(key.auth_key_id))
 
     def save(self, known: KnownKey) -> Deferred[None]:
-        return Deferred.fromCoroutine(self.book.save_layer(known.layer))
+        return Deferred.fromCoroutine(self.keys.save_layer(known.layer))
 
     def test_bound_keys_share_that_of_the_permanent_one(self) -> None:
         self.store.bind(TEMP.auth_key_id, KEY.auth_key_id)
         perm, temp = self.load(KEY), self.load(TEMP)
         self.assertIs(temp.layer, perm.layer)
-        self.assertEqual(self.book.get(BOUND), temp)
+        self.assertEqual(self.keys.get(BOUND), temp)
         self.assertIsNot(temp.salts, perm.salts)
 
     def test_a_bound_key_knows_it_alone(self) -> None:
@@ -159,7 +159,7 @@ class LayerTests(SynchronousTestCase):
     def bind(self) -> tuple[KnownKey, Deferred[None]]:
         temp = self.load(TEMP)
         perm = self.successResultOf(self.store.load(KEY.auth_key_id))
-        return temp, Deferred.fromCoroutine(self.book.bind_layer(temp.layer, perm))
+        return temp, Deferred.fromCoroutine(self.keys.bind_layer(temp.layer, perm))
 
     def test_bind_without_a_word(self) -> None:
         temp, bound = self.bind()

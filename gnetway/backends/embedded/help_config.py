@@ -129,7 +129,7 @@ class DcAddress(NamedTuple):
     media_only: bool = False
 
 
-class _Place(NamedTuple):
+class _DcOption(NamedTuple):
     """An address as clients are told; sorts as they are told in."""
 
     is_ipv6: bool
@@ -145,7 +145,7 @@ class _Place(NamedTuple):
         return kind + pack_uint32(flags) + where + kind + pack_uint32(flags | _STATIC) + where
 
 
-class ServerConfig:
+class HelpConfig:
     """The two answers.
 
     ``addresses`` are those of the listeners that clients can dial, in their order; ``this_dc`` is
@@ -191,10 +191,10 @@ class ServerConfig:
             )
         )
 
-    def _places(self, client: _Ip | None, local: _Ip | None) -> list[_Place]:
+    def _places(self, client: _Ip | None, local: _Ip | None) -> list[_DcOption]:
         """Return what a client is told, each place once."""
         is_near = client is not None and client.is_loopback
-        places: dict[_Place, None] = {}
+        places: dict[_DcOption, None] = {}
         for address, written in self._addresses:
             ip: _Ip | None = address
             if address.is_unspecified:
@@ -205,7 +205,7 @@ class ServerConfig:
                 continue
             if ip.is_loopback and not is_near:
                 continue
-            places[_Place(is_ipv6, written.media_only, str(ip), written.port)] = None
+            places[_DcOption(is_ipv6, written.media_only, str(ip), written.port)] = None
         return sorted(places, key=lambda place: place[:2])
 
 
