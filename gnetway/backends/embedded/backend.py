@@ -30,8 +30,8 @@ from gnetway.backends.embedded.handler import (
 from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork
 from gnetway.backends.embedded.intake import MessageIntake
+from gnetway.backends.embedded.key_state import KeyCache, make_salt
 from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.salts import KeyCache, make_salt
 from gnetway.backends.embedded.server_session import DEFAULT_LIMITS
 from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey

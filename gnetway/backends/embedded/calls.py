@@ -11,8 +11,8 @@ Source: core.telegram.org/api/pfs, core.telegram.org/mtproto/service_messages#rp
 
 from typing import Final, NamedTuple
 
+from gnetway.backends.embedded.key_state import KeyLayer
 from gnetway.backends.embedded.outbox import Outbox
-from gnetway.backends.embedded.salts import KeyLayer
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey

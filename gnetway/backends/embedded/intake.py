@@ -28,8 +28,8 @@ from gnetway.backends.embedded.directory import (
     WaitingMessage,
 )
 from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, PendingWork, Poll
+from gnetway.backends.embedded.key_state import KeyCache, KnownKey
 from gnetway.backends.embedded.runner import SessionRunner
-from gnetway.backends.embedded.salts import KeyCache, KnownKey
 from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.runtime.clocks import WallClock

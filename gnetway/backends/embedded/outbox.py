@@ -10,7 +10,7 @@ Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from gnetway.backends.embedded.salts import SaltSchedule
+from gnetway.backends.embedded.key_state import SaltSchedule
 from gnetway.backends.embedded.unacked import Unacked
 from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import MessageIdSource, pack_message

@@ -26,7 +26,7 @@ from gnetway.backends.embedded.calls import (
 )
 from gnetway.backends.embedded.directory import Done, LiveSession, SessionDirectory
 from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork, Poll
-from gnetway.backends.embedded.salts import KeyCache
+from gnetway.backends.embedded.key_state import KeyCache
 from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.store import IKeyStore
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, KeyUnknown

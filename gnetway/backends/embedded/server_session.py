@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Final
 
 from gnetway.backends.embedded.calls import CallWanted, SessionCalls
+from gnetway.backends.embedded.key_state import KeyLayer, SaltSchedule, is_layer
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.received import (
     NO_REPLAYS,
@@ -20,7 +21,6 @@ from gnetway.backends.embedded.received import (
     ReceivedMessages,
     ReplayBound,
 )
-from gnetway.backends.embedded.salts import KeyLayer, SaltSchedule, is_layer
 from gnetway.backends.embedded.services import SERVICES, ServiceMessages
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError

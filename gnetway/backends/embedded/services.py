@@ -18,9 +18,9 @@ from struct import Struct
 from typing import Final
 
 from gnetway.backends.embedded.calls import KeyDestroyWanted, SessionCalls, SessionDestroyWanted
+from gnetway.backends.embedded.key_state import SaltSchedule
 from gnetway.backends.embedded.outbox import Outbox, SentMessage
 from gnetway.backends.embedded.received import MessageState, ReceivedMessages
-from gnetway.backends.embedded.salts import SaltSchedule
 from gnetway.errors import TLError
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_uint32

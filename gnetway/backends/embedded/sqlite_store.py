@@ -82,10 +82,6 @@ def _pack_salts(salts: list[FutureSalt]) -> bytes:
     return b"".join([_SALT.pack(*salt) for salt in salts])
 
 
-def _unpack_salts(packed: bytes) -> list[FutureSalt]:
-    return [FutureSalt(*fields) for fields in _SALT.iter_unpack(packed)]
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
     # With a write-ahead log a killed process loses nothing and a power cut the last keys at most,
     # which their clients then make anew; a full flush for each would cost a handshake 5 ms.
@@ -129,19 +125,22 @@ class SQLiteStore:
 
     def open(self) -> Deferred[None]:
         """Make the file, if it is missing, and its tables; fails with StoreUnusable."""
-        opened: Deferred[None] = Deferred()
+        return Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
         try:
             self._lock.take()
             self._make_private()
-        except StoreUnusable as error:
-            self._lock.release()
-            opened.errback(error)
-            return opened
-        self._pool = pool = _make_pool(self._reactor, self._path)
-        if not pool.running:
-            pool.start()
-        created = pool.runInteraction(self._begin)
-        return created.addCallbacks(self._check_version, self._cannot_open)
+            self._pool = pool = _make_pool(self._reactor, self._path)
+            if not pool.running:
+                pool.start()
+            check_version(self._path, await pool.runInteraction(self._begin))
+        except StoreUnusable:
+            self._end()
+            raise
+        except Exception as error:
+            self._end()
+            raise StoreUnusable(f"{self._path}: {error}") from error
 
     def _begin(self, transaction: Transaction) -> int:
         version = create_schema(transaction)
@@ -160,7 +159,8 @@ class SQLiteStore:
 
     def close(self) -> Deferred[None]:
         """Fire when everything handed over is in the file."""
-        return self._run(_nothing).addBoth(self._end)
+        # The thread comes to this after all that was handed over before it.
+        return self._run(lambda _: None).addBoth(lambda _: self._end())
 
     def add(self, stored: StoredKey) -> Deferred[bool]:
         """Keep a new key; fires with False where its auth_key_id is taken."""
@@ -212,7 +212,8 @@ class SQLiteStore:
             if row is None:
                 raise KeyUnknown(f"no auth key {auth_key_id}")
             key = AuthKey(row[0], KeyKind(row[1]), row[2], row[3])
-            return StoredKey(key, _unpack_salts(row[4]), row[5], row[6], row[7])
+            salts = [FutureSalt(*fields) for fields in _SALT.iter_unpack(row[4])]
+            return StoredKey(key, salts, row[5], row[6], row[7])
 
         return self._run(select)
 
@@ -221,7 +222,7 @@ class SQLiteStore:
         return self._change(
             "UPDATE auth_keys SET perm_auth_key_id = ? WHERE auth_key_id = ?",
             (perm_auth_key_id, temp_auth_key_id),
-        ).addCallback(_drop_result)
+        )
 
     def note_use(self, auth_key_ids: Sequence[int], used_at: int) -> Deferred[None]:
         """Note that keys were used."""
@@ -229,20 +230,20 @@ class SQLiteStore:
         return self._change(
             f"UPDATE auth_keys SET used_at = ? WHERE auth_key_id IN ({marks})",  # noqa: S608
             (used_at, *auth_key_ids),
-        ).addCallback(_drop_result)
+        )
 
     def save_salts(self, auth_key_id: int, salts: list[FutureSalt]) -> Deferred[None]:
         """Keep these salts instead of the ones before."""
         return self._change(
             "UPDATE auth_keys SET salts = ? WHERE auth_key_id = ?",
             (_pack_salts(salts), auth_key_id),
-        ).addCallback(_drop_result)
+        )
 
     def save_layer(self, auth_key_id: int, layer: int) -> Deferred[None]:
         """Keep the layer of a key that is permanent or not bound."""
         return self._change(
             "UPDATE auth_keys SET layer = ? WHERE auth_key_id = ?", (layer, auth_key_id)
-        ).addCallback(_drop_result)
+        )
 
     def remove(self, auth_key_id: int) -> Deferred[list[int]]:
         """Drop a key and the temporary keys bound to it."""
@@ -299,10 +300,9 @@ class SQLiteStore:
 
         return self._run(purge)
 
-    def _change(self, statement: str, values: tuple[object, ...]) -> Deferred[int]:
-        def change(transaction: Transaction) -> int:
+    def _change(self, statement: str, values: tuple[object, ...]) -> Deferred[None]:
+        def change(transaction: Transaction) -> None:
             transaction.execute(statement, values)
-            return int(transaction.rowcount)
 
         return self._run(change)
 
@@ -313,18 +313,7 @@ class SQLiteStore:
             return refused
         return self._pool.runInteraction(interaction).addErrback(_translate)
 
-    def _check_version(self, version: int) -> None:
-        try:
-            check_version(self._path, version)
-        except StoreUnusable:
-            self._end(None)
-            raise
-
-    def _cannot_open(self, failure: Failure) -> NoReturn:
-        self._end(None)
-        raise StoreUnusable(f"{self._path}: {failure.getErrorMessage()}")
-
-    def _end(self, _: object) -> None:
+    def _end(self) -> None:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
@@ -332,16 +321,8 @@ class SQLiteStore:
         self._lock.release()
 
 
-def _nothing(transaction: Transaction) -> None:
-    """Run after everything before it."""
-
-
 def _checkpoint(transaction: Transaction) -> None:
     transaction.execute("PRAGMA wal_checkpoint")
-
-
-def _drop_result(_: int) -> None:
-    return None
 
 
 def _translate(failure: Failure) -> NoReturn:

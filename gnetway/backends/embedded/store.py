@@ -124,9 +124,6 @@ def copy_key(key: AuthKey, perm_auth_key_id: int) -> AuthKey:
     return AuthKey(key.secret, key.kind, perm_auth_key_id, key.expires_at)
 
 
-# Auth keys in memory.
-
-
 @implementer(IKeyStore)
 class MemoryStore:
     """Keeps keys until the process ends, ``max_keys`` of them at most."""
@@ -159,7 +156,12 @@ class MemoryStore:
         if auth_key_id in self._keys:
             return succeed(False)
         if len(self._keys) >= self._max_keys:
-            self._drop(self._next_to_go(stored.made_at - NEW_KEY_SECONDS))
+            oldest = next(iter(self._unused), None)
+            # One whose client is about to speak gives way only where all are such.
+            made_before = stored.made_at - NEW_KEY_SECONDS
+            if oldest is None or (self._used and self._keys[oldest].made_at > made_before):
+                oldest = next(iter(self._used))
+            self._drop(oldest)
         self._keys[auth_key_id] = _copy(stored)
         (self._used if stored.used_at else self._unused)[auth_key_id] = None
         self._note_bind(auth_key_id, stored.key.perm_auth_key_id)
@@ -169,13 +171,6 @@ class MemoryStore:
                 heappush(self._seconds, expires_at)
             self._ending.setdefault(expires_at, set()).add(auth_key_id)
         return succeed(True)
-
-    def _next_to_go(self, made_before: int) -> int:
-        """Return the key that gives way to a new one."""
-        oldest = next(iter(self._unused), None)
-        if oldest is not None and (not self._used or self._keys[oldest].made_at <= made_before):
-            return oldest
-        return next(iter(self._used))
 
     def load(self, auth_key_id: int) -> Deferred[StoredKey]:
         """Fire with a copy of the key, or fail with KeyUnknown."""

@@ -2,7 +2,7 @@
 
 from struct import Struct
 
-from gnetway.backends.embedded.salts import SaltSchedule, make_salt
+from gnetway.backends.embedded.key_state import SaltSchedule, make_salt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor

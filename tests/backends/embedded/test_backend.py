@@ -3,7 +3,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.backends.embedded.backend import PURGE_SECONDS, EmbeddedBackend
 from gnetway.backends.embedded.directory import MAX_WAITING_MESSAGES
-from gnetway.backends.embedded.salts import ROTATION_SECONDS, USE_SECONDS
+from gnetway.backends.embedded.key_state import ROTATION_SECONDS, USE_SECONDS
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, ISessionBackend

@@ -1,8 +1,8 @@
 """The wall clock is set forward and back while clients talk."""
 
 from gnetway.backends.embedded.directory import KEPT_SECONDS
+from gnetway.backends.embedded.key_state import ROTATION_SECONDS
 from gnetway.backends.embedded.received import REMEMBERED_MESSAGES, BadMessage
-from gnetway.backends.embedded.salts import ROTATION_SECONDS
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor

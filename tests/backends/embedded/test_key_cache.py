@@ -3,7 +3,7 @@ import gc
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.salts import RECENT_KEYS, KeyCache, KnownKey, make_salt
+from gnetway.backends.embedded.key_state import RECENT_KEYS, KeyCache, KnownKey, make_salt
 from gnetway.backends.embedded.store import MemoryStore, StoredKey, copy_key
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, KeyUnknown

@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.salts import MAX_LAYER, KeyLayer, is_layer
+from gnetway.backends.embedded.key_state import MAX_LAYER, KeyLayer, is_layer
 from gnetway.backends.embedded.store import MemoryStore, copy_key
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import pack_int32, pack_uint32

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.salts import (
+from gnetway.backends.embedded.key_state import (
     EARLY_SECONDS,
     GRACE_SECONDS,
     MAX_YOUNG_SALTS,

@@ -3,8 +3,8 @@ from gzip import compress
 from hypothesis import given
 from hypothesis.strategies import binary, integers
 
+from gnetway.backends.embedded.key_state import ROTATION_SECONDS
 from gnetway.backends.embedded.received import BadMessage
-from gnetway.backends.embedded.salts import ROTATION_SECONDS
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (

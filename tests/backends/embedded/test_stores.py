@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.embedded import sqlite_file
-from gnetway.backends.embedded.salts import make_salt
+from gnetway.backends.embedded.key_state import make_salt
 from gnetway.backends.embedded.sqlite_file import SCHEMA_VERSION, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
 from gnetway.backends.embedded.store import (

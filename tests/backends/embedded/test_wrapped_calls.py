@@ -4,7 +4,7 @@ from gzip import compress
 from zlib import compress as zlib_compress
 
 from gnetway.backends.embedded.calls import CallWanted, LayerNamed, SessionEvent
-from gnetway.backends.embedded.salts import MAX_LAYER
+from gnetway.backends.embedded.key_state import MAX_LAYER
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     pack_int32,

@@ -1,4 +1,6 @@
-"""The server salts of one auth key: which holds now, which will hold later.
+"""What all sessions of an auth key share: its server salts, its API layer, and a cache of both.
+
+A salt holds for a while, and a little longer for what was on its way:
 
     salt n     |---------- 30 min ----------|- 5 min grace -|
     salt n+1                                |---------- 30 min ----------|- 5 min grace -|
@@ -16,7 +18,11 @@ taken back:
     younger           |---------- 30 min ----------|- 5 min grace -|
     salt n+1                                |---------- 30 min ----------|- 5 min grace -|
 
-Source: core.telegram.org/mtproto/description#server-salt
+The layer is what the client said by invokeWithLayer. It names it once for a key, and its other
+sessions rely on it. It belongs to the permanent key: temporary ones come and go, and take it from
+the key they are bound to. Until then an unbound one has a layer of its own.
+
+Source: core.telegram.org/mtproto/description#server-salt, core.telegram.org/api/invoking#layers
 """
 
 from collections import OrderedDict
@@ -46,6 +52,20 @@ MAX_SALTS: Final = 64
 #: How many of the salts that were made out of turn are kept: one for each session that a client
 #: opens at the same time.
 MAX_YOUNG_SALTS: Final = 16
+
+#: The highest layer taken. Layers have come one by one since 2013 and are in the hundreds; what is
+#: above is a slip or a trial of ours.
+MAX_LAYER: Final = 0xFFFF
+
+#: Keys whose salts and layer stay at hand although no session uses them; about 400 bytes each, 10
+#: KiB once a client has asked for future salts.
+RECENT_KEYS: Final = 1024
+
+#: How long nothing is written of a key's use after something was, in seconds.
+USE_SECONDS: Final = 12 * 3600
+
+#: Keys of which is known when their use was written last, some 100 bytes each.
+MAX_USES: Final = 65_536
 
 
 def make_salt(salt: int, valid_since: int) -> FutureSalt:
@@ -96,7 +116,7 @@ class SaltSchedule:
         return self._current
 
     def accepts(self, salt: int, now: float) -> bool:
-        """Whether a client's message may carry ``salt``."""
+        """Return whether a client's message may carry ``salt``."""
         if self.current(now) == salt:
             return True
         return any(
@@ -105,7 +125,7 @@ class SaltSchedule:
         )
 
     def is_younger(self, salt: int, generation: int) -> bool:
-        """Whether ``salt`` was made after that generation; says nothing about its time."""
+        """Return whether ``salt`` was made after that generation, whatever its time is."""
         return self._young.get(salt, 0) > generation
 
     def younger_than(self, generation: int, now: float) -> int:
@@ -168,21 +188,8 @@ class SaltSchedule:
         self.unsaved = True
 
 
-# The API layer that the client of an auth key speaks, as it said by invokeWithLayer.
-#
-# Clients name it once for a key, and its other sessions rely on it. It belongs to the permanent
-# key: temporary ones come and go, and take it from the key they are bound to. Until then an
-# unbound one has a layer of its own.
-#
-# See core.telegram.org/api/invoking#layers
-
-#: The highest layer taken. Layers have come one by one since 2013 and are in the hundreds; what is
-#: above is a slip or a trial of ours.
-MAX_LAYER: Final = 0xFFFF
-
-
 def is_layer(number: int) -> bool:
-    """Tell whether a client may name this number."""
+    """Return whether a client may name this number."""
     return 0 < number <= MAX_LAYER
 
 
@@ -212,7 +219,7 @@ class KeyLayer:
         return self if self._of_perm is None else self._of_perm
 
     def name(self, number: int) -> bool:
-        """Hear the client name a layer; returns whether it is another than before."""
+        """Note that the client names a layer; return whether it is another than before."""
         if self._of_perm is not None:
             return self._of_perm.name(number)
         changed = number != self._number
@@ -226,20 +233,6 @@ class KeyLayer:
         if self.number:
             perm.name(self.number)
         self._of_perm = perm
-
-
-# The salts and layers at hand: those in use, and the ones of keys heard of lately.
-
-#: Keys whose salts and layer stay at hand although no session uses them; about 400 bytes each, 10
-#: KiB once a client has asked for future salts.
-RECENT_KEYS: Final = 1024
-
-
-#: How long nothing is written of a key's use after something was, in seconds.
-USE_SECONDS: Final = 12 * 3600
-
-#: Keys of which is known when their use was written last, some 100 bytes each.
-MAX_USES: Final = 65_536
 
 
 class KnownKey(NamedTuple):
