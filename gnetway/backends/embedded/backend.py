@@ -106,8 +106,13 @@ class EmbeddedBackend:
     def start(self, target: IPushTarget) -> Deferred[None]:
         """Open the store; fails with StoreUnusable."""
         self._runner.target = target
-        opened = self._store.open()
-        return opened.addCallback(lambda _: self._store.take_newest()).addCallback(self._opened)
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await self._store.open()
+        newest = await self._store.take_newest()
+        self._directory.start(self._wall(), newest)
+        self._purging.start(PURGE_SECONDS)
 
     def stop(self) -> Deferred[None]:
         """Stop handlers, answer waiting HTTP requests with nothing, close the store."""
@@ -121,23 +126,21 @@ class EmbeddedBackend:
                 live.polls.end_all()
         self._intake.turns.stop()
         self._runner.calls.stop()
-        finished = self._pending.finished()
+        return Deferred.fromCoroutine(self._stop(opened))
+
+    async def _stop(self, opened: bool) -> None:
+        await self._pending.finished()
         if opened:
-            finished.addCallback(self._keep_newest)
-        return finished.addCallback(lambda _: self._store.close())
+            try:
+                await self._store.keep_newest(self._directory.newest())
+            except Exception:  # noqa: BLE001 (whatever becomes of the store, it is to be closed)
+                # The next start then supposes the worst.
+                self._log.failure("The store failed")
+        await self._store.close()
 
     def unready(self) -> str:
         """See ISessionBackend; there are no nodes that could be missing."""
         return ""
-
-    def _opened(self, newest: int | None) -> None:
-        self._directory.start(self._wall(), newest)
-        self._purging.start(PURGE_SECONDS)
-
-    def _keep_newest(self, _: None) -> Deferred[None]:
-        kept = self._store.keep_newest(self._directory.newest())
-        # The next start then supposes the worst.
-        return kept.addErrback(lambda failure: self._log.failure("The store failed", failure))
 
     def _purge(self) -> None:
         self._directory.expire(self._clock.seconds())

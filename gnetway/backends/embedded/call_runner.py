@@ -71,6 +71,7 @@ class CallRunner:
             self._tell_error(session, wanted, _BUSY)
             return
         client_ip = live.client.client_ip
+        # One network can have as many only if all have: its name is seldom looked up.
         if self._running >= MAX_NETWORK_CALLS and (
             self._running_of.get(client_network(client_ip), 0) >= MAX_NETWORK_CALLS
         ):
@@ -93,7 +94,10 @@ class CallRunner:
                 result = Deferred.fromCoroutine(result)
             if isinstance(result, Deferred):
                 live.calls[wanted.msg_id] = partial(self._cancel, result, _place(wanted))
-                result.addBoth(self._count_ended, self._count_begun(client_ip))
+                network = client_network(client_ip)
+                self._running += 1
+                self._running_of[network] = self._running_of.get(network, 0) + 1
+                result.addBoth(self._count_ended, network)
                 result.addBoth(self._ended, live, session, wanted)
                 return
         except BaseException:  # noqa: BLE001 (see the head of this file)
@@ -105,12 +109,6 @@ class CallRunner:
         """Run nothing more; the calls that run are cancelled by their sessions."""
         self._stopped = True
         self._faults.stop()
-
-    def _count_begun(self, client_ip: str) -> str:
-        network = client_network(client_ip)
-        self._running += 1
-        self._running_of[network] = self._running_of.get(network, 0) + 1
-        return network
 
     def _count_ended(self, result: object, network: str) -> object:
         self._running -= 1

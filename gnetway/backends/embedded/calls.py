@@ -125,11 +125,6 @@ class SessionCalls:
             self.running.add(wanted.msg_id)
             self.events.append(wanted)
 
-    def name_layer(self, number: int) -> None:
-        """Hear which layer the client speaks from now on."""
-        if self.layer.name(number):
-            self.events.append(LayerNamed())
-
     def answered(self, msg_id: int, result: bytes, now: float) -> None:
         """Answer a CallWanted; without effect if the client has dropped it."""
         if msg_id in self.running:

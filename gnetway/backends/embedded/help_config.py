@@ -81,20 +81,13 @@ def _pack_numbers(with_user_limits: bool) -> bytes:
     return pack(f"<{len(values)}i", *values)
 
 
-#: The last layer of each form, in their order; layers after them have the newest.
+#: The last layer of each form, in their order; layers after them, also those that are to come, are
+#: taken to have the newest.
 _OLDER: Final = (
     (144, ConfigForm(0x330B4067, _pack_numbers(with_user_limits=True))),
     (_LAST_WITH_USER_LIMITS, ConfigForm(0x232566AC, _pack_numbers(with_user_limits=True))),
 )
 _NEWEST: Final = ConfigForm(0xCC1A241E, _pack_numbers(with_user_limits=False))
-
-
-def config_form(layer: int) -> ConfigForm:
-    """Return the form that clients of a layer read; layers to come are taken to have the newest."""
-    for last, form in _OLDER:
-        if layer <= last:
-            return form
-    return _NEWEST
 
 
 #: The data centre this gateway says it is, if the configuration names none: the one that stock
@@ -170,7 +163,7 @@ class HelpConfig:
         no IP address, such as that of a client behind a socket in the file system, says nothing.
         """
         date = int(now)
-        form = config_form(layer)
+        form = next((form for last, form in _OLDER if layer <= last), _NEWEST)
         places = self._places(_read(client_ip), _read(local_ip))
         return b"".join(
             (

@@ -14,7 +14,6 @@ from typing import Final
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gnetway.errors import BackendError, BackendUnavailable
 
@@ -133,11 +132,8 @@ class HttpPolls:
             poll.timer.cancel()
 
 
-# Work under way that must be over before the backend is.
-
-
 class PendingWork:
-    """Deferreds that nobody else waits for; their errors are logged."""
+    """Work under way that must be over before the backend is; its errors are logged."""
 
     _log = Logger()
 
@@ -148,18 +144,18 @@ class PendingWork:
         """Begin a coroutine, or take over a Deferred."""
         deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
         self._pending.add(deferred)
-        deferred.addErrback(self._failed)
+        deferred.addErrback(
+            lambda failure: self._log.failure("Work of the embedded backend failed", failure)
+        )
         deferred.addBoth(lambda _: self._pending.discard(deferred))
 
     def finished(self) -> Deferred[None]:
         """Fire when all that was added before is over."""
         return DeferredList([_follow(work) for work in self._pending]).addCallback(lambda _: None)
 
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure("Work of the embedded backend failed", failure)
-
 
 def _follow(work: Deferred[None]) -> Deferred[None]:
+    # To be waited for in its place: cancelling a DeferredList would cancel the work itself.
     follower: Deferred[None] = Deferred()
     work.addBoth(lambda _: follower.callback(None))
     return follower

@@ -205,7 +205,11 @@ class Outbox:
     def take(self, now: float) -> bytes:
         """Return the next plaintext to send, empty if there is nothing to tell."""
         if self.acks:
-            self._say_acks(now)
+            msg_ids = list(self.acks)
+            self.acks.clear()
+            for start in range(0, len(msg_ids), MAX_ACKS):
+                acks = MsgsAck(msg_ids[start : start + MAX_ACKS])
+                self.say(acks.pack(), now, response=False)
         out = self._out
         if not out:
             # What was taken last has got away.
@@ -275,12 +279,6 @@ class Outbox:
         self._ends_at = max(0, self._ends_at - count)
         self._unsent_bytes -= _size(out[:count])
         return out[:count]
-
-    def _say_acks(self, now: float) -> None:
-        msg_ids = list(self.acks)
-        self.acks.clear()
-        for start in range(0, len(msg_ids), MAX_ACKS):
-            self.say(MsgsAck(msg_ids[start : start + MAX_ACKS]).pack(), now, response=False)
 
 
 def _size(messages: list[ContainedMessage]) -> int:

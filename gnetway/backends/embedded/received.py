@@ -122,7 +122,9 @@ class ReceivedMessages:
         msg_ids.insert(position, msg_id)
         self._seq_nos.insert(position, seq_no)
         if len(msg_ids) > _PRUNE_ABOVE:
-            self._prune()
+            del msg_ids[:-REMEMBERED_MESSAGES]
+            del self._seq_nos[:-REMEMBERED_MESSAGES]
+            self._pruned = True
         return 0
 
     @property
@@ -153,11 +155,6 @@ class ReceivedMessages:
         if msg_ids[position] == msg_id:
             return MessageState.RECEIVED
         return MessageState.FORGOTTEN if position == 0 else MessageState.NOT_RECEIVED
-
-    def _prune(self) -> None:
-        del self._msg_ids[:-REMEMBERED_MESSAGES]
-        del self._seq_nos[:-REMEMBERED_MESSAGES]
-        self._pruned = True
 
 
 def _is_in(msg_ids: "array[int]", msg_id: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from gnetway.backends.embedded.calls import CallWanted, SessionCalls
+from gnetway.backends.embedded.calls import CallWanted, LayerNamed, SessionCalls
 from gnetway.backends.embedded.key_state import KeyLayer, SaltSchedule, is_layer
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.received import (
@@ -218,8 +218,9 @@ class ServerSession:
 
     def _unwrap(self, msg_id: int, seq_no: int, body: bytes, now: float, contained: bool) -> None:
         unwrapped = unwrap(body, self.services.work.budget)
-        if is_layer(unwrapped.layer):
-            self.calls.name_layer(unwrapped.layer)
+        calls = self.calls
+        if is_layer(unwrapped.layer) and calls.layer.name(unwrapped.layer):
+            calls.events.append(LayerNamed())
         body = unwrapped.body
         constructor = int.from_bytes(body[:4], "little")
         service = SERVICES.get(constructor)
@@ -230,11 +231,11 @@ class ServerSession:
         elif not seq_no & 1:
             self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_ODD, now)
         elif constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
-            self.calls.bind(msg_id, BindTempAuthKey.parse(body), now)
+            calls.bind(msg_id, BindTempAuthKey.parse(body), now)
         elif unwrapped.layer and not is_layer(unwrapped.layer):
-            self.calls.refuse(msg_id, 400, "CONNECTION_LAYER_INVALID", now)
+            calls.refuse(msg_id, 400, "CONNECTION_LAYER_INVALID", now)
         else:
-            self.calls.call(CallWanted(msg_id, body, constructor, unwrapped.layer), now)
+            calls.call(CallWanted(msg_id, body, constructor, unwrapped.layer), now)
 
     def _open_packed_container(
         self,

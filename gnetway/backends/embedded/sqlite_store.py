@@ -284,7 +284,7 @@ class SQLiteStore:
         taken = self._run(take)
         # To the disk at once: a power cut must not bring it back.
         return taken.addCallback(
-            lambda newest: self._run(_checkpoint).addCallback(lambda _: newest)
+            lambda newest: self._change("PRAGMA wal_checkpoint", ()).addCallback(lambda _: newest)
         )
 
     def purge(self, now: float, unused_before: float) -> Deferred[int]:
@@ -319,10 +319,6 @@ class SQLiteStore:
             self._pool = None
         # Not before SQLite has closed its files.
         self._lock.release()
-
-
-def _checkpoint(transaction: Transaction) -> None:
-    transaction.execute("PRAGMA wal_checkpoint")
 
 
 def _translate(failure: Failure) -> NoReturn:
