@@ -164,6 +164,7 @@ class EmbeddedBackend:
         self, key: AuthKey, salt: FutureSalt, expires_in: int, dc_id: int = 0
     ) -> Deferred[bool]:
         """Store a new key; fires with False where its id is taken."""
+        # A copy: the gateway shares its AuthKey objects, and binds them later.
         expires_at = key.expires_at
         if expires_in and not expires_at:
             expires_at = int(self._wall()) + expires_in
@@ -179,6 +180,7 @@ class EmbeddedBackend:
         return self._store.add(stored).addCallback(added)
 
     def _loaded_key(self, stored: StoredKey) -> AuthKey:
+        # Until it is purged an expired key lies in the store.
         if 0 < stored.key.expires_at <= self._wall():
             raise KeyUnknown(f"auth key {stored.key.auth_key_id} has expired")
         self._keys.note(stored)
@@ -222,6 +224,7 @@ class EmbeddedBackend:
         if live.polls is None:
             live.polls = HttpPolls(self._clock, partial(self._nothing_for, live))
         polls = live.polls
+        # Refused as a whole, before anything is done: the client then sends the request again.
         if polls.is_full:
             return fail(BackendUnavailable("too many requests of the session wait for decisions"))
         session = live.session

@@ -112,6 +112,7 @@ class SessionCalls:
     def call(self, wanted: CallWanted, now: float) -> None:
         """Hand a call on, or answer it with an error."""
         if self._binding:
+            # Clients send their first calls together with the bind, without waiting for it.
             # Whoever the gateway takes the client for: the store has the last word.
             if len(self._waiting) < MAX_WAITING_CALLS:
                 self._waiting.append(wanted)
@@ -146,6 +147,8 @@ class SessionCalls:
     def drop(self, msg_id: int, dropped_msg_id: int, now: float) -> None:
         """Answer the rpc_drop_answer ``msg_id``: the client wants no answer to another call."""
         if dropped_msg_id in self.running:
+            # Two answers, one of them the call's own, or its client would wait for that; see
+            # core.telegram.org/mtproto/service_messages, Cancellation of an RPC Query.
             self.answered(dropped_msg_id, _DROPPED_RUNNING, now)
             self.events.append(CallDropped(dropped_msg_id))
             self.answer(msg_id, _DROPPED_RUNNING, now)
@@ -184,6 +187,7 @@ class SessionCalls:
         self._binding -= 1
         if self._binding:
             return
+        # Refused or not: an unbound key's calls have an answer, too.
         waiting, self._waiting = self._waiting, []
         for wanted in waiting:
             self.call(wanted, now)

@@ -137,6 +137,7 @@ class SessionDirectory:
         live = LiveSession(client) if kept is None else kept[0]
         live.client = client
         if live.session is not None:
+            # The gateway may know of a bind by now that it did not know of then.
             live.session.calls.key = client.key
             self.count(live)
         self._open[ids] = live
@@ -161,6 +162,7 @@ class SessionDirectory:
         client.backend_state = None
         ids = client.key.auth_key_id, client.session_id
         if not isinstance(live, LiveSession) or self._open.get(ids) is not live:
+            # The client has come back on another link before this one was lost.
             return
         del self._open[ids]
         self._closed[ids] = (live, monotonic)

@@ -73,6 +73,7 @@ class HttpPolls:
         """
         poll = Poll(Deferred(lambda _: self._leave(poll)))
         if len(self._waiting) >= MAX_POLLS:
+            # That gives the client a connection back, for its next call to come on.
             self.end(next(one for one in self._waiting if not one.undecided))
         self._waiting.append(poll)
         return poll
@@ -85,6 +86,7 @@ class HttpPolls:
 
     def limit(self, poll: Poll, max_wait_ms: int) -> None:
         """Let ``poll`` end after so many milliseconds, if it still waits."""
+        # It may be answered by now: what its message has brought comes first.
         if poll in self._waiting:
             seconds = max(0, min(max_wait_ms, LONGEST_WAIT_MS)) / 1000
             poll.timer = self._clock.callLater(seconds, self.end, poll)

@@ -76,6 +76,7 @@ class MessageIntake:
         if session is None or must_wait:
             self._wait(live, WaitingMessage(salt, payload, done, poll))
             return
+        # Before the message, which may name another by http_wait.
         session.services.max_wait_ms = DEFAULT_MAX_WAIT_MS
         session.greets_apart = poll is None
         session.receive(salt, payload, self._wall())
@@ -93,6 +94,7 @@ class MessageIntake:
         if session.salts.unsaved:
             self._pending.add(self._keys.save(live.auth_key_id, session.salts))
             self._note_use(live)
+        # Events before done and answers: a bind takes ``done`` over, and calls may answer at once.
         if session.calls.events:
             done = self._runner.run(live, session, done, poll)
         work = session.take_work()
@@ -123,6 +125,7 @@ class MessageIntake:
         if session is not None and packet is not None:
             session.go_on(self._wall())
             self._finish(live, session, *packet, was_put_off=True)
+        # In the order that they came in: a call must not overtake the bind before it.
         while live.waiting and not live.queued and live.session is not None:
             if self.turns.is_over:
                 self.turns.put_off(live)
@@ -157,6 +160,7 @@ class MessageIntake:
         live.loading = True
         known = self._keys.get(live.client.key)
         if known is not None:
+            # The usual case: a key was loaded when its client came, a moment before.
             self._equip(live, known)
             return
         self._pending.add(
@@ -199,6 +203,7 @@ class MessageIntake:
             if message.done is not None:
                 message.done(error)
         if isinstance(error, KeyUnknown):
+            # The gateway knows a key that is gone: it is to tell the client to make another.
             self._runner.target.forget_key(live.auth_key_id)
 
 
@@ -230,6 +235,7 @@ class WorkTurns:
         live.queued = True
         self._queue.append(live)
         if live.paused is None:
+            # The client may change meanwhile: whichever was paused is to be resumed.
             live.paused = live.client
             live.client.pause_reading()
         self._wait_for_next()
@@ -242,6 +248,7 @@ class WorkTurns:
             self._next_turn = None
 
     def _wait_for_next(self) -> None:
+        # Also where nobody is queued: a new turn has room again.
         if self._next_turn is None:
             self._next_turn = self._clock.callLater(0, self._begin_turn)
 

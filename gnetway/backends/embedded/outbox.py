@@ -185,6 +185,7 @@ class Outbox:
         ``request_msg_id`` is what it answers, which thereby is acknowledged.
         """
         msg_id = self._msg_ids.next_id(now, request_msg_id != 0)
+        # Twice the number of such messages before it, plus one as it is such a message itself.
         seq_no = 2 * self._content_count + 1
         self._content_count += 1
         self._out.append(ContainedMessage(msg_id, seq_no, body))

@@ -105,13 +105,16 @@ class ReceivedMessages:
         if self._before is not None and _is_in(self._before, msg_id):
             return BadMessage.REPEATED
         msg_ids = self._msg_ids
+        # Nearly all come in order, and go to the end without a search.
         position = len(msg_ids)
         if position and msg_id <= msg_ids[-1]:
             position = bisect_left(msg_ids, msg_id)
             if msg_ids[position] == msg_id:
                 return BadMessage.REPEATED
             if position == 0 and self._pruned:
+                # It may have come, and be forgotten.
                 return BadMessage.TOO_OLD
+            # An odd seq_no is one message's alone; an even one may be that of several.
             later = self._seq_nos[position]
             if later < seq_no or (later == seq_no and seq_no & 1):
                 return BadMessage.SEQ_NO_TOO_HIGH

@@ -86,6 +86,7 @@ class SessionRunner:
 
         ``poll`` is the HTTP request that wants it; it waits until everything is decided.
         """
+        # Counted: a bind that is decided at once runs what waited for it within this.
         live.corked += 1
         events, session.calls.events = session.calls.events, []
         if poll is not None:
@@ -157,6 +158,7 @@ class SessionRunner:
             if live.polls is not None:
                 live.polls.tell(plaintext)
             elif not self.target.push(live.auth_key_id, live.session_id, plaintext):
+                # No connection takes it: the client has gone, and finds it when it comes back.
                 session.out.put_back()
                 return
 

@@ -132,6 +132,7 @@ class ServerSession:
         else:
             body = payload[PAYLOAD_HEADER_BYTES : PAYLOAD_HEADER_BYTES + length]
             if length < _CONSTRUCTOR_BYTES:
+                # What was read as its constructor is padding.
                 constructor = 0
             if constructor == _MSG_CONTAINER:
                 self._receive_container(msg_id, seq_no, body, now)
@@ -158,6 +159,8 @@ class ServerSession:
         self.out.say_content(body, now)
 
     def _receive_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
+        # A container is not acknowledged, and what is not has an even seq_no; see
+        # core.telegram.org/mtproto/description, Message Sequence Number.
         fault = BadMessage.SEQ_NO_MUST_BE_EVEN if seq_no & 1 else self.received.add(msg_id, seq_no)
         if fault:
             self._refuse_order(msg_id, seq_no, fault, now)
@@ -171,6 +174,8 @@ class ServerSession:
             self._refuse(msg_id, seq_no, BadMessage.INVALID_CONTAINER, now)
             return
         if not self._greeted:
+            # The lowest msg_id of all: a client sends again whatever came before first_msg_id; see
+            # core.telegram.org/mtproto/service_messages, New Session Creation Notification.
             self._greet(min([message.msg_id for message in messages], default=msg_id), now)
         self._rest.extend(messages)
 
@@ -204,6 +209,7 @@ class ServerSession:
         if not self._greeted:
             self._greet(msg_id, now)
         if seq_no & 1 and constructor != _MSGS_ACK:
+            # Noted before anything answers: an answer acknowledges by itself, and takes it back.
             # mtcute numbers its msgs_ack as if it wanted one itself, and drops the whole session
             # if it is told that it may not.
             self.out.acks[msg_id] = None
@@ -223,12 +229,14 @@ class ServerSession:
             calls.events.append(LayerNamed())
         body = unwrapped.body
         constructor = int.from_bytes(body[:4], "little")
+        # Anything may be in gzip_packed, service messages and containers as well.
         service = SERVICES.get(constructor)
         if service is not None:
             service(self.services, msg_id, body, now)
         elif constructor == _MSG_CONTAINER:
             self._open_packed_container(msg_id, seq_no, body, contained, now)
         elif not seq_no & 1:
+            # Only what wants no acknowledgement has an even one, and a call wants one.
             self._refuse(msg_id, seq_no, BadMessage.SEQ_NO_MUST_BE_ODD, now)
         elif constructor == Constructor.AUTH_BIND_TEMP_AUTH_KEY:
             calls.bind(msg_id, BindTempAuthKey.parse(body), now)
@@ -260,6 +268,7 @@ class ServerSession:
         if answer is not None:
             self.services.repeat(answer)
         elif seq_no & 1:
+            # It runs still, or its answer was acknowledged: only its acknowledgement can be lost.
             self.out.acks[msg_id] = None
 
     def _greet(self, first_msg_id: int, now: float) -> None:
@@ -295,6 +304,7 @@ class ServerSession:
         if fault not in _ORDER_FAULTS or not received.was_set_back(now):
             self._refuse(msg_id, seq_no, fault, now)
             return
+        # Its msg_id is no proof any more that it is new: a salt that nobody has had is.
         received.begin_anew()
         before_start, forgotten, _ = self._replays
         newest = max(forgotten, received.newest)
@@ -303,5 +313,6 @@ class ServerSession:
         self._refuse_salt(msg_id, seq_no, now)
 
     def _refuse(self, msg_id: int, seq_no: int, fault: int, now: float) -> None:
+        # What is refused is sent again under another msg_id, and so not acknowledged under this.
         self.out.acks.pop(msg_id, None)
         self.out.say(BadMsgNotification(msg_id, seq_no, fault).pack(), now, response=True)

@@ -151,12 +151,14 @@ class ServiceMessages:
         ping_id = body[4:_PING_ID_END]
         if len(ping_id) < 8:
             raise TLError("a ping without its id")
+        # By one Struct and without an object for either: nothing comes as often as pings.
         out = self._out
         out.acks.pop(msg_id, None)
         out.say(_PONG.pack(_PONG_CONSTRUCTOR, msg_id, ping_id), now, True)
 
     def take_acks(self, msg_id: int, body: bytes, now: float) -> None:
         """Forget what the client has got."""
+        # Acknowledgements are not acknowledged, or the two sides would never come to an end.
         self._out.acks.pop(msg_id, None)
         budget = self.work.budget
         msg_ids = MsgsAck.parse(body, budget.ids_left).msg_ids
@@ -180,6 +182,7 @@ class ServiceMessages:
         budget = self.work.budget
         msg_ids = MsgResendReq.parse(body, budget.ids_left).msg_ids
         budget.ids_left -= len(msg_ids)
+        # Each once, however often the list names it.
         kept = [self._out.sent.get(wanted) for wanted in dict.fromkeys(msg_ids)]
         for message in kept:
             if message is not None:
@@ -208,6 +211,7 @@ class ServiceMessages:
         """Ask for the key to be forgotten."""
         self._out.acks.pop(msg_id, None)
         events = self._calls.events
+        # Once for a packet, as each asks the store.
         if not any(isinstance(event, KeyDestroyWanted) for event in events):
             events.append(KeyDestroyWanted())
 
@@ -228,6 +232,7 @@ class ServiceMessages:
     def _answer(self, msg_id: int, answer: bytes, now: float) -> None:
         """Say what was asked for, unless the packet asks for too much of it."""
         if self.work.may_answer(len(answer)):
+            # The answer names the message, and so acknowledges it.
             self._out.acks.pop(msg_id, None)
             self._out.say(answer, now, response=True)
 

@@ -64,6 +64,7 @@ class _Pool(Protocol):
 
 
 def _make_pool(reactor: IReactorCore, path: str) -> _Pool:
+    # One thread and one connection: statements are done in the order of the calls.
     pool = ConnectionPool(
         "sqlite3",
         path,
@@ -136,6 +137,7 @@ class SQLiteStore:
                 pool.start()
             check_version(self._path, await pool.runInteraction(self._begin))
         except StoreUnusable:
+            # The lock as well: another gateway may have the file now, or the next try.
             self._end()
             raise
         except Exception as error:
@@ -177,6 +179,7 @@ class SQLiteStore:
             stored.used_at,
         )
 
+        # The row was made here: the gateway changes its AuthKey objects while the thread works.
         def insert(transaction: Transaction) -> bool:
             self._make_room(transaction, stored.made_at - NEW_KEY_SECONDS)
             transaction.execute(_INSERT, row)

@@ -178,6 +178,7 @@ class MemoryStore:
         if stored is None:
             return fail(KeyUnknown(f"no auth key {auth_key_id}"))
         loaded = _copy(stored)
+        # The layer is that of the permanent key, see KeyLayer.
         loaded.layer = self._keys.get(stored.key.perm_auth_key_id, stored).layer
         return succeed(loaded)
 
