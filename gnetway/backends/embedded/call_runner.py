@@ -32,7 +32,6 @@ _INTERNAL: Final = RpcError(500, "INTERNAL")
 #: What a client hears that does not come for what waits for it.
 _BUSY: Final = RpcError(500, "WORKER_BUSY_TOO_LONG_RETRY")
 
-
 #: Calls from one client network that a handler may have unanswered, over all sessions; what is
 #: above is told to come again. People behind one address wait for one or two each, and a client
 #: with as many sessions as it likes has no more than eight of them full.

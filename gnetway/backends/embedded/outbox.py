@@ -17,11 +17,6 @@ from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
 from gnetway.tl.unwrap import is_error_result
 
-# What the server has sent and the client has not acknowledged, kept to be sent again.
-#
-# Bounded in number and in bytes: the oldest leaves. A client that never acknowledges therefore
-# costs no more than any other. What all sessions keep together is bounded as well, see ``unacked``.
-
 #: Most messages kept for one session.
 MAX_KEPT_MESSAGES: Final = 256
 
@@ -45,7 +40,12 @@ class SentMessage(NamedTuple):
 
 
 class SentMessages:
-    """Unacknowledged messages by msg_id, oldest first; ``counted`` where all are counted."""
+    """What the client has not acknowledged, by msg_id, oldest first, kept to be sent again.
+
+    Bounded in number and in bytes: the oldest leaves. A client that never acknowledges therefore
+    costs no more than any other. What all sessions keep together is bounded by ``counted``, if it
+    is there.
+    """
 
     __slots__ = ("_answers", "_bytes", "_kept", "counted")
 

@@ -1,4 +1,4 @@
-"""The tables of a key store's file, and how those of an earlier version become them."""
+"""The file of a key store: its tables, how those of an earlier version become them, its lock."""
 
 import os
 import sqlite3
@@ -110,22 +110,21 @@ def create_schema(transaction: Transaction) -> int:
     return version
 
 
-# One process at a time on a store's file.
-#
-# Two gateways on one file would each take messages that the other has answered, and tell clients
-# of salts that the other does not know.
-#
-# The lock is flock's, on a file of its own beside the store: SQLite holds locks of fcntl's kind on
-# its files, which a process loses as soon as it closes any descriptor of them. flock's belong to
-# the open file: a daemon keeps it over its forks, and the kernel takes it back from a process that
-# dies, however it dies. The file stays behind, for removing it would let two others in.
-
 _PRIVATE_MODE: Final = 0o600
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class StoreLock:
-    """Keeps other processes from the store at ``path``, from ``take`` to ``release``."""
+    """Keeps other processes from the store at ``path``, from ``take`` to ``release``.
+
+    Two gateways on one file would each take messages that the other has answered, and tell clients
+    of salts that the other does not know.
+
+    The lock is flock's, on a file of its own beside the store: SQLite holds locks of fcntl's kind
+    on its files, which a process loses as soon as it closes any descriptor of them. flock's belong
+    to the open file: a daemon keeps it over its forks, and the kernel takes it back from a process
+    that dies, however it dies. The file stays behind: removing it would let two others in.
+    """
 
     def __init__(self, path: str) -> None:
         self._store = path
