@@ -27,7 +27,23 @@ from gnetway.push.requests import PushReader
 from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcHandlers, RpcPeer
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 
-# One message from a session service to a client: judged, delivered, counted.
+UNARY_METHOD: Final = "/gateway.RPCGateway/gateway_sendDataToGateway"
+STREAM_METHOD: Final = "/gateway.RPCGatewayStream/GatewayDataStream"
+
+#: Answers that may wait for a node that does not read them, some 70 bytes of memory each; and for
+#: all of them, above which the stream with most gives way.
+MAX_WAITING_ANSWERS: Final = 200_000
+MAX_WAITING_IN_ALL: Final = 400_000
+
+BOOL_TRUE: Final = mtproto_pb2.Bool(
+    predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
+).SerializeToString()
+BOOL_FALSE: Final = mtproto_pb2.Bool(
+    predicate_name="boolFalse", constructor=mtproto_pb2.BOOL_FALSE
+).SerializeToString()
+
+#: What makes a GatewayStreamResponse that is a success out of the field of its id.
+_SUCCESS: Final = b"\x10\x01"
 
 #: What the encryption adds at most; with more than the rest of it the client refuses the message.
 _OUR_PADDING_BYTES: Final = 27
@@ -41,22 +57,19 @@ class MalformedPush(GatewayError):
 
 
 class Delivery:
-    """Hands pushes to the sessions.
+    """Checks pushes of session services and hands them to the sessions of ``target``.
 
-    ``counts`` has how many were ``delivered``; for ``no_session`` that is held here; ``not_taken``
-    by the connections that hold it, as they are closing, or were just closed by too much that
-    waits; ``malformed``; or ``failed`` by an error of ours.
+    Without a target no session is held here. ``counts`` has how many were ``delivered``; for
+    ``no_session`` that is held here; ``not_taken`` by the connections that hold it, as they are
+    closing, or were just closed by too much that waits; ``malformed``; or ``failed`` by an error
+    of ours.
     """
 
     _log: ClassVar = Logger()
 
     def __init__(self) -> None:
-        self._target: IPushTarget | None = None
+        self.target: IPushTarget | None = None
         self.counts = Causes()
-
-    def serve(self, target: IPushTarget) -> None:
-        """Deliver to ``target`` from now on; until then no session is held here."""
-        self._target = target
 
     def push(self, auth_key_id: int, session_id: int, payload: bytes) -> bool:
         """Deliver one message; False where no connection has taken it.
@@ -68,12 +81,13 @@ class Delivery:
         except MalformedPush:
             self.counts.count("malformed")
             raise
-        target = self._target
+        target = self.target
         if target is None:
             self.counts.count("no_session")
             return False
         try:
             taken = target.push(auth_key_id, session_id, payload)
+            # After the push: a message that a key is gone is the last that it can encrypt.
             if length in NEWS_LENGTHS and may_be_key_news(payload, length):
                 heed_key_news(target, auth_key_id, payload)
         except Exception:  # noqa: BLE001 - one message must not end a stream that carries many
@@ -86,10 +100,6 @@ class Delivery:
             held = target.holds(auth_key_id, session_id)
             self.counts.count("not_taken" if held else "no_session")
         return taken
-
-    def malformed(self) -> None:
-        """Count what was no push at all."""
-        self.counts.count("malformed")
 
 
 def check_push(session_id: int, plaintext: bytes) -> int:
@@ -112,46 +122,23 @@ def check_push(session_id: int, plaintext: bytes) -> int:
     return length
 
 
-UNARY_METHOD: Final = "/gateway.RPCGateway/gateway_sendDataToGateway"
-STREAM_METHOD: Final = "/gateway.RPCGatewayStream/GatewayDataStream"
-
-#: Answers that may wait for a node that does not read them, some 70 bytes of memory each; and for
-#: all of them, above which the stream with most gives way.
-MAX_WAITING_ANSWERS: Final = 200_000
-MAX_WAITING_IN_ALL: Final = 400_000
-
-BOOL_TRUE: Final = mtproto_pb2.Bool(
-    predicate_name="boolTrue", constructor=mtproto_pb2.BOOL_TRUE
-).SerializeToString()
-BOOL_FALSE: Final = mtproto_pb2.Bool(
-    predicate_name="boolFalse", constructor=mtproto_pb2.BOOL_FALSE
-).SerializeToString()
-
-
-#: What makes a GatewayStreamResponse that is a success out of the field of its id.
-_SUCCESS: Final = b"\x10\x01"
-
-
 class PushServer:
     """The service; ``serve`` says where its messages go."""
 
     def __init__(self) -> None:
         self._delivery = Delivery()
+        #: What became of the pushes.
+        self.counts = self._delivery.counts
         self._reader = PushReader()
         self._streams: set[_PushStream] = set()
         #: Answers that one stream may keep for a node that does not read them.
         self.max_waiting_answers = MAX_WAITING_ANSWERS
         self.max_waiting_in_all = MAX_WAITING_IN_ALL
-        self._waiting_in_all = 0
-
-    @property
-    def counts(self) -> Causes:
-        """What became of the pushes."""
-        return self._delivery.counts
+        self._unsent_in_all = 0
 
     def serve(self, target: IPushTarget) -> None:
         """Deliver to ``target`` from now on."""
-        self._delivery.serve(target)
+        self._delivery.target = target
 
     def handlers(self) -> RpcHandlers:
         """Return what a server is to answer."""
@@ -163,10 +150,11 @@ class PushServer:
             stream.close()
 
     def _answer(self, request: bytes, peer: RpcPeer) -> bytes:
-        push = _parsed(request)
-        if push is None:
-            self._delivery.malformed()
-            raise RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push")
+        try:
+            push = gateway_pb2.TL_gateway_sendDataToGateway.FromString(request)
+        except DecodeError as error:
+            self.counts.count("malformed")
+            raise RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push") from error
         try:
             found = self._delivery.push(push.auth_key_id, push.session_id, push.payload)
         except MalformedPush as error:
@@ -178,22 +166,15 @@ class PushServer:
         self._streams.add(pushes)
         return pushes
 
-    def note_waiting(self, more: int) -> None:
-        """Note that so many more answers wait; a stream may have to give way."""
-        self._waiting_in_all += more
-        if more > 0 and self._waiting_in_all > self.max_waiting_in_all:
-            max(self._streams, key=lambda stream: stream.waiting_answers).give_way()
+    def note_unsent(self, more: int) -> None:
+        """Note how many more answers wait for room; a stream may have to give way."""
+        self._unsent_in_all += more
+        if more > 0 and self._unsent_in_all > self.max_waiting_in_all:
+            max(self._streams, key=lambda stream: len(stream.unsent)).give_way()
 
     def forget(self, stream: "_PushStream") -> None:
         """Note that a stream is over."""
         self._streams.discard(stream)
-
-
-def _parsed(request: bytes) -> gateway_pb2.TL_gateway_sendDataToGateway | None:
-    try:
-        return gateway_pb2.TL_gateway_sendDataToGateway.FromString(request)
-    except DecodeError:
-        return None
 
 
 class _PushStream:
@@ -216,7 +197,7 @@ class _PushStream:
         self._delivery = delivery
         self._reader = reader
         self._server = server
-        self._waiting: deque[bytes] = deque()
+        self.unsent: deque[bytes] = deque()
         self._closing = False
 
     def message_received(self, message: bytes) -> None:
@@ -234,14 +215,14 @@ class _PushStream:
         try:
             request = gateway_pb2.GatewayStreamRequest.FromString(message)
         except DecodeError:
-            self._delivery.malformed()
+            self._delivery.counts.count("malformed")
             # Its sender waits for an answer that cannot name it, so it has to hear in this way.
             self._stream.abort(RpcStatus(StatusCode.INVALID_ARGUMENT, "no protobuf of a push"))
             return
         if request.HasField("send_data"):
             found = self._delivered(*self._reader.learn(request.send_data))
         else:
-            self._delivery.malformed()
+            self._delivery.counts.count("malformed")
             found = False
         answer = gateway_pb2.GatewayStreamResponse(request_id=request.request_id, success=found)
         self._answer(bytes(answer.SerializeToString()))
@@ -253,8 +234,12 @@ class _PushStream:
             return False
 
     def _answer(self, answer: bytes) -> None:
-        if self._waiting or not self._sent(answer):
-            self._wait(answer)
+        # Behind those that wait, as a node takes the answers for those to its pushes in order.
+        if self.unsent or not self._sent(answer):
+            self.unsent.append(answer)
+            self._server.note_unsent(1)
+            if len(self.unsent) > self._server.max_waiting_answers:
+                self.give_way()
 
     def _sent(self, answer: bytes) -> bool:
         """Send an answer; False without room for it."""
@@ -267,27 +252,16 @@ class _PushStream:
             pass
         return True
 
-    def _wait(self, answer: bytes) -> None:
-        self._waiting.append(answer)
-        self._server.note_waiting(1)
-        if len(self._waiting) > self._server.max_waiting_answers:
-            self.give_way()
-
-    @property
-    def waiting_answers(self) -> int:
-        """How many answers wait for room."""
-        return len(self._waiting)
-
     def give_way(self) -> None:
         """End the stream, as its answers are not read."""
-        self._drop_waiting()
+        self._drop_unsent()
         self._log.warn("a session node does not read the answers to its pushes")
         status = RpcStatus(StatusCode.RESOURCE_EXHAUSTED, "the answers are not read")
         self._stream.abort(status)
 
-    def _drop_waiting(self) -> None:
-        self._server.note_waiting(-len(self._waiting))
-        self._waiting.clear()
+    def _drop_unsent(self) -> None:
+        self._server.note_unsent(-len(self.unsent))
+        self.unsent.clear()
 
     def peer_finished(self) -> None:
         """End the stream as the node has."""
@@ -295,21 +269,21 @@ class _PushStream:
 
     def stream_writable(self) -> None:
         """Go on with the answers that wait."""
-        while self._waiting and self._sent(self._waiting[0]):
-            self._waiting.popleft()
-            self._server.note_waiting(-1)
+        while self.unsent and self._sent(self.unsent[0]):
+            self.unsent.popleft()
+            self._server.note_unsent(-1)
         if self._closing:
             self.close()
 
     def close(self) -> None:
         """End the stream, after all answers."""
         self._closing = True
-        if not self._waiting:
+        if not self.unsent:
             self._stream.close()
 
     def stream_closed(self, error: RpcStatus | None) -> None:
         """Forget the stream; the node opens another."""
-        self._drop_waiting()
+        self._drop_unsent()
         self._server.forget(self)
 
 

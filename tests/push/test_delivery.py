@@ -30,7 +30,7 @@ class DeliveryTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.target = FakeTarget()
         self.delivery = Delivery()
-        self.delivery.serve(self.target)
+        self.delivery.target = self.target
 
     def counted(self) -> dict[str, int]:
         return self.delivery.counts.as_dict()
@@ -65,13 +65,12 @@ class DeliveryTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         self.assertRaises(MalformedPush, self.delivery.push, *push_of(PLAINTEXT[:31]))
-        self.delivery.malformed()
         self.assertEqual(self.target.pushed, [])
-        self.assertEqual(self.counted(), {"malformed": 2})
+        self.assertEqual(self.counted(), {"malformed": 1})
 
     def test_fault_of_ours(self) -> None:
         """It is logged, and the next push goes its way."""
-        self.delivery.serve(BrokenTarget())
+        self.delivery.target = BrokenTarget()
         self.assertFalse(self.delivery.push(*push_of()))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.counted(), {"failed": 1})

@@ -168,7 +168,7 @@ class StreamTests(ServerCase):
         modest.room = 99
         little.stream_writable()
         self.assertEqual(len(modest.sent), 6)
-        self.assertEqual(self.server._waiting_in_all, 0)
+        self.assertEqual(self.server._unsent_in_all, 0)
 
     def test_push_behind_the_end(self) -> None:
         self.stream.over = True
