@@ -40,6 +40,7 @@ LINE_SECONDS: Final = 60.0
 
 class CorsPolicy:
     """Which web pages may use the gateway, by their Origin: over WebSocket, and over HTTP by CORS.
+
     ``allowed_origins`` are patterns as in ``https://*.example.org``, ``*`` for any. Browsers leave
     out the port that is the scheme's own; a pattern may name it all the same.
     """

@@ -145,7 +145,7 @@ class GatewayService(MultiService):
         listeners = bind_all(self._config) if self._worker is None else self._worker.listeners
         try:
             self._lifecycle.prepare()
-            if self._place is None:
+            if self._worker is None:
                 # The parent of workers has a site for all of them.
                 self._admin.bind()
         except ConfigError:
@@ -171,7 +171,7 @@ class GatewayService(MultiService):
             keep_large_blocks(os.environ)
         self._started_at = self._wall()
         self._lag.start()
-        if self._place is None:
+        if self._worker is None:
             self._admin.serve(self)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)

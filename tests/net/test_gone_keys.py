@@ -27,7 +27,7 @@ class GoneCase(SynchronousTestCase):
         self.gateway = Gateway()
         self.gateway.knows(KEY, OTHER)
         self.delivery = Delivery()
-        self.delivery.serve(self.gateway.registry)
+        self.delivery.target = self.gateway.registry
 
     def push(self, key: AuthKey, session_id: int, body: bytes) -> bool:
         plaintext = pack_message(1, session_id, 1, 0, body)

@@ -22,7 +22,7 @@ BODY = bytes(10_000)
 
 def deliver_to(gateway: Gateway) -> Delivery:
     delivery = Delivery()
-    delivery.serve(gateway.registry)
+    delivery.target = gateway.registry
     return delivery
 
 

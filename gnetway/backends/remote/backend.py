@@ -161,8 +161,8 @@ class RemoteBackend:
         need ticks for them: to find that out for each message would cost as much as the rest.
         """
         self._nodes_heard = self._nodes_heard or nodes_heard
-        # Whoever is told of one output may bring about others. Those are left to the loop below that
-        # has told it, so that all is done in the core's order, and nothing in the midst of another.
+        # Whoever is told of one output may bring about others. Those are left to the loop below
+        # that has told it: all is done in the core's order, and nothing in the midst of another.
         if self._flushing:
             return
         self._flushing = True
