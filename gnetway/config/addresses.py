@@ -15,7 +15,7 @@ from gnetway.config.files import output_path
 from gnetway.config.reader import section
 from gnetway.config.values import Reading, flag, key, list_of, whole
 
-_ALLOWED: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
+_ALLOWED_TO_LISTEN: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
 
 _ALLOWED_ENDPOINT: Final = "host:port or [IPv6]:port, the port from 1 to 65535"
 
@@ -124,7 +124,7 @@ def address(node: Node, reading: Reading) -> Address:
 def _address(node: Node, reading: Reading) -> Address:
     host, port = _split(node.value, _EVERY_HOST)
     if not host or port > 65535:
-        reading.reject(node, shown(node.value), _ALLOWED)
+        reading.reject(node, shown(node.value), _ALLOWED_TO_LISTEN)
     return Address(host, port, node.path)
 
 
@@ -138,17 +138,6 @@ def endpoint(node: Node, reading: Reading) -> str:
     if not host or not 0 < port <= 65535:
         reading.reject(node, shown(node.value), _ALLOWED_ENDPOINT)
     return str(node.value)
-
-
-def host_and_port(text: str) -> tuple[str, int | None]:
-    """Split an address that clients are told: a host, maybe with a port.
-
-    The host comes out empty if it or the port is none.
-    """
-    if _ADDRESS.fullmatch(text) is None:
-        return public_host(text), None
-    host, port = _split(text)
-    return (host, port) if 0 < port <= 65535 else ("", None)
 
 
 def public_host(text: str) -> str:
@@ -190,14 +179,14 @@ def _ipv6(text: str) -> str:
 
 # Gnetway.Server.PublicAddress: what clients are told of a listener, where they see another one.
 
-_ALLOWED_HOST: Final = "an IP address of a place, or a host name"
-_ALLOWED_IN_ADDRESS: Final = "host, host:port or [IPv6]:port, or a mapping with Host"
+_ALLOWED_PUBLIC_HOST: Final = "an IP address of a place, or a host name"
+_ALLOWED_PUBLIC: Final = "host, host:port or [IPv6]:port, or a mapping with Host"
 
 
 def _host_name(node: Node, reading: Reading) -> str:
     host = public_host(node.value) if isinstance(node.value, str) else ""
     if not host or _is_no_place(host):
-        reading.reject(node, shown(node.value), _ALLOWED_HOST)
+        reading.reject(node, shown(node.value), _ALLOWED_PUBLIC_HOST)
     return host
 
 
@@ -218,7 +207,7 @@ class PublicAddressConfig:
     ``port`` is None for the listener's own. ``path`` is the key path for a later fault.
     """
 
-    host: str = field(metadata=key("Host", _host_name, "", _ALLOWED_HOST))
+    host: str = field(metadata=key("Host", _host_name, "", _ALLOWED_PUBLIC_HOST))
     port: int | None = field(
         default=None, metadata=key("Port", whole(1, 65535), "", "the listener's own")
     )
@@ -233,14 +222,19 @@ class PublicAddressConfig:
     path: str = field(default="", compare=False, repr=False)
 
 
-def _one(node: Node, reading: Reading) -> PublicAddressConfig:
+def _public_address(node: Node, reading: Reading) -> PublicAddressConfig:
     if not isinstance(node.value, str):
         if not isinstance(node.value, dict):
-            reading.reject(node, shown(node.value), _ALLOWED_IN_ADDRESS)
+            reading.reject(node, shown(node.value), _ALLOWED_PUBLIC)
         return replace(section(PublicAddressConfig)(node, reading), path=node.path)
-    host, port = host_and_port(node.value)
-    if not host or _is_no_place(host):
-        reading.reject(node, shown(node.value), _ALLOWED_IN_ADDRESS)
+    host: str
+    port: int | None
+    if _ADDRESS.fullmatch(node.value) is None:
+        host, port = public_host(node.value), None
+    else:
+        host, port = _split(node.value)
+    if not host or _is_no_place(host) or (port is not None and not 0 < port <= 65535):
+        reading.reject(node, shown(node.value), _ALLOWED_PUBLIC)
     return PublicAddressConfig(host=host, port=port, path=node.path)
 
 
@@ -249,8 +243,8 @@ def public_addresses(node: Node, reading: Reading) -> tuple[PublicAddressConfig,
     if node.value in (None, "", [], {}):
         return ()
     if isinstance(node.value, list):
-        return list_of(_one)(node, reading)
-    return (_one(node, reading),)
+        return list_of(_public_address)(node, reading)
+    return (_public_address(node, reading),)
 
 
 # Gnetway.Server.ProxyProtocol: from whom a PROXY protocol header is believed.

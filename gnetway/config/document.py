@@ -7,7 +7,7 @@ that multiply. So its event stream is measured first, then its node tree is turn
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePath
-from typing import Final, Protocol
+from typing import Final
 
 import yaml
 
@@ -49,8 +49,8 @@ class Node:
         return self.value
 
 
-class _Builder:
-    """What both kinds of input share: the bounds, the key rules and the faults."""
+class _Tree:
+    """The tree that either kind of input becomes: its bounds, the key rules and the faults."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -99,7 +99,7 @@ def from_mapping(data: Mapping[str, object], faults: Faults) -> Node:
 
     :raises Rejected: it is too deep or too large.
     """
-    return _FromPython(faults).node(data, "", 0)
+    return _FromPython(_Tree(faults)).node(data, "", 0)
 
 
 def from_yaml(text: str, faults: Faults) -> Node:
@@ -115,7 +115,7 @@ def from_yaml(text: str, faults: Faults) -> Node:
         if root is None:
             faults.add(0, "", "an empty file", "a mapping of keys")
             raise Rejected
-        return _FromYaml(faults, loader).node(root, 1, "", 0)
+        return _FromYaml(_Tree(faults), loader).node(root, 1, "", 0)
     except yaml.YAMLError as error:
         faults.add(_error_line(error, text), "", _problem(error), "YAML")
         raise Rejected from None
@@ -124,14 +124,17 @@ def from_yaml(text: str, faults: Faults) -> Node:
             loader.dispose()
 
 
-class _FromPython(_Builder):
+class _FromPython:
+    def __init__(self, tree: _Tree) -> None:
+        self._tree = tree
+
     def node(self, value: object, path: str, depth: int) -> Node:
-        self.count(0, path, depth)
+        self._tree.count(0, path, depth)
         if isinstance(value, Mapping):
             items = (
                 (name, 0, partial(self.node, item, depth=depth + 1)) for name, item in value.items()
             )
-            return Node(self.mapping(path, items), 0, path)
+            return Node(self._tree.mapping(path, items), 0, path)
         if isinstance(value, list | tuple):
             nodes = [
                 self.node(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)
@@ -140,15 +143,15 @@ class _FromPython(_Builder):
         return Node(str(value) if isinstance(value, PurePath) else value, 0, path)
 
 
-class _FromYaml(_Builder):
-    def __init__(self, faults: Faults, loader: yaml.SafeLoader) -> None:
-        super().__init__(faults)
+class _FromYaml:
+    def __init__(self, tree: _Tree, loader: yaml.SafeLoader) -> None:
+        self._tree = tree
         self._loader = loader
 
     def node(self, source: yaml.Node, line: int, path: str, depth: int) -> Node:
-        self.count(line, path, depth)
+        self._tree.count(line, path, depth)
         if isinstance(source, yaml.MappingNode) and source.tag == _TAG + "map":
-            return Node(self.mapping(path, self._items(source, depth)), line, path)
+            return Node(self._tree.mapping(path, self._items(source, depth)), line, path)
         if isinstance(source, yaml.SequenceNode) and source.tag == _TAG + "seq":
             nodes = [
                 self.node(item, _line(item.start_mark), f"{path}[{index}]", depth + 1)
@@ -175,7 +178,7 @@ class _FromYaml(_Builder):
             # What an explicit or guessed tag does not fit: !!int x, 2026-99-99, !unknown.
             pass
         tag = source.tag.removeprefix(_TAG)
-        raise self.reject(line, path, f"a value that is no {tag!r}", "plain YAML values")
+        raise self._tree.reject(line, path, f"a value that is no {tag!r}", "plain YAML values")
 
 
 def _measure(text: str, faults: Faults) -> None:
@@ -191,14 +194,8 @@ def _measure(text: str, faults: Faults) -> None:
             raise Rejected
 
 
-class _Mark(Protocol):
-    """A place in the text as PyYAML has it; it counts lines from 0."""
-
-    @property
-    def line(self) -> int: ...
-
-
-def _line(mark: _Mark | None) -> int:
+def _line(mark: yaml.Mark | None) -> int:
+    # PyYAML counts from 0.
     return mark.line + 1 if mark is not None else 0
 
 

@@ -49,12 +49,18 @@ class Faults:
         return [text for _, text in sorted(self._faults, key=lambda fault: fault[0])]
 
 
-def fault_line(source: str, line: int, path: str, found: str, allowed: str, hint: str = "") -> str:
+def fault_line(
+    source: str, number: int, path: str, found: str, allowed: str, hint: str = ""
+) -> str:
     """Return the one line that shows a fault; unprintable characters come out escaped."""
-    place = f"{source}:{line}" if line else source
+    place = f"{source}:{number}" if number else source
     subject = f"{path}: " if path else ""
     meant = f"; did you mean {hint}?" if hint else ""
-    return _printable(f"{place}: {subject}found {found}; allowed: {allowed}{meant}")
+    line = f"{place}: {subject}found {found}; allowed: {allowed}{meant}"
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in line
+    )
 
 
 def shown(value: object) -> str:
@@ -88,10 +94,3 @@ def closest(word: str, known: Iterable[str], likeness: float = LIKE) -> str:
     # The comparison is quadratic, and no known word is that long.
     near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].casefold(), spelt, 1, likeness)
     return f"'{spelt[near[0]]}'" if near else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )

@@ -2,16 +2,17 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gnetway.config.document import Node
+from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
-from gnetway.config.values import Reading, text
+from gnetway.config.reader import section
+from gnetway.config.values import Parser, Reading, text
 
 
 class Unreadable(Exception):
@@ -100,16 +101,34 @@ def private_key(node: Node, reading: Reading) -> PemFile:
     return PemFile(path, content)
 
 
-def check_pair(cert: PemFile | None, key_file: PemFile | None, path: str, reading: Reading) -> None:
-    """Hold a key against its certificate.
+class HasPair(Protocol):
+    """A section with a certificate and its key, or neither."""
 
-    :raises Rejected: they do not belong together.
-    """
-    if cert is not None and key_file is not None and not key_file.belongs_to(cert):
-        line = reading.lines[path]
-        found = f"the key {key_file.path}, which is not that of {cert.path}"
-        reading.faults.add(line, path, found, "the key of the certificate")
-        raise Rejected
+    @property
+    def cert(self) -> PemFile | None:
+        """The certificate."""
+
+    @property
+    def cert_key(self) -> PemFile | None:
+        """Its key."""
+
+
+S = TypeVar("S", bound=HasPair)
+
+
+def section_with_pair(cls: type[S], key_name: str = "KeyFile") -> Parser[S]:
+    """Return a parser of a section whose key, ``key_name``, has to be that of its certificate."""
+
+    def parse(node: Node, reading: Reading) -> S:
+        read = section(cls)(node, reading)
+        if read.cert and read.cert_key and not read.cert_key.belongs_to(read.cert):
+            path = join(node.path, key_name)
+            found = f"the key {read.cert_key.path}, which is not that of {read.cert.path}"
+            reading.faults.add(reading.lines[path], path, found, "the key of the certificate")
+            raise Rejected
+        return read
+
+    return parse
 
 
 def _of_certificate(content: bytes) -> PublicKeyTypes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from gnetway.config.values import flag, key, whole, whole_or_zero
+from gnetway.config.values import flag, key, whole
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -54,7 +54,7 @@ class LimitsConfig:
         default=0,
         metadata=key(
             "MemoryBudget",
-            whole_or_zero(64, 1 << 20),
+            whole(64, 1 << 20, or_zero=True),
             "MiB",
             "what clients can have held in all workers together; 0 is a quarter of the memory of"
             " the machine or of the control group, 160 to 1024",
@@ -64,7 +64,7 @@ class LimitsConfig:
         default=0,
         metadata=key(
             "MaxUnsentBytes",
-            whole_or_zero(MIB, 65_536 * MIB),
+            whole(MIB, 65_536 * MIB, or_zero=True),
             "bytes",
             "what may wait for all slow readers of a worker together; above it the one that has"
             " most, of the network that has most, is closed. 0 is a quarter of MemoryBudget",
@@ -74,7 +74,7 @@ class LimitsConfig:
         default=0,
         metadata=key(
             "MaxUnfinishedBytes",
-            whole_or_zero(MIB, 65_536 * MIB),
+            whole(MIB, 65_536 * MIB, or_zero=True),
             "bytes",
             "what may be here of packets that are not whole, in all connections of a worker;"
             " above it the largest of the network that has most is closed. 0 is a quarter of"

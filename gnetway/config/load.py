@@ -16,7 +16,7 @@ from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.servers import ServerConfig
-from gnetway.config.session import EtcdConfig, SessionConfig, gateway_etcd, session
+from gnetway.config.session import EtcdConfig, SessionConfig, etcd, session
 from gnetway.config.values import Reading, flag, is_whole, key, keys_of, list_of, optional, text
 from gnetway.errors import ConfigError
 
@@ -113,7 +113,7 @@ class _File:
     )
     etcd: EtcdConfig | None = field(
         default=None,
-        metadata=key("Etcd", optional(gateway_etcd), "", "only Session.Etcd needs it"),
+        metadata=key("Etcd", optional(etcd(EtcdConfig)), "", "only Session.Etcd needs it"),
     )
     use_stream_session: bool = field(
         default=False,
@@ -202,7 +202,8 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         etcd=file.etcd,
         use_stream_session=file.use_stream_session,
         rpc=file.rpc,
-        workers=_workers(file, gnetway, reading),
+        # Multicore, which is older, counts where Workers is not set: None for one a processor.
+        workers=None if gnetway.multicore and "Workers" not in reading.lines else file.workers,
         admin=file.admin,
         prometheus=file.prometheus,
         notes=() if file.older is None else (OLDER_NOTE,),
@@ -210,16 +211,10 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         source=faults.source,
         lines=reading.lines,
     )
-    _check_memory(config)
-    return config
-
-
-def _check_memory(config: GatewayConfig) -> None:
-    """Refuse a budget that the parts do not fit into."""
-    least = least_budget_mib(config, config.worker_count(1))
-    if least:
+    if least := least_budget_mib(config, config.worker_count(1)):
         found = f"{config.gnetway.limits.memory_budget} MiB, less than its parts can hold together"
         raise ConfigError([config.fault(_BUDGET, found, f"at least {least}, or smaller parts")])
+    return config
 
 
 def _check_listeners(root: Node, reading: Reading) -> None:
@@ -248,8 +243,7 @@ def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Rea
         older = "Server.Multicore"
         reading.unused.append(older if older in reading.lines else "Gnetway.Multicore")
     if not file.session.is_remote:
-        _check_single(file, reading)
-        _check_dc(file, gnetway, reading)
+        _check_embedded(file, gnetway, reading)
         reading.unused.extend(_set_for_remote(file))
         return
     reading.unused.extend(_public_addresses(gnetway))
@@ -270,16 +264,17 @@ def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Rea
         faults.add(reading.lines.get(path, line), path, str(file.rpc.max_input_bytes), allowed)
 
 
-def _check_single(file: _File, reading: Reading) -> None:
-    """Refuse several processes with the backend that lives in one."""
+def _check_embedded(file: _File, gnetway: GnetwayConfig, reading: Reading) -> None:
+    """Check what the backend in this process does not go with.
+
+    It lives in one process, and clients are not told of a data centre whose clients are turned
+    away.
+    """
     if file.workers is not None and file.workers > 1:
         found = f"{file.workers} beside Session.Embedded, which lives in one process"
         allowed = f"1 or {AUTO}; several with Session.Etcd or Session.Endpoints"
         reading.faults.add(reading.lines["Workers"], "Workers", found, allowed)
 
-
-def _check_dc(file: _File, gnetway: GnetwayConfig, reading: Reading) -> None:
-    """Refuse to tell clients of a data centre whose clients are turned away."""
     embedded, strict_dc = file.session.embedded, gnetway.strict_dc
     this_dc = None if embedded is None else embedded.this_dc
     if strict_dc and this_dc not in (None, strict_dc):
@@ -295,13 +290,6 @@ def _public_addresses(gnetway: GnetwayConfig) -> list[str]:
         for index, server in enumerate(gnetway.servers)
         if server.speaks_tcp and server.public_addresses
     ]
-
-
-def _workers(file: _File, gnetway: GnetwayConfig, reading: Reading) -> int | None:
-    """Return what Workers says or, without it, Multicore: None for one a processor."""
-    if "Workers" in reading.lines:
-        return file.workers
-    return None if gnetway.multicore else 1
 
 
 def _set_for_remote(file: _File) -> list[str]:

@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from gnetway.config.addresses import Network, network
-from gnetway.config.document import Node, join
-from gnetway.config.files import PemFile, certificates, check_pair, private_key
-from gnetway.config.reader import section
-from gnetway.config.values import Reading, choice, key, list_of, optional, whole, whole_or_zero
-
-_MIB: Final = 1024 * 1024
+from gnetway.config.files import PemFile, certificates, private_key, section_with_pair
+from gnetway.config.limits import MIB
+from gnetway.config.values import choice, key, list_of, optional, whole
 
 
 class Carrier(StrEnum):
@@ -40,12 +36,6 @@ class RpcTlsConfig:
     )
 
 
-def _tls(node: Node, reading: Reading) -> RpcTlsConfig:
-    read = section(RpcTlsConfig)(node, reading)
-    check_pair(read.cert, read.cert_key, join(node.path, "KeyFile"), reading)
-    return read
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcConfig:
     """Bounds and timers of gRPC connections."""
@@ -60,10 +50,10 @@ class RpcConfig:
         ),
     )
     max_message_bytes: int = field(
-        default=64 * _MIB,
+        default=64 * MIB,
         metadata=key(
             "MaxMessageBytes",
-            whole(_MIB, 512 * _MIB),
+            whole(MIB, 512 * MIB),
             "bytes",
             "of one gRPC message: four of the largest packets; it must hold one in any case",
         ),
@@ -138,12 +128,18 @@ class RpcConfig:
         default=0,
         metadata=key(
             "MaxInputBytes",
-            whole_or_zero(_MIB, 4096 * _MIB),
+            whole(MIB, 4096 * MIB, or_zero=True),
             "bytes",
             "of messages that have begun and not ended; it must hold one of the largest. 0 is an"
             " eighth of MemoryBudget, and at least two packets of clients",
         ),
     )
     tls: RpcTlsConfig | None = field(
-        default=None, metadata=key("TLS", optional(_tls), "", "plaintext, as Teamgram's services")
+        default=None,
+        metadata=key(
+            "TLS",
+            optional(section_with_pair(RpcTlsConfig)),
+            "",
+            "plaintext, as Teamgram's services",
+        ),
     )

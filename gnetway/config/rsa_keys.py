@@ -92,27 +92,16 @@ class _RsaKeySection:
 
 
 def rsa_key(node: Node, reading: Reading) -> RsaKeyConfig:
-    """Read an item of RSAKey: KeyFile, and KeyFingerprint where it is given."""
+    """Read an item of RSAKey; KeyFingerprint, where it is given, has to be that of KeyFile."""
     entry = section(_RsaKeySection)(node, reading)
-    check_fingerprint(entry.file, entry.fingerprints, node.path, reading)
+    actual = entry.file.key.fingerprint & _MASK
+    if entry.fingerprints and actual not in entry.fingerprints:
+        found = " or ".join(_both(number) for number in sorted(entry.fingerprints))
+        path = join(node.path, "KeyFingerprint")
+        allowed = f"{_both(actual)}, that of {entry.file.path}"
+        reading.faults.add(reading.lines[path], path, found, allowed)
+        raise Rejected
     return entry.file
-
-
-def check_fingerprint(
-    loaded: RsaKeyConfig, expected: frozenset[int], section_path: str, reading: Reading
-) -> None:
-    """Hold a key against the KeyFingerprint in the section of its KeyFile, if there is one.
-
-    :raises Rejected: they differ; the fault shows both.
-    """
-    actual = loaded.key.fingerprint & _MASK
-    if not expected or actual in expected:
-        return
-    found = " or ".join(_both(number) for number in sorted(expected))
-    path = join(section_path, "KeyFingerprint")
-    allowed = f"{_both(actual)}, that of {loaded.path}"
-    reading.faults.add(reading.lines[path], path, found, allowed)
-    raise Rejected
 
 
 def without_doubles(keys: Iterable[RsaKeyConfig]) -> tuple[RsaKeyConfig, ...]:

@@ -17,7 +17,7 @@ from gnetway.config.addresses import (
 )
 from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
-from gnetway.config.files import PemFile, certificates, check_pair, private_key
+from gnetway.config.files import PemFile, certificates, private_key, section_with_pair
 from gnetway.config.reader import section
 from gnetway.config.values import Reading, choice, flag, key, list_of, optional, whole
 
@@ -136,12 +136,6 @@ class TlsConfig:
     )
 
 
-def _tls(node: Node, reading: Reading) -> TlsConfig:
-    read = section(TlsConfig)(node, reading)
-    check_pair(read.cert, read.cert_key, join(node.path, "KeyFile"), reading)
-    return read
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """An item of Gnetway.Server: addresses that speak the same."""
@@ -157,7 +151,10 @@ class ServerConfig:
         metadata=key("UnixMode", unix_mode, "", "the owner and the group, as balancers run in one"),
     )
     tls: TlsConfig | None = field(
-        default=None, metadata=key("TLS", optional(_tls), "", "plaintext, as Teamgram's gateway")
+        default=None,
+        metadata=key(
+            "TLS", optional(section_with_pair(TlsConfig)), "", "plaintext, as Teamgram's gateway"
+        ),
     )
     ppv1: bool = field(default=False, metadata=key("PPV1", flag, "", "there may be no balancer"))
     proxy_protocol: ProxyProtocolConfig | None = field(

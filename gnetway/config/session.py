@@ -3,14 +3,16 @@
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from gnetway.config.addresses import endpoint
 from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
-from gnetway.config.files import PemFile, certificates, check_pair, output_path, private_key
+from gnetway.config.files import PemFile, certificates, output_path, private_key, section_with_pair
+from gnetway.config.limits import MIB
 from gnetway.config.reader import section
 from gnetway.config.values import (
+    Parser,
     Reading,
     choice,
     class_name,
@@ -20,7 +22,6 @@ from gnetway.config.values import (
     secret,
     text,
     whole,
-    whole_or_zero,
 )
 
 # Session.Embedded.Store: where the embedded backend keeps its keys and salts.
@@ -106,39 +107,34 @@ class SessionEtcdConfig(EtcdConfig):
     )
 
 
-def gateway_etcd(node: Node, reading: Reading) -> EtcdConfig:
-    """Read Etcd."""
-    return _checked(section(EtcdConfig)(node, reading), node, reading)
+E = TypeVar("E", bound=EtcdConfig)
 
 
-def session_etcd(node: Node, reading: Reading) -> SessionEtcdConfig:
-    """Read Session.Etcd."""
-    read = section(SessionEtcdConfig)(node, reading)
-    _checked(read, node, reading)
-    return read
+def etcd(cls: type[E]) -> Parser[E]:
+    """Return a parser of Etcd or Session.Etcd, in which some keys need others beside them."""
+    parse_section = section_with_pair(cls, "CertKeyFile")
 
+    def parse(node: Node, reading: Reading) -> E:
+        read = parse_section(node, reading)
+        for name, value, needed_by, needs in (
+            ("Pass", read.password, "User", read.user),
+            ("User", read.user, "Pass", read.password),
+            ("CertKeyFile", read.cert_key, "CertFile", read.cert),
+            ("CertFile", read.cert, "CertKeyFile", read.cert_key),
+            ("CACertFile", read.ca, "CertFile", read.cert),
+        ):
+            if needs is not None and value is None:
+                path = join(node.path, name)
+                reading.faults.add(node.line, path, "nothing", f"it beside {needed_by}")
+                raise Rejected
+        return read
 
-def _checked(read: EtcdConfig, node: Node, reading: Reading) -> EtcdConfig:
-    for name, value, needed_by, needs in (
-        ("Pass", read.password, "User", read.user),
-        ("User", read.user, "Pass", read.password),
-        ("CertKeyFile", read.cert_key, "CertFile", read.cert),
-        ("CertFile", read.cert, "CertKeyFile", read.cert_key),
-        ("CACertFile", read.ca, "CertFile", read.cert),
-    ):
-        if needs is not None and value is None:
-            reading.faults.add(
-                node.line, join(node.path, name), "nothing", f"it beside {needed_by}"
-            )
-            raise Rejected
-    check_pair(read.cert, read.cert_key, join(node.path, "CertKeyFile"), reading)
-    return read
+    return parse
 
-
-_MIB: Final = 1024 * 1024
 
 #: The keys of which one says where the session backend is.
 _PLACES: Final = ("Embedded", "Etcd", "Endpoints")
+_ALLOWED_PLACES: Final = f"one of {', '.join(_PLACES)}"
 
 
 class Announce(StrEnum):
@@ -217,7 +213,7 @@ class HoldConfig:
         default=0,
         metadata=key(
             "MaxBytes",
-            whole_or_zero(_MIB, 16_384 * _MIB),
+            whole(MIB, 16_384 * MIB, or_zero=True),
             "bytes",
             "of all connections; 0 is a sixteenth of Gnetway.Limits.MemoryBudget: of 1 GiB that is"
             " some 670 for each of MaxMessages, or four of the largest packets",
@@ -244,7 +240,9 @@ class SessionConfig:
     )
     etcd: SessionEtcdConfig | None = field(
         default=None,
-        metadata=key("Etcd", optional(session_etcd), "", "session nodes as etcd names them"),
+        metadata=key(
+            "Etcd", optional(etcd(SessionEtcdConfig)), "", "session nodes as etcd names them"
+        ),
     )
     endpoints: tuple[str, ...] | None = field(
         default=None,
@@ -265,10 +263,10 @@ class SessionConfig:
         ),
     )
     max_message_bytes: int = field(
-        default=4 * _MIB - 1024,
+        default=4 * MIB - 1024,
         metadata=key(
             "MaxMessageBytes",
-            whole(1024, 64 * _MIB),
+            whole(1024, 64 * MIB),
             "bytes",
             "of one client message: what gRPC servers take by default, less the request around it",
         ),
@@ -295,13 +293,9 @@ def session(node: Node, reading: Reading) -> SessionConfig:
     if len(given) == 1:
         return read
     if not given:
-        reading.faults.add(node.line, node.path, "no session backend", f"one of {_named()}")
+        reading.faults.add(node.line, node.path, "no session backend", _ALLOWED_PLACES)
         raise Rejected
     path = f"{node.path}.{given[-1]}"
     found = f"it beside {' and '.join(given[:-1])}"
-    reading.faults.add(reading.lines[path], path, found, f"one of {_named()}")
+    reading.faults.add(reading.lines[path], path, found, _ALLOWED_PLACES)
     raise Rejected
-
-
-def _named() -> str:
-    return ", ".join(_PLACES)

@@ -127,25 +127,16 @@ def is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def whole(low: int, high: int) -> Parser[int]:
-    """Return a parser of whole numbers from ``low`` to ``high``."""
+def whole(low: int, high: int, *, or_zero: bool = False) -> Parser[int]:
+    """Return a parser of whole numbers from ``low`` to ``high``, and of 0 if it may be that."""
+    allowed = f"a whole number from {low} to {high}"
+    if or_zero:
+        allowed = f"0, or {allowed}"
 
     def parse(node: Node, reading: Reading) -> int:
         value = node.value
-        if not is_whole(value, low, high):
-            reading.reject(node, shown(value), f"a whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def whole_or_zero(low: int, high: int) -> Parser[int]:
-    """Return a parser of whole numbers from ``low`` to ``high``, and of 0."""
-
-    def parse(node: Node, reading: Reading) -> int:
-        value = node.value
-        if not is_whole(value, low, high) and not is_whole(value, 0, 0):
-            reading.reject(node, shown(value), f"0, or a whole number from {low} to {high}")
+        if not is_whole(value, low, high) and not (or_zero and is_whole(value, 0, 0)):
+            reading.reject(node, shown(value), allowed)
         return value
 
     return parse
