@@ -7,7 +7,7 @@ that multiply. So its event stream is measured first, then its node tree is turn
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePath
-from typing import Final
+from typing import Final, Protocol
 
 import yaml
 
@@ -194,8 +194,14 @@ def _measure(text: str, faults: Faults) -> None:
             raise Rejected
 
 
-def _line(mark: yaml.Mark | None) -> int:
-    # PyYAML counts from 0.
+class _Mark(Protocol):
+    """A place in the text as PyYAML has it, in Python or in C; it counts lines from 0."""
+
+    @property
+    def line(self) -> int: ...
+
+
+def _line(mark: _Mark | None) -> int:
     return mark.line + 1 if mark is not None else 0
 
 

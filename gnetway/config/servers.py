@@ -1,7 +1,8 @@
 """Gnetway.Server: where to listen, what is spoken there, and what comes before it."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +15,7 @@ from gnetway.config.addresses import (
     listener_address,
     network,
     public_addresses,
+    reject_second,
 )
 from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
@@ -239,3 +241,98 @@ def server(node: Node, reading: Reading) -> ServerConfig:
         if path in reading.lines and not has_effect:
             reading.unused.append(path)
     return read
+
+
+# Listeners that have addresses in common: one listener for each, which serves what all of them do.
+# A fork of Teamgram's gateway tells WebSocket and HTTP on one port by the request, and its file has
+# them so. A WebSocket item at a and b, and an HTTP item at b, become a WebSocket listener at a, and
+# one with HTTP beside it at b.
+
+#: What must be the same in all items of an address: attribute → the keys it comes from.
+_SAME: Final = {
+    "tls": "TLS",
+    "proxy": "PPV1 or ProxyProtocol",
+    "unix_mode": "UnixMode",
+    "allowed_origins": "AllowedOrigins",
+    "trusted_proxies": "TrustedProxies",
+}
+
+#: What means nothing to plain TCP: no page and no balancer for HTTP connects by it.
+_OF_WEB: Final = ("allowed_origins", "trusted_proxies")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedServerConfig(ServerConfig):
+    """Addresses of several items of Gnetway.Server; the others' Proto stands in ``beside``."""
+
+    beside: tuple[Proto, ...]
+
+    @property
+    def protos(self) -> tuple[Proto, ...]:
+        """What is spoken here, as the file names it."""
+        return (self.proto, *self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedAddress:
+    """One address, where it stands first, and the items that have it."""
+
+    address: Address | UnixAddress
+    items: list[ServerConfig]
+
+
+def servers(node: Node, reading: Reading) -> tuple[ServerConfig, ...]:
+    """Read Gnetway.Server: each address comes out once.
+
+    :raises Rejected: two items of one address have the same Proto, or differ in more than that.
+    """
+    places: dict[object, _SharedAddress] = {}
+    for item in list_of(server)(node, reading):
+        for address in item.addresses:
+            # Any free port may be asked for again.
+            is_free = isinstance(address, Address) and not address.port
+            place = places.setdefault(
+                address.path if is_free else address, _SharedAddress(address, [])
+            )
+            _check(place, item, address, reading)
+            place.items.append(item)
+    return tuple(_joined(places.values()))
+
+
+def _check(
+    place: _SharedAddress, item: ServerConfig, address: Address | UnixAddress, reading: Reading
+) -> None:
+    path = address.path
+    node = Node(str(address), reading.lines[path], path)
+    for other in place.items:
+        if other.serves(item.proto) or item.serves(other.proto):
+            reject_second(address, place.address.path, node, reading)
+        for attribute, names in _SAME.items():
+            if attribute in _OF_WEB and Proto.TCP in (item.proto, other.proto):
+                continue
+            if getattr(item, attribute) != getattr(other, attribute):
+                found = f"{address} a second time, with {names} other than at {place.address.path}"
+                reading.reject(node, found, "listeners of one address that differ in Proto alone")
+
+
+def _joined(places: Iterable[_SharedAddress]) -> Iterable[ServerConfig]:
+    """Return a listener for each set of items, with the addresses that they have in common."""
+    addresses: dict[tuple[int, ...], list[Address | UnixAddress]] = {}
+    items: dict[tuple[int, ...], list[ServerConfig]] = {}
+    for place in places:
+        shared_by = tuple(map(id, place.items))
+        items[shared_by] = place.items
+        addresses.setdefault(shared_by, []).append(place.address)
+    for shared_by, (first, *others) in items.items():
+        common = tuple(addresses[shared_by])
+        yield _shared(first, others, common) if others else replace(first, addresses=common)
+
+
+def _shared(
+    first: ServerConfig, others: list[ServerConfig], addresses: tuple[Address | UnixAddress, ...]
+) -> SharedServerConfig:
+    values = {item.name: getattr(first, item.name) for item in fields(first)}
+    values["addresses"] = addresses
+    if first.proto is Proto.TCP:
+        values.update((name, getattr(others[0], name)) for name in _OF_WEB)
+    return SharedServerConfig(**values, beside=tuple(other.proto for other in others))

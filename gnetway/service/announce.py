@@ -108,7 +108,7 @@ def announce(
     _log.info(
         "memory that clients can have held, in each process: {budget} MiB; {terms}",
         budget=config.gnetway.limits.memory_budget,
-        terms=", ".join(f"{path} {_mib(size)}" for path, size in memory_terms(config)),
+        terms=", ".join(f"{path} {size / MIB:.0f} MiB" for path, size in memory_terms(config)),
     )
     for note in config.notes:
         _log.info("{note}", note=note)
@@ -130,10 +130,6 @@ def tell_counts(counts: GatewayCounts) -> None:
     if counts.pushes:
         _log.info("pushes, by outcome: {counts}", counts=dict(counts.pushes))
     _log.info("connections ended, by cause: {causes}", causes=dict(counts.causes))
-
-
-def _mib(size: int) -> str:
-    return f"{size / MIB:.0f} MiB"
 
 
 def _spoken(listener: Listener) -> str:
@@ -160,13 +156,10 @@ def _takes_pings(listener: Listener) -> bool:
 
 def _ping_command(listener: Listener, key: RsaKeyConfig) -> str:
     """Return the command that tries a listener, for any shell and any folder."""
-    command = [sys.executable, "-m", "gnetway", "ping", _local(listener), "--key", key.public_path]
+    # Where the listener has all addresses, a client on this machine takes the loopback's.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)  # noqa: S104
+    address = str(Address(host, listener.port))
+    command = [sys.executable, "-m", "gnetway", "ping", address, "--key", key.public_path]
     if not listener.server.serves(Proto.TCP):
         command += ["--transport", "ws"]
     return shlex.join(command)
-
-
-def _local(listener: Listener) -> str:
-    """Return the address at which a client on this machine reaches the listener."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)  # noqa: S104
-    return str(Address(host, listener.port))

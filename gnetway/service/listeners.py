@@ -27,7 +27,8 @@ from gnetway.errors import ConfigError
 from gnetway.net.accepting import Arrivals, ClientPort, IsBalancer
 from gnetway.runtime.try_write import UnixClientTransport
 
-# Listening sockets in the file system: made with their mode, taken over when stale, removed.
+# Sockets in the file system, which Twisted would open to everybody: made with their mode, taken
+# over when stale, removed.
 
 
 class SocketFile:
@@ -322,9 +323,6 @@ def _client_port(
         reactor, bound.fileno(), bound.family, factory
     )
     return port
-
-
-# What a gateway is handed that serves as one of several processes.
 
 
 @dataclass(frozen=True, slots=True)

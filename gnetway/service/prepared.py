@@ -74,7 +74,8 @@ class StartUp:
             self._reactor.stop()
 
 
-# What must be installed for what a configuration asks for; nothing is imported to find out.
+# Packages that must be installed for what a configuration asks for. Nothing is imported to find
+# out: grpcio has threads, which do not survive the fork by which twistd becomes a daemon.
 
 #: Modules, and the packages that bring them.
 _FOR_WEBSOCKET: Final = {"autobahn": "autobahn", "txaio": "txaio"}
@@ -206,11 +207,11 @@ def _mode(path: str) -> int:
         return 0
 
 
-# The certificates of all TLS listeners: loaded before the start, read again on request.
-
-
 class Certificates:
-    """One for each pair of files, however many listeners show it."""
+    """The certificates of all TLS listeners: loaded before the start, read again on request.
+
+    There is one for each pair of files, however many listeners show it.
+    """
 
     def __init__(self, config: GatewayConfig, clock: IReactorTime, wall: WallClock) -> None:
         self._config = config

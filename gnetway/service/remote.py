@@ -31,22 +31,6 @@ from gnetway.service.prepared import for_remote, missing, remedy
 
 T = TypeVar("T")
 
-
-def outcome_of(work: Deferred[T]) -> Deferred[T]:
-    """Return a Deferred that fires or fails as ``work`` does; cancelling it leaves ``work`` alone.
-
-    ``work`` itself then fires with nothing, so that it can be waited for again without errors.
-    """
-    waiting: Deferred[T] = Deferred()
-
-    def tell(result: T | Failure) -> None:
-        # After a cancel nobody hears it, a failure neither.
-        waiting.callback(result)
-
-    work.addBoth(tell)
-    return waiting
-
-
 #: All addresses of the machine, none of which others can call by this name.
 _EVERY_HOST: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104
 
@@ -122,7 +106,8 @@ class RemoteLifecycle:
         if problem:
             faults.append(self._listen_fault(problem))
         try:
-            self._host = self._published()
+            host = self._listen_on.host
+            self._host = published_host(self._environment) if host in _EVERY_HOST else host
         except NoAddress as error:
             found = f"{self._listen_on} to listen on, but {error}"
             allowed = "a host that session services reach, or its address as POD_IP"
@@ -142,7 +127,7 @@ class RemoteLifecycle:
         try:
             # A server that is starting cannot be stopped, only waited for; so a stop of the
             # gateway must not cancel this.
-            port = await outcome_of(self._listening)
+            port = await shield(self._listening)
         except ListenFailed as error:
             raise ConfigError([self._listen_fault(str(error))]) from error
         self.server_id = str(Address(self._host, port))
@@ -187,7 +172,7 @@ class RemoteLifecycle:
         if self._backend is not None:
             await self._backend.stop()
         if self._listening is not None:
-            await outcome_of(self._listening)
+            await shield(self._listening)
         if self._pushes is not None:
             self._pushes.close()
         if self._server is not None:
@@ -207,11 +192,6 @@ class RemoteLifecycle:
     def _registration_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("The gateway cannot make itself known", failure)
-
-    def _published(self) -> str:
-        if self._listen_on.host in _EVERY_HOST:
-            return published_host(self._environment)
-        return self._listen_on.host
 
     def _listen_fault(self, problem: str) -> str:
         found = f"{self._listen_on}, which cannot be bound: {problem}"
@@ -244,6 +224,21 @@ def _why_not_free(address: Address) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def shield(work: Deferred[T]) -> Deferred[T]:
+    """Return a Deferred that fires or fails as ``work`` does; cancelling it leaves ``work`` alone.
+
+    ``work`` itself then fires with nothing, so that it can be waited for again without errors.
+    """
+    waiting: Deferred[T] = Deferred()
+
+    def tell(result: T | Failure) -> None:
+        # After a cancel nobody hears it, a failure neither.
+        waiting.callback(result)
+
+    work.addBoth(tell)
+    return waiting
 
 
 def _load_parts(

@@ -5,7 +5,6 @@ from typing import cast
 
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
-from gnetway.config.files import PemFile
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.session import EtcdConfig, SessionConfig
@@ -44,11 +43,15 @@ class GrpcParts:
 
     def backend(self, server_id: str) -> ISessionBackend:
         """See RemoteParts."""
+        session = self._config.session
+        nodes: IDiscovery = StaticDiscovery(session.endpoints or ())
+        if session.etcd is not None:
+            nodes = self._etcd_discovery(session.etcd, session.etcd.prefix)
         return RemoteBackend(
             self._reactor,
             self._carrier,
             self._options,
-            self._nodes(),
+            nodes,
             remote_settings(self._config, server_id),
             self._random_bytes,
         )
@@ -57,12 +60,6 @@ class GrpcParts:
         """See RemoteParts."""
         etcd = self._config.etcd
         return None if etcd is None else self._etcd_discovery(etcd, watched=None)
-
-    def _nodes(self) -> IDiscovery:
-        session = self._config.session
-        if session.etcd is not None:
-            return self._etcd_discovery(session.etcd, session.etcd.prefix)
-        return StaticDiscovery(session.endpoints or ())
 
     def _etcd_discovery(self, etcd: EtcdConfig, watched: str | None) -> IDiscovery:
         return make_etcd_discovery(self._reactor, self._carrier, etcd_settings(etcd), watched)
@@ -86,7 +83,9 @@ def rpc_options(rpc: RpcConfig) -> RpcOptions:
 
 
 def _tls_options(tls: RpcTlsConfig | EtcdConfig) -> TlsOptions:
-    return TlsOptions(ca=_content(tls.ca), cert=_content(tls.cert), key=_content(tls.cert_key))
+    files = (tls.ca, tls.cert, tls.cert_key)
+    ca, cert, key = (None if file is None else file.content for file in files)
+    return TlsOptions(ca=ca, cert=cert, key=key)
 
 
 def remote_settings(config: GatewayConfig, server_id: str) -> RemoteSettings:
@@ -114,7 +113,3 @@ def etcd_settings(etcd: EtcdConfig) -> EtcdSettings:
         password=etcd.password or "",
         tls=None if etcd.ca is None else _tls_options(etcd),
     )
-
-
-def _content(file: PemFile | None) -> bytes | None:
-    return None if file is None else file.content

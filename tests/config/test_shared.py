@@ -1,6 +1,6 @@
 from gnetway.config.load import load_file
-from gnetway.config.model import GatewayConfig, SharedServerConfig
-from gnetway.config.servers import Proto, ServerConfig
+from gnetway.config.model import GatewayConfig
+from gnetway.config.servers import Proto, ServerConfig, SharedServerConfig
 from tests.config.cases import GOOD, ConfigCase
 from tests.config.test_pem_files import pair
 

@@ -1,13 +1,13 @@
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service.remote import outcome_of
+from gnetway.service.remote import shield
 
 
 class OutcomeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.work: Deferred[int] = Deferred()
-        self.waiting = outcome_of(self.work)
+        self.waiting = shield(self.work)
 
     def test_result(self) -> None:
         self.assertNoResult(self.waiting)
@@ -28,4 +28,4 @@ class OutcomeTests(SynchronousTestCase):
         self.waiting.cancel()
         self.failureResultOf(self.waiting, CancelledError)
         self.work.errback(ValueError())
-        self.assertIsNone(self.successResultOf(outcome_of(self.work)))
+        self.assertIsNone(self.successResultOf(shield(self.work)))
