@@ -106,7 +106,10 @@ class Dispatcher:
         owner.in_flight -= 1
         if node.breaker.strikes:
             node.breaker.succeeded()
+        # By its type first: this is the way of nearly all answers, and what a session's owner does
+        # with them is written out here, without a call of each.
         if type(owner) is SessionQueue:
+            # By stream an ack is that very object; a reply that is empty is none to judge.
             if reply is not TRUE_REPLY and reply:
                 error = error_in(reply)
                 if error is not None:
@@ -172,6 +175,7 @@ class Dispatcher:
         if decision.fault is not Fault.MESSAGE:
             fault = Fault.NODE if silent else decision.fault
             self.nodes.blame(node, fault, status, now, silent=silent)
+        # All of them first: whoever is asked next decides by what is in flight.
         for request, _ in unanswered:
             self._take_back(request)
         # A node reads in order: what came before the guilty one has arrived, nothing after it.
@@ -183,9 +187,11 @@ class Dispatcher:
             elif decision.next is Next.AGAIN:
                 self._settle(request, node, decision, status, sent, now)
             elif read and request.method is Method.CLOSE_SESSION:
+                # It has arrived, and must not come behind what announces the session anew.
                 request.owner.confirmed(request)
             else:
                 self._settle(request, node, INNOCENT, status, read and sent, now)
+        # Each owner once, in the order of their requests.
         for owner in dict.fromkeys(request.owner for request, _ in unanswered):
             owner.go_on(now)
         self._use_room(node, now)
@@ -221,6 +227,7 @@ class Dispatcher:
             or status.code == StatusCode.RESOURCE_EXHAUSTED
         )
         if decision.next is Next.AGAIN:
+            # What serves nothing has not done it, however often it was sent there.
             if sent and decision.fault is not Fault.NODE:
                 request.sends += 1
             if may_go_again(request):
@@ -305,6 +312,7 @@ class Dispatcher:
             or node.in_flight_bytes > self._shared.max_in_flight_bytes // 2
         ):
             return
+        # Whoever finds no room after all waits again, behind the others.
         waiters, node.room_waiters = node.room_waiters, {}
         for waiter in waiters:
             waiter.go_on(now)
@@ -312,6 +320,7 @@ class Dispatcher:
     def _wake(self, now: float) -> None:
         """Let everything go on that waits in the buffer, the longest there first."""
         for owner in self.buffer.waiting():
+            # Another one's going on may have had it leave: it gave way, or was told of an end.
             if owner in self.buffer:
                 owner.go_on(now)
 
@@ -325,6 +334,7 @@ class Dispatcher:
 
     def stop(self, now: float) -> None:
         """Give up everything that waits, and whatever comes later."""
+        # Before anything is given up: what that brings about must not wait anew.
         self._shared.stopped = True
         self.nodes.stop(now)
         for owner in self.buffer.waiting():

@@ -24,6 +24,7 @@ _LENGTH: Final = 2
 
 def _long_varint(value: int) -> bytes:
     if value < 0:
+        # Negative numbers are written as 64 bits of two's complement, in ten bytes.
         value += 1 << 64
     out = bytearray()
     while value > 0x7F:
@@ -84,6 +85,7 @@ def data_lead(head: bytes, salt: int) -> bytes:
 
 def data_request(lead: bytes, first: bool, quick_ack: bool, payload: bytes) -> bytes:
     """Build TL_session_sendDataToSession; ``first`` announces the session."""
+    # Fields may stand in any order, so what a message adds goes before what is kept.
     if first:
         lead = _FIRST + lead
     if quick_ack:
@@ -167,13 +169,11 @@ def stream_ack(request_id: bytes) -> bytes:
     return b"".join((_ID_BEGINS, _VARINTS[len(request_id)], request_id, _ACK_SUCCESS))
 
 
-# What the messages of a session begin with, kept while it stays the same.
-
-
 class DataLead:
-    """The bytes that all messages of one perm_auth_key_id, address and salt begin with.
+    """What the messages of a session begin with, kept while it stays the same.
 
-    ``SessionQueue.straight`` reads the attributes itself: one call more would cost it a twentieth.
+    It does for one perm_auth_key_id, address and salt. ``SessionQueue.straight`` compares the
+    attributes itself: one call more would cost it a twentieth.
     """
 
     __slots__ = ("client_ip", "data", "ring_key", "salt")

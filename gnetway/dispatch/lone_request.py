@@ -40,6 +40,8 @@ class LoneRequest:
 
     def go_on(self, now: float) -> None:
         """See Owner."""
+        # Where it has to wait on it is put in again, as of when it first waited: so its patience
+        # ends when it would have.
         self._shared.buffer.leave(self)
         while self.request is not None and not self.in_flight and self not in self._shared.buffer:
             self._try(self.request, now)
@@ -49,7 +51,7 @@ class LoneRequest:
         shared = self._shared
         node = shared.nodes.find(request, request.target, now)
         if node is None:
-            # All were tried. After the wait each of them is as good as any.
+            # All were tried, or there is none. After the wait each is as good as any.
             request.tried = None
             request.redirected_to = ""
             self._wait(request, now, soon=False)
@@ -86,6 +88,7 @@ class LoneRequest:
         """Forget a request that nobody asks for any more."""
         self._shared.buffer.leave(self)
         if self.request is not None:
+            # In flight it cannot be taken back, but nobody hears of its answer.
             self.request.done = None
             self.request = None
 
@@ -165,6 +168,7 @@ class SessionEnd:
         shared.buffer.leave(self)
         if request is None or self.in_flight:
             return
+        # A node that nobody lists and that cannot be reached comes back as another one, if ever.
         gone = not node.usable and node.listing is Listing.LEFT
         if node.epoch != self._epoch or gone or shared.stopped:
             self._over(now)

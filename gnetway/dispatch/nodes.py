@@ -48,6 +48,7 @@ class SessionNodes:
     __slots__ = ("_nodes", "_outputs", "_random_bytes", "_ring", "generation")
 
     def __init__(self, random_bytes: Callable[[int], bytes], outputs: deque[Output]) -> None:
+        #: For the back-offs of breakers: so that not all gateways probe at the same moment.
         self._random_bytes = random_bytes
         self._outputs = outputs
         self._nodes: dict[str, Node] = {}
@@ -87,6 +88,7 @@ class SessionNodes:
             return None
         if not tried:
             return self._nodes[self._ring.node_for(ring_key)]
+        # As they would take over, were those before them gone: every gateway tries the same ones.
         for address in self._ring.nodes_from(ring_key):
             if address not in tried:
                 return self._nodes[address]
@@ -132,6 +134,7 @@ class SessionNodes:
                 # What it was sent it may still answer, so its connection stays.
                 self._outputs.append(NodeNews(node, NodeChange.LEAVES))
                 node.listing = Listing.LEFT
+                # It is forgotten a while after that, or after its last use by a redirect.
                 node.unused_since = now
                 self._update(node)
                 self.generation += 1
@@ -185,6 +188,7 @@ class SessionNodes:
 
         Return whether waiting requests may be tried again.
         """
+        # Discovery may have named it anew meanwhile, or a failure have opened the breaker again.
         if node.breaker.state is not BreakerState.HALF_OPEN:
             return False
         fault = Fault.NOBODY if status is None else decide(status, Method.QUERY_AUTH_KEY).fault
@@ -248,6 +252,7 @@ class SessionNodes:
         """Put a node on the ring or take it off, as it is now."""
         usable = node.connection is ConnectionState.UP and node.breaker.state is BreakerState.CLOSED
         on_ring = usable and node.listing is Listing.LISTED
+        # Only a real change: by a new generation every session decides anew where it goes.
         if usable is not node.usable or on_ring is not (node.address in self._ring):
             self.generation += 1
             node.usable = usable

@@ -81,13 +81,14 @@ class Shared:
         self.buffer = OutageBuffer(settings.outage)
         self.outputs: deque[Output] = deque()
         self.nodes = SessionNodes(random_bytes, self.outputs)
-        #: By auth_key_id and session_id.
+        #: By auth_key_id and session_id; those that are closed until every node knows of it.
         self.sessions: dict[tuple[int, int], Owner] = {}
         self.lost = Causes()
         self.stopped = False
 
     def has_room(self, node: Node, size: int) -> bool:
         """Return whether a node may be sent a request of ``size`` bytes now."""
+        # One message that is larger than all that may be in flight goes alone.
         return node.in_flight < self.max_in_flight and (
             not node.in_flight or node.in_flight_bytes + size <= self.max_in_flight_bytes
         )
