@@ -3,10 +3,10 @@
 Twisted wraps each event of a socket in a copied logging context, 2 to 3 microseconds that the
 gateway's own log has no use for, and it knows no end of a turn but a timer of no time. Put in
 place of ``doPoll`` of one reactor object, this loop calls plainly, and runs what was put off
-behind each batch of events. It reads TCP connections itself, and while the reactor runs and has
-no other work it waits again at once: a gateway that has little to do wakes up for each message
-two or three times, so that what is done in each turn counts. What goes wrong in a descriptor is
-treated as Twisted does: logged, and the descriptor dropped.
+behind each batch of events. While the reactor runs and has no other work, it waits again at once: a
+gateway that has little to do wakes up for each message two or three times, so that what is done in
+each turn counts. What goes wrong in a descriptor is treated as Twisted does: logged, and the
+descriptor dropped.
 
 It is taken only for a reactor whose code is still the code that was compared; with any other
 everything works as well, by timers. It is for a process that is the gateway's: lines that others
@@ -14,19 +14,13 @@ log from their descriptors lose the ``system`` of Twisted's legacy log.
 """
 
 import errno
-import select
-import socket
-import sys
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from twisted.internet.interfaces import IProtocol, IReactorCore
-from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.tcp import Client, Server
+from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from gnetway.runtime.compared_code import why_not as differs
-from gnetway.runtime.try_write import ClientTransport
 from gnetway.runtime.turn_end import TurnEnd
 
 #: What this loop stands in for, or knows of, by digests of the source.
@@ -38,15 +32,7 @@ _COMPARED: Final = {
     "twisted.internet.base:ReactorBase.runUntilCurrent": "b9fbbdb8e8414792",
     "twisted.internet.base:ReactorBase.timeout": "347720436ca8713c",
     "twisted.internet.base:ReactorBase._insertNewDelayedCalls": "793e23d07f8fb7da",
-    "twisted.internet.tcp:Connection.doRead": "20ac74ffecd6b7f2",
-    "twisted.internet.tcp:Connection._dataReceived": "7ed147aeca0c7f8a",
 }
-
-#: The classes whose ``doRead`` is known; another subclass may do anything.
-_CONNECTIONS: Final[frozenset[type]] = frozenset((Server, Client, ClientTransport))
-
-#: "There is something to read", and nothing else. epoll's flags are those of poll.
-_READABLE: Final = getattr(select, "POLLIN", 1)
 
 #: The longest time in seconds that epoll can be told, in milliseconds of 32 bits.
 _LONGEST_SECONDS: Final = 2_147_483
@@ -57,14 +43,6 @@ _FEW_CANCELLATIONS: Final = 50
 
 class _Poller(Protocol):
     def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]: ...
-
-
-class _Connection(Protocol):
-    """What this module knows of twisted.internet.tcp.Connection."""
-
-    bufferSize: int  # noqa: N815
-    protocol: IProtocol
-    socket: socket.socket
 
 
 class _Timer(Protocol):
@@ -85,13 +63,6 @@ class _EPollReactor(Protocol):
     threadCallQueue: list[object]  # noqa: N815
 
     def seconds(self) -> float: ...
-
-    def _disconnectSelectable(  # noqa: N802
-        self,
-        selectable: object,
-        why: BaseException | None,
-        isRead: bool,  # noqa: N803
-    ) -> None: ...
 
     def _doReadOrWrite(  # noqa: N802
         self, selectable: object, fd: int, event: int
@@ -151,37 +122,11 @@ class EpollLoop:
             selectable = selectables.get(fd)
             if selectable is not None:
                 try:
-                    if event == _READABLE and type(selectable) in _CONNECTIONS:
-                        self._read(selectable)  # type: ignore[arg-type] # its class was looked at
-                    else:
-                        act(selectable, fd, event)
+                    act(selectable, fd, event)
                 except Exception:  # noqa: BLE001 - as Twisted does
                     self._log.failure("a descriptor could not be dropped")
         self._end_turn()
         return bool(events)
-
-    def _read(self, connection: _Connection) -> None:
-        """As _doReadOrWrite and doRead do it, in one call instead of four."""
-        why: BaseException | None
-        try:
-            data = connection.socket.recv(connection.bufferSize)
-        except BlockingIOError:
-            return
-        except OSError:
-            why = CONNECTION_LOST
-        else:
-            why = CONNECTION_DONE
-            if data:
-                try:
-                    connection.protocol.dataReceived(data)
-                except BaseException:  # noqa: BLE001 - as Twisted does
-                    self._log.failure("what has come could not be taken")
-                    error = sys.exc_info()[1]
-                    self._reactor._disconnectSelectable(  # noqa: SLF001
-                        connection, error, False
-                    )
-                return
-        self._reactor._disconnectSelectable(connection, why, True)  # noqa: SLF001
 
     def _next_wait(self) -> float:
         """Return how long to wait for the next events, as ``mainLoop`` would, -1 for any time.

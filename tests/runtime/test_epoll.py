@@ -8,12 +8,9 @@ from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorCore
-from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
-from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -62,22 +59,6 @@ class FakePoller:
         if self.error is not None:
             raise self.error
         return self.events.pop(0) if self.events else []
-
-
-class Served(Protocol):
-    """Notes what comes, and how the connection has ended."""
-
-    def __init__(self, done: list[str]) -> None:
-        self._done = done
-        self.broken = False
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.broken:
-            raise ZeroDivisionError
-        self._done.append(data.decode())
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._done.append(type(reason.value).__name__)
 
 
 class LoopCase(SynchronousTestCase):
@@ -273,67 +254,6 @@ class StayingTests(LoopCase):
         self.reactor.running = False
         self.reading(lambda: None, 2)
         self.assertEqual(self.turns(), 1)
-
-
-class ConnectionTests(LoopCase):
-    """TCP connections, which the loop reads itself."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.install()
-        self.served = Served(self.done)
-        factory = ServerFactory()
-        factory.buildProtocol = lambda _: self.served  # type: ignore[assignment,method-assign]
-        listening = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
-        self.addCleanup(listening.connectionLost, Failure(ConnectionDone()))
-        self.client = socket.create_connection(("127.0.0.1", listening.getHost().port))
-        self.addCleanup(self.client.close)
-        self.until(lambda: self.served.connected == 1)
-        self.addCleanup(self.hang_up)
-
-    def hang_up(self) -> None:
-        """Close what a test has left open."""
-        transport = cast(Server, self.served.transport)
-        if transport.connected:
-            transport.connectionLost(Failure(ConnectionDone()))
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        for _ in range(100):
-            if condition():
-                return
-            self.reactor.doIteration(0.1)
-        self.fail("not within 100 turns")
-
-    def test_what_comes(self) -> None:
-        self.client.send(b"data")
-        self.until(lambda: self.done == ["data"])
-        self.assertIn(self.served.transport, self.reactor.getReaders())
-
-    def test_its_end(self) -> None:
-        self.client.close()
-        self.until(lambda: self.done == ["ConnectionDone"])
-
-    def test_a_reset(self) -> None:
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
-        self.client.close()
-        self.until(lambda: self.done == ["ConnectionLost"])
-
-    def test_an_error(self) -> None:
-        self.served.broken = True
-        self.client.send(b"data")
-        self.until(lambda: self.done == ["ZeroDivisionError"])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_nothing_to_read(self) -> None:
-        """Another process, or the one before it, may have taken it."""
-        poller = FakePoller()
-        transport = cast(Server, self.served.transport)
-        poller.events = [[(transport.fileno(), select.EPOLLIN)]]
-        real, self.reactor._poller = self.reactor._poller, poller
-        self.turn()
-        self.reactor._poller = real
-        self.client.send(b"data")
-        self.until(lambda: self.done == ["data"])
 
 
 class InstallTests(LoopCase):
