@@ -1,8 +1,18 @@
 """Heads that were read before, by the bytes they came as.
 
-A block is looked up only while it means the same whenever it comes (FieldBlocks.constant). The
-blocks of a caller's requests are equal but for one field, grpc-timeout: that is cut out first.
-The cut is sound since the bytes before it have been seen as whole fields before.
+A block is looked up only while it means the same whenever it comes (FieldBlocks.constant).
+
+Go's callers send the microseconds that are left of a deadline, so that their blocks differ in
+grpc-timeout and in nothing else, and hardly one comes twice. So that field is cut out of a block
+that was not seen before, and the rest is looked up. The cut is sound: the bytes before it have
+been decoded as complete fields, the field's own length says where it ends, and the bytes behind it
+have been decoded as fields as well.
+
+What that brings: without it each such call is decoded by hpack, and a push by unary call costs a
+gateway 8,148 bytecodes in place of 4,647 with one call in flight, 6,079 in place of 3,622 with
+512 (everything between the client's bytes and the answer, counted in memory). Where the timeouts
+come again it changes nothing: such blocks are found as they are. It is superfluous when hpack's
+decoder takes some 5 µs for a block of 100 bytes, or the nodes push by stream only.
 """
 
 from typing import Final
@@ -26,8 +36,6 @@ from gnetway.http2.heads import (
 _MAX_BLOCKS: Final = 256
 _MAX_BLOCK_BYTES: Final = 1024
 _MAX_TIMEOUTS: Final = 1024
-#: Blocks with a timeout that are also remembered whole: nearly as many come as there are timeouts.
-_MAX_RECENT: Final = 512
 
 #: The name grpc-timeout, Huffman-coded and plain, as a string literal.
 _TIMEOUT_NAMES: Final = (bytes.fromhex("899acac8b24d494f6a7f"), b"\x0cgrpc-timeout")
@@ -40,13 +48,13 @@ _Where = tuple[int, int, int]
 class RequestHeads:
     """Reads the blocks of requests."""
 
-    __slots__ = ("_heads", "_lengths", "_recent", "_timed", "_timeouts")
+    __slots__ = ("_heads", "_lengths", "_timed", "_timeouts")
 
     def __init__(self) -> None:
-        #: Those without grpc-timeout, and the others by the bytes before and after it.
+        #: By the complete block.
         self._heads: dict[bytes, RequestHead] = {}
+        #: Those with grpc-timeout by the bytes before and after it.
         self._timed: dict[tuple[bytes, bytes], RequestHead] = {}
-        self._recent: dict[bytes, RequestHead] = {}
         #: How many bytes have stood before it.
         self._lengths: list[int] = []
         #: Its values as they came: calls made with the same timeout differ by microseconds only.
@@ -65,6 +73,7 @@ class RequestHeads:
             head = read_request(blocks.decode(block))
             if len(block) <= _MAX_BLOCK_BYTES:
                 self._remember(block, head)
+                self._remember_timed(block, head)
         return head
 
     def known(self, block: bytes) -> RequestHead | None:
@@ -72,10 +81,7 @@ class RequestHeads:
 
         :raises Malformed: its timeout cannot be read.
         """
-        head = self._recent.get(block)
-        if head is None:
-            head = self._heads.get(block) or self._known_but_for_timeout(block)
-        return head
+        return self._heads.get(block) or self._known_but_for_timeout(block)
 
     def _known_but_for_timeout(self, block: bytes) -> RequestHead | None:
         for length in self._lengths:
@@ -86,9 +92,7 @@ class RequestHeads:
                     path, refusal, encoding, content_length, _ = head
                     timeout = self._timeout(block[where[1] : where[2]])
                     head = RequestHead(path, refusal, encoding, content_length, timeout)
-                    if len(self._recent) >= _MAX_RECENT:
-                        self._recent.clear()
-                    self._recent[block] = head
+                    self._remember(block, head)
                     return head
         return None
 
@@ -101,14 +105,17 @@ class RequestHeads:
         return seconds
 
     def _remember(self, block: bytes, head: RequestHead) -> None:
-        if len(self._heads) + len(self._timed) >= _MAX_BLOCKS:
+        if len(self._heads) >= _MAX_BLOCKS:
             self._heads.clear()
-            self._timed.clear()
-            self._lengths.clear()
+        self._heads[block] = head
+
+    def _remember_timed(self, block: bytes, head: RequestHead) -> None:
         where = _find_timeout(block)
         if where is None:
-            self._heads[block] = head
             return
+        if len(self._timed) >= _MAX_BLOCKS:
+            self._timed.clear()
+            self._lengths.clear()
         length, _, end = where
         after = block[end:]
         if _find_timeout(after) is None:  # of two the last one counts

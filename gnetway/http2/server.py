@@ -17,7 +17,6 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
-    MESSAGE_PREFIX,
     STREAM_WINDOW_BYTES,
     ErrorCode,
     Http2Error,
@@ -49,12 +48,12 @@ _CONTENT_TYPE: Final = 31
 _HEAD: Final = _STATUS_200 + encode_static(_CONTENT_TYPE, b"application/grpc")
 _OK_TRAILERS: Final = encode_field(b"grpc-status", b"0")
 
-#: The head of a frame up to the stream's id, and the id.
-_FRAME_BEGIN: Final = Struct(">IB")
-_ID: Final = Struct(">I")
-
-#: Larger replies are not copied to stand in one piece with their head and trailers.
-_JOIN_BYTES: Final = 4_096
+#: What stands before a reply: HEADERS, and the head of a DATA frame with gRPC's prefix.
+_REPLY_BEGIN: Final = Struct(f">IBI{len(_HEAD)}sIBIBI")
+#: What stands behind it, and how these frames begin: length and type, flags.
+_REPLY_END: Final = Struct(f">IBI{len(_OK_TRAILERS)}s")
+_HEAD_FRAME: Final = (len(_HEAD) << 8 | HEADERS, END_HEADERS)
+_TRAILERS_FRAME: Final = (len(_OK_TRAILERS) << 8 | HEADERS, END_HEADERS | END_STREAM)
 
 #: Calls are taken together as far as they begin within so many bytes.
 _RUN_BYTES: Final = 16 * 1024
@@ -101,10 +100,6 @@ class ServerConnection:
         self._skipped: deque[range] = deque(maxlen=_MAX_SKIPPED)
         #: Streams after this one are not looked at any more.
         self._last_looked_at = MAX_31_BITS
-        #: The last reply, and its frames but for the stream's id between each two: most calls are
-        #: answered by the same few bytes.
-        self._replied = b""
-        self._reply_parts = _reply_parts(b"")
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -115,18 +110,22 @@ class ServerConnection:
         if stream.state is CLOSED:
             return
         if (
-            size <= _JOIN_BYTES
-            and size <= stream.send_window
+            size <= stream.send_window
             and size <= sender.window
+            and size <= sender.max_frame_bytes
             and output.room > 0
             and not sender.table_update
         ):
             sender.window -= size
             output.room -= size
-            if message != self._replied:
-                self._replied = message
-                self._reply_parts = _reply_parts(message)
-            output.frames.append(_ID.pack(stream.id).join(self._reply_parts))
+            stream_id, length = stream.id, len(message)
+            output.frames += (
+                _REPLY_BEGIN.pack(
+                    *_HEAD_FRAME, stream_id, _HEAD, size << 8 | DATA, 0, stream_id, 0, length
+                ),
+                message,
+                _REPLY_END.pack(*_TRAILERS_FRAME, stream_id, _OK_TRAILERS),
+            )
             self._close_local(stream)
         else:
             self.begin(stream)
@@ -351,17 +350,3 @@ class ServerConnection:
         if not end_stream:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
         self.remote_ended(stream)
-
-
-def _reply_parts(message: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return head, DATA and trailers of a reply, cut where the stream's id belongs."""
-    size = len(message) + PREFIX_BYTES
-    ending = END_HEADERS | END_STREAM
-    return (
-        _FRAME_BEGIN.pack(len(_HEAD) << 8 | HEADERS, END_HEADERS),
-        _HEAD + _FRAME_BEGIN.pack(size << 8 | DATA, 0),
-        MESSAGE_PREFIX.pack(0, len(message))
-        + message
-        + _FRAME_BEGIN.pack(len(_OK_TRAILERS) << 8 | HEADERS, ending),
-        _OK_TRAILERS,
-    )

@@ -61,7 +61,7 @@ class RequestHeadsTests(CacheCase):
             self.assertAlmostEqual(head.timeout_seconds, micros / 1e6)
             self.assertEqual(heads.read(encoded, blocks), head)
         self.assertEqual(self.decoded, 1)
-        self.assertLessEqual(len(heads._recent), 512)
+        self.assertLessEqual(len(heads._heads), 256)
 
     def test_a_timeout_that_comes_again(self) -> None:
         heads, blocks = RequestHeads(), constant_blocks()
