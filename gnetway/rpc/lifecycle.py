@@ -1,4 +1,4 @@
-"""How clients, servers and streams of both implementations end."""
+"""The phases of streams and connections, and how clients and servers end."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -31,6 +31,25 @@ OPEN: Final = StreamPhase.OPEN
 CLOSED: Final = StreamPhase.CLOSED
 ABORTED: Final = StreamPhase.ABORTED
 ENDED: Final = StreamPhase.ENDED
+
+
+class ConnectionPhase(Enum):
+    """Where a native connection stands.
+
+    ::
+
+        CONNECTING ─→ OPEN ─ drain() ─→ DRAINING ─ no stream is left ─→ CLOSING ─→ LOST
+
+    CLOSING and LOST come out of every phase: by close(), abort(), a broken protocol, silence or
+    the peer. With TLS a connection is CONNECTING until the handshake is through. Whether the peer
+    has spoken HTTP/2 the core knows (``settled``).
+    """
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSING = "closing"
+    LOST = "lost"
 
 
 class SharedEnd:

@@ -91,16 +91,17 @@ def _nothing() -> None:
     """Do nothing: who has the place has not said yet how to give way."""
 
 
-# What the server's peers did wrong: counted by cause, and told to the log once a minute at most.
-#
-# Whoever reaches the port can make any number of connections, so none has a line of its own.
+# -- what the server's peers did wrong ------------------------------------------------------------
 
 #: Seconds from one line in the log to the next.
 LINE_SECONDS: Final = 60.0
 
 
 class RefusedPeers:
-    """Counts; a line has the cause and the address of the last one."""
+    """Counts by cause; a line in the log has the cause and the address of the last one.
+
+    Whoever reaches the port can make any number of connections, so none has a line of its own.
+    """
 
     _log = Logger()
 
@@ -123,7 +124,7 @@ class RefusedPeers:
             )
 
 
-# ``host:port`` in its parts.
+# -- ``host:port`` in its parts ------------------------------------------------------------------
 
 Network = IPv4Network | IPv6Network
 
@@ -140,7 +141,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def is_ipv4(host: str) -> bool:
-    """Tell whether a host is an IPv4 address."""
+    """Return whether a host is an IPv4 address."""
     try:
         IPv4Address(host)
     except ValueError:
@@ -149,7 +150,7 @@ def is_ipv4(host: str) -> bool:
 
 
 def is_ipv6(host: str) -> bool:
-    """Tell whether a host is an IPv6 address, with or without a zone."""
+    """Return whether a host is an IPv6 address, with or without a zone."""
     try:
         IPv6Address(host)
     except ValueError:

@@ -71,7 +71,7 @@ class ListenFailed(GatewayError):
 
 
 def is_key_unregistered(status: RpcStatus) -> bool:
-    """Tell whether the service has proved that it does not know the auth key."""
+    """Return whether the service has proved that it does not know the auth key."""
     return (
         status.code in {StatusCode.KEY_UNREGISTERED, StatusCode.UNKNOWN}
         and _KEY_UNREGISTERED in status.details

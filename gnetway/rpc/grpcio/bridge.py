@@ -1,4 +1,4 @@
-"""Between the reactor and the threads of a carrier that has some.
+"""Between the reactor and grpcio's threads.
 
 Into the reactor, one wake-up carries everything that has gathered; out of it, nothing waits.
 Counters have one writer each, so that neither side needs a lock for them.
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.rpc.calls import Answered, IRpcStream, IStreamListener, RpcOptions
+from gnetway.rpc.lifecycle import ABORTED, CLOSED, ENDED, OPEN, StreamPhase
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
 from gnetway.runtime.thread_calls import Batch
 
@@ -124,7 +125,7 @@ class Outbox:
 
     def __next__(self) -> bytes:
         if self._in_hand is not None:
-            # Being asked for the next one is how a carrier says that it is through with the last.
+            # Being asked for the next one is how grpcio says that it is through with the last.
             self._sent_items += 1
             self._sent_bytes += len(self._in_hand)
             self._in_hand = None
@@ -176,7 +177,7 @@ def run_in_thread(
     return done
 
 
-# Deferred answers for those who want to be called: for carriers that have nothing cheaper.
+# -- Deferreds for IRpcClient.call(): a thread's answer has to be posted anyway ----------------
 
 _log = Logger()
 
@@ -202,9 +203,6 @@ def _not_taken(failure: Failure) -> None:
     _log.failure("An answer could not be taken", failure)
 
 
-# A stream whose two directions run in threads, as its owner in the reactor sees it.
-
-
 @implementer(IRpcStream)
 class ThreadedStream:
     """IRpcStream over an Outbox that one thread iterates and an Inbox that another fills.
@@ -225,9 +223,7 @@ class ThreadedStream:
         self.outbox = Outbox(*bounds, lambda: batch.post(self._tell_writable))
         self._inbox = Inbox(batch, self._deliver, *bounds)
         self._listener: IStreamListener | None = None
-        self._sending = True
-        self._aborted = False
-        self._ended = False
+        self._phase: StreamPhase = OPEN
 
     @property
     def unsent_bytes(self) -> int:
@@ -250,7 +246,7 @@ class ThreadedStream:
 
     def send(self, message: bytes) -> None:
         """See IRpcStream."""
-        if not self._sending:
+        if self._phase is not OPEN:
             raise StreamClosed("the stream takes no more messages")
         if len(message) > self._max_message_bytes:
             raise RpcStatus(
@@ -262,16 +258,15 @@ class ThreadedStream:
 
     def close(self) -> None:
         """See IRpcStream."""
-        if self._sending:
-            self._sending = False
+        if self._phase is OPEN:
+            self._phase = CLOSED
             self.outbox.finish()
 
     def abort(self, status: RpcStatus | None = None) -> None:
         """See IRpcStream."""
-        if self._aborted or self._ended:
+        if self._phase is ABORTED or self._phase is ENDED:
             return
-        self._aborted = True
-        self._sending = False
+        self._phase = ABORTED
         # Before the drop, at which a thread may already ask what to tell the peer.
         self._give_up(status)
         self.outbox.drop()
@@ -290,16 +285,16 @@ class ThreadedStream:
         self._batch.post(self._end, error)
 
     def _deliver(self, message: bytes) -> None:
-        if not self._aborted and self._listener is not None:
+        if self._phase is not ABORTED and self._listener is not None:
             self._guard(self._listener.message_received, message)
 
     def _tell_peer_finished(self) -> None:
         # Where this side has ended the stream itself, reading ends too, and says nothing.
-        if self._sending and self._listener is not None:
+        if self._phase is OPEN and self._listener is not None:
             self._guard(self._listener.peer_finished)
 
     def _tell_writable(self) -> None:
-        if self._sending and self._listener is not None:
+        if self._phase is OPEN and self._listener is not None:
             self._guard(self._listener.stream_writable)
 
     def _guard(self, tell: Callable[..., object], *args: object) -> None:
@@ -310,7 +305,6 @@ class ThreadedStream:
             self.abort(RpcStatus(StatusCode.INTERNAL, "the listener failed"))
 
     def _end(self, error: RpcStatus | None) -> None:
-        self._ended = True
-        self._sending = False
+        self._phase = ENDED
         if self._listener is not None:
             self._guard(self._listener.stream_closed, error)

@@ -12,7 +12,7 @@ _Arguments = list[tuple[str, int | str]]
 #: find a dead link by.
 _MIN_PING_INTERVAL_MS: Final = 5_000
 #: Streams of one connection, beyond what is served at a time and in any case, and bytes of the
-#: fields of one request: as the native carrier has them.
+#: fields of one request: as the gateway's own servers have them.
 _SPARE_STREAMS: Final = 1_024
 _MAX_OPEN_STREAMS: Final = 2_048
 _MAX_FIELDS_BYTES: Final = 16_384

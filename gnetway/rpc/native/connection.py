@@ -1,17 +1,10 @@
 """One gRPC connection of this process: the shell around an HTTP/2 connection, either role.
 
-    CONNECTING → OPEN ⟶ (drain: no more streams) DRAINING ⟶ (no stream left) CLOSING → LOST
-
-CLOSING and LOST come out of every state: by close(), abort(), a broken protocol, silence, the peer.
-With TLS a connection is CONNECTING until the handshake is through. The core knows apart from this
-whether the peer has spoken HTTP/2 (``settled``).
-
 Events are told from here only: out of dataReceived, at the end of a turn, or when the transport
 has room again; so no call of the users is answered before it has returned.
 """
 
 import typing
-from enum import Enum
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -44,6 +37,7 @@ from gnetway.http2.server import ServerConnection
 from gnetway.http2.stream import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
+from gnetway.rpc.lifecycle import ConnectionPhase
 from gnetway.rpc.native.reading import Reading, SlowReaders, watch
 from gnetway.rpc.status import StatusCode
 from gnetway.runtime import try_write
@@ -62,16 +56,7 @@ _ALIVE: Final = b"alive?\0\0"
 _H2: Final = b"h2"
 
 
-class ConnectionPhase(Enum):
-    """Where a connection stands; the head of this file draws it."""
-
-    CONNECTING = "connecting"
-    OPEN = "open"
-    DRAINING = "draining"
-    CLOSING = "closing"
-    LOST = "lost"
-
-
+# Names of their own, as the phase is asked for with each read.
 _CONNECTING: Final = ConnectionPhase.CONNECTING
 _OPEN: Final = ConnectionPhase.OPEN
 _DRAINING: Final = ConnectionPhase.DRAINING

@@ -1,4 +1,4 @@
-"""Deadlines of many calls, nearly all of which end long before: one timer, and cheap to forget."""
+"""Deadlines of many calls, nearly all of which end long before: one timer, cheap to forget."""
 
 from typing import Final, Protocol
 
@@ -39,7 +39,7 @@ class Deadlines:
         return tick
 
     def is_due(self, tick: int) -> bool:
-        """Tell whether an item's time is over, but for the rest of its tick."""
+        """Return whether an item's time is over, but for the rest of its tick."""
         return self._clock.seconds() / _TICK_SECONDS >= tick - 1
 
     def remove(self, item: Expiring, tick: int) -> None:

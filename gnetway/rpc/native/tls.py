@@ -1,4 +1,4 @@
-"""TLS of the native carrier: HTTP/2 by ALPN, certificates of both sides as TlsOptions has them."""
+"""TLS below HTTP/2: agreed upon by ALPN, certificates of both sides as TlsOptions has them."""
 
 from collections.abc import Callable
 from functools import partial
