@@ -97,6 +97,7 @@ class ClientConnection:
 
     def call(self, stream: Stream, fields: bytes, message: bytes) -> None:
         """Open a stream and send all that this side has to say on it."""
+        # All at once where it fits: three frames of bytes that are there already.
         size = len(message) + PREFIX_BYTES
         sender, output = self._sender, self._output
         if (
@@ -194,6 +195,8 @@ class ClientConnection:
 
     def complete_calls(self, data: bytes, position: int) -> int:
         """Take answers: HEADERS, all of the reply in one DATA frame, and trailers with OK."""
+        # What is asked here are the rules of take_fields() and of Receiver.take_frame(), for the
+        # one shape that nearly all answers have; whatever else comes is left to those.
         answered: list[Stream] = []
         used, end = 0, len(data)
         while position + HEAD_BYTES <= end:
@@ -267,6 +270,7 @@ class ClientConnection:
         core = self.core
         stream = self._streams.get(stream_id)
         if stream is None:
+            # Of a stream that was cancelled, perhaps.
             core.blocks.decode(block)  # the table has to follow: section 4.3
             core.ids.check_late(stream_id, "HEADERS")
             return

@@ -12,7 +12,7 @@ from hpack import Decoder, HPACKError
 from gnetway.errors import GatewayError
 from gnetway.http2.frames import ErrorCode, Http2Error
 
-# gRPC's own header fields: statuses, their text, timeouts; and what HTTP's errors mean to it.
+# -- gRPC's own fields: statuses, their text, timeouts; and what HTTP's errors mean to it ----------
 #
 # See grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html
 
@@ -108,12 +108,11 @@ def decode_message(value: bytes) -> str:
     return value.decode(errors="replace")
 
 
-# Header compression, as little of it as may be.
+# -- header compression, as little of it as may be: RFC 7541, RFC 9113 section 4.3 ---------------
 #
 # Our peers are told to keep no dynamic table. From their acknowledgement on a block means the same
 # whenever it comes, so what it was read as can be kept, and most blocks come again and again. We
 # send literals and fields of the static table only, so that blocks are constant bytes here too.
-# See RFC 7541; RFC 9113 section 4.3.
 
 #: Name and value.
 Field = tuple[bytes, bytes]
@@ -201,6 +200,8 @@ class FieldBlocks:
             self.constant = self._decoder.header_table_size == 0
         return fields
 
+
+# -- what HTTP and gRPC say about a block's fields: RFC 9113 sections 8.2 and 8.3 ------------------
 
 _NAME: Final = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 _BAD_VALUE: Final = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")

@@ -133,6 +133,7 @@ class Receiver:
         :raises StreamFault: it breaks those of its stream.
         """
         size = stop - start
+        # An empty frame costs its sender 9 bytes, and us as much as a full one.
         self._effort.left -= _FRAME_EFFORT
         # Before all else: what is discarded counts too, or the window would leak (section 6.9).
         self.use_window(size)
@@ -142,6 +143,7 @@ class Receiver:
             return
         if stream.state is HALF_CLOSED_REMOTE:
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end")
+        # With its padding: section 6.1.
         stream.receive_window -= size
         if flags & PADDED:
             start, stop = without_padding(data, start, stop)
@@ -177,6 +179,7 @@ class Receiver:
             stream.messages += 1
             stream.message = message
             if not end_stream:
+                # A caller may send its request and never end: that is kept, so it is counted.
                 self._count_held(stream, 0)
             return 0
         return self._join(stream, data, start, stop) if stop > start else 0
@@ -238,7 +241,7 @@ class Receiver:
     def _grant_stream(self, stream: Stream, flags: int) -> None:
         if stream.receive_window < 0:
             raise StreamFault(stream.id, ErrorCode.FLOW_CONTROL_ERROR, "more than its window")
-        if not flags & END_STREAM:
+        if not flags & END_STREAM:  # otherwise nothing more comes
             increment = STREAM_WINDOW_BYTES - stream.receive_window
             self._output.frames.append(pack_window_update(stream.id, increment))
             stream.receive_window = STREAM_WINDOW_BYTES

@@ -215,6 +215,7 @@ class Sender:
 
     def _send_pending(self, stream: Stream) -> None:
         limit = min(stream.send_window, self.window, self.max_frame_bytes)
+        # A window of 1 byte is served as any other: the frame is as large as it allows.
         frames = self._output.frames
         place = len(frames)
         frames.append(b"")  # the frame's head, once its size is known

@@ -58,7 +58,7 @@ _TRAILERS_FRAME: Final = (len(_OK_TRAILERS) << 8 | HEADERS, END_HEADERS | END_ST
 #: Calls are taken together as far as they begin within so many bytes.
 _RUN_BYTES: Final = 16 * 1024
 
-#: What a call costs that is known but for its message, with its answer, see Connection.
+#: What a call costs that is known but for its message, with its answer, see FrameParser.
 _CALL_EFFORT: Final = 20
 
 #: Runs of ids that the client has skipped; the last ones are remembered.
@@ -152,6 +152,7 @@ class ServerConnection:
         if text:
             block += encode_field(b"grpc-message", encode_message(text))
         stream.drop()
+        # Not behind what waits: a client that does not read would hold up its own refusal.
         self._sender.send_fields(stream, block, end_stream=True)
         self._close_local(stream)
 
@@ -229,6 +230,8 @@ class ServerConnection:
 
     def complete_calls(self, data: bytes, position: int) -> int:
         """Take calls: HEADERS that are known, and all of the request in one DATA frame."""
+        # What is asked here are the rules of take_fields() and of Receiver.take_frame(), for the
+        # one shape that nearly all calls have; whatever else comes is left to those.
         calls: list[Stream] = []
         used, end = 0, len(data)
         last = min(end, position + _RUN_BYTES) - HEAD_BYTES
@@ -308,7 +311,8 @@ class ServerConnection:
         except Malformed as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
         if stream_id > self._last_looked_at:
-            self._ids.note_reset(stream_id)  # the client knows, or will soon
+            # The client knows from GOAWAY, or will soon; its frames are discarded: section 6.8.
+            self._ids.note_reset(stream_id)
             return
         if len(self._streams) >= self._max_streams:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")

@@ -24,8 +24,6 @@ from gnetway.rpc.peers import host_of_peer, is_allowed
 from gnetway.rpc.status import ListenFailed
 from gnetway.runtime.thread_calls import Batch
 
-# Worker threads for a gRPC server.
-
 _Result = TypeVar("_Result")
 _Job = tuple["Future[Any]", Callable[[], Any]]
 

@@ -58,14 +58,13 @@ class DialedConnection:
             self.protocol.end("closed")
             return
         self._connecting = endpoint.connect(_OneProtocol(self.protocol))
-        self._connecting.addCallbacks(self._connected, self._not_connected)
+        self._connecting.addBoth(self._connected)
 
-    def _connected(self, _: object) -> None:
+    def _connected(self, outcome: IProtocol | Failure) -> None:
         self._connecting = None
-
-    def _not_connected(self, failure: Failure) -> None:
-        self._connecting = None
-        self.protocol.end(f"cannot connect to {self._dialer.peer}: {failure.getErrorMessage()}")
+        if isinstance(outcome, Failure):
+            why = outcome.getErrorMessage()
+            self.protocol.end(f"cannot connect to {self._dialer.peer}: {why}")
 
     def close(self) -> None:
         """Close the connection; one that is still being made is given up."""

@@ -237,22 +237,20 @@ class NativeServer:
         return ended
 
     def _stop(self) -> Deferred[None]:
+        # First all that will end, as some may end while they are told to.
         waiting = [connection.protocol.lost for connection in self.open_connections]
         if self._port is not None:
             waiting.append(self._port.stopListening() or succeed(None))
         for connection in list(self.open_connections):
             connection.begin_drain()
         if self._grace_seconds > 0 and self.open_connections:
-            self._patience = self.reactor.callLater(self._grace_seconds, self._lose_patience)
+            self._patience = self.reactor.callLater(self._grace_seconds, self._cancel_all)
         else:
             self._cancel_all()
         return gatherResults(waiting).addCallback(self._stopped)
 
-    def _lose_patience(self) -> None:
-        self._patience = None
-        self._cancel_all()
-
     def _cancel_all(self) -> None:
+        self._patience = None
         for connection in list(self.open_connections):
             connection.cancel_all()
 
