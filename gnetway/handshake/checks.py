@@ -158,6 +158,7 @@ def check_nonces(got: tuple[bytes, bytes], ours: tuple[bytes, bytes]) -> None:
 
     :raises NonceMismatch: one differs.
     """
+    # Both have gone over the wire in clear: no need for constant time, here and below.
     if got != ours:
         raise NonceMismatch("a query names the nonces of another run")
 
@@ -167,6 +168,7 @@ def check_factors(p: bytes, q: bytes, pq: PQ) -> None:
 
     :raises WrongFactors: they are not the factors that ``pq`` was made of, in that order.
     """
+    # Nothing is multiplied: 1 and pq, or q and p, are factors as well but no proof of work.
     if (_trim(p), _trim(q)) != (pq.p_bytes, pq.q_bytes):
         raise WrongFactors("p and q are not the factors of pq")
 
@@ -223,6 +225,7 @@ def check_dc(dc: int, ours: int) -> None:
 
     :raises WrongDC: it is not ``ours``.
     """
+    # By number: media and test data centres are the same server, see there.
     if dc_number(dc) != ours:
         raise WrongDC(f"the client wants dc {dc}, this is dc {ours}")
 
@@ -253,6 +256,7 @@ def check_client_dh_padding(plaintext: bytes, size: int) -> None:
 
     :raises ClientDHPaddingTooLong: 16 bytes or more.
     """
+    # The hash leaves the padding out, so a longer one could carry anything.
     if len(plaintext) - SHA1_BYTES - size >= _BLOCK_BYTES:
         raise ClientDHPaddingTooLong("more than 15 bytes follow client_DH_inner_data")
 
@@ -262,6 +266,7 @@ def check_client_dh_hash(plaintext: bytes, size: int) -> None:
 
     :raises ClientDHHashMismatch: it is another.
     """
+    # IGE proves nothing by itself: this hash is what shows that the client knows new_nonce.
     expected = sha1(plaintext[SHA1_BYTES : SHA1_BYTES + size]).digest()
     if not compare_digest(expected, plaintext[:SHA1_BYTES]):
         raise ClientDHHashMismatch("the SHA1 of client_DH_inner_data is wrong")

@@ -100,7 +100,6 @@ class KeyExchange:
 
     __slots__ = (
         "_aes",
-        "_answer",
         "_event",
         "_expires_in",
         "_failed_id",
@@ -116,6 +115,7 @@ class KeyExchange:
         "_secret",
         "_secret_source",
         "_setup",
+        "answer",
         "nonce",
         "phase",
         "server_nonce",
@@ -141,7 +141,8 @@ class KeyExchange:
         self._now = 0.0
         self._header_dc = 0
         self._query: Request | None = None
-        self._answer: Reply | None = None
+        #: The answer to the last query; None while it is in the making, or where there is none.
+        self.answer: Reply | None = None
         self._event: ExchangeEvent | None = None
         self._kind = KeyKind.PERM
         self._expires_in = 0
@@ -164,11 +165,6 @@ class KeyExchange:
         """Whether the key is made and stored, and the client may use it."""
         return self.phase is Phase.DONE
 
-    @property
-    def answer(self) -> Reply | None:
-        """The answer to the last query; None while it is in the making, or where there is none."""
-        return self._answer
-
     def __repr__(self) -> str:
         return f"<KeyExchange {self.phase.name}>"
 
@@ -181,15 +177,18 @@ class KeyExchange:
 
         :raises HandshakeError: it is no query, comes out of turn, or fails a check.
         """
+        self._header_dc = header_dc
         try:
-            self._header_dc = header_dc
-            self._take(_parse(body), now)
+            self._take(parse_request(body), now)
+        except TLError as error:
+            self.end()
+            raise checks.BadQuery("the body is no query of the key exchange") from error
         except HandshakeError:
-            self._die()
+            self.end()
             raise
 
     def repeats(self, query: Request) -> bool:
-        """Whether ``query`` is the last one again, on a run that still lives."""
+        """Return whether ``query`` is the last one again, on a run that still lives."""
         return self.phase is not Phase.DEAD and query == self._query
 
     def next_event(self) -> ExchangeEvent | None:
@@ -199,12 +198,14 @@ class KeyExchange:
 
     def end(self) -> None:
         """End the run and wipe its secrets; whatever the client sends to it later is wrong."""
-        self._die()
+        self.phase = Phase.DEAD
+        self._event = self.answer = self._query = None
+        self._wipe()
 
     def _take(self, query: Request, now: float) -> None:
         if self.repeats(query):
             # Without an answer the step is under way, and its end is told to all who ask.
-            self._event = self._answer or self._event
+            self._event = self.answer or self._event
             return
         self._now = now
         if isinstance(query, ReqPq):
@@ -213,6 +214,7 @@ class KeyExchange:
             self._take_req_dh_params(query)
         else:
             self._take_client_dh(query)
+        # Only now: what failed a check is nothing to repeat.
         self._query = query
 
     def _take_req_pq(self, query: ReqPq) -> None:
@@ -223,6 +225,7 @@ class KeyExchange:
 
     def _take_req_dh_params(self, query: ReqDHParams) -> None:
         self.phase = next_phase(self.phase, Step.REQ_DH_PARAMS)
+        # What is cheap comes first: none of the checks below lets a client have RSA for nothing.
         checks.check_nonces((query.nonce, query.server_nonce), self._nonces)
         checks.check_factors(query.p, query.q, self._pq)
         key = checks.check_fingerprint(query.fingerprint, self._setup.rsa_keys)
@@ -245,6 +248,7 @@ class KeyExchange:
         checks.check_client_dh_nonces((inner.nonce, inner.server_nonce), self._nonces)
         checks.check_retry_id(inner.retry_id, self._failed_id)
         assert self._secret is not None
+        # The life of a temporary key is counted from this query on, whenever the key is stored.
         expires_at = int(self._now) + self._expires_in if self._expires_in else 0
         self._want_work(partial(make_key, self._secret, inner.g_b, self._kind, expires_at))
 
@@ -266,7 +270,7 @@ class KeyExchange:
                 assert isinstance(result, AuthKey)
                 self._key_made(result)
         except HandshakeError:
-            self._die()
+            self.end()
             raise
 
     def work_failed(self, error: Exception) -> None:
@@ -277,7 +281,7 @@ class KeyExchange:
         """
         if self.phase is Phase.DEAD:
             return
-        self._die()
+        self.end()
         if isinstance(error, ProtocolError):
             raise error
         failed = checks.WorkFailed("a step of the key exchange failed on our side")
@@ -307,10 +311,12 @@ class KeyExchange:
     def _inner_opened(self, inner: PQInnerData, secret: DHSecret) -> None:
         self._secret = secret
         self.phase = next_phase(self.phase, Step.INNER_DATA_OPENED)
+        # What RSA protects has to repeat what came in clear: a block belongs to one run alone.
         checks.check_inner_factors(inner.pq, inner.p, inner.q, self._pq)
         checks.check_inner_nonces((inner.nonce, inner.server_nonce), self._nonces)
         if inner.expires_in is not None:
             checks.check_expiry(inner.expires_in)
+            # A longer life is cut, not refused: the client makes a new key at its end.
             self._expires_in = min(inner.expires_in, self._setup.max_temp_seconds)
         if inner.dc is not None and self._setup.strict_dc is not None:
             checks.check_dc(inner.dc, self._setup.strict_dc)
@@ -350,8 +356,6 @@ class KeyExchange:
         self._failed_id = int.from_bytes(key.aux_hash, "little", signed=True)
         self._reply(DHGenRetry(*self._nonces, self._hash(RETRY_NUMBER, key)).pack())
 
-    # -- small parts ---------------------------------------------------------------------------
-
     @property
     def _nonces(self) -> tuple[bytes, bytes]:
         return self.nonce, self.server_nonce
@@ -360,17 +364,12 @@ class KeyExchange:
         return new_nonce_hash(self._new_nonce, number, key.aux_hash)
 
     def _reply(self, body: bytes) -> None:
-        self._answer = Reply(body)
-        self._event = self._answer
+        self.answer = Reply(body)
+        self._event = self.answer
 
     def _want_work(self, work: Callable[[], object]) -> None:
-        self._answer = None
+        self.answer = None
         self._event = WorkWanted(work)
-
-    def _die(self) -> None:
-        self.phase = Phase.DEAD
-        self._event = self._answer = self._query = None
-        self._wipe()
 
     def _wipe(self) -> None:
         if self._secret is not None:
@@ -378,13 +377,6 @@ class KeyExchange:
         self._secret = self._key = None
         self._new_nonce = b""
         self._aes = (b"", b"")
-
-
-def _parse(body: bytes) -> Request:
-    try:
-        return parse_request(body)
-    except TLError as error:
-        raise checks.BadQuery("the body is no query of the key exchange") from error
 
 
 def _kind(inner: PQInnerData, header_dc: int) -> KeyKind:

@@ -15,7 +15,7 @@ client hears the second answer later; where the line is too long, no run begins.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.shares import Shares
@@ -52,20 +52,13 @@ class ExchangesTooFast(Busy):
     cause = "handshake_too_fast"
 
 
-class _Run:
+class _Run(NamedTuple):
     """A run with its place, the time of its beginning, and whose it is."""
 
-    __slots__ = ("begun_at", "exchange", "network", "place")
-
-    def __init__(self, exchange: KeyExchange, place: _Place, begun_at: float, network: str) -> None:
-        self.exchange = exchange
-        self.place = place
-        self.begun_at = begun_at
-        self.network = network
-
-
-def _no_limits(network: str) -> AccountLimits:
-    return AccountLimits()
+    exchange: KeyExchange
+    place: _Place
+    begun_at: float
+    network: str
 
 
 class PendingExchanges:
@@ -98,7 +91,9 @@ class PendingExchanges:
         self._max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
         self._make_exchange = make_exchange
-        self._accounts = Accounts(_no_limits) if accounts is None else accounts
+        self._accounts = (
+            Accounts(lambda _network: AccountLimits()) if accounts is None else accounts
+        )
         #: By (nonce, server_nonce), the oldest first. These are ordered ones, whose first is found
         #: at once however many stood before it.
         self._runs: OrderedDict[_Place, _Run] = OrderedDict()
@@ -137,7 +132,7 @@ class PendingExchanges:
         return self._of_age(run, monotonic)
 
     def note_over(self, exchange: KeyExchange) -> None:
-        """Hear that a run is over, well or not."""
+        """Take note that a run is over, well or not."""
         place = (exchange.nonce, exchange.server_nonce)
         if place in self._runs:
             self._over[place] = None

@@ -89,6 +89,7 @@ def open_bind(perm_key: AuthKey, encrypted: bytes) -> tuple[int, BindAuthKeyInne
     aes_key, aes_iv = derive_aes_v1(perm_key.secret, msg_key)
     plaintext = ige_decrypt(encrypted[24:], aes_key, aes_iv)
     end = _HEADER.size + INNER_BYTES
+    # MTProto 1.0 leaves the padding out of msg_key, and nothing is read before it is proved.
     if not compare_digest(sha1(plaintext[:end]).digest()[4:20], msg_key):
         raise MessageError("msg_key does not fit the decrypted bind")
     _, msg_id, _, length = _HEADER.unpack_from(plaintext)
@@ -113,6 +114,7 @@ def check_bind(
     :raises BindRefused: anything differs.
     Source: core.telegram.org/method/auth.bindTempAuthKey
     """
+    # What the gateway knows of both keys comes before what the client says of them.
     if temp_key.kind is KeyKind.PERM:
         raise BindRefused("the bind was not sent with a temporary key")
     if temp_key.perm_auth_key_id not in (0, perm_key.auth_key_id):

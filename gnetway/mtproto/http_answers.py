@@ -155,6 +155,8 @@ class MessageJoiner:
         if not 0 <= length <= len(plaintext) - HEADER_BYTES:
             raise MessageError(f"a plaintext that announces {length} bytes")
         self._salt = salt
+        # A lower one is a late answer, unless it is lower by more than any clock is off: then the
+        # backend's has been set back, and its msg_ids are followed.
         if not 0 <= self._highest - msg_id <= MAX_AHEAD:
             self._highest = msg_id
         self._seq_no = max(self._seq_no, seq_no)
@@ -185,13 +187,14 @@ class MessageJoiner:
             messages = _messages(plaintext)
             size += sum(len(message.body) for message in messages)
             many = len(parts) + len(messages) > MAX_CONTAINER_MESSAGES
+            # The first goes whatever its size, or it would never go.
             if taken and (many or size > MAX_CONTAINER_BYTES):
                 break
             first = first or plaintext
             parts += messages
             taken += 1
             if messages and is_error_result(messages[-1].body):
-                break
+                break  # what stood behind it would be lost to some clients
         if not taken:
             return self.nothing((), now), 0
         if taken == 1:
@@ -218,9 +221,10 @@ class MessageJoiner:
         if self._last - above <= MAX_AHEAD:
             above = max(above, self._last)
         if msg_id < above:
-            # The backend's clock is ahead of ours.
+            # The backend's clock is ahead of ours. The two low bits, which name the sender, stay.
             msg_id += ((above - msg_id) | 3) + 1
         self._last = msg_id
+        # Even, so that it wants no acknowledgement, and not below what was used.
         seq_no = self._seq_no + 1 & ~1
         return pack_message(self._salt, self._session_id, msg_id, seq_no, body)
 
