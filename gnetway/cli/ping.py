@@ -12,10 +12,8 @@ from gnetway.crypto.rsa import RsaKeyError
 from gnetway.errors import GatewayError, TLError, TransportErrorCode
 from gnetway.runtime.clocks import wall_clock
 from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown
-from gnetway.testing.exchange import Wish
-from gnetway.testing.framings import Framing
-from gnetway.testing.link import ClientLink, Style
-from gnetway.testing.server_key import ServerKey
+from gnetway.testing.exchange import ServerKey, Wish
+from gnetway.testing.link import ClientLink, Framing, Style
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
 from gnetway.testing.websocket import WebSocketEnd
 

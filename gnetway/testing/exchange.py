@@ -9,15 +9,25 @@ from functools import cache
 from hashlib import sha1
 from math import gcd
 from struct import pack, unpack_from
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, Self, TypeVar
 
 from cryptg import factorize_pq_pair
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gmpy2 import is_prime, is_square, powmod
 
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.crypto.diffie_hellman import DH_PRIME, DH_PRIME_BYTES
-from gnetway.crypto.rsa import seal_legacy, seal_rsa_pad
+from gnetway.crypto.rsa import (
+    KEY_BITS,
+    RsaKey,
+    RsaKeyError,
+    public_fingerprint,
+    seal_legacy,
+    seal_rsa_pad,
+)
 from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown, demand
 from gnetway.tl.key_exchange import (
     ClientDHInnerData,
@@ -62,6 +72,36 @@ class PublicKey(Protocol):
     @property
     def fingerprint(self) -> int:
         """The signed 64-bit number under which resPQ offers the key."""
+
+
+class ServerKey(NamedTuple):
+    """The public RSA key of a server that every client carries: the two numbers, 2048 bits."""
+
+    modulus: int
+    exponent: int
+
+    @property
+    def fingerprint(self) -> int:
+        """The signed 64-bit number under which resPQ offers the key."""
+        return public_fingerprint(self.modulus, self.exponent)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """Load a key in PEM: a public one, PKCS#1 or SubjectPublicKeyInfo, or a private one.
+
+        :raises RsaKeyError: it is none, or not of 2048 bits.
+        """
+        if b"PRIVATE KEY" in pem:
+            private = RsaKey.from_pem(pem)
+            return cls(private.modulus, private.exponent)
+        try:
+            key = load_pem_public_key(pem)
+        except (ValueError, UnsupportedAlgorithm):
+            raise RsaKeyError("this is no key in PEM") from None
+        if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS:
+            raise RsaKeyError(f"this is no RSA key of {KEY_BITS} bits")
+        numbers = key.public_numbers()
+        return cls(numbers.n, numbers.e)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,58 @@
-"""The client's framing and obfuscation over a whole connection, both ways."""
+"""The client's framing and obfuscation over one connection, both ways.
+
+The framings are written from their description and not from the gateway's codecs.
+
+Source: core.telegram.org/mtproto/mtproto-transports
+"""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple
 from zlib import crc32
 
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.testing.checks import demand
-from gnetway.testing.framings import Framing, abridged, full, intermediate
 
 RandomBytes = Callable[[int], bytes]
+
+
+class Framing(Enum):
+    """The framings; the value is the protocol tag, empty where there is none."""
+
+    ABRIDGED = b"\xef\xef\xef\xef"
+    INTERMEDIATE = b"\xee\xee\xee\xee"
+    PADDED = b"\xdd\xdd\xdd\xdd"
+    FULL = b""
+
+
+#: Those that obfuscated2 has a tag for.
+OBFUSCATED = [framing for framing in Framing if framing is not Framing.FULL]
+
+
+def abridged(payload: bytes, quick_ack: bool = False) -> bytes:
+    """Return a packet behind its length in words: one byte, or 0x7f and three."""
+    words = len(payload) // 4
+    flag = 0x80 if quick_ack else 0
+    if words < 0x7F:
+        return bytes([words | flag]) + payload
+    return bytes([0x7F | flag]) + words.to_bytes(3, "little") + payload
+
+
+def intermediate(payload: bytes, quick_ack: bool = False) -> bytes:
+    """Return a packet behind its length in four bytes, the padding counted in."""
+    return (len(payload) | quick_ack << 31).to_bytes(4, "little") + payload
+
+
+def full(payload: bytes, seq: int) -> bytes:
+    """Return a packet between its length and number, and the CRC-32 of all three."""
+    covered = b"".join(
+        (
+            (len(payload) + 12).to_bytes(4, "little"),
+            seq.to_bytes(4, "little"),
+            payload,
+        )
+    )
+    return covered + crc32(covered).to_bytes(4, "little")
 
 
 class Style(NamedTuple):

@@ -7,7 +7,7 @@ from gnetway.codec.full import FullCodec
 from gnetway.codec.intermediate import IntermediateCodec, PaddedIntermediateCodec
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
-from gnetway.testing.framings import Framing, abridged, full, intermediate
+from gnetway.testing.link import Framing, abridged, full, intermediate
 
 Requests = list[tuple[bytes, bool]]
 RandomBytes = Callable[[int], bytes]

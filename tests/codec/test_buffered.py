@@ -11,7 +11,7 @@ from gnetway.codec.intermediate import IntermediateCodec
 from gnetway.codec.packet import BufferedCodec, Codec
 from gnetway.errors import FramingError, PacketTooLarge
 from gnetway.testing import Framing
-from gnetway.testing.framings import full, intermediate
+from gnetway.testing.link import full, intermediate
 from tests.codec.client import Requests, drain, expected, feed, make_codec, packets
 from tests.strategies import cut, cuts, payloads, requests
 

@@ -9,7 +9,7 @@ from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header, open_heade
 from gnetway.crypto.aes import CtrStream
 from gnetway.errors import FramingError, PacketTooLarge, UnknownTransport
 from gnetway.testing import Framing
-from gnetway.testing.framings import OBFUSCATED
+from gnetway.testing.link import OBFUSCATED
 from tests.codec.client import (
     Requests,
     drain,

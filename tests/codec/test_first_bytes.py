@@ -11,7 +11,7 @@ from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, first_kind
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.errors import UnknownTransport
 from gnetway.testing import Framing
-from gnetway.testing.framings import OBFUSCATED
+from gnetway.testing.link import OBFUSCATED
 from tests.codec.client import obfuscated_stream, plain_stream
 from tests.strategies import SeededBytes, cut, cuts, random_sources, requests
 

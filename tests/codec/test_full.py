@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.full import FullCodec
 from gnetway.errors import FramingError, PacketTooLarge
-from gnetway.testing.framings import full
+from gnetway.testing.link import full
 from tests.codec.client import drain
 from tests.strategies import payloads
 

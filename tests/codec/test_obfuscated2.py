@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.codec.obfuscated2 import HEADER_BYTES, make_header, open_header
 from gnetway.testing import Framing
-from gnetway.testing.framings import OBFUSCATED
+from gnetway.testing.link import OBFUSCATED
 from tests.strategies import SeededBytes, cut, cuts, payloads, random_sources
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "mtproto.json"

@@ -1,7 +1,6 @@
 """The ways in which a client comes, for tests that try all of them."""
 
-from gnetway.testing.framings import OBFUSCATED, Framing
-from gnetway.testing.link import Style
+from gnetway.testing.link import OBFUSCATED, Framing, Style
 
 STYLES = [Style(framing, False) for framing in Framing] + [
     Style(framing, True) for framing in OBFUSCATED
