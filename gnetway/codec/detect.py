@@ -83,6 +83,7 @@ class Detector:
         start = data[:4]
         if start in (INTERMEDIATE_TAG, PADDED_INTERMEDIATE_TAG):
             return self._plain(self._codec(start), 4)
+        # Now that it is no MTProto of the plain kinds: a web client on the wrong port, say.
         if (kind := first_kind(data)) not in (None, FirstKind.MTPROTO):
             raise UnknownTransport(f"{kind.value} on a port that expects MTProto")
         if data[4:8] == _FULL_FIRST_SEQ:

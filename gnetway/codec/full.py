@@ -44,6 +44,7 @@ class FullCodec(BufferedCodec):
             return None
         payload = packet[0][: -_CRC.size]
         head = _HEAD.pack(len(payload) + _OVERHEAD_BYTES, self._incoming_seq)
+        # The head has been cut off; its bytes follow from what it was checked to be.
         if _CRC.unpack_from(packet[0], len(payload))[0] != crc32(payload, crc32(head)):
             raise FramingError("wrong CRC")
         self._incoming_seq = (self._incoming_seq + 1) & _SEQ_MASK

@@ -57,6 +57,7 @@ def open_header(data: bytes) -> ObfuscatedStreams:
     if len(data) < HEADER_BYTES:
         raise ValueError(f"an obfuscated header has {HEADER_BYTES} bytes, not {len(data)}")
     from_client, from_server = _streams(data[:HEADER_BYTES])
+    # The header runs through the stream as well, so that the counter stands behind it afterwards.
     opened = from_client.update(data)
     dc_id = int.from_bytes(opened[_TAG_END:_DC_ID_END], "little", signed=True)
     tag, first = opened[_IV_END:_TAG_END], opened[HEADER_BYTES:]
@@ -75,6 +76,7 @@ def make_header(
         draft = random_bytes(HEADER_BYTES)
     draft = draft[:_IV_END] + tag + dc_id.to_bytes(2, "little", signed=True) + draft[_DC_ID_END:]
     from_client, from_server = _streams(draft)
+    # Tag and dc_id alone are encrypted: what makes the key goes as it is.
     header = draft[:_IV_END] + from_client.update(draft)[_IV_END:]
     return header, ObfuscatedStreams(tag, dc_id, from_server, from_client)
 

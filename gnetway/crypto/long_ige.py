@@ -55,11 +55,15 @@ class LongIge:
         target = addressof(c_char.from_buffer(out))
         source, before = _address(data), _address(iv) + _BLOCK
         xor, later = self._xor, size - _BLOCK
+        # What CBC is to encrypt: p[0], p[1] ^ p[-1], then p[i] ^ p[i-2]. The iv of IGE is c[-1],
+        # which is CBC's iv too, and p[-1].
         out[:_BLOCK] = data[:_BLOCK]
         xor(target + _BLOCK, source + _BLOCK, before, _BLOCK // _WORD)
         xor(target + 2 * _BLOCK, source + 2 * _BLOCK, source, (later - _BLOCK) // _WORD)
+        # In place; update_into wants a block of room behind the end.
         encrypted = memoryview(out)[:size]
         Cipher(AES256(key), CBC(iv[:_BLOCK])).encryptor().update_into(encrypted, out)
+        # y becomes c: c[0] = y[0] ^ p[-1], then c[i] = y[i] ^ p[i-1].
         xor(target, target, before, _BLOCK // _WORD)
         xor(target + _BLOCK, target + _BLOCK, source, later // _WORD)
         return encrypted

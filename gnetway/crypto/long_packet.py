@@ -78,6 +78,7 @@ class LongPacket:
     def take_slice(self) -> bool:
         """Do a slice of the work, if one is left; returns whether one was."""
         if self._packet:
+            # Copying megabytes takes a slice's time by itself.
             self._cut()
             return True
         if not self._sealed:
@@ -90,6 +91,7 @@ class LongPacket:
         return True
 
     def _cut(self) -> None:
+        # The oldest stands last, where pop() takes it without moving the others.
         packet, self._packet = self._packet, b""
         begins = [*range(HEAD_BYTES, self._end, SLICE_BYTES), self._end]
         self._sealed = [packet[begin:end] for begin, end in pairwise(begins)][::-1]

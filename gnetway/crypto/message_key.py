@@ -92,6 +92,7 @@ def encrypt(
     The padding is the shortest allowed, 12 to 27 bytes: what a longer one would hide, the
     padded codec hides on the wire without making every message dearer.
     """
+    # 12, and as many more as fill the last block.
     padding_bytes = MIN_PADDING_BYTES + (4 - len(plaintext)) % 16
     padded = plaintext + random_bytes(padding_bytes)
     first, second, third = _SECRET_PARTS(key.secret, x)

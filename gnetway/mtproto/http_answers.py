@@ -1,6 +1,6 @@
 """MTProto over HTTP: what a request wants of its answer, and several messages made into one.
 
-An HTTP answer carries a single message, and may be held back as long as the client's http_wait
+An HTTP answer carries one message, and may be held back as long as the client's http_wait
 allows (long polling). What a request says of that is read here, nothing else of it.
 
 What a session backend has for the client comes as numbered plaintexts. Where there are several, the

@@ -1,7 +1,7 @@
 """Fakes of the gateway's seams, for tests of what stands on either side of them.
 
-Each provides an interface of :mod:`gnetway.interfaces`, keeps what it was told in public lists, and
-answers at once unless it is told otherwise. Unlike the rest of the package they need Twisted.
+Each provides an interface of :mod:`gnetway.interfaces`, keeps its calls in public lists, and
+answers at once unless a test says otherwise. Unlike the rest of the package they need Twisted.
 """
 
 from collections.abc import Callable
@@ -160,7 +160,7 @@ class FakeKeys:
 @implementer(IPushTarget)
 @dataclass
 class FakeTarget:
-    """Takes pushes, as if every session had a connection unless told otherwise.
+    """Takes pushes, as if every session had a connection unless a test says otherwise.
 
     ``held`` says whether a connection that does not take them is one all the same.
     """

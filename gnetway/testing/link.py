@@ -58,7 +58,7 @@ def full(payload: bytes, seq: int) -> bytes:
 class Style(NamedTuple):
     """How a client puts its packets on the wire; full framing cannot be obfuscated.
 
-    ``dc_id`` is told in the header of an obfuscated connection.
+    ``dc_id`` stands in the header of an obfuscated connection.
     """
 
     framing: Framing
@@ -124,7 +124,7 @@ class ClientLink:
 
     @property
     def unfinished(self) -> bytes:
-        """What the server sent that is no whole packet yet."""
+        """What the server sent of a packet that is not complete yet."""
         return self._buffer
 
     def _take(self) -> bytes | QuickAck | None:

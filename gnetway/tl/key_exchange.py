@@ -239,6 +239,7 @@ def parse_request(body: bytes) -> Request:
     """
     reader = Reader(body)
     kind = reader.uint32()
+    # By hand: what begins a run comes from anybody, and is the least that a flood can cost.
     if kind in (Constructor.REQ_PQ, Constructor.REQ_PQ_MULTI):
         return ReqPq(reader.int128(), kind == Constructor.REQ_PQ_MULTI)
     if kind == Constructor.REQ_DH_PARAMS:
