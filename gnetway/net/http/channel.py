@@ -22,7 +22,14 @@ from zope.interface import implementer
 from gnetway.admission.admission import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answer import BAD_REQUEST, TIMED_OUT
-from gnetway.net.http.life import MAX_CHUNK_DEBT_BYTES, ChannelLife, ChannelState, RequestBounds
+from gnetway.net.http.life import (
+    ANSWERING,
+    MAX_CHUNK_DEBT_BYTES,
+    RECEIVING,
+    ChannelLife,
+    ChannelState,
+    RequestBounds,
+)
 from gnetway.net.http.request import HttpRequest, RequestLine
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.link_output import Backlog
@@ -115,7 +122,7 @@ class GatewayHttpChannel(HTTPChannel):
             clean = isinstance(reason.value, ConnectionDone)
             cause = "client_closed" if clean else "client_lost"
             # Who waits for an answer in vain leaves for the backend's sake.
-            answering = self._life.state is ChannelState.ANSWERING
+            answering = self._life.state is ANSWERING
             self._life.count(links.backend_cause(cause) if answering else cause)
         # Before anything else: whatever is told now must write nothing.
         self._life.state = ChannelState.LOST
@@ -129,7 +136,7 @@ class GatewayHttpChannel(HTTPChannel):
     def readConnectionLost(self) -> None:
         """The client sends nothing more; it may have closed, or only its own side."""
         self._half_closed = True
-        if self._life.state is not ChannelState.ANSWERING:
+        if self._life.state is not ANSWERING:
             self._close_if_half_closed()
         elif (call := self.requests[0].call) is not None:
             call.half_closed()
@@ -304,7 +311,7 @@ class GatewayHttpChannel(HTTPChannel):
         if self._life.is_ending:
             return
         self._life.count(cause)
-        if self._life.state is ChannelState.ANSWERING:
+        if self._life.state is ANSWERING:
             # Its answer is the last, and closes the connection by itself when it is written.
             self.persistent = False
             if (call := self.requests[0].call) is not None:
@@ -320,7 +327,7 @@ class GatewayHttpChannel(HTTPChannel):
         life, links = self._life, self.services.links
         if life.is_ending:
             self.transport.abortConnection()
-        elif life.state is ChannelState.ANSWERING:
+        elif life.state is ANSWERING:
             links.causes.count(links.backend_cause("http_answer_late"))
             # The wheel has just let go of the connection. It is in it again before the answer,
             # behind which another request, or the end, may set a deadline of its own.
@@ -330,7 +337,7 @@ class GatewayHttpChannel(HTTPChannel):
                 call.unavailable()
         else:
             cause = "idle" if life.has_served else "handshake_timeout"
-            if life.state is ChannelState.RECEIVING:
+            if life.state is RECEIVING:
                 self.finish_with(TIMED_OUT.pack(b"", last=True), cause)
             else:
                 # Source: RFC 9110 section 15.5.9: a 408 is for a request that has begun.
@@ -345,7 +352,7 @@ class GatewayHttpChannel(HTTPChannel):
     def _close_if_half_closed(self) -> None:
         """Close unless there are requests to be answered: no others can come."""
         if self._half_closed and not (
-            self._reading or self._answered or self._life.state is ChannelState.ANSWERING
+            self._reading or self._answered or self._life.state is ANSWERING
         ):
             self._close("client_closed")
 

@@ -32,6 +32,13 @@ class ChannelState(Enum):
     LOST = "lost"
 
 
+#: Looked up once: enums are slow to look up what they have, and each request asks for these.
+IDLE: Final = ChannelState.IDLE
+RECEIVING: Final = ChannelState.RECEIVING
+ANSWERING: Final = ChannelState.ANSWERING
+_ENDS: Final = (ChannelState.ENDING, ChannelState.LOST)
+
+
 class ChannelLife:
     """The state of one connection; ``deadline`` is in the clock's seconds."""
 
@@ -61,7 +68,7 @@ class ChannelLife:
     @property
     def is_ending(self) -> bool:
         """Whether the end has been decided."""
-        return self.state in (ChannelState.ENDING, ChannelState.LOST)
+        return self.state in _ENDS
 
     def bytes_came(self) -> None:
         """Move the deadline, as the client has sent something.
@@ -69,23 +76,23 @@ class ChannelLife:
         While a request is answered it stays: what a client sends then does not speed the answer.
         """
         now = self._links.clock.seconds()
-        if self.state is ChannelState.IDLE:
-            self.state = ChannelState.RECEIVING
+        if self.state is IDLE:
+            self.state = RECEIVING
             self._whole_by = now + self._settings.request_seconds
-        if self.state is ChannelState.RECEIVING:
+        if self.state is RECEIVING:
             # A byte now and then keeps no request coming for ever.
             self.deadline = min(now + self._idle_seconds, self._whole_by)
 
     def request_whole(self) -> None:
         """A request is here whole, and will be answered."""
         self.has_served = True
-        self.state = ChannelState.ANSWERING
+        self.state = ANSWERING
         self.deadline = self._links.clock.seconds() + self._settings.answer_seconds
 
     def answered(self) -> None:
         """The request was answered, which may have been decided to be the last."""
         if not self.is_ending:
-            self.state = ChannelState.IDLE
+            self.state = IDLE
             self.move_deadline()
 
     def move_deadline(self) -> None:

@@ -77,6 +77,12 @@ class RequestState(Enum):
     ANSWERED = "answered"
 
 
+#: Looked up once: enums are slow to look up what they have, and each request asks for these.
+_COMING: Final = RequestState.COMING
+_WHOLE: Final = RequestState.WHOLE
+_ANSWERED: Final = RequestState.ANSWERED
+
+
 class HttpRequest(Request):
     """Replaces what ``Request`` does with a body, an answer and the log.
 
@@ -135,9 +141,9 @@ class HttpRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take the end of the request."""
-        if self._state is not RequestState.COMING:
+        if self._state is not _COMING:
             return
-        self._state = RequestState.WHOLE
+        self._state = _WHOLE
         self.channel.request_received()
         if self._settled is not None:
             self.answer(self._settled)
@@ -146,7 +152,7 @@ class HttpRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         """Have the call given up: nobody is there to be answered."""
-        self._state = RequestState.ANSWERED
+        self._state = _ANSWERED
         super().connectionLost(reason)
         call, self.call = self.call, None
         if call is not None:
@@ -160,10 +166,10 @@ class HttpRequest(Request):
         What is answered before it was whole is the last: only its end tells where the next request
         begins, and nobody reads on to that.
         """
-        if self._state is RequestState.ANSWERED:
+        if self._state is _ANSWERED:
             return
-        closes = answer.closes or self._state is RequestState.COMING
-        self._state = RequestState.ANSWERED
+        closes = answer.closes or self._state is _COMING
+        self._state = _ANSWERED
         # The call knows the request: both are to go now, and not when a collector finds them.
         self.call = None
         data = answer.pack(self._fields, last=closes or not self.channel.persistent)
@@ -177,12 +183,12 @@ class HttpRequest(Request):
 
     def pause_reading(self) -> None:
         """Bring no more of the body; what follows the body is the channel's to pause."""
-        if self._state is RequestState.COMING:
+        if self._state is _COMING:
             self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
         """Bring what comes."""
-        if self._state is RequestState.COMING:
+        if self._state is _COMING:
             self.transport.resumeProducing()
 
     # -- the head ------------------------------------------------------------------------------

@@ -27,7 +27,15 @@ from gnetway.errors import BackendUnavailable, MessageError
 from gnetway.keys.lookup import heed_key_news
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner, is_blank
 from gnetway.net.http.settings import HttpSettings
-from gnetway.net.http.waiting import Asker, HttpPoll, HttpQueue, PollState, QueueTotal
+from gnetway.net.http.waiting import (
+    OVER,
+    UNDECIDED,
+    WAITING,
+    Asker,
+    HttpPoll,
+    HttpQueue,
+    QueueTotal,
+)
 from gnetway.net.link_services import LinkServices
 from gnetway.net.registry import Session
 
@@ -113,7 +121,9 @@ class HttpSession:
         if self._asked >= settings.max_asked:
             return False
         # With something in the queue the request takes that along, and makes the room it needs.
-        return bool(self._queue) or self._queue.total.bytes < settings.max_all_queued_bytes
+        return (
+            bool(self._queue.plaintexts) or self._queue.total.bytes < settings.max_all_queued_bytes
+        )
 
     def send(self, message: MessageReceived, caller: Caller) -> Deferred[bytes]:
         """Hand a message of ``caller`` to the backend; fires with its answer, maybe nothing."""
@@ -141,7 +151,7 @@ class HttpSession:
         """
         if len(self._polls) >= self._settings.max_polls:
             # Rather one that nothing is to be decided for: the end of a key is told in its own.
-            decided = (one for one in self._polls if one.state is not PollState.UNDECIDED)
+            decided = (one for one in self._polls if one.state is not UNDECIDED)
             self._answer(next(decided, self._polls[0]))
         poll = HttpPoll(asker, wants, self._services.clock.seconds(), self._settings)
         self._polls.append(poll)
@@ -153,9 +163,9 @@ class HttpSession:
         A request that is there to wait is answered with what came before it, and so is any while
         the queue is full. Another one first hears what the backend has to say to itself.
         """
-        if poll.state is PollState.OVER:
+        if poll.state is OVER:
             return
-        if self._queue and (poll.is_long or not self._queue.has_room()):
+        if self._queue.plaintexts and (poll.is_long or not self._queue.has_room()):
             self._answer(poll)
         else:
             clock = self._services.clock
@@ -176,14 +186,14 @@ class HttpSession:
         blank = is_blank(plaintext)
         told = [] if blank else self._note(plaintext)
         self._queue.extend(told)
-        if poll is None or poll.state is PollState.OVER:
+        if poll is None or poll.state is OVER:
             # Nobody waits for this answer: it is as good as a push.
             waiting = self._next_poll()
             if told and waiting is not None:
                 self._hold_back(waiting)
             return
-        poll.state = PollState.WAITING
-        if self._queue or (blank and plaintext) or poll.wants.only_acks:
+        poll.state = WAITING
+        if self._queue.plaintexts or (blank and plaintext) or poll.wants.only_acks:
             # An empty container is an answer too, and acknowledgements have no other.
             self._answer(poll)
         else:
@@ -194,7 +204,7 @@ class HttpSession:
 
     def leave(self, poll: HttpPoll) -> None:
         """Let a request wait no more: it is answered, or its client is gone."""
-        if poll.state is not PollState.OVER:
+        if poll.state is not OVER:
             self._polls.remove(poll)
             poll.end()
             self._touch()
@@ -205,7 +215,7 @@ class HttpSession:
         So the request gets the backend's own answer, if it asks for something, but is not sent
         what can wait for another: that would be lost with a client that is gone.
         """
-        if poll.state is PollState.OVER:
+        if poll.state is OVER:
             return
         poll.half_closed = True
         if not poll.wants.asks:
@@ -296,7 +306,7 @@ class HttpSession:
     def _answer(self, poll: HttpPoll, may_take: bool = True) -> None:
         """Answer with what is queued, or with nothing where that may not be, or there is none."""
         now = self._services.wall()
-        if may_take and self._queue:
+        if may_take and self._queue.plaintexts:
             plaintext = self._queue.take(self._joiner, now)
         else:
             plaintext = self._joiner.nothing(poll.wants.odd_waits, now)
@@ -305,7 +315,7 @@ class HttpSession:
         self.leave(poll)
         poll.asker.tell(plaintext)
         long_poll = self._next_poll(only_long=True)
-        if self._queue and long_poll is not None:
+        if long_poll is not None and self._queue.plaintexts:
             # What did not fit, or stands behind an error.
             self._answer(long_poll)
 

@@ -6,7 +6,7 @@ HttpQueue    what is told when no request is there, until the next one takes it
 
 from collections import deque
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -33,6 +33,12 @@ class PollState(Enum):
     WAITING = "waiting"
     #: It was answered, or its client is gone.
     OVER = "over"
+
+
+#: Looked up once: enums are slow to look up what they have, and each request asks for these.
+UNDECIDED: Final = PollState.UNDECIDED
+WAITING: Final = PollState.WAITING
+OVER: Final = PollState.OVER
 
 
 class HttpPoll:
@@ -64,7 +70,7 @@ class HttpPoll:
         if wants.asks:
             seconds = max(seconds, settings.default_wait_seconds)
         self.ends_at = now + seconds
-        self.state = PollState.UNDECIDED if wants.asks else PollState.WAITING
+        self.state = UNDECIDED if wants.asks else WAITING
         self.first_at = 0.0
         self.half_closed = False
         self.timer: IDelayedCall | None = None
@@ -91,7 +97,7 @@ class HttpPoll:
 
     def end(self) -> None:
         """End the wait."""
-        self.state = PollState.OVER
+        self.state = OVER
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
         self.timer = None
@@ -109,29 +115,27 @@ class QueueTotal:
 class HttpQueue:
     """What a session's next requests are told, in the order of its coming."""
 
-    __slots__ = ("_bytes", "_plaintexts", "_settings", "total")
+    __slots__ = ("_bytes", "_settings", "plaintexts", "total")
 
     def __init__(self, settings: HttpSettings, total: QueueTotal) -> None:
         self._settings = settings
         self.total = total
-        self._plaintexts: deque[bytes] = deque()
+        #: The oldest first; to be looked at alone.
+        self.plaintexts: deque[bytes] = deque()
         self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._plaintexts)
 
     def has_room(self, size: int = 0) -> bool:
         """Whether one more plaintext may be queued, of ``size`` bytes."""
         settings = self._settings
         return (
-            len(self._plaintexts) < settings.max_queued_messages
+            len(self.plaintexts) < settings.max_queued_messages
             and self._bytes + size <= settings.max_queued_bytes
             and self.total.bytes + size <= settings.max_all_queued_bytes
         )
 
     def extend(self, plaintexts: list[bytes]) -> None:
         """Take plaintexts of the session backend, whether there is room or not."""
-        self._plaintexts.extend(plaintexts)
+        self.plaintexts.extend(plaintexts)
         self._count(sum(map(len, plaintexts)))
 
     def take(self, joiner: MessageJoiner, now: float) -> bytes:
@@ -139,13 +143,16 @@ class HttpQueue:
 
         ``now`` is in Unix seconds.
         """
-        plaintext, taken = joiner.join(self._plaintexts, now)
-        self._count(-sum(len(self._plaintexts.popleft()) for _ in range(taken)))
+        plaintext, taken = joiner.join(self.plaintexts, now)
+        size = 0
+        for _ in range(taken):
+            size += len(self.plaintexts.popleft())
+        self._count(-size)
         return plaintext
 
     def clear(self) -> None:
         """Drop everything: the session has ended."""
-        self._plaintexts.clear()
+        self.plaintexts.clear()
         self._count(-self._bytes)
 
     def _count(self, size: int) -> None:
