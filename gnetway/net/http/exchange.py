@@ -8,6 +8,9 @@ A :class:`~gnetway.connection.connection.Connection` for each request: what last
 exchange and the session, is found by what the request says.
 """
 
+from enum import Enum
+from typing import Final
+
 from twisted.python.failure import Failure
 
 from gnetway.codec.http_body import HttpBodyCodec
@@ -41,6 +44,24 @@ from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
 
 
+class CallState(Enum):
+    """What a request is at; OVER is for good, the others may follow one another."""
+
+    #: The core has the next word, as soon as enough of the body is here.
+    READING = "reading"
+    #: Something is under way that answers or lets the core go on: a look-up, a step of a key
+    #: exchange, the backend's answer, a bind's decision, the next slice of a long packet.
+    WAITING = "waiting"
+    #: The request is answered, or its client gone.
+    OVER = "over"
+
+
+#: Looked up once: enums are slow to look up what they have, and each request asks for these.
+_READING: Final = CallState.READING
+_WAITING: Final = CallState.WAITING
+_OVER: Final = CallState.OVER
+
+
 class HttpCall:
     """A request from the first byte of its body to its answer.
 
@@ -50,15 +71,14 @@ class HttpCall:
     __slots__ = (
         "_codec",
         "_connection",
-        "_in_hand",
         "_key",
-        "_over",
         "_packet",
         "_pending",
         "_poll",
         "_responder",
         "_services",
         "_session",
+        "_state",
     )
 
     def __init__(self, services: HttpServices, responder: Responder, size: int | None) -> None:
@@ -73,10 +93,7 @@ class HttpCall:
         self._poll: HttpPoll | None = None
         #: The body, while it comes and is not small.
         self._packet: UnfinishedPacket | None = None
-        #: Whether something is under way that will answer.
-        self._in_hand = False
-        #: Whether it is answered, or its client gone.
-        self._over = False
+        self._state = CallState.READING
 
     @property
     def client_ip(self) -> str:
@@ -87,25 +104,25 @@ class HttpCall:
 
     def receive(self, data: bytes) -> None:
         """Take the next part of the body; ``came`` has it looked at."""
-        if not self._over:
+        if self._state is not _OVER:
             self._codec.receive(data)
 
     def came(self) -> None:
-        """Look at what is here of the body: it tells its key, and whether it is too long."""
-        if self._over:
+        """Look at what is here of the body: it tells its key, and whether it is too long.
+
+        A key that nobody knows is found out so before the rest of a long body has come.
+        """
+        if self._state is _OVER:
             return
         here, size = self._codec.unfinished()
         if here > SMALL_BYTES:
-            self._count_body(here, size)
-        if not self._over:
-            self._pump()
-
-    def _count_body(self, here: int, size: int) -> None:
-        packet, links = self._packet, self._services.links
-        if packet is None:
-            now = links.clock.seconds()
-            packet = self._packet = UnfinishedPacket(links, self.client_ip, self.end, now)
-        packet.grown(here, size)
+            packet, links = self._packet, self._services.links
+            if packet is None:
+                now = links.clock.seconds()
+                packet = self._packet = UnfinishedPacket(links, self.client_ip, self.end, now)
+            # It may be the one that has to go, where too much is here of all of them.
+            packet.grown(here, size)
+        self._pump()
 
     def _drop_packet(self) -> None:
         packet, self._packet = self._packet, None
@@ -113,21 +130,25 @@ class HttpCall:
             packet.over()
 
     def whole(self) -> None:
-        """Hear that the body is all here."""
-        if self._over:
+        """Take the end of the body, which is the end of its one packet too."""
+        if self._state is _OVER:
             return
         self._codec.end()
-        if not self._in_hand:
+        if self._state is _READING:
             self._pump()
             self._answer_or_wait()
 
     def lost(self) -> None:
-        """Hear that the client is gone: it may ask again, over another connection."""
-        self._over = True
+        """Wait for nothing more, as the client is gone: it may ask again on another connection.
+
+        What was begun for it goes on: a run of a key exchange is found again by its nonces, what
+        the backend still says waits in the session.
+        """
+        self._state = _OVER
         self._leave()
 
     def half_closed(self) -> None:
-        """Hear that the client sends nothing more: it may read on for its answer, or be gone."""
+        """Wait less, as the client sends nothing more: it may read its answer still, or be gone."""
         if self._poll is not None and self._session is not None:
             self._session.half_closed(self._poll)
 
@@ -140,10 +161,15 @@ class HttpCall:
     def _pump(self) -> None:
         links = self._services.links
         now, monotonic = links.wall(), links.clock.seconds()
+        connection = self._connection
         try:
-            while (event := self._connection.next_event(now, monotonic)) is not None:
+            # An event may end the request, and then nobody wants the next.
+            while (
+                self._state is not _OVER
+                and (event := connection.next_event(now, monotonic)) is not None
+            ):
                 if isinstance(event, SliceTaken):
-                    self._in_hand = True
+                    self._state = _WAITING
                     links.later_turns.call(self._take_turn)
                     return
                 self._heard(event)
@@ -152,30 +178,32 @@ class HttpCall:
 
     def _take_turn(self) -> None:
         """Take the next slice of a long packet."""
-        if not self._over:
-            self._in_hand = False
+        if self._state is not _OVER:
+            self._state = _READING
             self._pump()
             self._answer_or_wait()
 
     def _heard(self, event: Event) -> None:
         if not isinstance(event, KeyWanted):
+            # The packet is whole; its key is wanted as soon as its first 8 bytes are here.
             self._drop_packet()
         if isinstance(event, MessageReceived):
             self._message_received(event)
         elif isinstance(event, KeyWanted):
             self._key_wanted(event.auth_key_id)
         elif isinstance(event, ExchangeWanted):
-            self._in_hand = True
+            # Before the driver is asked: it may answer, or refuse, at once.
+            self._state = _WAITING
             self._services.links.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
-            self._in_hand = True
+            self._state = _WAITING
             bind = PendingBind(self._services.links, self._connection, event, self)
             self._pending = bind
             bind.begin()
 
     def _answer_or_wait(self) -> None:
         """Answer with what the core has to say, if there is anything."""
-        if self._over or self._in_hand:
+        if self._state is not _READING:
             return
         data = self._connection.output.data_to_send()
         # What needs no answer gets an empty one, as HTTP wants one all the same.
@@ -189,16 +217,17 @@ class HttpCall:
         if key is not None:
             self._connection.provide_key(key)
             return
-        self._in_hand = True
+        self._state = _WAITING
+        # A stranger's body is not gathered before its key is known.
         self._responder.pause_reading()
         lookup = PendingKey(self._services.links, self._connection, self)
         self._pending = lookup
         lookup.begin(auth_key_id)
 
     def key_found(self) -> None:
-        """Hear that the connection has the key that was waited for."""
+        """Go on, as the connection has the key that was waited for."""
         self._pending = None
-        self._in_hand = False
+        self._state = _READING
         self._responder.resume_reading()
         self._pump()
         self._answer_or_wait()
@@ -211,6 +240,8 @@ class HttpCall:
         if not session.may_send(wants):
             self.end("http_session_full")
             return
+        # The poll is there before the message is sent: the backend may answer at once. The end of
+        # its wait is set behind that, where there is still something to wait for.
         self._poll = poll = session.wait(self, wants)
         session.send(message, self._responder).addCallbacks(
             lambda plaintext: session.answered(poll, plaintext), self._backend_failed
@@ -218,13 +249,13 @@ class HttpCall:
         session.wait_on(poll)
 
     def _begin(self, message: MessageReceived) -> HttpSession:
-        self._in_hand = True
+        self._state = _WAITING
         self._key = message.key
         self._session = self._services.sessions.of(message, self._responder)
         return self._session
 
     def tell(self, plaintext: bytes) -> None:
-        """Hear what answers the message."""
+        """Answer with what the session has to tell; the poll is over by then."""
         assert self._key is not None
         self._poll = None
         self._connection.output.send_message(self._key, plaintext)
@@ -250,12 +281,12 @@ class HttpCall:
 
     def _bind_accepted(self, plaintext: bytes, session: HttpSession, done: BindDecided) -> None:
         done(None)
-        if self._over:
+        if self._state is _OVER:
             session.answered(None, plaintext)
             return
         # The result belongs into this answer, however short the http_wait beside the bind is: an
         # official client gives up before its next request brings it.
-        self._in_hand = True
+        self._state = _WAITING
         self._poll = poll = session.wait(self, HttpWants(None, asks=True))
         session.answered(poll, plaintext)
         session.wait_on(poll)
@@ -268,30 +299,30 @@ class HttpCall:
     def go_on(self) -> None:
         """Answer with the refusal of a bind; what is accepted the backend answers."""
         self._pending = None
-        self._in_hand = False
+        self._state = _READING
         self._answer_or_wait()
 
     # -- key exchanges -------------------------------------------------------------------------
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
-        """Hear that a step of a key exchange has ended."""
+        """Answer with what a step of a key exchange has brought."""
         self._connection.send_exchange_answer(exchange, self._services.links.wall())
         self._answer(HttpAnswer(200, self._connection.output.data_to_send()))
 
     def exchange_dropped(self) -> None:
-        """Hear that there will be no answer."""
+        """Give up, as the exchange had to make room for others: the client may begin anew."""
         self._answer(UNAVAILABLE)
 
     # -- the end -------------------------------------------------------------------------------
 
     def end(self, cause: str) -> None:
-        """Answer 503: the client may try again."""
+        """Answer 503: the client may try again, and official clients do, with the same message."""
         self._services.links.causes.count(cause)
         self._answer(UNAVAILABLE)
 
     def fail(self, error: ProtocolError) -> None:
-        """Answer with what an error says."""
-        if self._over:
+        """Answer with what an error says: its transport error, which closes, or else a status."""
+        if self._state is _OVER:
             return
         if isinstance(error, Busy):
             self.refuse_too_many(error.cause)
@@ -308,21 +339,23 @@ class HttpCall:
         Whatever raises :class:`~gnetway.errors.Busy` under a request comes here; who counts
         requests of an address may call it, at any time before the answer.
         """
-        if self._over:
+        if self._state is _OVER:
             return
         links = self._services.links
         links.causes.count(cause)
-        self._in_hand = True
+        self._state = _WAITING
         links.clock.callLater(BUSY_SECONDS, self._answer, TOO_MANY)
 
     def _answer(self, answer: HttpAnswer) -> None:
         """Answer, unless that was done, and wait for nothing more."""
-        if not self._over:
-            self._over = True
+        if self._state is not _OVER:
+            # Before the answer is written: the channel may read the next request by it at once.
+            self._state = _OVER
             self._leave()
             self._responder.answer(answer)
 
     def _leave(self) -> None:
+        """Have nobody call back: whatever the request waits for must not keep it alive either."""
         self._drop_packet()
         self._services.links.exchange_driver.leave(self)
         pending, self._pending = self._pending, None
