@@ -31,9 +31,9 @@ from gnetway.net.http.waiting import (
     OVER,
     UNDECIDED,
     WAITING,
-    Asker,
     HttpPoll,
     HttpQueue,
+    PollAsker,
     QueueTotal,
 )
 from gnetway.net.link_services import LinkServices
@@ -143,7 +143,7 @@ class HttpSession:
         self._asked -= 1
         return result
 
-    def wait(self, asker: Asker, wants: HttpWants) -> HttpPoll:
+    def wait(self, asker: PollAsker, wants: HttpWants) -> HttpPoll:
         """Let a request wait; with too many of them, the oldest is answered.
 
         Once its message was sent, ``wait_on`` is to be called: the backend may answer at once, and

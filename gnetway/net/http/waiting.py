@@ -14,7 +14,7 @@ from gnetway.mtproto.http_answers import HttpWants, MessageJoiner
 from gnetway.net.http.settings import HttpSettings
 
 
-class Asker(Protocol):
+class PollAsker(Protocol):
     """Who has sent the request."""
 
     def tell(self, plaintext: bytes) -> None:
@@ -62,7 +62,9 @@ class HttpPoll:
         "wished_at",
     )
 
-    def __init__(self, asker: Asker, wants: HttpWants, now: float, settings: HttpSettings) -> None:
+    def __init__(
+        self, asker: PollAsker, wants: HttpWants, now: float, settings: HttpSettings
+    ) -> None:
         self.asker = asker
         self.wants = wants
         seconds = settings.wait_seconds(wants)
