@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from gnetway.admission.admission import Place
 
 
-# A rate with a burst.
-
-
 class TokenBucket:
-    """Holds ``burst`` tokens at most, and gets ``rate`` new ones a second.
+    """A rate with a burst: it has ``burst`` tokens at most, and gets ``rate`` new ones a second.
 
     It is full at first. A rate of 0 means no limit.
     """
@@ -198,11 +195,11 @@ class Accounts:
             del self._accounts[idle.network]
 
 
-# Why a connection is not let in; each is counted by its ``cause``, and never logged by itself.
-
-
 class NotAdmitted(GatewayError):
-    """A connection is not let in; the client is told nothing."""
+    """A connection is not let in; the client is told nothing.
+
+    Each kind is counted by its ``cause``, and never logged by itself: see ``RefusalLog``.
+    """
 
     cause: ClassVar[str]
 

@@ -74,8 +74,6 @@ def _number(network: str) -> tuple[int, int]:
     return 4, first << 24 | second << 16 | third << 8 | fourth
 
 
-# What stands for one client where shares are counted by address.
-
 #: How much of an IPv6 client's network is its /48, which a customer gets as a rule.
 _WIDE_CHARACTERS: Final = 14
 

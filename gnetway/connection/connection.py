@@ -203,7 +203,11 @@ class Connection:
                 packet = codec.next_packet()
                 if packet is None:
                     self.packet_begun = codec.buffered != b""
-                    return None if self._trusted else self._judge_announced(codec)
+                    if self._trusted:
+                        return None
+                    # Only a known key may have us buffer more than the packets of an exchange.
+                    id_bytes = announced_key_id(codec, self._setup.first_packet_bytes)
+                    return None if id_bytes is None else self._want_key(id_bytes, None)
             elif isinstance(packet, LongPacket):
                 return self._go_on(packet, now)
             else:
@@ -217,12 +221,14 @@ class Connection:
 
     def _open(self, packet: bytes, quick_ack: bool, now: float, monotonic: float) -> Event | None:
         key = self._key
+        # An auth_key_id stands first, 0 in unencrypted packets; see mtproto/description.
         if key is None or packet[:8] != key.id_bytes:
             if packet[:8] == PLAIN_KEY_ID:
                 return self._open_plain(packet, now, monotonic)
             key = self._other_key(packet)
             if key is None:
                 return self._want_key(packet[:8], (packet, quick_ack))
+        # With each packet, as connections outlive temporary keys; -404 has the client make another.
         if key.expires_at and now >= key.expires_at:
             raise AuthKeyMissing("the temporary key has expired")
         if len(packet) > LONG_BYTES:
@@ -247,10 +253,9 @@ class Connection:
         message, msg_id = open_long(packet)
         self.whole_messages = True
         self._beginnings = 0
-        event = (
-            message if message.key.perm_auth_key_id else self._open_unbound(message, msg_id, now)
-        )
-        return PACKETS_TAKEN if event is None else event
+        if message.key.perm_auth_key_id:
+            return message
+        return self._open_unbound(message, msg_id, now) or PACKETS_TAKEN
 
     def _other_key(self, packet: bytes) -> AuthKey | None:
         if len(packet) < 8:
@@ -302,7 +307,7 @@ class Connection:
         return is_beginning(plain_body(following[0], max_bytes))
 
     def _own(self, exchange: KeyExchange) -> None:
-        """Note that the run was begun or gone on with here; the oldest leaves if they are many."""
+        """Note that the run is this connection's too; the oldest leaves where they are many."""
         if self._exchanges is None:
             self._exchanges = []
         if exchange in self._exchanges:
@@ -310,10 +315,6 @@ class Connection:
         self._exchanges.append(exchange)
         if len(self._exchanges) > MAX_EXCHANGES:
             self._setup.exchanges.drop(self._exchanges.pop(0))
-
-    def _judge_announced(self, codec: Codec) -> Event | None:
-        id_bytes = announced_key_id(codec, self._setup.first_packet_bytes)
-        return None if id_bytes is None else self._want_key(id_bytes, None)
 
     def _want_key(self, id_bytes: bytes, held: tuple[bytes, bool] | None) -> KeyWanted:
         self._held = held
@@ -336,14 +337,11 @@ class Connection:
         self._key = key
 
     def unfinished(self) -> tuple[int, int]:
-        """Return how many bytes of a packet that has begun are here, and how many it has.
-
-        The second is 0 while it is not known.
-        """
+        """Return how many bytes of a packet are here, and how many it has: 0 while unknown."""
         return (0, 0) if self._codec is None else self._codec.unfinished()
 
     def uses_only(self, key: AuthKey) -> bool:
-        """Whether a -404 now would be about this key, and nothing else that the link does."""
+        """Return whether a -404 now would be about this key, and nothing else done here."""
         own = self._key
         return (
             own is not None

@@ -1,4 +1,4 @@
-"""Unencrypted packets, and what a link may send before a key is known."""
+"""What a connection may send before a key is known, and the message in a long packet."""
 
 from gnetway.codec.packet import Codec
 from gnetway.connection.events import MessageReceived
@@ -51,11 +51,8 @@ def announced_key_id(codec: Codec, max_bytes: int) -> bytes | None:
     return head
 
 
-# The message in a long packet, once that is decrypted.
-
-
 def open_long(packet: LongPacket) -> tuple[MessageReceived, int]:
-    """Return the message and its msg_id, as of a packet that is decrypted at once.
+    """Return the message and its msg_id, of a packet whose last slice was decrypted.
 
     :raises ProtocolError: msg_key is wrong, or the message is not laid out as it must be.
     """

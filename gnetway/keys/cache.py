@@ -3,7 +3,8 @@
 A key that has left the cache but is still in use by a connection is found again as the same
 object, so that a bind on one connection is seen on all.
 
-The ends of temporary and destroyed keys outlive their place here: see ``ends.py``.
+Two small tables outlive a key's place here: the ends of temporary and destroyed keys (KeyEnds), and
+the ids that nobody knows (UnknownKeys).
 """
 
 from collections import OrderedDict
@@ -11,11 +12,6 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from gnetway.crypto.auth_key import AuthKey
-
-# When keys that are not at hand any more end, or have ended.
-#
-# A session service may forget the end of a temporary key, and give the key out for ever. So an end
-# that was known here outlives the key's place in the cache.
 
 #: The end of a destroyed key, in Unix seconds: past, whatever the clock says.
 DESTROYED: Final = -1
@@ -27,7 +23,11 @@ GENERATION_IDS: Final = 32_768
 
 
 class KeyEnds:
-    """The ends of the last ``generation_ids`` keys at least, and of twice as many at most.
+    """When keys that are not at hand any more end, or have ended.
+
+    A session service may forget the end of a temporary key, and give the key out for ever. So an
+    end that was known here outlives the key's place in the cache. Those of the last
+    ``generation_ids`` keys are kept at least, and of twice as many at most.
 
     Two tables: when the newer one is full it becomes the older one, and what that held is
     forgotten. To take single ids out of one table would cost more memory and more time.
@@ -118,8 +118,6 @@ class KeyCache:
                 self._ends.note(left_id, left.expires_at)
 
 
-# Keys that nobody knows, as the backend has just proved: asked for again, they cost no call.
-
 #: How long a proof is good for, in seconds. A key that is made meanwhile is made here as a rule,
 #: and forgotten here; elsewhere it is made before a client can name it.
 PROOF_SECONDS: Final = 15.0
@@ -129,7 +127,10 @@ MAX_IDS: Final = 8192
 
 
 class UnknownKeys:
-    """At most ``max_ids`` ids, each for ``proof_seconds``."""
+    """Keys that nobody knows, as the backend has just proved: asked for again they cost no call.
+
+    At most ``max_ids``, each for ``proof_seconds``.
+    """
 
     def __init__(self, max_ids: int = MAX_IDS, proof_seconds: float = PROOF_SECONDS) -> None:
         self._max_ids = max_ids

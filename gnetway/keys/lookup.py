@@ -244,9 +244,6 @@ def _ignore(asker: Deferred[AuthKey]) -> None:
     """Let the call go on, for the others and for the cache: its asker is gone."""
 
 
-# What is done about a key when a session service lets out that it is gone.
-
-
 def heed_key_news(target: IPushTarget, auth_key_id: int, plaintext: bytes) -> None:
     """Look what a message of the service to a session of the key says of the key, and act.
 

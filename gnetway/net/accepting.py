@@ -31,14 +31,13 @@ from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.runtime.try_write import ClientTransport, UnixClientTransport
 
-# Sockets that were accepted and are read by nobody: their turn, or their end, comes later.
-#
-# Closed at once a client would come back at once. So it is kept for a while, with no more than its
-# descriptor; and how many are kept is bounded, for each network and in all.
-
 
 class HeldSockets:
-    """Sockets that wait."""
+    """Sockets that were accepted and are read by nobody: their turn, or their end, comes later.
+
+    A client that is closed at once comes back at once. So its socket is kept for a while, which
+    costs no more than the descriptor. Admission bounds how many, for each network and in all.
+    """
 
     def __init__(self, clock: IReactorTime, admission: Admission) -> None:
         self._clock = clock
@@ -55,31 +54,32 @@ class HeldSockets:
         self, waiting: socket.socket, account: Account, seconds: float, go_on: Callable[[], None]
     ) -> bool:
         """Call ``go_on`` after so many seconds; False where no more of them may wait."""
-        if not self._admission.hold(account):
-            return False
-
-        def turn() -> None:
-            del self._turns[call]
-            self._admission.release(account)
-            go_on()
-
-        call = self._clock.callLater(seconds, turn)
-        self._turns[call] = waiting, account
-        return True
+        return self._keep(self._turns, waiting, account, seconds, go_on)
 
     def close_later(self, refused: socket.socket, account: Account, seconds: float) -> None:
         """Close a socket after so many seconds; at once where no more of them may wait."""
+        if not self._keep(self._ends, refused, account, seconds, refused.close):
+            refused.close()
+
+    def _keep(
+        self,
+        waiting: dict[IDelayedCall, tuple[socket.socket, Account]],
+        kept: socket.socket,
+        account: Account,
+        seconds: float,
+        then: Callable[[], None],
+    ) -> bool:
         if not self._admission.hold(account):
-            refused.close()
-            return
+            return False
 
-        def end() -> None:
-            del self._ends[call]
+        def over() -> None:
+            del waiting[call]
             self._admission.release(account)
-            refused.close()
+            then()
 
-        call = self._clock.callLater(seconds, end)
-        self._ends[call] = refused, account
+        call = self._clock.callLater(seconds, over)
+        waiting[call] = kept, account
+        return True
 
     def close_refused(self) -> bool:
         """Close the socket that was refused first; False where there is none."""
@@ -104,10 +104,6 @@ class HeldSockets:
         held.close()
 
 
-# What the log hears of connections that were not let in: a line a minute, with counts.
-#
-# No client makes a line of its own, or a flood of them would fill the disk.
-
 #: Seconds from one line in the log to the next.
 LINE_SECONDS: Final = 60.0
 
@@ -116,7 +112,10 @@ FIRST_SECONDS: Final = 5.0
 
 
 class RefusalLog:
-    """Counts refusals, and tells the log of them now and then."""
+    """Counts refusals, and logs a line with the counts once a minute.
+
+    No client makes a line of its own, or a flood of them would fill the disk.
+    """
 
     _log = Logger()
 
@@ -178,7 +177,7 @@ _EXHAUSTED: Final = frozenset((EMFILE, ENFILE, ENOBUFS, ENOMEM))
 #: system.
 _Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
-#: Tells whether what comes from an address is a balancer's, which will say for whom it speaks.
+#: Returns whether what comes from an address is a balancer's, which will say for whom it speaks.
 IsBalancer: TypeAlias = Callable[[str], bool]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import sleep
 from typing import Final, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -140,9 +140,7 @@ class KeyMaker:
         reached is a refusal as well, never an error. The call waits for the turn of ``network``.
         """
         if self._keys.cached(wanted.key.auth_key_id) is not None:
-            refused: Deferred[bool] = Deferred()
-            refused.callback(False)
-            return refused
+            return succeed(False)
         stored = self._stores.run(network, lambda: self._set_auth_key(wanted))
         # In this order: whatever goes wrong the client is answered.
         return stored.addCallback(self._remember, wanted).addErrback(self._not_stored)

@@ -22,8 +22,6 @@ from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
 
-# All connections of a gateway, so that they can be ended together.
-
 
 class OpenLink(Protocol):
     """A connection that can be told to end."""
@@ -33,7 +31,7 @@ class OpenLink(Protocol):
 
 
 class OpenLinks:
-    """The connections that are open now."""
+    """All connections of a gateway that are open now, so that they can be ended together."""
 
     def __init__(self) -> None:
         self._links: set[OpenLink] = set()
@@ -67,12 +65,7 @@ class OpenLinks:
         return all_gone
 
 
-# The next turns of connections that have had their share of one.
-#
-# However many they are, in each turn of the reactor they get a few milliseconds together, one
-# after another; then come the others, whose first messages wait for no longer than that.
-
-#: What they get in one turn of the reactor, in seconds, and the rest of a piece of work.
+#: What later turns get in one turn of the reactor, in seconds, and the rest of a piece of work.
 TURN_SECONDS: Final = 0.005
 
 #: What a link may have done in one turn of the reactor: a message counts for 1 and each KiB of it
@@ -88,7 +81,11 @@ TURN_BYTES: Final = 256 * 1024
 
 
 class LaterTurns:
-    """Runs what it is given in order, a little of it at the end of each turn."""
+    """The next turns of connections that have had their share of one: it runs them in order.
+
+    However many they are, they get a few milliseconds together at the end of each turn of the
+    reactor. Then come the others, whose first messages wait for no longer than that.
+    """
 
     __slots__ = ("_clock", "_turn_end", "_waiting")
 

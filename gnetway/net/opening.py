@@ -1,8 +1,8 @@
 """What comes on a connection before the protocol that serves it.
 
-    PROXY header    proxy.py        the client's own address
-    TLS             tls_opening.py  its handshake
-    auto            auto.py         a look at the first bytes
+    PROXY header    net/proxy.py         the client's own address
+    TLS             net/tls/opening.py   its handshake
+    auto            AutoOpening, below   a look at the first bytes
 
 Each is a protocol that makes the next one when its own part is done, and passes on to it what
 comes from then on. So the last one, which has the client link, sees nothing but a transport.
@@ -207,17 +207,6 @@ class Opening(Protocol):
         self._services.open_links.remove(self)
 
 
-# One port for everything: a connection's first bytes tell what it speaks.
-#
-#     PROXY header            proxy.py          if headers are taken here, and from its sender
-#     ClientHello             tls_opening.py    if there is a certificate; inside, a new look
-#     upgrade to WebSocket    websocket.py
-#     another HTTP request    http_site.py
-#     anything else           protocol.py       every transport of MTProto
-#
-# Where a header or TLS is not taken, their first bytes are no MTProto either, which refuses them.
-
-
 class Routes(NamedTuple):
     """Who serves what; None for what is not taken."""
 
@@ -229,7 +218,16 @@ class Routes(NamedTuple):
 
 
 class AutoOpening(Opening):
-    """Looks at the first bytes, which then go to whoever serves them."""
+    """One port for everything: a connection's first bytes tell what it speaks.
+
+        PROXY header            net/proxy.py        if headers are taken here, from its sender
+        ClientHello             net/tls/            if there is a certificate; inside, a new look
+        upgrade to WebSocket    net/websocket/
+        another HTTP request    net/http/
+        anything else           net/tcp.py          every transport of MTProto
+
+    Where a header or TLS is not taken, their first bytes are no MTProto either, which refuses them.
+    """
 
     __slots__ = ("_first", "_head", "_routes")
 

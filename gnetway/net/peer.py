@@ -56,14 +56,6 @@ class PeerTransport:
         return getattr(self._transport, name)
 
 
-# The client's address behind balancers that speak HTTP: X-Forwarded-For, from those believed.
-#
-# Each balancer adds the address of whom it was asked by, at the end of what it was sent. So the
-# list is read from its end: past the addresses of trusted balancers, the first other one is the
-# client's, and whatever stands before that the client may have made up.
-#
-#     10.0.0.5 asks, with  "1.2.3.4, 192.0.2.7, 10.0.0.9"  and 10.0.0.0/8 trusted  →  192.0.2.7
-
 #: How many balancers may be behind each other.
 _MAX_HOPS: Final = 16
 
@@ -78,9 +70,15 @@ class BadForwardedFor(ProtocolError):
 
 
 class TrustedProxies:
-    """Who is believed; whoever comes through a socket in the file system is one of them.
+    """The balancers whose X-Forwarded-For is believed.
 
-    Without networks nobody is.
+    Each balancer adds the address of whom it was asked by, at the end of what it was sent. So the
+    list is read from its end: past the addresses of trusted balancers, the first other one is the
+    client's, and whatever stands before that the client may have made up.
+
+        10.0.0.5 asks, with  "1.2.3.4, 192.0.2.7, 10.0.0.9"  and 10.0.0.0/8 trusted  →  192.0.2.7
+
+    Whoever comes through a socket in the file system is one of them; without networks nobody is.
     """
 
     __slots__ = ("_networks",)

@@ -38,11 +38,11 @@ class ProxySettings(NamedTuple):
     relayed: bool = False
 
     def trusts(self, peer: IAddress) -> bool:
-        """Tell whether a header from ``peer`` is believed."""
+        """Return whether a header from ``peer`` is believed."""
         return isinstance(peer, UNIXAddress) or self.trusts_ip(getattr(peer, "host", ""))
 
     def trusts_ip(self, client_ip: str) -> bool:
-        """Tell the same of an address, or UNIX_CLIENT."""
+        """Return whether a header from an address, or UNIX_CLIENT, is believed."""
         if self.trusted_networks is None or client_ip == UNIX_CLIENT:
             return True
         return is_in(client_ip, self.trusted_networks)
@@ -62,7 +62,7 @@ class ProxyOpening(Opening):
         self._spoken = False
 
     def connectionMade(self) -> None:
-        """Begin, unless it comes from somebody who is not trusted."""
+        """Refuse whoever is not trusted; of others the header is read."""
         super().connectionMade()
         if not self._settings.trusts(self.transport.getPeer()):
             self.refuse("proxy_untrusted")

@@ -12,8 +12,6 @@ from zope.interface import classImplements
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend, SessionClient
 
-# An open session, and what it knows of its connections.
-
 
 class Link(Protocol):
     """The part of a connection's shell that the registry needs."""

@@ -28,7 +28,8 @@ class GatewayProtocol(Protocol):
     # -- what the transport calls --------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Begin."""
+        """Make the link; its transport pauses and resumes it."""
+        # Messages are small and each is waited for: Nagle's algorithm would add a round trip.
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         transport = self.transport
@@ -38,15 +39,16 @@ class GatewayProtocol(Protocol):
         transport.registerProducer(link.output, True)
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass on what came."""
+        """Pass a segment on to the link."""
         if len(data) == USUAL_BYTES:
-            # Not from the beginning: it takes memory of each connection.
+            # The segment filled the buffer, so there is more. Reads are not larger from the
+            # beginning, since that takes memory of each connection.
             read_more(self.transport)
         if self._link is not None:
             self._link.receive(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End."""
+        """Let the link leave its sessions, and forget it: each knows the other."""
         if self._link is not None:
             self._link.lost(clean=isinstance(reason.value, ConnectionDone))
             self._link = None
@@ -54,19 +56,19 @@ class GatewayProtocol(Protocol):
     # -- what the link calls -------------------------------------------------------------------
 
     def write(self, packets: list[bytes]) -> None:
-        """Send packets in one piece."""
+        """See LinkProtocol: all packets leave in one write."""
         try_write.write(self.transport, b"".join(packets))
 
     def pause_reading(self) -> None:
-        """Read nothing more."""
+        """See LinkProtocol."""
         self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """See LinkProtocol."""
         self.transport.resumeProducing()
 
     def end(self, cause: str, told: bool) -> None:
-        """Close once all is written."""
+        """See LinkProtocol."""
         self.transport.unregisterProducer()
         if told:
             # A full close with bytes unread would reset the connection, and the client might
@@ -77,11 +79,8 @@ class GatewayProtocol(Protocol):
             self.transport.loseConnection()
 
     def abort(self) -> None:
-        """Close now."""
+        """See LinkProtocol."""
         self.transport.abortConnection()
-
-
-# The factory of client links.
 
 
 class GatewayFactory(ServerFactory):
