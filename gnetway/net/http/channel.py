@@ -13,7 +13,7 @@ What a client's bytes may cost is bounded (for the deadlines see ``ChannelLife``
 from typing import Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
@@ -73,10 +73,10 @@ class GatewayHttpChannel(HTTPChannel):
         self._answered: HttpRequest | None = None
         #: Whether ``dataReceived`` is at work: what it reads may end in a call of itself.
         self._reading = False
-        #: The requests answered in this turn of the reactor, and where they were too many, the
-        #: turn in which the next ones are looked at.
+        #: The requests answered in this turn of the reactor; where they were too many, the next
+        #: ones wait for the channel's next turn.
         self._done_in_turn = 0
-        self._turn: IDelayedCall | None = None
+        self._is_due = False
         self._bounds = RequestBounds()
         self.wheel_slot = -1
 
@@ -127,8 +127,6 @@ class GatewayHttpChannel(HTTPChannel):
         # Before anything else: whatever is told now must write nothing.
         self._life.state = ChannelState.LOST
         self._clear_backlog()
-        if self._turn is not None:
-            self._turn.cancel()
         links.wheel.remove(self)
         links.open_links.remove(self)
         super().connectionLost(reason)
@@ -232,13 +230,14 @@ class GatewayHttpChannel(HTTPChannel):
         if self.persistent and self._done_in_turn >= _REQUESTS_A_TURN:
             # Pipelined requests are answered from one segment, without a turn between them.
             self.transport.pauseProducing()
-            if self._turn is None:
-                self._turn = self.services.links.clock.callLater(0, self._next_turn)
+            if not self._is_due:
+                self._is_due = True
+                self.services.links.later_turns.call(self._take_turn)
         elif self._backlog is None or not self.persistent:
             self._go_on()
 
-    def _next_turn(self) -> None:
-        self._turn = None
+    def _take_turn(self) -> None:
+        self._is_due = False
         if self._backlog is None and not self._life.is_ending:
             self._go_on()
 

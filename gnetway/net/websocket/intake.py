@@ -13,9 +13,10 @@ What is bounded, and what becomes of it:
 
 from typing import Final, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from gnetway.interfaces import ILinkTransport
+from gnetway.net.link_services import LaterTurns
 from gnetway.net.websocket.reader import (
     CLOSE,
     ControlFrame,
@@ -80,29 +81,32 @@ class FrameIntake:
         "_clock",
         "_control_at",
         "_is_draining",
+        "_later_turns",
         "_max_frame_bytes",
         "_max_message_bytes",
         "_reader",
         "_socket",
         "debt_bytes",
-        "turn",
+        "is_due",
     )
 
     def __init__(
         self,
         socket: FramedSocket,
         clock: IReactorTime,
+        later_turns: LaterTurns,
         max_frame_bytes: int,
         max_message_bytes: int,
     ) -> None:
         self._socket = socket
         self._clock = clock
+        self._later_turns = later_turns
         self._max_frame_bytes = max_frame_bytes
         self._max_message_bytes = max_message_bytes
         #: What is in the middle of a frame or a message; None between two whole messages.
         self._reader: FrameReader | None = None
-        #: The next turn, where frames are left for it.
-        self.turn: IDelayedCall | None = None
+        #: Whether frames are left for the next turn.
+        self.is_due = False
         #: Whether the transport brings nothing until the frames that are here are read.
         self._is_draining = False
         #: By how many bytes heads of frames have outweighed what they carry.
@@ -123,7 +127,7 @@ class FrameIntake:
             self._reader = FrameReader(self._max_frame_bytes, self._max_message_bytes)
         self._reader.receive(data)
         # The transport may have had another segment in hand when it was stopped.
-        if self.turn is None:
+        if not self.is_due:
             self.read()
 
     def go_on(self) -> None:
@@ -139,9 +143,7 @@ class FrameIntake:
 
     def stop(self) -> None:
         """Read nothing more, now or later."""
-        turn, self.turn, self._reader = self.turn, None, None
-        if turn is not None and turn.active():
-            turn.cancel()
+        self._reader = None
 
     def owe(self, size: int) -> None:
         """Note by how many bytes heads of frames outweigh what they carry; below 0 is paid back."""
@@ -158,7 +160,6 @@ class FrameIntake:
 
     def read(self) -> None:
         """Read the frames of a turn; what is left waits for the next, or for the link."""
-        self.turn = None
         socket = self._socket
         frames = 0
         # What was read may have paused or ended the socket, so both are asked for each time.
@@ -228,5 +229,10 @@ class FrameIntake:
         return self._control_at - now <= MAX_CONTROL_FRAMES / CONTROL_FRAMES_A_SECOND
 
     def _wait_for_turn(self) -> None:
-        if self.turn is None:
-            self.turn = self._clock.callLater(0, self.read)
+        if not self.is_due:
+            self.is_due = True
+            self._later_turns.call(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self.is_due = False
+        self.read()

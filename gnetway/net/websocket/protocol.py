@@ -249,7 +249,8 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
 
     def _taken_in(self) -> FrameIntake:
         if self._intake is None:
-            self._intake = FrameIntake(self, self._services.clock, *self.max_bytes)
+            clock, later_turns = self._services.clock, self._services.later_turns
+            self._intake = FrameIntake(self, clock, later_turns, *self.max_bytes)
         return self._intake
 
     @property

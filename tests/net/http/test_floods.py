@@ -23,11 +23,8 @@ class PipelineTests(ChannelCase):
 
     def next_turn(self) -> None:
         """What the memory's clock would run together with those behind it."""
-        turn = self.link.channel._turn
-        assert turn is not None
-        turn.reset(1000)
-        self.link.channel._next_turn()
-        turn.cancel()
+        self.assertTrue(self.link.channel._is_due)
+        self.gateway.turn_end.run()
 
     def test_others_have_their_turn(self) -> None:
         self.link.transport.client_sends(GET * 20)
@@ -50,7 +47,7 @@ class PipelineTests(ChannelCase):
     def test_one_at_a_time_waits_for_no_turn(self) -> None:
         for _ in range(3 * _REQUESTS_A_TURN):
             self.link.transport.client_sends(GET)
-            self.assertIsNone(self.link.channel._turn)
+            self.assertFalse(self.link.channel._is_due)
         self.assertEqual(self.sent(), 3 * _REQUESTS_A_TURN)
 
     def test_a_client_that_leaves(self) -> None:
