@@ -15,7 +15,7 @@ from typing import Final
 from gnetway.connection.events import MessageReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.net.link_services import LinkServices
-from gnetway.net.registry import Link, Session
+from gnetway.net.session import Link, Session
 
 #: Sessions of a key that a link holds; with more the one that was silent longest is left. Two or
 #: three were seen on a connection, and each costs a place in the session service.

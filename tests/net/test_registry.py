@@ -7,7 +7,8 @@ from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.interfaces import IPushTarget
-from gnetway.net.registry import Session, SessionRegistry
+from gnetway.net.registry import SessionRegistry
+from gnetway.net.session import Session
 from tests.fakes import FakeBackend, FakeKeys, some_key
 
 KEY = some_key(1)

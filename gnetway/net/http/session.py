@@ -37,7 +37,7 @@ from gnetway.net.http.waiting import (
     QueueTotal,
 )
 from gnetway.net.link_services import LinkServices
-from gnetway.net.registry import Session
+from gnetway.net.session import Session
 
 T = TypeVar("T")
 
