@@ -170,6 +170,7 @@ class Accounts:
     def of(self, client_ip: str, now: float) -> Account:
         """Return the account of a client's network."""
         network = client_network(client_ip)
+        # Taken out and put back: a dict keeps the order, and this is the last one looked up.
         account = self._accounts.pop(network, None)
         if account is None:
             if len(self._accounts) >= self._max_accounts:

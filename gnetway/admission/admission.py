@@ -91,21 +91,21 @@ class Place:
         self._transport: Cut | None = None
 
     def carried(self, transport: Cut) -> None:
-        """Hear what carries the connection."""
+        """Note the transport, which is aborted when the connection gives way."""
         self._transport = transport
 
     def serves(self, served: Served) -> None:
-        """Hear what serves the connection from now on."""
+        """Note what serves it from now on: that knows the deadline and counts the end."""
         if self._admission is not None:
             self._served = served
 
     def opened(self) -> None:
-        """Hear that the client has used a key."""
+        """Count the connection as half open no more: its client has used a key."""
         if self.is_half_open and self._admission is not None:
             self._admission.opened(self)
 
     def left(self) -> None:
-        """Hear that the connection is gone."""
+        """Give the place back: the connection is gone."""
         if self._admission is not None:
             self._admission.leave(self)
             self._admission = None
@@ -134,7 +134,7 @@ class Place:
         return served is not None
 
     def relayed(self) -> None:
-        """Hear that it takes another descriptor."""
+        """Count another descriptor: the connection is relayed to another worker."""
         if self._admission is not None:
             self.descriptors += 1
             self._admission.descriptors += 1
@@ -206,6 +206,7 @@ class Admission:
         if named:
             self._check_own(account, now)
         bounds = self.bounds
+        # Half-open room first: who gives way there frees a descriptor as well.
         if self.half_open >= bounds.half_open:
             self._make_half_open_room(account, now)
         if self.descriptors >= bounds.connections:
@@ -256,10 +257,12 @@ class Admission:
             self._give_way(next(iter(heaviest.half_open_places)), TooManyHalfOpen.cause)
 
     def _make_room(self, account: Account, now: float) -> None:
+        # A socket that is only held to be closed is worth less than any connection.
         if self.close_refused():
             return
         heaviest = self._by_connections.heaviest()
         has = 0 if account.limits.exempt else account.connections
+        # With a difference of one the two would only change places.
         if heaviest is None or heaviest.connections <= has + 1:
             oldest = next(iter(account.half_open_places), None)
             if oldest is None or now - oldest.since < GRACE_SECONDS:
@@ -278,7 +281,7 @@ class Admission:
     # -- what a place says ---------------------------------------------------------------------
 
     def opened(self, place: Place) -> None:
-        """Hear that a connection is half open no more."""
+        """See Place."""
         account = place.account
         place.is_half_open = False
         del account.half_open_places[place]
@@ -286,7 +289,7 @@ class Admission:
         self._half_open_changed(account, -1)
 
     def leave(self, place: Place) -> None:
-        """Hear that a connection is gone."""
+        """See ``Place.left``."""
         self.descriptors -= place.descriptors
         self._exit(place)
 
@@ -299,6 +302,7 @@ class Admission:
         self._connections_changed(account, 1)
 
     def _exit(self, place: Place) -> None:
+        # The mirror of _enter: a place is in one of the two tables of its account.
         account = place.account
         if place.is_half_open:
             del account.half_open_places[place]
@@ -311,6 +315,7 @@ class Admission:
         self.half_open += step
         before = account.half_open
         account.half_open = after = before + step
+        # Below two nothing is ranked, which is nearly every account: this costs it no lookup.
         if (before > 1 or after > 1) and not account.limits.exempt:
             self._by_half_open.changed(account, before, after)
 
@@ -344,7 +349,7 @@ class Admission:
 
 
 def _tell_nobody(cause: str) -> None:
-    """Hear of it where nobody wants to."""
+    """Stand for a listener that is not there."""
 
 
 def _most_silent(account: Account) -> Place:

@@ -65,6 +65,7 @@ class ByteBudget:
 
     def note(self, holding: Holding, size: int) -> None:
         """See ``Holding.hold``."""
+        # Called for each segment of a long packet, so the total is kept, never summed up.
         more = size - holding.size
         if not more:
             return
@@ -82,6 +83,7 @@ class ByteBudget:
             del share.holdings[holding]
             if not share.holdings:
                 del self._shares[account]
+        # The network's own bound first: what it frees may be enough for all.
         if more > 0:
             while share.total_bytes > self.max_each and not account.limits.exempt:
                 self._relieve(share)

@@ -55,6 +55,7 @@ class NetworkTable(Generic[T]):
         if not self._tables:
             return default
         version, number = _number(network)
+        # Longest prefixes first, so that the first hit is the smallest network.
         for of_version, shift, table in self._tables:
             if of_version == version:
                 prefix = number >> shift

@@ -65,12 +65,15 @@ class PacketOutput:
 
     def send_quick_ack(self, token: int) -> None:
         """Tell the client that a message was accepted, in the form of its codec."""
+        # Framed but no packet: each codec has its own form, and full and HTTP have none.
         codec = self._codec
         if codec is not None and codec.supports_quick_ack:
             self._send_framed(codec.frame_quick_ack(token))
 
     def fail(self, error: ProtocolError) -> None:
         """Tell the client why the connection ends, where the protocol has a code for it."""
+        # Four bytes, little-endian and negative, in a packet of their own, unencrypted.
+        # See core.telegram.org/mtproto/mtproto-transports#transport-errors.
         code = error.transport_error
         if code is not None and self._codec is not None:
             self._send_framed(self._codec.frame(code.to_bytes(4, "little", signed=True)))
@@ -110,6 +113,7 @@ class PacketOutput:
             self._out = None
             self.unsent_bytes = 0
             return out
+        # One at least, however long: whoever asks for less would never get it.
         size = len(out[0])
         count = 1
         while count < len(out) and size + len(out[count]) <= join_bytes:

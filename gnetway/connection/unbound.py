@@ -125,6 +125,7 @@ def answer_unbound(
     :raises ProtocolError: a service message in it cannot be read.
     """
     key, msg_id, seq_no = message.key, message.msg_id, message.seq_no
+    # The time before the salt: a client with a wrong clock would apply any salt to the wrong hours.
     fault = judge_message_id(msg_id, now)
     if fault:
         return [Answer(BadMsgNotification(msg_id, seq_no, fault).pack())]
@@ -133,6 +134,7 @@ def answer_unbound(
         return [Answer(BadServerSalt(msg_id, seq_no, WRONG_SALT, salt).pack())]
     answers = _answer_each(peek, key, now)
     if key.greeted_session_id != message.session_id:
+        # Once a session, as clients resend what is older than its first_msg_id.
         key.greeted_session_id = message.session_id
         unique_id = int.from_bytes(random_bytes(8), "little", signed=True)
         created = NewSessionCreated(peek.first_msg_id, unique_id, salt)
@@ -208,6 +210,7 @@ def _answer_each(peek: Peek, key: AuthKey, now: float) -> Answers:
     size = 0
     for msg_id, constructor, body in peek.services[:MAX_ANSWERS]:
         answer = _answer_service(msg_id, constructor, body, key, now)
+        # An answer may be longer than its question, that to get_future_salts most of all.
         size += len(answer.body)
         if size > MAX_ANSWER_BYTES:
             break

@@ -159,5 +159,5 @@ class UnknownKeys:
         return False
 
     def forget(self, auth_key_id: int) -> None:
-        """Hear that there is such a key."""
+        """Forget a proof: the key was made."""
         self._ends_at.pop(auth_key_id, None)

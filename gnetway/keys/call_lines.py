@@ -129,6 +129,7 @@ class CallLines(Generic[T]):
 
     def _ended(self, result: T, line: _Line[T]) -> T:
         line.in_flight -= 1
+        # Only a call for nothing costs its token: honest clients never reach the rate.
         unknown = isinstance(result, Failure) and isinstance(result.value, KeyUnknown)
         if line.bucket is not None and not unknown:
             line.bucket.give_back(self._clock.seconds())

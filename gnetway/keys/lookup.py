@@ -109,6 +109,7 @@ class KeyLookup:
         if self._is_unknown(auth_key_id):
             return fail(KeyUnknown("the key has ended, or was unknown a moment ago"))
         account = self._accounts.of(client_ip, self._clock.seconds())
+        # Apart from the call's own Deferred: the asker may give up, the call goes on.
         asker: Deferred[AuthKey] = Deferred(_ignore)
         found = self._lines.run(
             account.network,

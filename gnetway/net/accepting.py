@@ -140,7 +140,7 @@ class RefusalLog:
             self._line = self._clock.callLater(wait, self._tell)
 
     def stop(self) -> None:
-        """Tell what was not told yet."""
+        """Log what was not logged yet."""
         if self._line is not None:
             self._line.cancel()
             self._tell()

@@ -32,10 +32,10 @@ class ExchangeAsker(Protocol):
         """The client's address."""
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
-        """Hear that ``exchange`` has its answer."""
+        """Send the answer of ``exchange``: its step has ended."""
 
     def exchange_dropped(self) -> None:
-        """Hear that the exchange had to make room for others: there will be no answer."""
+        """Wait no more: the exchange had to make room for others, and has no answer."""
 
     def fail(self, error: ProtocolError) -> None:
         """End, as the client's step was wrong, or cannot be done now."""
@@ -114,11 +114,12 @@ class ExchangeDriver:
 
     def _perform(self, step: _Step, wanted: WorkWanted | StoreWanted) -> None:
         if self._stopped:
-            # Its connections are gone, and the store may be closed.
+            # Its connections are gone, and the store may be closed: nobody would hear an answer.
             self._end(step)
         elif isinstance(wanted, StoreWanted):
             self._key_maker.store(wanted, step.network).addCallback(self._stored, step)
         else:
+            # A network that makes keys faster than its rate waits for its token, without a thread.
             seconds = step.exchange.work_from - self._clock.seconds()
             if seconds > 0:
                 self._clock.callLater(seconds, self._work, step, wanted)
@@ -152,7 +153,7 @@ class ExchangeDriver:
 
     def _not_done(self, step: _Step, wanted: WorkWanted) -> None:
         if step.is_wanted():
-            # Somebody has asked again just now.
+            # Somebody has asked again between the thread's look and this call.
             self._perform(step, wanted)
             return
         step.exchange.work_put_off(wanted)

@@ -1,9 +1,10 @@
 """Deadlines of many connections on one timer.
 
 A lazy timing wheel: moving a deadline only stores a number. The slot in which a connection was
-filed is visited when its time comes; whoever has moved on is filed anew. A slot is one second
-wide and visited once a second, so a deadline is met up to two seconds late, never early. Whoever
-has a deadline far ahead is visited before that, so that it can let go of what it does not use.
+filed is visited when its time comes; a connection whose deadline moved is inserted again. A slot is
+one second wide and visited once a second, so a deadline is met up to two seconds late, never early.
+A connection whose deadline is far ahead is visited before that, so that it can let go of what it
+does not use.
 """
 
 from math import ceil
@@ -33,10 +34,10 @@ class Watched(Protocol):
     wheel_slot: int
 
     def visited(self, now: float) -> None:
-        """Hear, every half minute or so, that the deadline has not passed yet."""
+        """The deadline has not passed yet: let go of what is not used. Every half minute or so."""
 
     def deadline_passed(self) -> None:
-        """Hear that the deadline has passed; the wheel has forgotten the object by then."""
+        """The deadline has passed; the wheel has forgotten the object by then."""
 
 
 class IdleWheel:

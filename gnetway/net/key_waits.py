@@ -79,7 +79,7 @@ class Pending(Protocol):
     """One of what an asker may wait for."""
 
     def give_up(self) -> None:
-        """Hear that the asker waits no more."""
+        """The asker waits no more."""
 
 
 def end_by_failure(error: BaseException | None, services: LinkServices, asker: Asker) -> None:

@@ -278,7 +278,7 @@ class GatewayLink:
     # -- what others do for the link: keys, binds, key exchanges -------------------------------
 
     def key_found(self) -> None:
-        """Hear that the connection has the key that was waited for."""
+        """See Asker: whoever has used a key is half open no more."""
         self._place.opened()
         self.go_on()
 
@@ -294,13 +294,13 @@ class GatewayLink:
         self._sessions.leave_key(key, self)
 
     def exchange_answered(self, exchange: KeyExchange) -> None:
-        """Hear that a step of a key exchange has ended."""
+        """Send what a step of a key exchange has come to."""
         if self.state is OPEN:
             self._connection.send_exchange_answer(exchange, self._services.wall())
             self._pump_again()
 
     def exchange_dropped(self) -> None:
-        """Hear that there will be no answer: the client begins anew by itself."""
+        """See ExchangeAsker: the client begins anew by itself."""
 
     def _wait(self, pending: Pending) -> None:
         self._pending = pending
@@ -336,7 +336,7 @@ class GatewayLink:
             self.end("key_destroyed")
 
     def client_closes(self) -> None:
-        """Hear that the client reads nothing more, though the connection is not lost yet."""
+        """The client reads nothing more: take nothing more of it, though it is not lost yet."""
         if self.state is OPEN:
             self._services.causes.count("client_closed")
             self._linger()
@@ -391,7 +391,7 @@ class GatewayLink:
         self._protocol.abort()
 
     def deadline_passed(self) -> None:
-        """Hear that nothing has come in time."""
+        """Nothing has come in time: end the connection, or cut one that should have ended."""
         if self.state is OPEN:
             self.end("idle" if self._connection.whole_messages else "handshake_timeout")
         else:

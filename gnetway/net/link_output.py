@@ -252,14 +252,14 @@ class LinkOutput:
     # -- a client that does not read, or has had its turn ---------------------------------------
 
     def pauseProducing(self) -> None:
-        """Hear that the client does not read: nothing more is written, and nothing read."""
+        """The transport's buffer is full: write nothing more, and read nothing from the client."""
         if self.backlog is None:
             self.backlog = Backlog(self._give_way)
         self.backlog.is_paused = True
         self._protocol.pause_reading()
 
     def resumeProducing(self) -> None:
-        """Hear that the client has read."""
+        """The client has read: write what was kept."""
         backlog, link = self.backlog, self._link
         if backlog is None or link is None or link.state is not OPEN:
             self._clear_backlog()
@@ -268,7 +268,7 @@ class LinkOutput:
         self._write_on(backlog)
 
     def stopProducing(self) -> None:
-        """Hear that the transport is gone; ``lost`` does the rest."""
+        """The transport is gone; ``lost`` does the rest."""
 
     def _keep(self, backlog: Backlog, key: AuthKey, plaintext: bytes) -> None:
         waiting_bytes = backlog.kept_bytes + self.packets.unsent_bytes
@@ -325,7 +325,7 @@ class LinkOutput:
             backlog.clear()
 
     def lost(self) -> None:
-        """Hear that the link is lost."""
+        """The link is lost: keep nothing, and forget it."""
         self._clear_backlog()
         self._link = None
 

@@ -83,7 +83,7 @@ class Opening(Protocol):
     # -- what the transport calls --------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Begin."""
+        """Start the deadline of this part."""
         self._place = place_of(self.transport)
         self._place.serves(self)
         self._services.wheel.add(self)
@@ -103,7 +103,7 @@ class Opening(Protocol):
         return None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End, or pass that on."""
+        """Count the end, or let the next protocol do so."""
         if self._next is not None:
             following, self._next = self._next, None
             following.connectionLost(reason)
@@ -182,7 +182,7 @@ class Opening(Protocol):
         """Keep all there is."""
 
     def deadline_passed(self) -> None:
-        """Hear that it is late."""
+        """Refuse a connection that is late, or cut one that was refused."""
         if self._ending:
             self.transport.abortConnection()
         else:

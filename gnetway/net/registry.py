@@ -40,7 +40,6 @@ class SessionRegistry:
     def leave(self, session: Session, link: Link) -> None:
         """Take a connection out of a session, which is closed if it was the last."""
         session.leave(link)
-        # Deleted before the backend hears of it, which may have the session opened anew.
         if not session.links:
             del self._sessions[(session.key.auth_key_id, session.session_id)]
             self._backend.close_session(session)
