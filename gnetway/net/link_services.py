@@ -3,13 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.admission import Admission, Bounds, Served
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
@@ -23,18 +23,11 @@ from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
 
 
-class OpenLink(Protocol):
-    """A connection that can be told to end."""
-
-    def end(self, cause: str) -> None:
-        """End the connection; ``cause`` is what it is counted under."""
-
-
 class OpenLinks:
     """All connections of a gateway that are open now, so that they can be ended together."""
 
     def __init__(self) -> None:
-        self._links: set[OpenLink] = set()
+        self._links: set[Served] = set()
         #: How many there were, those that are gone included.
         self.opened = 0
         self._all_gone: Deferred[None] | None = None
@@ -42,12 +35,12 @@ class OpenLinks:
     def __len__(self) -> int:
         return len(self._links)
 
-    def add(self, link: OpenLink) -> None:
+    def add(self, link: Served) -> None:
         """Note a connection that was made."""
         self._links.add(link)
         self.opened += 1
 
-    def remove(self, link: OpenLink) -> None:
+    def remove(self, link: Served) -> None:
         """Note a connection that is gone."""
         self._links.discard(link)
         if not self._links and self._all_gone is not None:
