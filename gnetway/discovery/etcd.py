@@ -113,12 +113,14 @@ class EtcdDiscovery:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        # Registrations first: session services are not to count on a gateway that is going.
         await self.withdraw()
         if self._watch is not None:
             await self._watch.stop()
         await self._clients.stop()
 
     def _changed(self, nodes: list[str]) -> None:
+        # Listeners before whoever waits for the start, as that goes on with what they know.
         self._nodes = nodes
         self._listeners.tell(nodes)
         started, self._started = self._started, None

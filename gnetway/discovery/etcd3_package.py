@@ -122,9 +122,12 @@ class EtcdChannel:
         """Return a function that sends one request and hands on the responses, see OneRequest."""
 
         def call(request: Any, take: Take) -> Deferred[None]:
-            sent = OneRequest(lambda data: take(response_deserializer(data)))
-            sent.send(self._client, method, request_serializer(request))
-            return sent.done
+            return OneRequest(
+                self._client,
+                method,
+                request_serializer(request),
+                lambda data: take(response_deserializer(data)),
+            ).done
 
         return call
 
@@ -138,14 +141,14 @@ class OneRequest:
     gives the stream up.
     """
 
-    def __init__(self, take: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, client: IRpcClient, method: str, request: bytes, take: Callable[[bytes], bool]
+    ) -> None:
         self._take = take
         self._over = False
         self._stream: IRpcStream | None = None
         self.done: Deferred[None] = Deferred(lambda _: self._give_up())
-
-    def send(self, client: IRpcClient, method: str, request: bytes) -> None:
-        """Open the stream and send the request."""
+        # Last of all: the stream may be heard of before ``stream`` has returned.
         self._stream = client.stream(method, self)
         self._stream.send(request)
 

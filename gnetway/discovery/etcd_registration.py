@@ -100,6 +100,7 @@ class Registration:
 
     async def _living_lease(self, client: EtcdClient) -> int:
         if self._lease_id is not None:
+            # A renewal tells whether it lives, and renews it if so.
             try:
                 await client.keep_alive(self._lease_id)
             except LeaseLost:

@@ -97,7 +97,7 @@ class EtcdSupervisor:
 
     def _open(self) -> None:
         client = self._client = self._next_client()
-        self._follow(client.open(), Event.READY)
+        self._go_on_after(client.open(), Event.READY)
 
     def _next_client(self) -> EtcdClient:
         host = self._hosts[self._attempts % len(self._hosts)]
@@ -111,37 +111,39 @@ class EtcdSupervisor:
             self._settled_at = self._clock.seconds()
             self._outage.settled(self.work.description)
 
-        self._follow(self.work.run(self._client, settled), Event.ENDED)
+        self._go_on_after(self.work.run(self._client, settled), Event.ENDED)
 
-    def _follow(self, pending: Deferred[None], success: Event) -> None:
+    def _go_on_after(self, pending: Deferred[None], success: Event) -> None:
+        self._pending = pending
+        followed = Deferred.fromCoroutine(self._follow(pending, success))
+        followed.addErrback(
+            lambda failure: self._log.failure(
+                "etcd: {work} failed", failure, work=self.work.description
+            )
+        )
+
+    async def _follow(self, pending: Deferred[None], success: Event) -> None:
         """Go on with ``success`` or ENDED, unless the client has been given up meanwhile."""
         client = self._client
-        self._pending = pending
-
-        def succeeded(_: None) -> None:
+        try:
+            await pending
+        except Exception as error:  # noqa: BLE001 (a fault of ours must not end the work for good)
+            if client is self._client:
+                self._failed(error)
+        else:
             if client is self._client:
                 self._life.advance(success)
 
-        def failed(failure: Failure) -> None:
-            if client is self._client:
-                self._failed(failure)
-
-        pending.addCallbacks(succeeded, failed)
-        pending.addErrback(self._unexpected)
-
-    def _failed(self, failure: Failure) -> None:
-        if not isinstance(failure.value, EtcdError):
-            self._unexpected(failure)
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, EtcdError):
+            self._log.failure("etcd: {work} failed", work=self.work.description)
         settled_at, self._settled_at = self._settled_at, None
         if settled_at is not None and self._clock.seconds() - settled_at >= STABLE_SECONDS:
             self._back_off.reset()
-        if settled_at is None or not failure.check(LoginNeeded):
+        if settled_at is None or not isinstance(error, LoginNeeded):
             # A token that has expired since is no outage: the next client gets another.
-            self._outage.failed(self.work.description, failure.getErrorMessage())
+            self._outage.failed(self.work.description, str(error))
         self._life.advance(Event.ENDED)
-
-    def _unexpected(self, failure: Failure) -> None:
-        self._log.failure("etcd: {work} failed", failure, work=self.work.description)
 
     def _wait(self) -> None:
         self._let_go()
@@ -161,6 +163,7 @@ class EtcdSupervisor:
         client, self._client = self._client, None
         self._pending.cancel()
         withdrawn = Deferred.fromCoroutine(self._withdraw_by_any(client))
+        # A process that stops does not wait for a host that hangs.
         withdrawn.addTimeout(WITHDRAW_SECONDS, self._clock)
 
         def failed(failure: Failure) -> None:
@@ -226,6 +229,7 @@ class EtcdOutage:
         now = self._clock.seconds()
         if not self._failing:
             self._since = now
+        # Said in ``unready`` as well, so the newest error is the one to keep.
         self._failing[work] = error
         # A flapping etcd is one outage to the log, not one each time.
         if self._next_line is None or now >= self._next_line:

@@ -44,6 +44,7 @@ class NodeWatch:
         return succeed(None)
 
     async def _run(self, client: EtcdClient, settled: Callable[[], None]) -> None:
+        # What happens between the reading and the watch is not lost: a watch begins at a revision.
         snapshot = await client.read(self._below)
         self._listed.replace(snapshot.entries, self._clock.seconds() + LINGER_SECONDS)
         expiry = self._clock.callLater(LINGER_SECONDS, self._expire)
@@ -68,6 +69,7 @@ class NodeWatch:
 
     def _tell(self) -> None:
         nodes = self._listed.nodes()
+        # A node registers anew with another key and the same value: that is no news.
         if nodes != self._nodes:
             self._nodes = nodes
             self._changed(list(nodes))
@@ -89,6 +91,7 @@ class ListedNodes:
 
     def nodes(self) -> list[str]:
         """Return each node once: lingering ones, then by the age of their keys."""
+        # The order of the keys' making is the same for every gateway, whatever the keys are named.
         entries = sorted(self._entries.values(), key=lambda entry: (entry.create_revision, entry))
         return list(dict.fromkeys([*self._lingering, *(entry.value for entry in entries)]))
 
@@ -96,6 +99,7 @@ class ListedNodes:
         """Take a whole reading; nodes that it misses linger until then (clock's seconds)."""
         before = self.nodes()
         self._entries = {entry.key: entry for entry in entries if entry.value}
+        # Those that linger already keep their time.
         for node in before:
             self._lingering.setdefault(node, linger_until)
         self._settle_registered()
