@@ -72,6 +72,7 @@ class ClientConnection:
         )
         self._streams = core.streams
         self._ids = core.ids
+        self._ids.last = -1  # so that 1 is the first
         self._events = core.events
         self._sender = core.sender
         self._output = core.output
@@ -99,7 +100,8 @@ class ClientConnection:
         """Open a stream and send all that this side has to say on it."""
         # All at once where it fits: three frames of bytes that are there already.
         size = len(message) + PREFIX_BYTES
-        sender, output = self._sender, self._output
+        sender = self._sender
+        output = self._output
         if (
             size <= sender.initial_window
             and size <= sender.window
@@ -136,7 +138,7 @@ class ClientConnection:
     def _enter(self, stream: Stream) -> None:
         """Take a stream out of IDLE: it gets the next odd id, none of which is used twice."""
         ids = self._ids
-        stream_id = stream.id = ids.last = ids.last + 1 | 1
+        stream_id = stream.id = ids.last = ids.last + 2
         stream.state = OPEN
         stream.receive_window = STREAM_WINDOW_BYTES
         if stream_id + 2 > MAX_31_BITS:

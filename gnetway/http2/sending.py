@@ -39,37 +39,38 @@ _MAX_PUT_OFF: Final = 16
 class OutputBuffer:
     """What is to be written next; ``room`` is the bytes of messages that it still takes.
 
-    There is none while the transport is full. Other frames are few and small, and go in always.
+    There is none while the transport is ``full``. Other frames are few and small, and go in
+    always; of those that the peer has made us send, so many are ``owed`` and not written.
     """
 
-    __slots__ = ("_full", "_owed", "frames", "pongs", "room")
+    __slots__ = ("frames", "full", "owed", "pongs", "room")
 
     def __init__(self) -> None:
         self.frames: list[bytes | memoryview] = []
         #: Answers to pings, which may be put off.
         self.pongs: list[bytes | memoryview] = []
         self.room = 0
-        self._full = True
-        self._owed = 0
+        self.full = True
+        self.owed = 0
 
     def pause(self) -> None:
         """Take no more messages: the transport has enough."""
-        self._full = True
+        self.full = True
         self.room = 0
 
     def resume(self) -> None:
         """Take messages; the transport has room."""
-        self._full = False
+        self.full = False
         self.room = OUTPUT_BYTES
-        self._owed = 0
+        self.owed = 0
 
     def owe(self, frame: bytes, *, pong: bool = False) -> None:
         """Add what the peer has made us send.
 
         :raises Http2Error: it makes us send without end and does not read.
         """
-        self._owed += 1
-        if self._owed > _MAX_OWED_FRAMES:
+        self.owed += 1
+        if self.owed > _MAX_OWED_FRAMES:
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that want an answer")
         (self.pongs if pong else self.frames).append(frame)
 
@@ -78,15 +79,6 @@ class OutputBuffer:
         if all_of_them or len(self.pongs) > _MAX_PUT_OFF:
             self.frames[:0] = self.pongs
             self.pongs.clear()
-
-    def take(self) -> bytes:
-        """Return what is there, and begin anew."""
-        data = b"".join(self.frames)
-        self.frames.clear()
-        if not self._full:
-            self.room = OUTPUT_BYTES
-            self._owed = 0
-        return data
 
 
 class Sender:
@@ -181,7 +173,14 @@ class Sender:
             output.add_pongs(all_of_them=not put_off_pongs or bool(self.queue))
         if self.queue:
             self._pump()
-        return output.take() if output.frames else b""
+        if not output.frames:
+            return b""
+        data = b"".join(output.frames)
+        output.frames.clear()
+        if not output.full:
+            output.room = OUTPUT_BYTES
+            output.owed = 0
+        return data
 
     # -- the peer's windows --------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from gnetway.http2.frames import (
     Http2Error,
     Setting,
     StreamFault,
+    pack_frame,
 )
 from gnetway.http2.head_cache import RequestHeads
 from gnetway.http2.heads import (
@@ -48,12 +49,13 @@ _CONTENT_TYPE: Final = 31
 _HEAD: Final = _STATUS_200 + encode_static(_CONTENT_TYPE, b"application/grpc")
 _OK_TRAILERS: Final = encode_field(b"grpc-status", b"0")
 
-#: What stands before a reply: HEADERS, and the head of a DATA frame with gRPC's prefix.
-_REPLY_BEGIN: Final = Struct(f">IBI{len(_HEAD)}sIBIBI")
-#: What stands behind it, and how these frames begin: length and type, flags.
-_REPLY_END: Final = Struct(f">IBI{len(_OK_TRAILERS)}s")
-_HEAD_FRAME: Final = (len(_HEAD) << 8 | HEADERS, END_HEADERS)
-_TRAILERS_FRAME: Final = (len(_OK_TRAILERS) << 8 | HEADERS, END_HEADERS | END_STREAM)
+#: What stands before a reply: HEADERS, and the head of a DATA frame with gRPC's prefix; no flag is
+#: set, and nothing compressed.
+_REPLY_BEGIN: Final = Struct(f">5sI{len(_HEAD)}sIxIxI")
+#: What stands behind it, and how these frames begin: length, type and flags.
+_REPLY_END: Final = Struct(f">5sI{len(_OK_TRAILERS)}s")
+_HEAD_FRAME: Final = pack_frame(HEADERS, END_HEADERS, 0, _HEAD)[:5]
+_TRAILERS_FRAME: Final = pack_frame(HEADERS, END_HEADERS | END_STREAM, 0, _OK_TRAILERS)[:5]
 
 #: Calls are taken together as far as they begin within so many bytes.
 _RUN_BYTES: Final = 16 * 1024
@@ -106,9 +108,10 @@ class ServerConnection:
     def reply(self, stream: Stream, message: bytes) -> None:
         """End a unary stream with its reply and OK."""
         size = len(message) + PREFIX_BYTES
-        sender, output = self._sender, self._output
         if stream.state is CLOSED:
             return
+        sender = self._sender
+        output = self._output
         if (
             size <= stream.send_window
             and size <= sender.window
@@ -118,13 +121,13 @@ class ServerConnection:
         ):
             sender.window -= size
             output.room -= size
-            stream_id, length = stream.id, len(message)
+            stream_id = stream.id
             output.frames += (
                 _REPLY_BEGIN.pack(
-                    *_HEAD_FRAME, stream_id, _HEAD, size << 8 | DATA, 0, stream_id, 0, length
+                    _HEAD_FRAME, stream_id, _HEAD, size << 8, stream_id, size - PREFIX_BYTES
                 ),
                 message,
-                _REPLY_END.pack(*_TRAILERS_FRAME, stream_id, _OK_TRAILERS),
+                _REPLY_END.pack(_TRAILERS_FRAME, stream_id, _OK_TRAILERS),
             )
             self._close_local(stream)
         else:
