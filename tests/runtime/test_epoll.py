@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -175,85 +174,6 @@ class WaitingTests(LoopCase):
         self.turn()
         self.poller.error = OSError(errno.EBADF, "not so")
         self.assertRaises(OSError, self.turn)
-
-
-class StayingTests(LoopCase):
-    """While the reactor runs and has nothing else to do, the loop waits again by itself."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.install()
-        self.act: Callable[[], object] = lambda: None
-        self.read_by = self.descriptor(lambda: (self.read_by.peer.send(b"x"), self.act()))
-        self.reactor.running = True
-        real = self.reactor._poller
-        self.poller = FakePoller()
-        self.reactor._poller = self.poller
-        self.addCleanup(setattr, self.reactor, "_poller", real)
-
-    def reading(self, act: Callable[[], object], times: int = 1) -> None:
-        """Have ``act`` called in each of so many turns."""
-        self.act = act
-        self.poller.events = [[(self.read_by.fileno(), select.EPOLLIN)]] * times
-
-    def turns(self) -> int:
-        self.reactor.doIteration(None)
-        return len(self.poller.timeouts)
-
-    def test_until_nothing_comes(self) -> None:
-        self.reading(lambda: self.done.append("read"), 3)
-        self.assertEqual((self.turns(), self.poller.timeouts), (4, [-1] * 4))
-        self.assertEqual(self.done, ["read"] * 3)
-
-    def test_no_longer_than_to_the_next_timer(self) -> None:
-        self.patch(self.reactor, "seconds", lambda: 100.0)
-        self.reactor.callLater(7.5, self.done.append, "timer")
-        self.reactor.timeout()  # where Twisted takes note of it
-        self.reading(lambda: None, 2)
-        self.turns()
-        self.assertEqual(self.poller.timeouts, [-1, 7.5, 7.5])
-
-    def test_no_longer_than_epoll_can_be_told(self) -> None:
-        self.reactor.callLater(1e9, self.done.append, "timer")
-        self.reactor.timeout()
-        self.reading(lambda: None)
-        self.turns()
-        self.assertEqual(self.poller.timeouts, [-1, 2_147_483])
-
-    def test_what_twisteds_own_loop_has_to_see(self) -> None:
-        self.reactor.callLater(0, self.done.append, "due")
-        self.reactor.timeout()
-        due = self.reactor._pendingTimedCalls
-        self.reactor._pendingTimedCalls = []
-        for name, act in (
-            ("a timer that is due", lambda: self.reactor._pendingTimedCalls.extend(due)),
-            ("a new timer", lambda: self.reactor.callLater(5, lambda: None)),
-            ("timers to clear away", lambda: setattr(self.reactor, "_cancellations", 51)),
-            ("a call from a thread", lambda: self.reactor.callFromThread(lambda: None)),
-            ("what was put off", lambda: self.turn_end.call(self.put_off)),
-            ("its end", lambda: setattr(self.reactor, "_justStopped", True)),
-            ("that it has crashed", lambda: setattr(self.reactor, "running", False)),
-            ("that it is alone again", lambda: uninstall(self.core(), self.turn_end)),
-        ):
-            self.poller.timeouts.clear()
-            self.reading(act, 2)
-            self.assertEqual(self.turns(), 1, name)
-            self.reactor._pendingTimedCalls = []
-            self.reactor._newTimedCalls = []
-            self.reactor._cancellations = 0
-            self.reactor.threadCallQueue.clear()
-            self.turn_end.waiting.clear()
-            self.reactor._justStopped = False
-            self.reactor.running = True
-
-    def put_off(self) -> None:
-        self.turn_end.call(lambda: self.done.append("later"))
-
-    def test_no_second_turn_before_the_reactor_runs(self) -> None:
-        """Nor where somebody asks for one turn of it."""
-        self.reactor.running = False
-        self.reading(lambda: None, 2)
-        self.assertEqual(self.turns(), 1)
 
 
 class InstallTests(LoopCase):
