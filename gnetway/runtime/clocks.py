@@ -1,4 +1,10 @@
-"""Has a reactor measure time by CLOCK_MONOTONIC.
+"""The two clocks of the shell: the wall clock, and the reactor's, set to follow CLOCK_MONOTONIC.
+
+``clock``, an IReactorTime, is for whatever waits: timeouts, deadlines, pauses. It only goes on.
+``wall`` is for what others read off their own clocks, or what outlives the process: msg_ids, salts,
+when keys and certificates expire. It is set forward and back while the gateway runs, so nothing may
+wait by it. Where the core needs both, as in a connection, ``now`` is the wall clock's and
+``monotonic`` the other's.
 
 Twisted's reactors, the one over asyncio too, take the time of day. When that is set forward, all
 timers are due at once, and whoever is waited for counts as late. When it is set back, no timer is
@@ -19,16 +25,6 @@ from typing import Final, TypeAlias, cast
 from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import runtime
-
-# The time of day, and why it is a parameter of its own.
-#
-# Two clocks run through the shell. ``clock``, an IReactorTime, is for whatever waits: timeouts,
-# deadlines, pauses. It only goes on (see ``monotonic``). ``wall`` is for what others read off
-# their own clocks, or what outlives the process: msg_ids, salts, when keys and certificates
-# expire. It is set forward and back while the gateway runs, so nothing may wait by it.
-#
-# Where the core needs both, as in a connection, ``now`` is the wall clock's and ``monotonic`` the
-# other's.
 
 #: Returns Unix seconds; what is told by it may be set back.
 WallClock: TypeAlias = Callable[[], float]
@@ -60,7 +56,7 @@ def follow_monotonic(reactor: IReactorTime, wall: WallClock) -> bool:
     Returns False where it follows the time of day, ``wall``, and is none of Twisted's that could
     be changed. A reactor with another clock is left alone.
     """
-    seconds = _seconds_of(reactor)
+    seconds: Callable[[], float] = reactor.seconds
     if isinstance(getattr(seconds, "__self__", None), _MonotonicClock):
         return True
     if not isinstance(reactor, ReactorBase) or seconds is not runtime.seconds:
@@ -71,7 +67,3 @@ def follow_monotonic(reactor: IReactorTime, wall: WallClock) -> bool:
         cast(DelayedCall, call).seconds = clock.seconds
     reactor.seconds = clock.seconds
     return True
-
-
-def _seconds_of(reactor: IReactorTime) -> Callable[[], float]:
-    return reactor.seconds

@@ -1,4 +1,4 @@
-"""How much memory this process has, and may have: the machine's, or less by its control group."""
+"""What this process has and may have: memory, by machine and control group, and open files."""
 
 import os
 import resource
@@ -52,8 +52,6 @@ def _group_bounds(root: Path) -> Iterator[int]:
             if text.isdigit():
                 yield int(text)
 
-
-# The limit of open files: raised as far as it goes, and divided.
 
 #: Where the system has no limit, or one that nobody will reach.
 _MOST: Final = 1 << 20

@@ -25,13 +25,13 @@ from gnetway.admission.shares import Shares
 from gnetway.errors import Busy
 from gnetway.runtime.thread_calls import Batch
 
-# A queue in which networks take turns, so that nobody waits behind all that another wants.
-
 Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """At most ``max_each`` items of one network and ``max_all`` in all wait for their turn.
+    """A queue in which networks take turns, so that nobody waits behind all that another wants.
+
+    At most ``max_each`` items of one network and ``max_all`` in all wait for their turn.
 
     Wider networks take turns, the networks inside of each do, and the items of one network come
     in the order in which they were put in. When it is full, the heaviest network's newest item
