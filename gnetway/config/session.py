@@ -173,7 +173,7 @@ class EmbeddedConfig:
         default=0,
         metadata=key(
             "MaxUnackedBytes",
-            whole_or_zero(_MIB, 16_384 * _MIB),
+            whole(MIB, 16_384 * MIB, or_zero=True),
             "bytes",
             "answers that clients have not acknowledged, of all sessions; 0 is a sixteenth of"
             " Gnetway.Limits.MemoryBudget, and an eighth of it is for one network",
