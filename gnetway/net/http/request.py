@@ -20,7 +20,7 @@ from gnetway.net.http.answer import (
     TOO_LARGE,
     HttpAnswer,
 )
-from gnetway.net.http.exchange import HttpCall
+from gnetway.net.http.call import HttpCall
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.peer import BadForwardedFor
 

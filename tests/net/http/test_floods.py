@@ -5,8 +5,8 @@ from unittest.mock import patch
 from twisted.web.http_headers import _nameEncoder
 
 from gnetway.net.http import channel
+from gnetway.net.http.call import HttpCall
 from gnetway.net.http.channel import _REQUESTS_A_TURN
-from gnetway.net.http.exchange import HttpCall
 from gnetway.net.http.life import MAX_CHUNK_DEBT_BYTES, MAX_HEAD_LINES, MAX_NAME_BYTES
 from gnetway.tl.service_messages import MsgsAck
 from tests.net.http.test_channel import ChannelCase
