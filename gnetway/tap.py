@@ -56,6 +56,8 @@ def makeService(options: usage.Options) -> IService:
     # reactor anywhere.
     _on(signal.SIGHUP, lambda: reactor.callFromThread(gateway.reload_certificates))
     _on(signal.SIGUSR2, lambda: reactor.callFromThread(gateway.log_counts))
+    # Twisted takes the first one; while it is heeded, a second one is for those who cannot wait.
+    reactor.addSystemEventTrigger("before", "shutdown", _on_next, reactor, gateway)
     atexit.register(_leave, gateway)
     return gateway
 
@@ -76,6 +78,12 @@ def _leave(gateway: GatewayService | WorkersService) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)
+
+
+def _on_next(reactor: IGatewayReactor, gateway: GatewayService | WorkersService) -> None:
+    """Have the next signal to end be one to end at once."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        _on(number, lambda: reactor.callFromThread(gateway.hurry))
 
 
 def _on(number: signal.Signals, act: Callable[[], object]) -> None:

@@ -10,6 +10,39 @@ MIB: Final = 1024 * KIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrainConfig:
+    """Gnetway.Drain: how the clients of a gateway that stops leave it."""
+
+    per_second: int = field(
+        default=2000,
+        metadata=key(
+            "PerSecond",
+            whole(1, 1_000_000),
+            "connections",
+            "as many as another gateway lets in without a queue, of several addresses",
+        ),
+    )
+    grace_seconds: int = field(
+        default=0,
+        metadata=key(
+            "GraceSeconds",
+            whole(0, 3600),
+            "seconds",
+            "before the first is ended, while balancers learn that nobody new is to come here",
+        ),
+    )
+    hard_stop_seconds: int = field(
+        default=20,
+        metadata=key(
+            "HardStopSeconds",
+            whole(1, 7200),
+            "seconds",
+            "for all of it; most service managers kill after 30 or 90",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """Bounds on sizes, counts and times; each field gives its default, unit and reason."""
 

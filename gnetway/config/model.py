@@ -12,7 +12,7 @@ from gnetway.config.addresses import Address
 from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.admission import AdmissionConfig
 from gnetway.config.faults import fault_line
-from gnetway.config.limits import MIB, LimitsConfig
+from gnetway.config.limits import MIB, DrainConfig, LimitsConfig
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
@@ -61,6 +61,11 @@ class GnetwayConfig:
     admission: AdmissionConfig = field(
         default_factory=AdmissionConfig,
         metadata=key("Admission", section(AdmissionConfig), "", "each has its own default"),
+    )
+
+    drain: DrainConfig = field(
+        default_factory=DrainConfig,
+        metadata=key("Drain", section(DrainConfig), "", "each has its own default"),
     )
 
     @property

@@ -4,7 +4,7 @@ What many small events of one turn have written then leaves as one write, and wh
 not hear before its own call has returned is told a moment later.
 
 One object serves a whole gateway. By itself it asks the clock for a timer of no time; a reactor's
-loop that knows it (see ``epoll_loop``) runs it behind each batch of events, without a timer.
+loop that knows it (see ``epoll.py``) runs it behind each batch of events, without a timer.
 """
 
 from collections.abc import Callable

@@ -35,7 +35,7 @@ from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import LAG, Causes, GatewayCounts
 from gnetway.net.accepting import Arrivals
-from gnetway.net.link_services import LinkServices
+from gnetway.net.link_services import DRAIN_SECONDS, LinkServices
 from gnetway.runtime import epoll
 from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
@@ -113,6 +113,9 @@ class GatewayService(MultiService):
         self._lag = LoopLag(reactor)
         self._admin = AdminListeners(config, reactor)
         self._started_at = 0.0
+        #: What a drain waits for before it begins, and whether somebody wants it to be over.
+        self._grace: Deferred[None] | None = None
+        self._hurries = False
         self.causes = Causes()
         #: One line about the session backend, once it is there.
         self.backend_description = ""
@@ -338,6 +341,40 @@ class GatewayService(MultiService):
         """End; fires when the backend has heard of everything."""
         return Deferred.fromCoroutine(self._stop())
 
+    async def _drain(self, links: LinkServices) -> None:
+        """Have the clients leave, at a rate that those who take them over can stand."""
+        drain = self._config.gnetway.drain
+        grace = min(drain.grace_seconds, drain.hard_stop_seconds)
+        if len(links.open_links) > drain.per_second * DRAIN_SECONDS:
+            self._log.info(
+                "draining {number} connections, {rate} a second, within {seconds} s",
+                number=len(links.open_links),
+                rate=drain.per_second,
+                seconds=drain.hard_stop_seconds,
+            )
+        if grace and links.open_links:
+            self._grace = Deferred()
+            timer = self._reactor.callLater(grace, self._grace.callback, None)
+            await self._grace
+            if timer.active():
+                timer.cancel()
+        if self._hurries:
+            await links.open_links.shut_down()
+        else:
+            await links.open_links.drain(
+                self._reactor, drain.per_second, drain.hard_stop_seconds - grace
+            )
+
+    def hurry(self) -> None:
+        """Drain no longer: end all connections now. Before a stop it has no effect."""
+        if self._serves or self._links is None:
+            return
+        self._hurries = True
+        grace, self._grace = self._grace, None
+        if grace is not None and not grace.called:
+            grace.callback(None)
+        self._links.open_links.shut_down()
+
     async def _stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
@@ -350,7 +387,7 @@ class GatewayService(MultiService):
         self._certificates.stop()
         close_all(self._listeners)
         if self._links is not None:
-            await self._links.open_links.shut_down()
+            await self._drain(self._links)
             self._links.exchange_driver.stop()
             self._links.key_maker.stop()
         await self._lifecycle.stop()

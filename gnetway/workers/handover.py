@@ -84,9 +84,9 @@ def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
 
     A push must reach the process that has the connection. So each worker serves session services
     at an address of its own, by which they know it: ListenOn for worker 0, and for worker k the
-    k-th port above it; port 0 gives each any free one. MemoryBudget, and what a client's address
-    may have (Gnetway.Admission), are of all workers together, and each has a part, since the
-    kernel spreads connections over them.
+    k-th port above it; port 0 gives each any free one. MemoryBudget, what a client's address
+    may have (Gnetway.Admission) and Drain.PerSecond are of all workers together, and each has a
+    part, since the kernel spreads connections over them.
 
     :raises ConfigError: there are not so many ports above that of ListenOn.
     """
@@ -98,6 +98,9 @@ def shares(config: GatewayConfig, count: int) -> list[GatewayConfig]:
         raise ConfigError([config.fault("ListenOn", found, allowed)])
     shared_out = share_out(config, machine_memory(), count)
     admission = config.gnetway.admission.share(count)
-    shared = replace(shared_out, gnetway=replace(shared_out.gnetway, admission=admission))
+    per_second = max(1, config.gnetway.drain.per_second // count)
+    drain = replace(config.gnetway.drain, per_second=per_second)
+    gnetway = replace(shared_out.gnetway, admission=admission, drain=drain)
+    shared = replace(shared_out, gnetway=gnetway)
     ports = [listen_on.port + number if listen_on.port else 0 for number in range(count)]
     return [replace(shared, listen_on=replace(listen_on, port=port)) for port in ports]

@@ -28,6 +28,8 @@ class Command(StrEnum):
     """What a worker is told to do."""
 
     STOP = "stop"
+    #: After STOP: end all connections now.
+    HURRY = "hurry"
     RELOAD = "reload"
     COUNT = "count"
     #: With the id of an auth key that another worker has found to be gone.

@@ -183,7 +183,10 @@ class WorkersService(MultiService):
         for number, share in enumerate(self._shares):
             spawn = partial(spawner.spawn, number, share)
             back_off = BackOff(self._random_bytes)
-            self._supervisors.append(WorkerSupervisor(self._reactor, number, spawn, self, back_off))
+            drain_seconds = self._config.gnetway.drain.hard_stop_seconds
+            self._supervisors.append(
+                WorkerSupervisor(self._reactor, number, spawn, self, back_off, drain_seconds)
+            )
         self._log.info("starting {count} workers", count=self._count)
         for supervisor in self._supervisors:
             supervisor.start()
@@ -274,6 +277,11 @@ class WorkersService(MultiService):
                 "The gateway cannot start: worker {number}: {fault}", number=number, fault=fault
             )
         self._start_up.give_up(Failure(ConfigError(list(faults))))
+
+    def hurry(self) -> None:
+        """Have workers that still drain end all connections now."""
+        for supervisor in self._supervisors:
+            supervisor.hurry()
 
     def stopService(self) -> Deferred[None]:
         """End; fires when no worker is left."""

@@ -24,8 +24,9 @@ from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 #: Seconds that a worker must have served for its next end to count as the first.
 STABLE_SECONDS: Final = 10.0
 
-#: Seconds for a worker that was told to end, longer than a gateway takes at the most.
-STOP_SECONDS: Final = 30.0
+#: Seconds for a worker that was told to end, beside those for its clients to leave: longer than a
+#: gateway takes at the most.
+STOP_SECONDS: Final = 10.0
 
 #: Seconds without a word after which a worker is asked whether it is there: several reports are
 #: missing by then.
@@ -71,12 +72,14 @@ class WorkerSupervisor:
         spawn: Callable[[ProcessListener], WorkerProcess],
         listener: SupervisorListener,
         back_off: BackOff,
+        drain_seconds: float = 20.0,
     ) -> None:
         self._clock = clock
         self._number = number
         self._spawn = spawn
         self._listener = listener
         self._back_off = back_off
+        self._stop_seconds = drain_seconds + STOP_SECONDS
         self._process: WorkerProcess | None = None
         self._has_served = False
         self._faults: tuple[str, ...] = ()
@@ -101,6 +104,11 @@ class WorkerSupervisor:
         """Have the worker end in order, once; fires when it is gone."""
         return self.life.stop()
 
+    def hurry(self) -> None:
+        """Have a worker that was told to end drain no longer."""
+        if self.life.state is State.ENDING and self._process is not None:
+            self._process.tell(Command.HURRY)
+
     def tell(self, command: Command, argument: int | None = None) -> bool:
         """Give an order to a worker that serves; False if it does not."""
         if self.life.state is not State.RUNNING or self._process is None:
@@ -120,7 +128,7 @@ class WorkerSupervisor:
                 self._faults = faults
             case Counted(counts):
                 # Any report would do, but these are what comes regularly. A worker that ends is
-                # timed by STOP_SECONDS, which its last counts must not put off.
+                # timed by STOP_SECONDS and more, which its last counts must not put off.
                 if self.life.state is State.RUNNING:
                     self.life.set_timer(SILENT_SECONDS, self._ask)
                 self._listener.worker_counted(self._number, counts)
@@ -209,13 +217,13 @@ class WorkerSupervisor:
             self.life.advance(Event.ENDED)
             return
         self._process.tell(Command.STOP)
-        self.life.set_timer(STOP_SECONDS, self._lose_patience)
+        self.life.set_timer(self._stop_seconds, self._lose_patience)
 
     def _lose_patience(self) -> None:
         if self._process is not None:
             self._log.warn(
                 "worker {number} does not end and is killed after {seconds} s",
                 number=self._number,
-                seconds=STOP_SECONDS,
+                seconds=self._stop_seconds,
             )
             self._process.kill()

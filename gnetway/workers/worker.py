@@ -47,6 +47,7 @@ class Worker:
         self._gateway.when_key_gone(lambda auth_key_id: report(KeyGone(auth_key_id)))
         self._orders: dict[str, Callable[[], object]] = {
             Command.STOP: self.stop,
+            Command.HURRY: self._gateway.hurry,
             Command.RELOAD: self._gateway.reload_certificates,
             Command.COUNT: self._tell,
         }

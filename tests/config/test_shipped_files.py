@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnetway.config.addresses import ProxyProtocolConfig, PublicAddressConfig
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
-from gnetway.config.limits import LimitsConfig
+from gnetway.config.limits import DrainConfig, LimitsConfig
 from gnetway.config.load import load_file
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion, WebSocketConfig
@@ -45,7 +45,7 @@ class ShippedFileTests(ConfigCase):
     def test_shows_every_default_as_it_is(self) -> None:
         """Every limit stands there commented out; with the marks away nothing changes."""
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
-        shown_as = (*keys_of(AdmissionConfig), *keys_of(LimitsConfig))
+        shown_as = (*keys_of(AdmissionConfig), *keys_of(LimitsConfig), *keys_of(DrainConfig))
         numbers = [item for item, _ in shown_as if type(item.default) is int]
         # AuthKeyCacheM, StrictDC, UnixMode, MaxKeys, MaxUnackedBytes and ThisDC beside them.
         self.assertEqual(count, 6 + len(numbers))

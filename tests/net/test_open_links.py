@@ -1,8 +1,9 @@
 """Ending all connections together."""
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.link_services import OpenLinks
+from gnetway.net.link_services import DRAIN_SECONDS, OpenLinks
 
 
 class FakeLink:
@@ -18,7 +19,7 @@ class FakeLink:
             self.links.remove(self)
 
 
-class OpenLinksTests(SynchronousTestCase):
+class OpenLinksCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.links = OpenLinks()
 
@@ -28,6 +29,8 @@ class OpenLinksTests(SynchronousTestCase):
             self.links.add(link)
         return added
 
+
+class OpenLinksTests(OpenLinksCase):
     def test_they_are_counted(self) -> None:
         first, second = self.add(2)
         self.assertEqual(len(self.links), 2)
@@ -60,3 +63,67 @@ class OpenLinksTests(SynchronousTestCase):
         (late,) = self.add(1)
         self.links.remove(late)
         self.assertEqual(len(self.links), 0)
+
+
+class DrainTests(OpenLinksCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = Clock()
+
+    def told(self, links: list[FakeLink]) -> int:
+        return sum(link.told for link in links)
+
+    def test_so_many_a_second(self) -> None:
+        added = self.add(100, ends_at_once=True)
+        gone = self.links.drain(self.clock, 200, 20)
+        self.assertEqual(self.told(added), 20)
+        self.clock.advance(DRAIN_SECONDS)
+        self.assertEqual(self.told(added), 40)
+        self.clock.pump([DRAIN_SECONDS] * 3)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual([link.told for link in added], [1] * 100)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_few_at_once(self) -> None:
+        self.add(3, ends_at_once=True)
+        self.assertIsNone(self.successResultOf(self.links.drain(self.clock, 2000, 20)))
+
+    def test_what_is_left_is_ended_at_once(self) -> None:
+        added = self.add(100, ends_at_once=True)
+        gone = self.links.drain(self.clock, 1, 1.05)
+        self.clock.pump([DRAIN_SECONDS] * 10)
+        self.assertLess(self.told(added), 20)
+        self.clock.advance(0.06)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(self.told(added), 100)
+
+    def test_one_that_comes_meanwhile_is_ended_with_what_is_left(self) -> None:
+        self.add(20, ends_at_once=True)
+        gone = self.links.drain(self.clock, 100, 1)
+        (late,) = self.add(1, ends_at_once=True)
+        self.clock.pump([DRAIN_SECONDS] * 9)
+        self.assertEqual(late.told, 0)
+        self.assertNoResult(gone)
+        self.clock.pump([DRAIN_SECONDS] * 2)
+        self.assertEqual(late.told, 1)
+        self.assertIsNone(self.successResultOf(gone))
+
+    def test_one_that_has_gone_by_itself_is_not_told(self) -> None:
+        added = self.add(20)
+        self.links.drain(self.clock, 10, 20)
+        told = [link for link in added if link.told]
+        gone = next(link for link in added if not link.told)
+        self.links.remove(gone)
+        for link in told:
+            self.links.remove(link)
+        self.clock.pump([DRAIN_SECONDS] * 30)
+        self.assertEqual(gone.told, 0)
+
+    def test_somebody_cannot_wait(self) -> None:
+        added = self.add(100, ends_at_once=True)
+        gone = self.links.drain(self.clock, 10, 20)
+        self.links.shut_down()
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual([link.told for link in added], [1] * 100)
+        self.clock.advance(DRAIN_SECONDS)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -26,8 +26,10 @@ class SharesTests(ServiceCase):
         memory = share_out(config, machine_memory(), 2)
         self.assertEqual(replace(first, gnetway=memory.gnetway), memory)
         self.assertIs(second.gnetway, first.gnetway)
-        admission = config.gnetway.admission
-        self.assertEqual(replace(first.gnetway, admission=admission), memory.gnetway)
+        admission, drain = config.gnetway.admission, config.gnetway.drain
+        self.assertEqual(first.gnetway.drain.per_second, drain.per_second // 2)
+        shared = replace(first.gnetway, admission=admission, drain=drain)
+        self.assertEqual(shared, memory.gnetway)
 
     def test_a_part_of_what_an_address_may_have(self) -> None:
         own = {"Networks": ["192.0.2.0/24"], "ConnectionsPerAddress": 3, "NewConnectionsBurst": 40}

@@ -274,7 +274,7 @@ class StopTests(SupervisorCase):
     def test_one_that_does_not_end_is_killed(self) -> None:
         self.serve()
         stopped = self.supervisor.stop()
-        self.clock.advance(STOP_SECONDS - 1)
+        self.clock.advance(20 + STOP_SECONDS - 1)
         self.assertFalse(self.process.killed)
         self.clock.advance(1)
         self.assertTrue(self.process.killed)
