@@ -2,6 +2,7 @@
 
 import time
 
+from gnetway.tl.service_messages import RpcErrorObject
 from tests.live import handler
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.cluster.session_service import Told
@@ -68,7 +69,7 @@ class HttpTests(ClusterTestCase):
         player.wait_for(lambda: len(player.results) == len(calls))
         told = [player.results[call] for call in asked]
         self.assertEqual([told[1], told[3], told[4]], RESULTS[:3])
-        self.assertEqual([told[0], told[2]], [(400, "OOPS")] * 2)
+        self.assertEqual([told[0], told[2]], [RpcErrorObject(400, "OOPS")] * 2)
 
     def test_web_a_pauses_when_there_is_nothing_to_do(self) -> None:
         player = self.web_a()
