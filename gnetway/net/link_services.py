@@ -22,9 +22,6 @@ from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
 
-#: The cause of the end of whoever was connected when the gateway stopped.
-GATEWAY_STOPPED: Final = "gateway_stopped"
-
 #: Seconds from one look at a drain to the next.
 DRAIN_SECONDS: Final = 0.1
 
@@ -63,7 +60,7 @@ class OpenLinks:
         """End every connection; fires when the last one is gone."""
         all_gone = self._when_all_gone()
         for link in list(self._links):
-            link.end(GATEWAY_STOPPED)
+            link.end("gateway_stopped")
         return all_gone
 
     def drain(self, clock: IReactorTime, per_second: float, seconds: float) -> Deferred[None]:
@@ -85,7 +82,7 @@ class OpenLinks:
             link = waiting.popleft()
             # Others have gone by themselves meanwhile.
             if link in self._links:
-                link.end(GATEWAY_STOPPED)
+                link.end("gateway_stopped")
         if not self._links:
             return
         if seconds <= 0:
