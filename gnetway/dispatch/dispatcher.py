@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gnetway.dispatch.lone_request import LoneRequest
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import Finished, KeyGone, Output, Send
-from gnetway.dispatch.request import Client, Done, Method, Request
+from gnetway.dispatch.request import Client, Done, Request
 from gnetway.dispatch.retry import (
     BROKEN,
     INNOCENT,

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import (
     BreakerState,
     CircuitBreaker,
@@ -23,7 +24,7 @@ from gnetway.dispatch.node import (
     Node,
 )
 from gnetway.dispatch.outputs import NodeChange, NodeNews, NodeOutput, NodeWish, Output
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import Fault, decide
 from gnetway.dispatch.ring import Ring
 from gnetway.rpc.status import RpcStatus

@@ -7,17 +7,15 @@ cannot be sent yet are its ``Backlog``.
 
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from operator import attrgetter
 from typing import Final, Protocol
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.errors import GatewayError
 
 #: The wire type of a field that begins with its length.
-#: Source: protobuf.dev/programming-guides/encoding
-_LENGTH: Final = 2
 
 
 class Client(Protocol):
@@ -54,24 +52,6 @@ class Salt(Protocol):
     @property
     def salt(self) -> int:
         """The salt, signed."""
-
-
-class Method(Enum):
-    """A call of the session service: its name, and its field in SessionStreamRequest."""
-
-    QUERY_AUTH_KEY = ("session_queryAuthKey", 13)
-    SET_AUTH_KEY = ("session_setAuthKey", 14)
-    CREATE_SESSION = ("session_createSession", 11)
-    SEND_DATA = ("session_sendDataToSession", 10)
-    CLOSE_SESSION = ("session_closeSession", 12)
-    #: Only as a unary call: the stream has no field for it.
-    SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
-
-    def __init__(self, rpc_name: str, stream_field: int) -> None:
-        self.path = f"/session.RPCSession/{rpc_name}"
-        self.stream_field = stream_field
-        #: What its field begins with; the number and type of any of them fit into a byte.
-        self.stream_tag = bytes((stream_field << 3 | _LENGTH,))
 
 
 #: Hears the end of a request, from the shell: the reply, or the error.

@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError, Message
 
 from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.request import Request
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, GatewayError
 from gnetway.pb import mtproto_pb2, session_pb2
 from gnetway.rpc.status import RpcStatus, StatusCode, is_key_unregistered, redirect_target

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.dispatch.dispatcher import Dispatcher
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outage_buffer import OutageLimits
 from gnetway.dispatch.outputs import (
@@ -23,7 +24,7 @@ from gnetway.dispatch.outputs import (
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import DataRequest, Method, Request
+from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.retry import TRUE_REPLY
 from gnetway.dispatch.ring import Ring
 from gnetway.dispatch.session_queue import SessionQueue

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from difflib import ndiff
 from typing import Final, NamedTuple, Self
 
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.outputs import (
     Finished,
     KeyGone,
@@ -27,7 +28,7 @@ from gnetway.dispatch.outputs import (
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import TRUE_REPLY
 from gnetway.rpc.status import RpcStatus
 from tests.dispatch.cases import STRANGER, A, B, C, Core, FakeClient, client_of, is_first

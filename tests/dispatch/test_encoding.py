@@ -16,7 +16,7 @@ from gnetway.dispatch.encoding import (
     stream_ack,
     stream_request,
 )
-from gnetway.dispatch.request import Method
+from gnetway.dispatch.method import Method
 from gnetway.interfaces import FutureSalt, SessionClient
 from gnetway.pb import session_pb2
 from tests.backends.remote.fakes import key_info

@@ -7,7 +7,8 @@ from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.method import Method
+from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import (
     MAX_SENDS,
     Decision,

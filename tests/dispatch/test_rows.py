@@ -2,9 +2,10 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import STRIKES, BreakerState, ConnectionState
 from gnetway.dispatch.outputs import NodeChange, NodeWish
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.request import Request
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import Announce
 from gnetway.errors import BackendRefused, BackendUnavailable

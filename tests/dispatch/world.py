@@ -7,9 +7,10 @@ any order; by stream it arrives in order.
 from collections import Counter, defaultdict
 
 from gnetway.dispatch.lone_request import LoneRequest
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.outage_buffer import OutageLimits
 from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send, SessionLost
-from gnetway.dispatch.request import DataRequest, Method, Request
+from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.retry import Decision, Fault, Next, decide, error_in
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import Announce

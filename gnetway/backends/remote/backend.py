@@ -22,6 +22,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
 from gnetway.dispatch.encoding import client_head, http_request, query_request, set_request
 from gnetway.dispatch.lone_request import LoneRequest
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.outputs import (
     Finished,
@@ -34,7 +35,7 @@ from gnetway.dispatch.outputs import (
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import DataRequest, Method, Request
+from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.retry import SenderReply, read_bool, read_http_payload, read_key
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.errors import (

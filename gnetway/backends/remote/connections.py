@@ -15,9 +15,9 @@ from gnetway.backends.remote.requests import RequestListener, StreamLink, UnaryL
 from gnetway.backends.remote.settings import RemoteSettings
 from gnetway.backoff import BackOff
 from gnetway.dispatch.encoding import query_request
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import ConnectionState, Listing, Node
 from gnetway.dispatch.outputs import NodeChange, NodeWish
-from gnetway.dispatch.request import Method
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions
 from gnetway.rpc.status import RpcStatus
 

@@ -9,8 +9,9 @@ from zope.interface.verify import verifyObject
 from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink, UnaryLink
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.lone_request import LoneRequest
+from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import CircuitBreaker, Node
-from gnetway.dispatch.request import Method, Request
+from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.dispatch.shared import DispatchSettings, Shared
 from gnetway.pb import session_pb2
