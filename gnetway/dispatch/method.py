@@ -7,6 +7,7 @@ A module of its own because it is not compiled: in a compiled one an Enum cannot
 from enum import Enum
 from typing import Final
 
+#: The wire type of a field that begins with its length.
 #: Source: protobuf.dev/programming-guides/encoding
 _LENGTH: Final = 2
 

@@ -15,8 +15,6 @@ from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.errors import GatewayError
 
-#: The wire type of a field that begins with its length.
-
 
 class Client(Protocol):
     """One session of a client; all of it is read anew for each message, since it may change."""
