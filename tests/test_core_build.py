@@ -62,3 +62,13 @@ class CompiledModulesTests(TestCase):
                     for line in node.body:
                         if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call):
                             self.fail(f"{file}:{line.lineno}")
+
+    def test_no_enum_has_an_init(self) -> None:
+        """Its members would be taken for objects of another class while they are made."""
+        for file in modules():
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef) and "Enum" in "".join(
+                    map(ast.unparse, node.bases)
+                ):
+                    names = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+                    self.assertNotIn("__init__", names, f"{file}:{node.lineno}")
