@@ -1,25 +1,58 @@
 """The listeners of the admin site, and of Teamgram's Prometheus block."""
 
-import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Final, cast
 
 from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorTime,
+)
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
-from twisted.protocols.policies import WrappingFactory
 
 from gnetway.admin.status import StatusSource
-from gnetway.config.addresses import Address, UnixAddress
+from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
-from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.listeners import SocketFile, bind_tcp, bind_unix
+from gnetway.service.listeners import (
+    BoundSocket,
+    ListenAddress,
+    SocketFilePort,
+    bind_address,
+    bind_or_tell,
+    close_all,
+)
 
-#: Connections that may wait to be accepted: the site serves some dozens.
-_BACKLOG: Final = 64
+#: Makes what answers at an address.
+_MakeSite = Callable[[StatusSource], IProtocolFactory]
 
-_PROMETHEUS: Final = "Prometheus"
+
+# Both import twisted.web and prometheus-client when somebody listens: no other gateway needs them.
+
+
+def _admin_site(token: str, clock: IReactorTime, source: StatusSource) -> IProtocolFactory:
+    from gnetway.admin.site import admin_site  # noqa: PLC0415
+
+    return admin_site(source, token, clock)
+
+
+def _metrics_site(path: str, clock: IReactorTime, source: StatusSource) -> IProtocolFactory:
+    from gnetway.admin.site import metrics_site  # noqa: PLC0415
+
+    return metrics_site(source, path, clock)
+
+
+@dataclass(slots=True)
+class _SiteSocket(BoundSocket):
+    """A socket of operators, and what answers there."""
+
+    make_site: _MakeSite = field(kw_only=True)
 
 
 class AdminListeners:
@@ -30,99 +63,69 @@ class AdminListeners:
     def __init__(self, config: GatewayConfig, reactor: IGatewayReactor) -> None:
         self._config = config
         self._reactor = reactor
-        self._bound: list[tuple[socket.socket, SocketFile | None, bool]] = []
+        self._sockets: list[_SiteSocket] = []
         self._ports: list[IListeningPort] = []
-        self._files: list[SocketFile] = []
 
     def bind(self) -> None:
         """Bind every address.
 
         :raises ConfigError: with each address that cannot be bound; nothing stays bound then.
         """
-        faults = []
-        for address, mode, is_admin in self._wanted():
-            try:
-                if isinstance(address, UnixAddress):
-                    bound = bind_unix(address.file, mode, _BACKLOG)
-                    self._bound.append((bound, SocketFile(address.file), is_admin))
-                else:
-                    self._bound.append((bind_tcp(address, reuse_port=False), None, is_admin))
-            except OSError as error:
-                found = f"{address}, which cannot be bound: {error.strerror or error}"
-                faults.append(self._config.fault(address.path, found, "an address that is free"))
-        if faults:
-            self.close()
-            raise ConfigError(faults)
+        self._sockets = list(chain(*bind_or_tell(self._config, self._wanted())))
 
-    def _wanted(self) -> list[tuple[Address | UnixAddress, int, bool]]:
-        wanted: list[tuple[Address | UnixAddress, int, bool]] = []
+    def _wanted(self) -> Iterator[tuple[ListenAddress, Callable[[], list[_SiteSocket]]]]:
+        def make(address: ListenAddress, mode: int, make_site: _MakeSite) -> list[_SiteSocket]:
+            return [_SiteSocket(*bind_address(address, mode), make_site=make_site)]
+
         admin, prometheus = self._config.admin, self._config.prometheus
         if admin is not None:
-            wanted += [(address, admin.unix_mode, True) for address in admin.addresses]
+            site = partial(_admin_site, admin.token, self._reactor)
+            for address in admin.addresses:
+                yield address, partial(make, address, admin.unix_mode, site)
         if prometheus is not None:
-            wanted.append((Address(prometheus.host, prometheus.port, _PROMETHEUS), 0, False))
-        return wanted
-
-    @property
-    def addresses(self) -> list[str]:
-        """Where the admin site is, as text: real ports where the file says 0."""
-        return [
-            f"unix:{file.path}" if file else str(Address(*bound.getsockname()[:2]))
-            for bound, file, is_admin in self._bound
-            if is_admin
-        ]
+            place = Address(prometheus.host, prometheus.port, "Prometheus")
+            site = partial(_metrics_site, prometheus.path, self._reactor)
+            yield place, partial(make, place, 0, site)
 
     def serve(self, source: StatusSource) -> None:
         """Answer from now on, also while clients are not served yet."""
-        if not self._bound:
-            return
-        # With twisted.web and prometheus-client; no gateway needs them that nobody asks.
-        from gnetway.admin.site import admin_site, metrics_site  # noqa: PLC0415
-
-        admin, prometheus = self._config.admin, self._config.prometheus
-        for bound, file, is_admin in self._bound:
-            factory: WrappingFactory
-            if is_admin:
-                assert admin is not None
-                factory = admin_site(source, admin.token, self._reactor)
-            else:
-                assert prometheus is not None
-                factory = metrics_site(source, prometheus.path, self._reactor)
-            port = self._reactor.adoptStreamPort(
-                bound.fileno(), bound.family, cast("ServerFactory", factory)
-            )
-            self._ports.append(port)
-            if file is not None:
-                self._files.append(file)
+        for site in self._sockets:
+            self._ports.append(self._listen(site, site.make_site(source)))
+            # The port works on a duplicate of the descriptor.
+            site.bound.close()
+        admin = self._config.admin
         if admin is not None:
-            self._log.info("admin site: {addresses}", addresses=", ".join(self.addresses))
+            # Those of Prometheus stand behind them.
+            shown = ", ".join(map(str, self._sockets[: len(admin.addresses)]))
+            self._log.info("admin site: {addresses}", addresses=shown)
             if admin.open_to_others:
                 self._log.warn(
                     "the admin site is open to everybody who reaches {addresses}: Admin.Token"
                     " would ask who it is",
                     addresses=", ".join(admin.open_to_others),
                 )
-        for bound, _, _ in self._bound:
-            # The port works on a duplicate of the descriptor.
-            bound.close()
-        self._bound = []
+        self._sockets = []
+
+    def _listen(self, site: _SiteSocket, factory: IProtocolFactory) -> IListeningPort:
+        if site.file is None:
+            bound = site.bound
+            return self._reactor.adoptStreamPort(
+                bound.fileno(), bound.family, cast("ServerFactory", factory)
+            )
+        port = SocketFilePort(site.bound.dup(), site.file, factory, self._reactor)
+        port.startListening()
+        return port
 
     def close(self) -> None:
         """Close what is bound and not served."""
-        for bound, file, _ in self._bound:
-            bound.close()
-            if file is not None:
-                file.remove()
-        self._bound = []
+        close_all(self._sockets)
+        self._sockets = []
 
     async def stop(self) -> None:
         """Listen no more."""
         self.close()
         ports, self._ports = self._ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
-        for file in self._files:
-            file.remove()
-        self._files = []
 
 
 #: Seconds from one look at the reactor's delay to the next.

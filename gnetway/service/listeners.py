@@ -7,15 +7,16 @@ clients that come during the start wait in the backlog instead of being refused.
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from errno import EADDRINUSE
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 from twisted.internet import tcp, unix
 from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
@@ -77,8 +78,8 @@ def bind_unix(path: str, mode: int, backlog: int) -> socket.socket:
     return bound
 
 
-class UnixPort(unix.Port):
-    """Serves a socket that listens already; ``arrivals`` lets its clients in.
+class SocketFilePort(unix.Port):
+    """Serves a socket that listens already, with the mode that its file has.
 
     ``adoptStreamPort`` would open it to everybody, and fail to stop where the file is gone.
     """
@@ -87,23 +88,13 @@ class UnixPort(unix.Port):
         self,
         bound: socket.socket,
         file: SocketFile,
-        factory: ServerFactory,
+        factory: IProtocolFactory,
         reactor: IReactorSocket,
-        arrivals: Arrivals,
-        is_balancer: IsBalancer,
     ) -> None:
         super().__init__(os.fsencode(file.path), factory, reactor=reactor)
-        self._arrivals = arrivals
-        self._is_balancer = is_balancer
         self._file = file
         self._bound = bound
         self._factory = factory
-
-    transport = UnixClientTransport
-
-    def doRead(self) -> None:  # noqa: N802
-        """Accept connections."""
-        self._arrivals.accept(self, self._is_balancer)
 
     def startListening(self) -> None:  # noqa: N802
         """Accept connections.
@@ -117,6 +108,8 @@ class UnixPort(unix.Port):
             reserved.reserve()
         self._factory.doStart()
         self.connected = True
+        # Connections that Twisted's own doRead accepts in one turn at first, as it sets it.
+        self.numberAccepts = 100
         self.socket = self._bound
         self.fileno = self._bound.fileno  # type: ignore[method-assign]
         self.startReading()  # type: ignore[no-untyped-call]
@@ -125,6 +118,29 @@ class UnixPort(unix.Port):
         """Stop."""
         self._file.remove()
         tcp.Port.connectionLost(self, reason)
+
+
+class UnixPort(SocketFilePort):
+    """Serves clients; ``arrivals`` lets them in."""
+
+    transport = UnixClientTransport
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        file: SocketFile,
+        factory: IProtocolFactory,
+        reactor: IReactorSocket,
+        arrivals: Arrivals,
+        is_balancer: IsBalancer,
+    ) -> None:
+        super().__init__(bound, file, factory, reactor)
+        self._arrivals = arrivals
+        self._is_balancer = is_balancer
+
+    def doRead(self) -> None:  # noqa: N802
+        """Accept connections."""
+        self._arrivals.accept(self, self._is_balancer)
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -154,16 +170,17 @@ BACKLOG: Final = 1024
 #: What one listener is bound to.
 ListenAddress: TypeAlias = Address | UnixAddress
 
+B = TypeVar("B", bound="BoundSocket")
+
 
 @dataclass(slots=True)
-class Listener:
-    """A bound socket and what is spoken on it.
+class BoundSocket:
+    """A socket that listens.
 
     ``host`` and ``port`` are what it is bound to: a real port where the file says 0. A socket in
     the file system has its ``file`` instead.
     """
 
-    server: ServerConfig
     bound: socket.socket
     host: str = ""
     port: int = 0
@@ -181,6 +198,13 @@ class Listener:
             self.file.remove()
 
 
+@dataclass(slots=True)
+class Listener(BoundSocket):
+    """A socket for clients, and what is spoken on it."""
+
+    server: ServerConfig = field(kw_only=True)
+
+
 def bind_all(config: GatewayConfig) -> list[Listener]:
     """Bind every address of the configuration.
 
@@ -196,20 +220,41 @@ def bind_each(
 
     :raises ConfigError: with each address for which it raises OSError; nothing stays bound then.
     """
-    bound: list[list[Listener]] = []
+
+    def bind_and_keep_alive(server: ServerConfig, address: ListenAddress) -> list[Listener]:
+        listeners = bind_one(server, address)
+        for listener in listeners:
+            keep_alive(listener.bound, config.gnetway.limits)
+        return listeners
+
+    return bind_or_tell(
+        config,
+        [
+            (address, partial(bind_and_keep_alive, server, address))
+            for server in config.gnetway.servers
+            for address in server.addresses
+        ],
+    )
+
+
+def bind_or_tell(
+    config: GatewayConfig, wanted: Iterable[tuple[ListenAddress, Callable[[], list[B]]]]
+) -> list[list[B]]:
+    """Return what is made for each address, in their order.
+
+    :raises ConfigError: with each address for which OSError is raised; nothing stays bound then.
+    """
+    bound: list[list[B]] = []
     faults: list[str] = []
-    for server in config.gnetway.servers:
-        for address in server.addresses:
-            try:
-                bound.append(bind_one(server, address))
-                for listener in bound[-1]:
-                    keep_alive(listener.bound, config.gnetway.limits)
-            except OSError as error:
-                found = f"{address}, which cannot be bound: {error.strerror or error}"
-                faults.append(config.fault(address.path, found, "an address that is free"))
+    for address, make in wanted:
+        try:
+            bound.append(make())
+        except OSError as error:
+            found = f"{address}, which cannot be bound: {error.strerror or error}"
+            faults.append(config.fault(address.path, found, "an address that is free"))
     if faults:
-        for listeners in bound:
-            close_all(listeners)
+        for sockets in bound:
+            close_all(sockets)
         raise ConfigError(faults)
     return bound
 
@@ -234,30 +279,36 @@ def keep_alive(bound: socket.socket, limits: LimitsConfig) -> None:
             bound.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def close_all(listeners: list[Listener]) -> None:
+def close_all(sockets: Iterable[BoundSocket]) -> None:
     """Close the sockets that are not served."""
-    for listener in listeners:
-        listener.close()
+    for bound in sockets:
+        bound.close()
 
 
 def bind(server: ServerConfig, address: ListenAddress, reuse_port: bool = False) -> Listener:
-    """Return a socket that listens; with ``reuse_port`` others of this user may share the port.
+    """Return a socket for clients; with ``reuse_port`` others of this user may share the port.
+
+    :raises OSError: it cannot be bound.
+    """
+    return Listener(*bind_address(address, server.unix_mode, reuse_port), server=server)
+
+
+def bind_address(
+    address: ListenAddress, unix_mode: int, reuse_port: bool = False
+) -> tuple[socket.socket, str, int, SocketFile | None]:
+    """Return the fields of a BoundSocket.
 
     :raises OSError: it cannot be bound.
     """
     if isinstance(address, UnixAddress):
-        bound = bind_unix(address.file, server.unix_mode, BACKLOG)
-        return Listener(server, bound, file=SocketFile(address.file))
-    bound = bind_tcp(address, reuse_port)
-    name = bound.getsockname()
-    return Listener(server, bound, name[0], name[1])
+        bound = bind_unix(address.file, unix_mode, BACKLOG)
+        return bound, "", 0, SocketFile(address.file)
+    bound = _bind_tcp(address, reuse_port)
+    host, port = bound.getsockname()[:2]
+    return bound, host, port, None
 
 
-def bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
-    """Return a TCP socket that listens; with ``reuse_port`` others of this user may share the port.
-
-    :raises OSError: it cannot be bound.
-    """
+def _bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
     family, kind, proto, _, where = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

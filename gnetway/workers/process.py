@@ -90,7 +90,7 @@ class WorkerSockets:
                 self._folder = self._folder or mkdtemp(prefix="gnetway-")
                 path = os.path.join(self._folder, f"http-{index}")
                 bound = bind_unix(path, _PRIVATE_MODE, BACKLOG)
-                self._relayed[index] = Listener(server, bound, file=SocketFile(path))
+                self._relayed[index] = Listener(bound, file=SocketFile(path), server=server)
 
     def of(self, number: int) -> list[Listener]:
         """Return those of a worker, one for each address."""

@@ -134,6 +134,6 @@ def _listener(config: GatewayConfig, given: HandedSocket) -> Listener:
     # So it is, but this object does not know, and would tell its duplicates otherwise.
     bound.setblocking(False)
     if given.path:
-        return Listener(server, bound, file=SocketFile(given.path, lent=True))
+        return Listener(bound, file=SocketFile(given.path, lent=True), server=server)
     name = bound.getsockname()
-    return Listener(server, bound, name[0], name[1])
+    return Listener(bound, name[0], name[1], server=server)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 from unittest import TestCase
@@ -94,6 +95,24 @@ class SingleTests(TestCase):
         prometheus.port = self.gateway.config["Prometheus"]["Port"]  # type: ignore[index]
         self.assertIn("gnetway_ready 1.0", prometheus.ask("/metrics")[1])
         self.assertEqual(prometheus.ask("/api/status")[0], 404)
+
+    def test_a_socket_in_the_file_system(self) -> None:
+        """Its mode is that of the file, and it is gone with the gateway."""
+        self.gateway.stop()
+        path = self.gateway.folder / "admin.sock"
+        for mode in (0o600, 0o660):
+            addresses = {"Addresses": [f"unix:{path}"], "UnixMode": mode}
+            self.gateway.config["Admin"] = addresses
+            self.gateway.write_config()
+            self.gateway.start()
+            self.assertEqual(path.stat().st_mode & 0o777, mode)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+                client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                answer = b"".join(iter(lambda: client.recv(4096), b""))
+            self.assertTrue(answer.endswith(b"\r\n\r\nok\n"), answer)
+            self.gateway.stop()
+            self.assertFalse(path.exists())
 
     def test_a_port_that_is_taken(self) -> None:
         other = Gateway()

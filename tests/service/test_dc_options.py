@@ -41,10 +41,10 @@ class DcOptionsCase(ServiceCase):
             for address in server.addresses:
                 host, port = getattr(address, "host", ""), getattr(address, "port", 0)
                 if host:
-                    made.append(Listener(server, nothing, host, port or len(made) + 1))
+                    made.append(Listener(nothing, host, port or len(made) + 1, server=server))
                 else:
                     file = SocketFile(str(self.directory))
-                    made.append(Listener(server, nothing, file=file))
+                    made.append(Listener(nothing, file=file, server=server))
         return made
 
     def told(self, *servers: dict[str, object]) -> list[tuple[object, ...]]:

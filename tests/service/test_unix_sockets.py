@@ -129,7 +129,7 @@ class PortTests(TestCase):
         self.port = UnixPort(
             bound,
             SocketFile(self.path),
-            Factory.forProtocol(Greeter),  # type: ignore[arg-type]
+            Factory.forProtocol(Greeter),
             cast(IReactorSocket, reactor),
             Arrivals(
                 cast(IReactorTime, reactor),
