@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.admission import Admission, Bounds, Served
+from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
@@ -17,89 +16,11 @@ from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
+from gnetway.net.open_links import OpenLinks
 from gnetway.net.origins import RefusedOrigins
 from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
-
-#: Seconds from one look at a drain to the next.
-DRAIN_SECONDS: Final = 0.1
-
-
-class OpenLinks:
-    """All connections of a gateway that are open now, so that they can be ended together."""
-
-    def __init__(self) -> None:
-        self._links: set[Served] = set()
-        #: How many there were, those that are gone included.
-        self.opened = 0
-        self._waiters: list[Deferred[None]] = []
-        #: The next step of a drain.
-        self._timer: IDelayedCall | None = None
-
-    def __len__(self) -> int:
-        return len(self._links)
-
-    def add(self, link: Served) -> None:
-        """Note a connection that was made."""
-        self._links.add(link)
-        self.opened += 1
-
-    def remove(self, link: Served) -> None:
-        """Note a connection that is gone."""
-        self._links.discard(link)
-        if not self._links:
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
-            waiters, self._waiters = self._waiters, []
-            for all_gone in waiters:
-                all_gone.callback(None)
-
-    def shut_down(self) -> Deferred[None]:
-        """End every connection; fires when the last one is gone."""
-        all_gone = self._when_all_gone()
-        for link in list(self._links):
-            link.end("gateway_stopped")
-        return all_gone
-
-    def drain(self, clock: IReactorTime, per_second: float, seconds: float) -> Deferred[None]:
-        """End so many connections a second, and what is left after ``seconds`` at once.
-
-        Their clients then come back to others at that rate. Fires when the last one is gone.
-        """
-        all_gone = self._when_all_gone()
-        # In the order of a set, which is none: neighbours in time are not ended together.
-        waiting = deque(self._links)
-        self._end_some(clock, waiting, max(1, round(per_second * DRAIN_SECONDS)), seconds)
-        return all_gone
-
-    def _end_some(
-        self, clock: IReactorTime, waiting: deque[Served], number: int, seconds: float
-    ) -> None:
-        self._timer = None
-        for _ in range(min(number, len(waiting))):
-            link = waiting.popleft()
-            # Others have gone by themselves meanwhile.
-            if link in self._links:
-                link.end("gateway_stopped")
-        if not self._links:
-            return
-        if seconds <= 0:
-            self.shut_down()
-            return
-        step = min(seconds, DRAIN_SECONDS)
-        self._timer = clock.callLater(step, self._end_some, clock, waiting, number, seconds - step)
-
-    def _when_all_gone(self) -> Deferred[None]:
-        """Return what fires when no connection is left, whoever else waits for it."""
-        all_gone: Deferred[None] = Deferred()
-        if self._links:
-            self._waiters.append(all_gone)
-        else:
-            all_gone.callback(None)
-        return all_gone
-
 
 #: What later turns get in one turn of the reactor, in seconds, and the rest of a piece of work.
 TURN_SECONDS: Final = 0.005

@@ -1,4 +1,4 @@
-"""The listeners of the admin site, and of Teamgram's Prometheus block."""
+"""The listeners of the admin site and of Teamgram's Prometheus block, and what they show."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +20,9 @@ from gnetway.admin.status import StatusSource
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.interfaces import IGatewayReactor
+from gnetway.metrics import LAG
+from gnetway.net.link_services import LinkServices
+from gnetway.runtime.process_limits import resident_bytes
 from gnetway.service.listeners import (
     BoundSocket,
     ListenAddress,
@@ -170,3 +173,23 @@ class LoopLag:
             self._looks = 0
             self._longest_before, self._longest = self._longest, 0.0
         self.start()
+
+
+def gauges(links: LinkServices, lag_seconds: float) -> dict[str, float]:
+    """Return what there is now, by the names of ``gnetway.admin.metrics``."""
+    bounds = links.admission.bounds
+    return {
+        "connections_limit": bounds.connections,
+        "half_open": links.admission.half_open,
+        "half_open_limit": bounds.half_open,
+        "held": links.admission.held,
+        "networks": len(links.accounts),
+        "sessions": len(links.registry),
+        "exchange_steps": len(links.exchange_driver),
+        "unsent_bytes": links.unsent.total_bytes,
+        "unsent_bytes_limit": links.unsent.max_bytes,
+        "unfinished_bytes": links.unfinished.total_bytes,
+        "unfinished_bytes_limit": links.unfinished.max_bytes,
+        "resident_bytes": resident_bytes(),
+        LAG: lag_seconds,
+    }

@@ -33,16 +33,17 @@ from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import LAG, Causes, GatewayCounts
+from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.accepting import Arrivals
-from gnetway.net.link_services import DRAIN_SECONDS, LinkServices
+from gnetway.net.link_services import LinkServices
+from gnetway.net.open_links import Drain
 from gnetway.runtime import epoll
 from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
 from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.runtime.work_threads import WorkThreads
-from gnetway.service.admin import AdminListeners, LoopLag
+from gnetway.service.admin import AdminListeners, LoopLag, gauges
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -113,9 +114,7 @@ class GatewayService(MultiService):
         self._lag = LoopLag(reactor)
         self._admin = AdminListeners(config, reactor)
         self._started_at = 0.0
-        #: What a drain waits for before it begins, and whether somebody wants it to be over.
-        self._grace: Deferred[None] | None = None
-        self._hurries = False
+        self._drain: Drain | None = None
         self.causes = Causes()
         #: One line about the session backend, once it is there.
         self.backend_description = ""
@@ -218,39 +217,26 @@ class GatewayService(MultiService):
         links = self._links
         if links is None:
             return GatewayCounts(0, causes, pushes, unready=unready)
-        opened, keys = links.open_links.opened, links.exchange_driver.keys_made
         return GatewayCounts(
-            len(links.open_links), causes, pushes, opened, keys, self._gauges(links), unready
+            len(links.open_links),
+            causes,
+            pushes,
+            links.open_links.opened,
+            links.exchange_driver.keys_made,
+            gauges(links, self._lag.seconds),
+            unready,
         )
-
-    def _gauges(self, links: LinkServices) -> dict[str, float]:
-        """Return what there is now, by the names of ``gnetway.admin.metrics``."""
-        bounds = links.admission.bounds
-        return {
-            "connections_limit": bounds.connections,
-            "half_open": links.admission.half_open,
-            "half_open_limit": bounds.half_open,
-            "held": links.admission.held,
-            "networks": len(links.accounts),
-            "sessions": len(links.registry),
-            "exchange_steps": len(links.exchange_driver),
-            "unsent_bytes": links.unsent.total_bytes,
-            "unsent_bytes_limit": links.unsent.max_bytes,
-            "unfinished_bytes": links.unfinished.total_bytes,
-            "unfinished_bytes_limit": links.unfinished.max_bytes,
-            "resident_bytes": resident_bytes(),
-            LAG: self._lag.seconds,
-        }
 
     def status(self) -> Deferred[Status]:
         """Return the state of this moment, for the admin site."""
+        counts = self.counts()
         return succeed(
             Status(
                 self._started_at,
-                tuple(self.unready()),
+                counts.unready,
                 tuple(map(str, self._listeners)),
                 self.backend_description,
-                self.counts(),
+                counts,
                 self.refused_origins,
             )
         )
@@ -298,6 +284,14 @@ class GatewayService(MultiService):
             self._turn_end,
         )
         self._links = links
+        drain = self._config.gnetway.drain
+        self._drain = Drain(
+            self._reactor,
+            links.open_links,
+            drain.per_second,
+            drain.grace_seconds,
+            drain.hard_stop_seconds,
+        )
         if self._own_process:
             self._memory = MemoryReturn(self._reactor, resident_bytes, give_back)
             self._memory.start()
@@ -341,39 +335,10 @@ class GatewayService(MultiService):
         """End; fires when the backend has heard of everything."""
         return Deferred.fromCoroutine(self._stop())
 
-    async def _drain(self, links: LinkServices) -> None:
-        """Have the clients leave, at a rate that those who take them over can stand."""
-        drain = self._config.gnetway.drain
-        grace = min(drain.grace_seconds, drain.hard_stop_seconds)
-        if len(links.open_links) > drain.per_second * DRAIN_SECONDS:
-            self._log.info(
-                "draining {number} connections, {rate} a second, within {seconds} s",
-                number=len(links.open_links),
-                rate=drain.per_second,
-                seconds=drain.hard_stop_seconds,
-            )
-        if grace and links.open_links:
-            self._grace = Deferred()
-            timer = self._reactor.callLater(grace, self._grace.callback, None)
-            await self._grace
-            if timer.active():
-                timer.cancel()
-        if self._hurries:
-            await links.open_links.shut_down()
-        else:
-            await links.open_links.drain(
-                self._reactor, drain.per_second, drain.hard_stop_seconds - grace
-            )
-
     def hurry(self) -> None:
         """Drain no longer: end all connections now. Before a stop it has no effect."""
-        if self._serves or self._links is None:
-            return
-        self._hurries = True
-        grace, self._grace = self._grace, None
-        if grace is not None and not grace.called:
-            grace.callback(None)
-        self._links.open_links.shut_down()
+        if self._drain is not None and not self._serves:
+            self._drain.hurry()
 
     async def _stop(self) -> None:
         if self._starting is not None:
@@ -386,8 +351,9 @@ class GatewayService(MultiService):
         await self._ports.stop()
         self._certificates.stop()
         close_all(self._listeners)
+        if self._drain is not None:
+            await self._drain.start()
         if self._links is not None:
-            await self._drain(self._links)
             self._links.exchange_driver.stop()
             self._links.key_maker.stop()
         await self._lifecycle.stop()

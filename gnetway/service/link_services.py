@@ -21,7 +21,8 @@ from gnetway.metrics import Causes
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
-from gnetway.net.link_services import LaterTurns, LinkLimits, LinkServices, OpenLinks
+from gnetway.net.link_services import LaterTurns, LinkLimits, LinkServices
+from gnetway.net.open_links import OpenLinks
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock

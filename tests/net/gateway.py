@@ -22,8 +22,8 @@ from gnetway.net.link_services import (
     LaterTurns,
     LinkLimits,
     LinkServices,
-    OpenLinks,
 )
+from gnetway.net.open_links import OpenLinks
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.tcp import GatewayFactory
 from gnetway.runtime.turn_end import TurnEnd

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.link_services import DRAIN_SECONDS, OpenLinks
+from gnetway.net.open_links import STEP_SECONDS, Drain, OpenLinks
 
 
 class FakeLink:
@@ -70,28 +70,31 @@ class DrainTests(OpenLinksCase):
         super().setUp()
         self.clock = Clock()
 
+    def drain(self, per_second: int, seconds: float, grace: float = 0) -> Drain:
+        return Drain(self.clock, self.links, per_second, grace, seconds)
+
     def told(self, links: list[FakeLink]) -> int:
         return sum(link.told for link in links)
 
     def test_so_many_a_second(self) -> None:
         added = self.add(100, ends_at_once=True)
-        gone = self.links.drain(self.clock, 200, 20)
+        gone = self.drain(200, 20).start()
         self.assertEqual(self.told(added), 20)
-        self.clock.advance(DRAIN_SECONDS)
+        self.clock.advance(STEP_SECONDS)
         self.assertEqual(self.told(added), 40)
-        self.clock.pump([DRAIN_SECONDS] * 3)
+        self.clock.pump([STEP_SECONDS] * 3)
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual([link.told for link in added], [1] * 100)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_few_at_once(self) -> None:
         self.add(3, ends_at_once=True)
-        self.assertIsNone(self.successResultOf(self.links.drain(self.clock, 2000, 20)))
+        self.assertIsNone(self.successResultOf(self.drain(2000, 20).start()))
 
     def test_what_is_left_is_ended_at_once(self) -> None:
         added = self.add(100, ends_at_once=True)
-        gone = self.links.drain(self.clock, 1, 1.05)
-        self.clock.pump([DRAIN_SECONDS] * 10)
+        gone = self.drain(1, 1.05).start()
+        self.clock.pump([STEP_SECONDS] * 10)
         self.assertLess(self.told(added), 20)
         self.clock.advance(0.06)
         self.assertIsNone(self.successResultOf(gone))
@@ -99,31 +102,64 @@ class DrainTests(OpenLinksCase):
 
     def test_one_that_comes_meanwhile_is_ended_with_what_is_left(self) -> None:
         self.add(20, ends_at_once=True)
-        gone = self.links.drain(self.clock, 100, 1)
+        gone = self.drain(100, 1).start()
         (late,) = self.add(1, ends_at_once=True)
-        self.clock.pump([DRAIN_SECONDS] * 9)
+        self.clock.pump([STEP_SECONDS] * 9)
         self.assertEqual(late.told, 0)
         self.assertNoResult(gone)
-        self.clock.pump([DRAIN_SECONDS] * 2)
+        self.clock.pump([STEP_SECONDS] * 2)
         self.assertEqual(late.told, 1)
         self.assertIsNone(self.successResultOf(gone))
 
     def test_one_that_has_gone_by_itself_is_not_told(self) -> None:
         added = self.add(20)
-        self.links.drain(self.clock, 10, 20)
+        self.drain(10, 20).start()
         told = [link for link in added if link.told]
         gone = next(link for link in added if not link.told)
         self.links.remove(gone)
         for link in told:
             self.links.remove(link)
-        self.clock.pump([DRAIN_SECONDS] * 30)
+        self.clock.pump([STEP_SECONDS] * 30)
         self.assertEqual(gone.told, 0)
 
     def test_somebody_cannot_wait(self) -> None:
         added = self.add(100, ends_at_once=True)
-        gone = self.links.drain(self.clock, 10, 20)
-        self.links.shut_down()
+        drain = self.drain(10, 20)
+        gone = drain.start()
+        drain.hurry()
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual([link.told for link in added], [1] * 100)
-        self.clock.advance(DRAIN_SECONDS)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_somebody_could_not_wait_before_it_began(self) -> None:
+        added = self.add(100)
+        drain = self.drain(10, 20, grace=5)
+        drain.hurry()
+        self.assertEqual(self.told(added), 100)
+        gone = drain.start()
+        for link in added:
+            self.links.remove(link)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_they_are_served_for_the_grace(self) -> None:
+        added = self.add(3, ends_at_once=True)
+        gone = self.drain(2000, 20, grace=5).start()
+        self.clock.advance(4.9)
+        self.assertEqual(self.told(added), 0)
+        self.clock.advance(0.1)
+        self.assertIsNone(self.successResultOf(gone))
+
+    def test_a_grace_ends_with_all_of_it(self) -> None:
+        added = self.add(3, ends_at_once=True)
+        self.drain(1, 2, grace=5).start()
+        self.clock.advance(2)
+        self.assertEqual(self.told(added), 3)
+
+    def test_nobody_is_waited_for_who_has_gone_in_the_grace(self) -> None:
+        added = self.add(3)
+        gone = self.drain(2000, 20, grace=5).start()
+        for link in added:
+            self.links.remove(link)
+        self.assertIsNone(self.successResultOf(gone))
         self.assertEqual(self.clock.getDelayedCalls(), [])

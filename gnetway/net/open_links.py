@@ -1,0 +1,139 @@
+"""All connections of a gateway that are open now, and how they leave one that stops."""
+
+from collections import deque
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from gnetway.admission.admission import Served
+
+
+class OpenLinks:
+    """The connections that are open now, so that they can be ended together."""
+
+    def __init__(self) -> None:
+        self._links: set[Served] = set()
+        #: How many there were, those that are gone included.
+        self.opened = 0
+        self._waiters: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __contains__(self, link: Served) -> bool:
+        return link in self._links
+
+    def as_list(self) -> list[Served]:
+        """Return them in the order of a set, which is none."""
+        return list(self._links)
+
+    def add(self, link: Served) -> None:
+        """Note a connection that was made."""
+        self._links.add(link)
+        self.opened += 1
+
+    def remove(self, link: Served) -> None:
+        """Note a connection that is gone."""
+        self._links.discard(link)
+        if not self._links:
+            waiters, self._waiters = self._waiters, []
+            for all_gone in waiters:
+                all_gone.callback(None)
+
+    def when_all_gone(self) -> Deferred[None]:
+        """Return what fires when no connection is left, whoever else waits for it."""
+        all_gone: Deferred[None] = Deferred()
+        if self._links:
+            self._waiters.append(all_gone)
+        else:
+            all_gone.callback(None)
+        return all_gone
+
+    def shut_down(self) -> Deferred[None]:
+        """End every connection; fires when the last one is gone."""
+        all_gone = self.when_all_gone()
+        for link in self.as_list():
+            link.end("gateway_stopped")
+        return all_gone
+
+
+#: Seconds from one step of a drain to the next.
+STEP_SECONDS: Final = 0.1
+
+
+class Drain:
+    """Lets the connections of a gateway go at a rate that those who take them over can stand.
+
+    They are served for ``grace`` seconds more. Then ``per_second`` of them are ended a second, and
+    what is left after ``seconds``, the grace among them, at once. There is one timer: until the
+    grace is over, then until the next step.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        links: OpenLinks,
+        per_second: int,
+        grace: float,
+        seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._links = links
+        self._a_step = max(1, round(per_second * STEP_SECONDS))
+        self._per_second = per_second
+        self._grace = grace
+        self._seconds = seconds
+        self._ends_at = 0.0
+        self._waiting: deque[Served] = deque()
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> Deferred[None]:
+        """Begin; fires when the last connection is gone."""
+        all_gone = self._links.when_all_gone().addCallback(self._over)
+        if len(self._links) > self._a_step:
+            self._log.info(
+                "draining {number} connections, {rate} a second, within {seconds} s",
+                number=len(self._links),
+                rate=self._per_second,
+                seconds=self._seconds,
+            )
+        self._ends_at = self._clock.seconds() + self._seconds
+        grace = min(self._grace, self._seconds)
+        if grace and self._links:
+            self._timer = self._clock.callLater(grace, self._end_at_rate)
+        else:
+            self._end_at_rate()
+        return all_gone
+
+    def hurry(self) -> None:
+        """End all that are left now, or as soon as it has begun."""
+        self._seconds = 0.0
+        self._over(None)
+        self._links.shut_down()
+
+    def _end_at_rate(self) -> None:
+        # Neighbours in time are not ended together: sets have no order.
+        self._waiting.extend(self._links.as_list())
+        self._step()
+
+    def _step(self) -> None:
+        self._timer = None
+        for _ in range(min(self._a_step, len(self._waiting))):
+            link = self._waiting.popleft()
+            # Others have gone by themselves meanwhile.
+            if link in self._links:
+                link.end("gateway_stopped")
+        left = self._ends_at - self._clock.seconds()
+        if left <= 0:
+            self._links.shut_down()
+        elif self._links:
+            self._timer = self._clock.callLater(min(left, STEP_SECONDS), self._step)
+
+    def _over(self, _: None) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
