@@ -10,13 +10,13 @@ The parent serves no client and loads no gRPC, so that nothing in it can bring t
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorProcess
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -48,25 +48,65 @@ from gnetway.workers.pipe import Command
 from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
 from gnetway.workers.supervisor import WorkerSupervisor
 
+#: Seconds for workers to say what they have counted.
+COUNT_SECONDS: Final = 2.0
+
 
 class WorkerCounters:
     """Adds up what workers have counted, those that have ended included.
 
     A worker's next process counts from 0 again, so what the one before it has counted is kept.
+    Those who want to know what all count now share one question to the workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
         self._gone = NOTHING_COUNTED
         self._running: dict[int, GatewayCounts] = {}
+        #: Workers that were asked and have not answered, who waits for that, and for how long.
+        self._asked: set[int] = set()
+        self._waiters: list[Deferred[None]] = []
+        self._patience: IDelayedCall | None = None
 
     def counted(self, number: int, counts: GatewayCounts) -> None:
         """Take what the process of worker ``number`` has counted since its start."""
         self._running[number] = counts
+        self._heard(number)
 
     def ended(self, number: int) -> None:
         """Note that the process of a worker is gone, and its connections with it."""
         last = self._running.pop(number, NOTHING_COUNTED)
         self._gone = self._gone.plus(last.of_the_past())
+        self._heard(number)
+
+    def collect(self, ask: Callable[[], Iterable[int]]) -> Deferred[None]:
+        """Fire when every worker has said what it has counted, or has had COUNT_SECONDS for it.
+
+        ``ask`` asks them, and returns the numbers of those that will answer.
+        """
+        collected: Deferred[None] = Deferred()
+        self._waiters.append(collected)
+        if self._patience is None:
+            self._asked.update(ask())
+            self._patience = self._clock.callLater(COUNT_SECONDS, self._complete)
+        if not self._asked:
+            self._complete()
+        return collected
+
+    def _heard(self, number: int) -> None:
+        self._asked.discard(number)
+        if self._patience is not None and not self._asked:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Let those who wait go on with what is known."""
+        patience, self._patience = self._patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
+        self._asked.clear()
+        waiters, self._waiters = self._waiters, []
+        for collected in waiters:
+            collected.callback(None)
 
     def of(self, number: int) -> GatewayCounts:
         """Return what the running process of a worker has counted."""
@@ -78,10 +118,6 @@ class WorkerCounters:
         for counts in self._running.values():
             total = total.plus(counts)
         return total
-
-
-#: Seconds for workers to say what they have counted.
-COUNT_SECONDS: Final = 2.0
 
 
 class WorkersService(MultiService):
@@ -116,12 +152,8 @@ class WorkersService(MultiService):
         self._supervisors: list[WorkerSupervisor] = []
         self._ready: set[int] = set()
         self._announced = False
-        self._counters = WorkerCounters()
-        #: Workers whose counts are waited for, to be logged.
-        self._asked: set[int] = set()
-        self._patience: IDelayedCall | None = None
-        #: Those who wait for what the workers say, and whether the log is among them.
-        self._collecting: list[Deferred[None]] = []
+        self._counters = WorkerCounters(reactor)
+        #: Whether the log waits for the counts of the workers.
         self._will_tell = False
         self._backend = ""
         self._started_at = 0.0
@@ -225,16 +257,13 @@ class WorkersService(MultiService):
         )
 
     def _collected(self) -> Deferred[None]:
-        """Ask all workers what they have counted; fire when they have said so, or do not."""
-        if self._patience is None:
-            self._patience = self._reactor.callLater(COUNT_SECONDS, self._no_more_patience)
-            for number, supervisor in enumerate(self._supervisors):
-                if supervisor.tell(Command.COUNT):
-                    self._asked.add(number)
-        collected: Deferred[None] = Deferred()
-        self._collecting.append(collected)
-        self._tell_if_complete()
-        return collected
+        return self._counters.collect(
+            lambda: [
+                number
+                for number, supervisor in enumerate(self._supervisors)
+                if supervisor.tell(Command.COUNT)
+            ]
+        )
 
     # -- what supervisors say ------------------------------------------------------------------
 
@@ -255,14 +284,10 @@ class WorkersService(MultiService):
         self._ready.discard(number)
         self._counters.ended(number)
         self._sockets.shut(number)
-        self._asked.discard(number)
-        self._tell_if_complete()
 
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
         """See SupervisorListener."""
         self._counters.counted(number, counts)
-        self._asked.discard(number)
-        self._tell_if_complete()
 
     def worker_lost_key(self, number: int, auth_key_id: int) -> None:
         """See SupervisorListener: the others may have the key at hand too."""
@@ -291,25 +316,9 @@ class WorkersService(MultiService):
         # Or clients would go on connecting, to sockets that nobody serves.
         self._sockets.close()
         await DeferredList([supervisor.stop() for supervisor in self._supervisors])
-        if self._patience is not None:
-            self._no_more_patience()
         tell_counts(self._counters.total())
         await self._admin.stop()
         await maybeDeferred(super().stopService)
-
-    def _tell_if_complete(self) -> None:
-        if self._patience is not None and not self._asked:
-            self._no_more_patience()
-
-    def _no_more_patience(self) -> None:
-        """Go on with what is known."""
-        patience, self._patience = self._patience, None
-        if patience is not None and patience.active():
-            patience.cancel()
-        self._asked.clear()
-        collecting, self._collecting = self._collecting, []
-        for collected in collecting:
-            collected.callback(None)
 
     def _tell_counts(self) -> None:
         self._will_tell = False
