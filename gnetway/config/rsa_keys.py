@@ -15,6 +15,10 @@ from gnetway.crypto.rsa import RsaKey, RsaKeyError
 #: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 
+#: Keys whose private half everybody has, by their unsigned fingerprints, and whose they are.
+#: Teamgram's lies in its public repository.
+KNOWN_TO_ALL: Final = {12240908862933197005: "the one that Teamgram ships"}
+
 _ALLOWED: Final = "an unencrypted RSA private key of 2048 bits in PEM"
 _MASK: Final = (1 << 64) - 1
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,20}")
@@ -37,6 +41,11 @@ class RsaKeyConfig:
     def public_path(self) -> str:
         """Where the public half is written for clients to take: beside the private one."""
         return f"{self.path}.pub"
+
+    @property
+    def known_to_all(self) -> str:
+        """Whose key it is, if its private half is public; empty for a key of one's own."""
+        return KNOWN_TO_ALL.get(self.key.fingerprint & _MASK, "")
 
 
 def _loaded(path: str, pem: bytes) -> RsaKeyConfig:

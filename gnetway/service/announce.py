@@ -103,6 +103,15 @@ def announce(
             hex=loaded.key.fingerprint_hex,
             path=loaded.public_path,
         )
+        if loaded.known_to_all:
+            _log.warn(
+                "ANYBODY CAN POSE AS THIS SERVER: RSA key {fingerprint} of {path} is {whose}, and"
+                " its private half is public. Make one of your own (gnetway make-key FILE), name"
+                " it in RSAKey, give FILE.pub to clients, and take this one out once they have it",
+                fingerprint=loaded.key.fingerprint % (1 << 64),
+                path=loaded.path,
+                whose=loaded.known_to_all,
+            )
     _log.info("powers of secrets by {library}", library=in_use())
     _log.info("session backend: {backend}", backend=backend)
     _log.info(

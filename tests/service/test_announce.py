@@ -3,14 +3,17 @@ from collections.abc import Sequence
 
 from twisted.logger import capturedLogs, formatEvent
 
+from gnetway.config import rsa_keys
 from gnetway.config.load import OLDER_NOTE, load_mapping
 from gnetway.config.model import share_out
+from gnetway.config.rsa_keys import KNOWN_TO_ALL
 from gnetway.crypto import libcrypto
+from gnetway.crypto.rsa import RsaKey
 from gnetway.service.announce import SlowPath, announce
 from gnetway.service.listeners import bind_all, close_all
 from tests.crypto.openssl_case import machine_libcrypto
 from tests.net.certificates import Files, Pair
-from tests.service.cases import ServiceCase
+from tests.service.cases import ServiceCase, rsa_pem
 
 #: An item of Gnetway.Server.
 Server = dict[str, object]
@@ -95,6 +98,19 @@ class AnnounceTests(ServiceCase):
         with capturedLogs() as logs:
             announce(config, [], "a fake", [])
         self.assertIn(OLDER_NOTE, [str(formatEvent(log)) for log in logs])
+
+    def test_a_key_that_everybody_has(self) -> None:
+        line = "ANYBODY CAN POSE AS THIS SERVER"
+        self.assertFalse(
+            [told for told in self.lines({"Addresses": ["127.0.0.1:0"]}) if line in told]
+        )
+        fingerprint = RsaKey.from_pem(rsa_pem()).fingerprint % (1 << 64)
+        self.assertNotIn(fingerprint, KNOWN_TO_ALL)
+        self.patch(rsa_keys, "KNOWN_TO_ALL", {fingerprint: "the one of an example"})
+        (told,) = (told for told in self.lines({"Addresses": ["127.0.0.1:0"]}) if line in told)
+        key = self.directory / "key.pem"
+        self.assertIn(f"RSA key {fingerprint} of {key} is the one of an example, and", told)
+        self.assertIn("gnetway make-key", told)
 
     def test_what_takes_powers(self) -> None:
         for library, told in ((machine_libcrypto(), "OpenSSL 3."), (None, "gmpy2, ")):
