@@ -24,11 +24,14 @@ Messages
 The wire
     :class:`ClientLink` puts packets on a connection and takes them off, and each
     :class:`QuickAck`, in the :class:`Framing` that its :class:`Style` names, obfuscated or not.
-    :class:`WebSocketEnd` carries those bytes over a WebSocket.
+    :class:`WebSocketEnd` carries those bytes over a WebSocket; :class:`HttpLink` has packets in
+    HTTP in its place.
 
 A whole client
     :class:`ClientTalk` does all of this over a blocking socket, or what stands for one. It raises
     :class:`LinkEnded` and :class:`TransportErrorReceived` where the server does not go on.
+    ``gnetway.testing.dial``, apart from the others since it opens sockets: ``Trial``, which
+    connects in TLS and behind a PROXY header too, and says what is wrong.
 
 Errors
     :class:`PeerError` for a server that breaks the protocol, :class:`ServerKeyUnknown` where none
@@ -49,6 +52,7 @@ from gnetway.testing.exchange import (
     open_plain_packet,
     plain_packet,
 )
+from gnetway.testing.http import HttpLink
 from gnetway.testing.link import ClientLink, Framing, QuickAck, Style
 from gnetway.testing.session import ClientSession, ServerMessage
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
@@ -61,6 +65,7 @@ __all__ = [
     "ClientSession",
     "ClientTalk",
     "Framing",
+    "HttpLink",
     "KeyGivenUp",
     "LinkEnded",
     "PeerError",

@@ -13,6 +13,7 @@ from gnetway.testing.exchange import (
     open_plain_packet,
     plain_packet,
 )
+from gnetway.testing.http import HttpLink
 from gnetway.testing.link import ClientLink, QuickAck
 from gnetway.testing.session import ClientSession
 from gnetway.testing.websocket import WebSocketEnd
@@ -20,6 +21,7 @@ from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,
+    HttpWait,
     Ping,
     Pong,
     parse_container,
@@ -31,6 +33,9 @@ _RECEIVE_BYTES: Final = 1 << 16
 
 #: Messages that are taken from one container.
 _MAX_MESSAGES: Final = 1024
+
+#: Asks, over HTTP, for whatever there is to say, within 25 s: what clients have.
+_WAIT: Final = HttpWait(0, 0, 25_000).pack()
 
 
 class Stream(Protocol):
@@ -58,6 +63,8 @@ class TransportErrorReceived(Exception):
 class ClientTalk:
     """One connection over ``stream``, where ``websocket`` is given as a WebSocket.
 
+    Over HTTP the connection is kept for all requests.
+
     ``now`` returns Unix seconds. What ``stream`` raises, such as TimeoutError, comes out of every
     method, and so do LinkEnded, TransportErrorReceived, and PeerError for what a server must not
     send.
@@ -66,7 +73,7 @@ class ClientTalk:
     def __init__(
         self,
         stream: Stream,
-        link: ClientLink,
+        link: ClientLink | HttpLink,
         random_bytes: RandomBytes,
         now: Callable[[], float],
         websocket: WebSocketEnd | None = None,
@@ -80,10 +87,10 @@ class ClientTalk:
         #: Seconds by which the server's clock is before ours.
         self._ahead = 0.0
 
-    def open(self, host: str) -> None:
-        """Begin the WebSocket, if it is one; ``host`` is for its Host field."""
+    def open(self, host: str, origin: str = "") -> None:
+        """Begin the WebSocket, if it is one; ``host`` and ``origin`` are for its fields."""
         if self._websocket is not None:
-            self._stream.sendall(self._websocket.opening(host))
+            self._stream.sendall(self._websocket.opening(host, origin=origin))
 
     def make_key(self, keys: Iterable[PublicKey], wish: Wish | None = None) -> ClientSession:
         """Make an auth key with a server that has one of ``keys``, and return a session with it."""
@@ -122,6 +129,8 @@ class ClientTalk:
     def _bodies(self, session: ClientSession) -> Iterator[bytes]:
         """Yield what the server says, containers taken apart."""
         while True:
+            if isinstance(self._link, HttpLink) and not self._link.unanswered and not self._got:
+                self._send(session.encrypt(_WAIT, self._now() + self._ahead, False))
             body = session.decrypt(self._packet()).body
             if unpack_from("<I", body)[0] == Constructor.MSG_CONTAINER:
                 yield from (message.body for message in parse_container(body, _MAX_MESSAGES))

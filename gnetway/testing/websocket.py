@@ -31,13 +31,14 @@ class WebSocketEnd:
         self._open = False
         self._buffer = b""
 
-    def opening(self, host: str, path: str = "/apiws") -> bytes:
-        """Return the request for the upgrade."""
+    def opening(self, host: str, path: str = "/apiws", origin: str = "") -> bytes:
+        """Return the request for the upgrade; ``origin`` is of a browser's page, empty for none."""
         key = b64encode(self._random_bytes(16)).decode()
+        fields = f"Origin: {origin}\r\n" if origin else ""
         return (
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Protocol: binary\r\n\r\n"
+            f"Sec-WebSocket-Protocol: binary\r\n{fields}\r\n"
         ).encode()
 
     def frame(self, data: bytes) -> bytes:

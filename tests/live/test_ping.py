@@ -11,8 +11,8 @@ from threading import Thread
 from unittest import TestCase
 
 from gnetway.cli.main import main
-from gnetway.cli.ping import TRANSPORTS
 from gnetway.crypto.rsa import RsaKey, generate_pem
+from gnetway.testing.dial import TRANSPORTS
 from tests.live.gateway import PATIENCE_SECONDS, rsa_pem
 from tests.live.web.listeners import TLS, ListenerGateway
 from tests.ports import free_port
@@ -38,9 +38,12 @@ class PingTests(TestCase):
     def setUpClass(cls) -> None:
         cls.gateway = ListenerGateway(
             {
-                "auto": {"Proto": "auto"},
+                "auto": {"Proto": "auto", "TLS": TLS, "PPV1": True},
                 "tls": {"Proto": "websocket", "TLS": TLS},
                 "http": {"Proto": "http"},
+                "socket": {"Proto": "websocket"},
+                "proxy": {"PPV1": True},
+                "page": {"Proto": "auto", "AllowedOrigins": ["https://*.example.org"]},
             }
         )
         cls.addClassCleanup(cls.gateway.remove)
@@ -54,18 +57,53 @@ class PingTests(TestCase):
         self.assertEqual(errors.count("\n"), 1, errors)
         return errors
 
+    def served(self, listener: str, *more: str, key: str = "") -> list[str]:
+        """Ping a listener and return the lines of its output, without the address."""
+        place = self.gateway.at(listener)
+        status, out, errors = call(place, "--key", key or self.key, "--count", "2", *more)
+        self.assertEqual((status, errors), (0, ""), more)
+        lines = out.splitlines()
+        self.assertTrue(all(line.startswith(f"{place}: ") for line in lines), out)
+        return [line.removeprefix(f"{place}: ") for line in lines]
+
     def test_each_transport(self) -> None:
         for transport in TRANSPORTS:
-            for key in (self.key, str(self.gateway.key_file)):
-                with self.subTest(transport, key=key):
-                    place = self.gateway.at("auto")
-                    more = ("--transport", transport, "--count", "2")
-                    status, out, errors = call(place, "--key", key, *more)
-                    self.assertEqual((status, errors), (0, ""))
-                    made, *pongs = out.splitlines()
-                    self.assertRegex(made, f"^{place}: auth key made over {transport} in .* ms$")
-                    self.assertEqual(len(pongs), 2)
-                    self.assertRegex(pongs[1], rf"^{place}: pong 2 after [0-9]+\.[0-9] ms$")
+            with self.subTest(transport):
+                made, *pongs, last = self.served("auto", "--transport", transport)
+                self.assertRegex(made, f"^auth key made over {transport} in .* ms$")
+                self.assertEqual(len(pongs), 2)
+                self.assertRegex(pongs[1], r"^pong 2 after [0-9]+\.[0-9] ms$")
+                self.assertRegex(last, r"^min/avg/max [0-9.]+/[0-9.]+/[0-9.]+ ms$")
+        self.served("auto", key=str(self.gateway.key_file))
+
+    def test_in_tls(self) -> None:
+        for more, way in (
+            (["--transport", "wss"], "ws in TLS"),
+            (["--transport", "https"], "http in TLS"),
+            (["--transport", "abridged", "--tls"], "abridged in TLS"),
+        ):
+            made, refused, *_ = self.served("auto", *more)
+            self.assertIn(f" made over {way} in ", made)
+            self.assertIn("browsers refuse its certificate: ", refused)
+
+    def test_after_a_proxy_header(self) -> None:
+        for version in ("v1", "v2"):
+            made, *_ = self.served("proxy", "--proxy", version)
+            self.assertIn(f" made over obf-intermediate after PROXY {version} in ", made)
+        made, _, *_ = self.served("auto", "--proxy", "v2", "--transport", "wss")
+        self.assertIn(" made over ws in TLS after PROXY v2 in ", made)
+        said = self.ping("proxy")
+        self.assertIn("obf-intermediate there, without TLS and without a PROXY header", said)
+        said = self.ping("tls", "--proxy", "v1", "--transport", "wss")
+        self.assertIn("begins no TLS: ", said)
+        self.assertIn("after a PROXY header?", said)
+
+    def test_a_page(self) -> None:
+        for transport in ("ws", "http"):
+            more = ("--transport", transport)
+            self.served("page", *more, "--origin", "https://web.example.org")
+            said = self.ping("page", *more, "--origin", "https://elsewhere.example")
+            self.assertIn("HTTP/1.1 403", said)
 
     def test_another_key(self) -> None:
         with TemporaryDirectory() as folder:
@@ -81,6 +119,8 @@ class PingTests(TestCase):
     def test_another_transport(self) -> None:
         said = self.ping("tls", "--transport", "intermediate")
         self.assertIn("has closed the connection: does it speak intermediate there, with", said)
+        self.assertIn("begins no TLS: ", self.ping("http", "--transport", "wss"))
+        self.assertIn("no packet by HTTP: HTTP/1.1 4", self.ping("socket", "--transport", "http"))
         said = self.ping("http", "--transport", "ws")
         self.assertIn("has answered what is not MTProto: no WebSocket: HTTP/1.1 404 ", said)
 
