@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import ClassVar, NoReturn, cast
+from typing import ClassVar, Final, NoReturn, cast
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -15,9 +15,15 @@ from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
+from gnetway.runtime.systemd import Notifier
+from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
+
+#: Seconds that a stop may take beside those for the clients to leave: for etcd, for the session
+#: nodes, and for workers.
+STOP_SECONDS: Final = 15.0
 
 
 class Options(usage.Options):
@@ -46,15 +52,23 @@ def makeService(options: usage.Options) -> IService:
 
     reactor = cast(IGatewayReactor, installed)
     try:
-        gateway = _make_gateway(load_file(options["config"]), reactor)
+        config = load_file(options["config"])
+        gateway = _make_gateway(config, reactor)
         gateway.prepare()
     except ConfigError as error:
         for fault in error.faults:
             sys.stderr.write(f"gnetway: {fault}\n")
         raise SystemExit(1) from None
+    notifier = _notify(reactor, gateway, config.gnetway.drain.hard_stop_seconds)
+
+    def reload() -> None:
+        notifier.reloading()
+        gateway.reload_certificates()
+        notifier.ready()
+
     # Twisted leaves both alone, so they would end the process. A handler may interrupt the
     # reactor anywhere.
-    _on(signal.SIGHUP, lambda: reactor.callFromThread(gateway.reload_certificates))
+    _on(signal.SIGHUP, lambda: reactor.callFromThread(reload))
     _on(signal.SIGUSR2, lambda: reactor.callFromThread(gateway.log_counts))
     # Twisted takes the first one; while it is heeded, a second one is for those who cannot wait.
     reactor.addSystemEventTrigger("before", "shutdown", _on_next, reactor, gateway)
@@ -70,6 +84,35 @@ def _make_gateway(
     if count == 1:
         return GatewayService(config, reactor, own_process=True)
     return WorkersService(config, reactor, count)
+
+
+def _notify(
+    reactor: IGatewayReactor, gateway: GatewayService | WorkersService, drain_seconds: float
+) -> Notifier:
+    """Have systemd, where it has started this process, know how the gateway is."""
+    # One process lives where its reactor runs.
+    alive = gateway.alive if isinstance(gateway, WorkersService) else lambda: True
+    notifier = Notifier(
+        reactor,
+        os.environ,
+        os.getpid(),
+        lambda: status_line(gateway.counts(), notifier.is_stopping),
+        alive,
+    )
+
+    def served(_: None) -> None:
+        if gateway.failure is None:
+            notifier.ready()
+
+    def start() -> None:
+        notifier.start()
+        gateway.when_ready().addCallback(served)
+
+    reactor.callWhenRunning(start)
+    seconds = drain_seconds + STOP_SECONDS
+    reactor.addSystemEventTrigger("before", "shutdown", notifier.stopping, seconds)
+    reactor.addSystemEventTrigger("after", "shutdown", notifier.stop)
+    return notifier
 
 
 def _leave(gateway: GatewayService | WorkersService) -> None:

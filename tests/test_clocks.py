@@ -21,6 +21,8 @@ FROM_TIME: Final = {
     "net/key_maker.py": {"sleep"},
     # How long an answer took, for a person to read.
     "cli/ping.py": {"perf_counter"},
+    # What systemd compares with its own.
+    "runtime/systemd.py": {"monotonic_ns"},
 }
 
 #: It tells by both which one a reactor follows.

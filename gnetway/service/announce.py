@@ -128,6 +128,16 @@ def announce(
         break
 
 
+def status_line(counts: GatewayCounts, is_stopping: bool) -> str:
+    """Return how a gateway is in a line, for `systemctl status`."""
+    clients = f"{counts.open_connections} connections"
+    if is_stopping:
+        return f"stopping, {clients} left"
+    if counts.unready:
+        return f"not ready: {'; '.join(counts.unready)}; {clients}"
+    return f"serving {clients}"
+
+
 def tell_all_counts(counts: GatewayCounts) -> None:
     """Log how many connections are open as well."""
     _log.info("connections open: {number}", number=counts.open_connections)

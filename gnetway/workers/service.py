@@ -152,6 +152,7 @@ class WorkersService(MultiService):
         self._supervisors: list[WorkerSupervisor] = []
         self._ready: set[int] = set()
         self._announced = False
+        self._waiters: list[Deferred[None]] = []
         self._counters = WorkerCounters(reactor)
         #: Whether the log waits for the counts of the workers.
         self._will_tell = False
@@ -223,6 +224,12 @@ class WorkersService(MultiService):
         for supervisor in self._supervisors:
             supervisor.start()
 
+    def when_ready(self) -> Deferred[None]:
+        """Fire when all workers serve; asked before they do."""
+        ready: Deferred[None] = Deferred()
+        self._waiters.append(ready)
+        return ready
+
     def reload_certificates(self) -> None:
         """Have every worker read the certificates and keys of all TLS listeners again."""
         for supervisor in self._supervisors:
@@ -238,16 +245,28 @@ class WorkersService(MultiService):
         """Return the state of all workers, for the admin site, once they have said it."""
         return self._collected().addCallback(lambda _: self._status())
 
-    def _status(self) -> Status:
-        counts = self._counters.total()
+    def counts(self) -> GatewayCounts:
+        """Return what all workers have counted, as far as they have said it."""
+        total = self._counters.total()
         away = [
             f"worker {number} does not serve"
             for number in range(self._count)
             if number not in self._ready
         ]
+        return total._replace(unready=(*away, *total.unready))
+
+    def alive(self) -> bool:
+        """Whether a worker serves, or all of them are still to begin.
+
+        One that hangs is killed by its supervisor, and is not among them until the next serves.
+        """
+        return bool(self._ready) or not self._announced
+
+    def _status(self) -> Status:
+        counts = self.counts()
         return Status(
             self._started_at,
-            (*away, *counts.unready),
+            counts.unready,
             tuple(map(str, self._sockets.listeners)),
             self._backend,
             counts,
@@ -278,6 +297,8 @@ class WorkersService(MultiService):
             # Workers have reactors like this one.
             slow = slow_paths(self._config, self._reactor, own_process=True)
             announce(self._shares[0], self._sockets.listeners, backend, slow, waits)
+            for ready in self._waiters:
+                ready.callback(None)
 
     def worker_gone(self, number: int) -> None:
         """See SupervisorListener."""

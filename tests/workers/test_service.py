@@ -112,6 +112,21 @@ class StartTests(WorkersCase):
         self.assertIn(f"listening on {address} (tcp)", self.lines)
         self.assertIn("session backend: a backend", self.lines)
 
+    def test_ready_and_alive(self) -> None:
+        """A start is no death, and neither is one worker's; those of all of them are."""
+        service = self.started()
+        ready = service.when_ready()
+        for process in self.processes:
+            self.assertTrue(service.alive())
+            self.assertNoResult(ready)
+            process.serve()
+        self.successResultOf(ready)
+        for process in list(self.processes):
+            self.assertTrue(service.alive())
+            process.listener.ended(KILLED)
+        self.assertFalse(service.alive())
+        self.assertEqual(service.counts().unready[0], "worker 0 does not serve")
+
     def test_told_once(self) -> None:
         self.serving()
         self.processes[1].listener.ended(KILLED)
