@@ -26,11 +26,11 @@ from gnetway.runtime.process_limits import resident_bytes
 from gnetway.service.listeners import (
     BoundSocket,
     ListenAddress,
-    SocketFilePort,
     bind_address,
     bind_or_tell,
     close_all,
 )
+from gnetway.service.socket_files import SocketFilePort
 
 #: Makes what answers at an address.
 _MakeSite = Callable[[StatusSource], IProtocolFactory]

@@ -29,12 +29,11 @@ from gnetway.service.listeners import (
     BACKLOG,
     ListenAddress,
     Listener,
-    SocketFile,
     bind,
     bind_each,
-    bind_unix,
     close_all,
 )
+from gnetway.service.socket_files import SocketFile, bind_unix
 from gnetway.workers import handover
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import REPORTS, Command, Logged, Report, unpack

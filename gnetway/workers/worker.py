@@ -14,7 +14,8 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
-from gnetway.service.listeners import Listener, SocketFile, WorkerListeners
+from gnetway.service.listeners import Listener, WorkerListeners
+from gnetway.service.socket_files import SocketFile
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 

@@ -17,7 +17,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
-from gnetway.service.listeners import SocketFile, UnixPort, bind_unix
+from gnetway.service.socket_files import SocketFile, UnixPort, bind_unix
 
 
 class BindTests(TestCase):
