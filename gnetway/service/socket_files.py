@@ -69,6 +69,9 @@ class SocketFilePort(unix.Port):
     ``adoptStreamPort`` would open it to everybody, and fail to stop where the file is gone.
     """
 
+    #: A shutdown ends the socket for all processes that have it: other workers, and those to come.
+    _shouldShutdown = False
+
     def __init__(
         self,
         bound: socket.socket,

@@ -161,3 +161,12 @@ class PortTests(TestCase):
     async def test_stops_without_its_file(self) -> None:
         os.unlink(self.path)
         await self.stop()
+
+    async def test_another_process_goes_on_with_the_socket(self) -> None:
+        """As workers do with one that they share."""
+        shared = socket.fromfd(self.port.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(shared.close)
+        os.link(self.path, f"{self.path}-too")
+        await self.stop()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{self.path}-too")
