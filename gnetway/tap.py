@@ -15,9 +15,10 @@ from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.runtime.systemd import Notifier
+from gnetway.runtime.systemd import Notifier, passed_descriptors
 from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
+from gnetway.service.inherited import InheritedSockets
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
 
@@ -53,7 +54,8 @@ def makeService(options: usage.Options) -> IService:
     reactor = cast(IGatewayReactor, installed)
     try:
         config = load_file(options["config"])
-        gateway = _make_gateway(config, reactor)
+        inherited = InheritedSockets.of_systemd(passed_descriptors(os.environ, os.getpid()))
+        gateway = _make_gateway(config, reactor, inherited)
         gateway.prepare()
     except ConfigError as error:
         for fault in error.faults:
@@ -77,13 +79,13 @@ def makeService(options: usage.Options) -> IService:
 
 
 def _make_gateway(
-    config: GatewayConfig, reactor: IGatewayReactor
+    config: GatewayConfig, reactor: IGatewayReactor, inherited: InheritedSockets
 ) -> GatewayService | WorkersService:
     """Return a gateway in this process or, where the configuration asks for it, in several."""
     count = config.worker_count(processors())
     if count == 1:
-        return GatewayService(config, reactor, own_process=True)
-    return WorkersService(config, reactor, count)
+        return GatewayService(config, reactor, own_process=True, inherited=inherited)
+    return WorkersService(config, reactor, count, inherited=inherited)
 
 
 def _notify(

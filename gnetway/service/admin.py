@@ -23,9 +23,11 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import LAG
 from gnetway.net.link_services import LinkServices
 from gnetway.runtime.process_limits import resident_bytes
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import (
     BoundSocket,
     ListenAddress,
+    adopt_address,
     bind_address,
     bind_or_tell,
     close_all,
@@ -63,9 +65,15 @@ class AdminListeners:
 
     _log = Logger()
 
-    def __init__(self, config: GatewayConfig, reactor: IGatewayReactor) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        inherited: InheritedSockets | None = None,
+    ) -> None:
         self._config = config
         self._reactor = reactor
+        self._inherited = inherited
         self._sockets: list[_SiteSocket] = []
         self._ports: list[IListeningPort] = []
 
@@ -78,7 +86,9 @@ class AdminListeners:
 
     def _wanted(self) -> Iterator[tuple[ListenAddress, Callable[[], list[_SiteSocket]]]]:
         def make(address: ListenAddress, mode: int, make_site: _MakeSite) -> list[_SiteSocket]:
-            return [_SiteSocket(*bind_address(address, mode), make_site=make_site)]
+            adopted = adopt_address(address, self._inherited)
+            bound = adopted or [bind_address(address, mode)]
+            return [_SiteSocket(*fields, make_site=make_site) for fields in bound]
 
         admin, prometheus = self._config.admin, self._config.prometheus
         if admin is not None:

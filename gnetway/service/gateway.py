@@ -53,6 +53,7 @@ from gnetway.service.announce import (
 )
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.factories import ListenerFactories
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.link_services import make_link_services
 from gnetway.service.listeners import Listener, ListeningPorts, WorkerListeners, bind_all, close_all
 from gnetway.service.prepared import (
@@ -72,7 +73,8 @@ class GatewayService(MultiService):
     ``causes`` counts why connections have ended.
     ``own_process`` says that the process is the gateway's, so that what ``runtime.epoll``
     and ``runtime.malloc`` do for speed may be done to it.
-    ``worker`` has the sockets where the gateway is one of several processes.
+    ``worker`` has the sockets where the gateway is one of several processes. ``inherited`` are
+    those that somebody else has opened.
     """
 
     _log = Logger()
@@ -86,6 +88,7 @@ class GatewayService(MultiService):
         own_process: bool = False,
         worker: WorkerListeners | None = None,
         wall: WallClock = wall_clock,
+        inherited: InheritedSockets | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
@@ -112,7 +115,8 @@ class GatewayService(MultiService):
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
         self._lag = LoopLag(reactor)
-        self._admin = AdminListeners(config, reactor)
+        self._inherited = inherited or InheritedSockets()
+        self._admin = AdminListeners(config, reactor, self._inherited)
         self._started_at = 0.0
         self._drain: Drain | None = None
         self.causes = Causes()
@@ -144,7 +148,8 @@ class GatewayService(MultiService):
     def _check(self) -> None:
         check_web_packages(self._config)
         self._certificates.load()
-        listeners = bind_all(self._config) if self._worker is None else self._worker.listeners
+        worker = self._worker
+        listeners = worker.listeners if worker else bind_all(self._config, self._inherited)
         try:
             self._lifecycle.prepare()
             if self._worker is None:
@@ -154,6 +159,7 @@ class GatewayService(MultiService):
             close_all(listeners)
             raise
         self._listeners = listeners
+        self._inherited.tell_left_over()
         if self._worker is None:
             # The store mends its own files when it is opened; until then they are as they were.
             warn_of_open_files(self._config)

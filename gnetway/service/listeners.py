@@ -20,6 +20,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
 from gnetway.net.accepting import Arrivals, ClientPort, IsBalancer
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.socket_files import SocketFile, UnixPort, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
@@ -63,12 +64,26 @@ class Listener(BoundSocket):
     server: ServerConfig = field(kw_only=True)
 
 
-def bind_all(config: GatewayConfig) -> list[Listener]:
-    """Bind every address of the configuration.
+def bind_all(config: GatewayConfig, inherited: InheritedSockets | None = None) -> list[Listener]:
+    """Bind every address of the configuration for which no socket is ``inherited``.
 
     :raises ConfigError: with each address that cannot be bound; nothing stays bound then.
     """
-    return [listener for (listener,) in bind_each(config, lambda *of: [bind(*of)])]
+
+    def adopt_or_bind(server: ServerConfig, address: ListenAddress) -> list[Listener]:
+        return adopt(server, address, inherited) or [bind(server, address)]
+
+    return [listener for listeners in bind_each(config, adopt_or_bind) for listener in listeners]
+
+
+def adopt(
+    server: ServerConfig, address: ListenAddress, inherited: InheritedSockets | None
+) -> list[Listener]:
+    """Return the sockets for clients that are there for an address.
+
+    :raises OSError: the address cannot be resolved.
+    """
+    return [Listener(*fields, server=server) for fields in adopt_address(address, inherited)]
 
 
 def bind_each(
@@ -149,6 +164,23 @@ def bind(server: ServerConfig, address: ListenAddress, reuse_port: bool = False)
     :raises OSError: it cannot be bound.
     """
     return Listener(*bind_address(address, server.unix_mode, reuse_port), server=server)
+
+
+def adopt_address(
+    address: ListenAddress, inherited: InheritedSockets | None
+) -> list[tuple[socket.socket, str, int, SocketFile | None]]:
+    """Return the fields of a BoundSocket for each socket that is there for an address.
+
+    :raises OSError: the address cannot be resolved.
+    """
+    adopted: list[tuple[socket.socket, str, int, SocketFile | None]] = []
+    for each in [] if inherited is None else inherited.take(address):
+        if isinstance(address, UnixAddress):
+            adopted.append((each.bound, "", 0, SocketFile(address.file, lent=not each.owned)))
+        else:
+            host, port = each.bound.getsockname()[:2]
+            adopted.append((each.bound, host, port, None))
+    return adopted
 
 
 def bind_address(

@@ -70,7 +70,7 @@ class SocketFilePort(unix.Port):
     """
 
     #: A shutdown ends the socket for all processes that have it: other workers, and those to come.
-    _shouldShutdown = False
+    _shouldShutdown = False  # noqa: N815 - Twisted's name
 
     def __init__(
         self,

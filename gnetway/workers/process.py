@@ -25,10 +25,12 @@ import gnetway
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import (
     BACKLOG,
     ListenAddress,
     Listener,
+    adopt,
     bind,
     bind_each,
     close_all,
@@ -48,18 +50,23 @@ class WorkerSockets:
     """The listening sockets of ``count`` workers, bound by the parent and kept for workers to come.
 
     Each worker has a socket of its own for every TCP address: the kernel spreads new connections
-    over them (SO_REUSEPORT), and nobody wakes in vain. One in the file system is shared. The parent
-    binds them all before twistd gives up its privileges, so that a worker can be started again
-    later at a port below 1024, and before it becomes a daemon, so that a taken port is told on the
-    terminal.
+    over them (SO_REUSEPORT), and nobody wakes in vain. One in the file system is shared, and so is
+    what is ``inherited``: a port that was opened without SO_REUSEPORT has one socket.
+
+    The parent binds them all before twistd gives up its privileges, so that a worker can be started
+    again later at a port below 1024, and before it becomes a daemon, so that a taken port is told
+    on the terminal.
 
     Since the parent has them open, the sockets of a worker outlive it. So they are shut at its
     death, or the kernel would go on giving them connections; the next worker listens on them again.
     """
 
-    def __init__(self, config: GatewayConfig, count: int) -> None:
+    def __init__(
+        self, config: GatewayConfig, count: int, inherited: InheritedSockets | None = None
+    ) -> None:
         self._config = config
         self._count = count
+        self._inherited = inherited
         #: For each address a listener for each worker.
         self._bound: list[list[Listener]] = []
         #: Where the other workers carry HTTP to the first one, by the index of the listener.
@@ -111,8 +118,9 @@ class WorkerSockets:
 
     def shut(self, number: int) -> None:
         """Have a worker's own sockets take no connections; those that wait there are reset."""
-        for listener in self.of(number):
-            if listener.file is None:
+        for listeners in self._bound:
+            listener = listeners[number]
+            if listeners.count(listener) == 1:
                 with suppress(OSError):
                     listener.bound.shutdown(socket.SHUT_RDWR)
 
@@ -127,6 +135,13 @@ class WorkerSockets:
                 os.rmdir(self._folder)
 
     def _bind(self, server: ServerConfig, address: ListenAddress) -> list[Listener]:
+        adopted = adopt(server, address, self._inherited)
+        if len(adopted) > self._count:
+            close_all(adopted)
+            found = f"there are {len(adopted)} sockets of another process for it, and fewer workers"
+            raise OSError(found)
+        if adopted:
+            return [adopted[number % len(adopted)] for number in range(self._count)]
         # Alone at first: a port that is to be shared can be shared with any program of this user.
         first = bind(server, address)
         if isinstance(address, UnixAddress):

@@ -37,6 +37,7 @@ from gnetway.service.announce import (
     write_public_keys,
 )
 from gnetway.service.backends import make_lifecycle
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -123,7 +124,8 @@ class WorkerCounters:
 class WorkersService(MultiService):
     """Runs ``count`` workers; a SupervisorListener.
 
-    ``make_spawner`` makes what starts their processes, with the sockets of each.
+    ``make_spawner`` makes what starts their processes, with the sockets of each. ``inherited`` are
+    those that somebody else has opened.
     """
 
     _log = Logger()
@@ -136,6 +138,7 @@ class WorkersService(MultiService):
         random_bytes: Callable[[int], bytes] = os.urandom,
         make_spawner: Callable[[WorkerSockets], Spawner] | None = None,
         wall: WallClock = wall_clock,
+        inherited: InheritedSockets | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
@@ -148,7 +151,8 @@ class WorkersService(MultiService):
             lambda sockets: ProcessSpawner(cast(IReactorProcess, reactor), sockets, os.environ)
         )
         self._shares: list[GatewayConfig] = []
-        self._sockets = WorkerSockets(config, count)
+        self._inherited = inherited or InheritedSockets()
+        self._sockets = WorkerSockets(config, count, self._inherited)
         self._supervisors: list[WorkerSupervisor] = []
         self._ready: set[int] = set()
         self._announced = False
@@ -158,7 +162,7 @@ class WorkersService(MultiService):
         self._will_tell = False
         self._backend = ""
         self._started_at = 0.0
-        self._admin = AdminListeners(config, reactor)
+        self._admin = AdminListeners(config, reactor, self._inherited)
 
     @property
     def failure(self) -> Failure | None:
@@ -188,6 +192,7 @@ class WorkersService(MultiService):
             self._admin.close()
             # What all of them lack is told once.
             raise ConfigError(list(dict.fromkeys(faults)))
+        self._inherited.tell_left_over()
         warn_of_open_files(self._config)
 
     def _faults(self, share: GatewayConfig) -> list[str]:

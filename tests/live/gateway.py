@@ -109,6 +109,11 @@ class Gateway:
 
     def start(self) -> None:
         """Begin in the foreground, and return once clients are served."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Begin in the foreground."""
         command = [*self.launcher, TWISTD, "-n", "--pidfile=", *self.twistd_options]
         command += ["gnetway", "-c", str(self.config_file)]
         if self.max_files is not None:
@@ -119,6 +124,9 @@ class Gateway:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self.environment, stdout=log, stderr=log
             )
+
+    def await_ready(self) -> None:
+        """Return once clients are served."""
         until(lambda: self._ready() or not self.running, f"ready\n{self.log}")
         if not self.running:
             raise AssertionError(f"the gateway has ended:\n{self.log}")

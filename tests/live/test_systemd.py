@@ -3,12 +3,15 @@
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from unittest import TestCase
 
 from tests.live.client import LiveClient
-from tests.live.gateway import PATIENCE_SECONDS, Gateway
+from tests.live.gateway import PATIENCE_SECONDS, Gateway, until
+from tests.live.web.listeners import dial_unix
+from tests.ports import free_port
 
 
 class NotifyTests(TestCase):
@@ -49,3 +52,54 @@ class NotifyTests(TestCase):
             self.hear("EXTEND_TIMEOUT_USEC=35000000")
             self.assertTrue(client.ended())
         gateway.wait()
+
+
+#: Opens sockets and becomes the command behind "--", as systemd starts a service.
+ACTIVATE = """
+import os, socket, sys
+split = sys.argv.index("--")
+opened = []
+for address in sys.argv[1:split]:
+    host, _, port = address.rpartition(":")
+    is_tcp = port.isdecimal()
+    opened.append(socket.socket(socket.AF_INET if is_tcp else socket.AF_UNIX))
+    opened[-1].bind((host, int(port)) if is_tcp else address)
+    opened[-1].listen()
+for number, each in enumerate(opened):
+    os.dup2(each.fileno(), 3 + number)
+    os.set_inheritable(3 + number, True)
+os.environ |= {"LISTEN_FDS": str(len(opened)), "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[split + 1], sys.argv[split + 1 :])
+"""
+
+
+class ActivationTests(TestCase):
+    def setUp(self) -> None:
+        self.gateway = Gateway()
+        self.addCleanup(self.gateway.remove)
+
+    def activate(self, *addresses: str) -> None:
+        self.gateway.launcher = [sys.executable, "-c", ACTIVATE, *addresses, "--"]
+
+    def listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.gateway.port)) == 0
+
+    def test_clients_of_both_kinds(self) -> None:
+        """They come before there is a gateway, and are served when it is there."""
+        gateway = self.gateway
+        path, spare = f"{gateway.folder}/gateway.sock", free_port()
+        server = {"Addresses": [gateway.address, f"unix:{path}", f"127.0.0.1:{free_port()}"]}
+        gateway.config["Gnetway"] = {"Server": [server]}
+        gateway.write_config()
+        self.activate(path, f"127.0.0.1:{spare}", gateway.address)
+        gateway.launch()
+        until(self.listens, "systemd listens")
+        with LiveClient(gateway) as client, LiveClient(gateway, over=dial_unix(path)) as local:
+            gateway.await_ready()
+            client.ping(client.make_key())
+            local.ping(local.make_key())
+        told = f"no address of the configuration is theirs: 127.0.0.1:{spare} (descriptor 4"
+        self.assertIn(told, gateway.log)
+        gateway.stop()
+        self.assertTrue(os.path.exists(path))

@@ -6,8 +6,10 @@ from contextlib import closing
 
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
+from gnetway.service.inherited import InheritedSocket, InheritedSockets
 from gnetway.service.listeners import BACKLOG, bind_all
 from gnetway.workers.process import WorkerSockets
+from tests.ports import free_port
 from tests.service.cases import ServiceCase
 
 
@@ -20,8 +22,13 @@ class SocketsCase(ServiceCase):
             Gnetway={"Server": [{"Addresses": ["127.0.0.1:0"]}, server]},
         )
 
-    def bound(self, config: GatewayConfig, count: int = 2) -> WorkerSockets:
-        sockets = WorkerSockets(config, count)
+    def bound(
+        self,
+        config: GatewayConfig,
+        count: int = 2,
+        inherited: InheritedSockets | None = None,
+    ) -> WorkerSockets:
+        sockets = WorkerSockets(config, count, inherited)
         self.addCleanup(sockets.close)
         sockets.bind()
         return sockets
@@ -82,6 +89,43 @@ class SpreadTests(SocketsCase):
     def test_closed(self) -> None:
         self.sockets.close()
         self.assertRaises(ConnectionRefusedError, socket.create_connection, self.where)
+
+
+class InheritedTests(SocketsCase):
+    def passed(self, count: int) -> tuple[str, InheritedSockets]:
+        """Return an address, and so many sockets of another process that listen there."""
+        port, opened = free_port(), []
+        for _ in range(count):
+            bound = socket.socket()
+            self.addCleanup(bound.close)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bound.bind(("127.0.0.1", port))
+            bound.listen()
+            opened.append(InheritedSocket(bound, "of a test"))
+        return f"127.0.0.1:{port}", InheritedSockets(opened)
+
+    def test_one_is_shared(self) -> None:
+        """The end of a worker does not end it for the others."""
+        address, inherited = self.passed(1)
+        sockets = self.bound(self.listening(address), 3, inherited)
+        sharing = [sockets.of(number)[1] for number in range(3)]
+        self.assertEqual(len(set(map(id, sharing))), 1)
+        sockets.shut(0)
+        host, _, port = address.rpartition(":")
+        self.connect((host, int(port)), 1)
+
+    def test_several_are_dealt_out(self) -> None:
+        address, inherited = self.passed(2)
+        sockets = self.bound(self.listening(address), 3, inherited)
+        first, second, third = (sockets.of(number)[1].bound for number in range(3))
+        self.assertIs(first, third)
+        self.assertIsNot(first, second)
+
+    def test_more_than_workers(self) -> None:
+        """What waits in those that nobody serves would be lost."""
+        address, inherited = self.passed(3)
+        error = self.assertRaises(ConfigError, self.bound, self.listening(address), 2, inherited)
+        self.assertIn(f"found {address}, which cannot be bound: there are 3 sock", error.faults[0])
 
 
 class FileTests(SocketsCase):
