@@ -71,5 +71,10 @@ def raise_limit() -> None:
 def for_clients() -> int:
     """Return how many descriptors connections of clients may take."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST if soft == resource.RLIM_INFINITY else min(soft, _MOST)
+    return left_for_clients(soft)
+
+
+def left_for_clients(limit: int) -> int:
+    """Return how many descriptors a limit of open files leaves to connections of clients."""
+    most = _MOST if limit == resource.RLIM_INFINITY else min(limit, _MOST)
     return max(1, most - max(_LEAST_RESERVED, most // 16))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
@@ -109,6 +109,16 @@ def for_remote(config: GatewayConfig) -> Mapping[str, str]:
     return needed
 
 
+def remote_package_faults(config: GatewayConfig) -> list[str]:
+    """Return a line if packages are not there that the remote session backend needs."""
+    packages = missing(for_remote(config))
+    if not packages:
+        return []
+    path = "Session.Etcd" if config.session.etcd else "Session.Endpoints"
+    found = f"it, but without the packages that it needs: {', '.join(packages)}"
+    return [config.fault(path, found, f"it after {remedy(packages)}, or Session.Embedded")]
+
+
 def check_web_packages(config: GatewayConfig) -> None:
     """Look for the packages that listeners ask for.
 
@@ -156,24 +166,40 @@ def warn_of_open_files(config: GatewayConfig) -> None:
 
     It is no fault: a container may mount secrets that way, and a group may be meant.
     """
-    for secret, path in _private_keys(config):
-        mode = _mode(path)
-        if mode & _OTHERS:
-            _log.warn(
-                "{secret} {path} is open to others than its owner (mode {mode}): chmod 600 {path}",
-                secret=secret,
-                path=path,
-                mode=f"{mode:04o}",
-            )
-    for path in _store_files(config):
-        mode = _mode(path)
-        if mode & _OTHERS:
+    for found in open_files(config):
+        if found.is_store:
             _log.warn(
                 "the store {path} was open to others than its owner (mode {mode}), and gets the"
                 " mode 0600, as by chmod 600 {path}: its auth keys may be known",
-                path=path,
-                mode=f"{mode:04o}",
+                path=found.path,
+                mode=found.mode,
             )
+        else:
+            _log.warn(
+                "{secret} {path} is open to others than its owner (mode {mode}): chmod 600 {path}",
+                secret=found.secret,
+                path=found.path,
+                mode=found.mode,
+            )
+
+
+class OpenFile(NamedTuple):
+    """A file with a secret that others than its owner may open; ``mode`` is octal digits."""
+
+    secret: str
+    path: str
+    mode: str
+    is_store: bool
+
+
+def open_files(config: GatewayConfig) -> Iterator[OpenFile]:
+    """Yield each file with a secret that its group or everybody has rights on."""
+    secrets = [(*secret, False) for secret in _private_keys(config)]
+    secrets += [("the store", path, True) for path in _store_files(config)]
+    for secret, path, is_store in secrets:
+        mode = _mode(path)
+        if mode & _OTHERS:
+            yield OpenFile(secret, path, f"{mode:04o}", is_store)
 
 
 def _private_keys(config: GatewayConfig) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ from gnetway.rpc.status import ListenFailed
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.listeners import Listener
 from gnetway.service.machine_addresses import NoAddress, is_public, published_host
-from gnetway.service.prepared import for_remote, missing, remedy
+from gnetway.service.prepared import remote_package_faults
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class RemoteLifecycle:
 
     def prepare(self) -> None:
         """See BackendLifecycle."""
-        faults = self._missing_packages()
+        faults = remote_package_faults(self._config)
         problem = _why_not_free(self._listen_on)
         if problem:
             faults.append(self._listen_fault(problem))
@@ -196,15 +196,6 @@ class RemoteLifecycle:
     def _listen_fault(self, problem: str) -> str:
         found = f"{self._listen_on}, which cannot be bound: {problem}"
         return self._config.fault("ListenOn", found, "an address that is free")
-
-    def _missing_packages(self) -> list[str]:
-        packages = missing(for_remote(self._config))
-        if not packages:
-            return []
-        path = "Session.Etcd" if self._config.session.etcd else "Session.Endpoints"
-        found = f"it, but without the packages that it needs: {', '.join(packages)}"
-        allowed = f"it after {remedy(packages)}, or Session.Embedded"
-        return [self._config.fault(path, found, allowed)]
 
 
 def _why_not_free(address: Address) -> str:
