@@ -1,4 +1,4 @@
-"""``twistd gnetway``: the command line, and the only place that imports the reactor."""
+"""``twistd gnetway``: the command line, and where the gateway gets its reactor."""
 
 import atexit
 import os

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gnetway._core_build import core_build
 from gnetway._version import __version__
-from gnetway.cli import make_config, make_key, ping
+from gnetway.cli import check, make_config, make_key, ping
 from gnetway.errors import GatewayError
 
 
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
     parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
+    check.add_to(subcommands)
     make_config.add_to(subcommands)
     make_key.add_to(subcommands)
     ping.add_to(subcommands)

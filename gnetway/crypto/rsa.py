@@ -199,6 +199,8 @@ def _load(pem: bytes) -> rsa.RSAPrivateKey:
     except TypeError:
         raise RsaKeyError("the private key is encrypted; store it without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
+        if b"PUBLIC KEY-----" in pem:
+            raise RsaKeyError("this is a public key, the half for clients") from None
         raise RsaKeyError("this is no sound private key in PEM (PKCS#1 or PKCS#8)") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise RsaKeyError("the private key is not an RSA key")

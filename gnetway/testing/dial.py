@@ -62,6 +62,10 @@ class NotServed(GatewayError):
     """The gateway did not answer as it should; the text says what came instead."""
 
 
+class NotReached(NotServed):
+    """Nobody was there to answer."""
+
+
 class Way(NamedTuple):
     """How a client comes: one of TRANSPORTS, in TLS or not, behind a PROXY header or not.
 
@@ -178,7 +182,7 @@ class Trial:
                 connected = socket.create_connection((place.host, place.port), self._seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            raise NotServed(f"cannot connect to {place}: {error.strerror or error}") from None
+            raise NotReached(f"cannot connect to {place}: {error.strerror or error}") from None
         return connected
 
     def _talk(self, stream: "_Bounded", pings: int) -> Iterator[float]:

@@ -100,7 +100,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_public_key(self) -> None:
         """The wrong half of the pair."""
-        self.assertRefused(rsa_key().public_pem, "no sound private key in PEM")
+        self.assertRefused(rsa_key().public_pem, "a public key, the half for clients")
 
     def test_encrypted(self) -> None:
         for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
