@@ -34,6 +34,11 @@ _LISTENS: Final = "0A"
 
 _WORKER: Final = "gnetway.workers.main"
 
+_PROC: Final = Path("/proc")
+
+#: What listens for a service until that takes the sockets: see docs/systemd.md.
+_SYSTEMD: Final = "systemd"
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -53,7 +58,7 @@ class ListeningSockets:
     Of other users' processes only root sees the sockets.
     """
 
-    def __init__(self, config_file: str, proc: Path = Path("/proc")) -> None:
+    def __init__(self, config_file: str, proc: Path = _PROC) -> None:
         self._config_file = os.path.realpath(config_file)
         self._proc = proc
 
@@ -144,9 +149,9 @@ def _config_of(arguments: Sequence[str]) -> str | None:
 # Whether an address can be bound.
 
 
-def addresses(report: Report, config: GatewayConfig) -> None:
+def addresses(report: Report, config: GatewayConfig, proc: Path = _PROC) -> None:
     """Look whether everything that is listened on is free."""
-    sockets = ListeningSockets(config.source)
+    sockets = ListeningSockets(config.source, proc)
     for server in config.gnetway.servers:
         for place in server.addresses:
             _look_at_address(report, "port", place, sockets)
@@ -188,6 +193,9 @@ def _look_at_address(
     owner = sockets.owner(place) if problem.errno == EADDRINUSE else None
     if owner is not None and owner.is_this_gateway:
         report.note(step, f"{name} is the gateway's that runs ({owner}): try it by --against")
+    elif owner is not None and owner.name == _SYSTEMD:
+        text = "is open already, which is well if it is for the gateway (docs/systemd.md)"
+        report.note(step, f"{name} {text}: {owner}")
     elif problem.errno == EADDRINUSE:
         who = f"by {owner}" if owner else "by a process of which only root sees the name"
         report.fault(step, f"{name} is taken {who}", f"end that, or change {place.path}")

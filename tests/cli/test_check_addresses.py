@@ -135,6 +135,17 @@ class OwnerTests(CheckCase):
             (self.proc / "20" / "fd").rmdir()
             (self.proc / "20").rmdir()
 
+    def test_a_socket_that_systemd_has_opened(self) -> None:
+        port = self.taken_port()
+        tcp = self.proc / "net" / "tcp"
+        tcp.write_text(tcp.read_text().replace(":28CB ", f":{port:04X} "))
+        self.process(1, 4711, "/usr/lib/systemd/systemd")
+        server = {"Addresses": [f"127.0.0.1:{port}"]}
+        config = self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server]})
+        line = self.line(lambda: addresses(self.report, config, self.proc))
+        self.assertTrue(line.startswith(f"note    port: 127.0.0.1:{port} "), line)
+        self.assertIn("is open already, which is well if it is for the gateway", line)
+
     def test_its_worker(self) -> None:
         self.process(20, 0, "/venv/bin/twistd", "gnetway", "-c", str(self.file))
         self.process(21, 4711, "python3", "-m", "gnetway.workers.main", "0", parent=20)
