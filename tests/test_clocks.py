@@ -20,7 +20,7 @@ FROM_TIME: Final = {
     "runtime/clocks.py": {"monotonic", "time"},
     "net/key_maker.py": {"sleep"},
     # How long an answer took, for a person to read.
-    "cli/ping.py": {"perf_counter"},
+    "testing/dial.py": {"perf_counter"},
     # What systemd compares with its own.
     "runtime/systemd.py": {"monotonic_ns"},
 }

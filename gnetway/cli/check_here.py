@@ -14,7 +14,7 @@ from gnetway.backends.embedded.handler import load_handler
 from gnetway.backends.embedded.sqlite_file import check_file
 from gnetway.backends.embedded.store import StoreUnusable
 from gnetway.cli.check_addresses import addresses, announced
-from gnetway.cli.check_report import Report
+from gnetway.cli.check_report import Report, counted
 from gnetway.config.files import PemFile
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
@@ -44,7 +44,8 @@ def configuration(report: Report, path: str) -> GatewayConfig | None:
         return None
     listeners = sum(len(server.addresses) for server in config.gnetway.servers)
     backend = "remote" if config.session.is_remote else "embedded"
-    report.ok("configuration", f"{path}: {listeners} listeners, session backend {backend}")
+    told = f"{counted(listeners, 'listener')}, session backend {backend}"
+    report.ok("configuration", f"{path}: {told}")
     for note in config.notes:
         report.note("configuration", note)
     if config.unused:

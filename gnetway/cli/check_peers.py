@@ -5,7 +5,7 @@ from typing import cast
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
 
-from gnetway.cli.check_report import Report
+from gnetway.cli.check_report import Report, counted
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EtcdConfig
 from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed, Snapshot
@@ -62,8 +62,8 @@ class _Peers:
                     failed.append((host, error))
                     continue
             found = found or snapshot
-            entries = f"{len(snapshot.entries)} entries below {etcd.prefix}/"
-            self._report.ok("etcd", f"{section}: {host} answers, {entries}")
+            keys = counted(len(snapshot.entries), "key")
+            self._report.ok("etcd", f"{section}: {host} answers, {keys} below {etcd.prefix}/")
         for host, why in failed:
             tell = self._report.fault if found is None else self._report.warn
             tell("etcd", f"{section}: {host}: {_without(host, why)}", etcd_remedy(section, why))
@@ -119,7 +119,7 @@ class _Peers:
         asked: list[Deferred[RpcStatus | None]] = [
             Deferred.fromCoroutine(ask(node)) for node in nodes
         ]
-        with self._report.busy(f"asking {len(nodes)} session nodes"):
+        with self._report.busy(f"asking {counted(len(nodes), 'session node')}"):
             results = await DeferredList(asked, consumeErrors=True)
         answers = [(node, result) for node, (_, result) in zip(nodes, results, strict=True)]
         well = [node for node, status in answers if not _is_bad(status)]

@@ -49,6 +49,8 @@ class Report:
         self._as_json = as_json
         #: Held while something is written: progress is shown by a thread of its own.
         self._lock = Lock()
+        #: Whether the terminal shows progress now.
+        self._shown = False
 
     def ok(self, step: str, text: str) -> None:
         """Add what is as it should be."""
@@ -78,9 +80,7 @@ class Report:
         self.findings.append(finding)
         if not self._as_json:
             with self._lock:
-                if self._terminal is not None:
-                    self._terminal.write(_CLEAR)
-                    self._terminal.flush()
+                self._clear()
                 self._out.write(f"{finding}\n")
                 self._out.flush()
 
@@ -106,10 +106,16 @@ class Report:
             with self._lock:
                 terminal.write(f"{_CLEAR}{what} … {seconds} s")
                 terminal.flush()
-        if seconds:
-            with self._lock:
-                terminal.write(_CLEAR)
-                terminal.flush()
+                self._shown = True
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Take back what stands on the terminal."""
+        if self._shown and self._terminal is not None:
+            self._terminal.write(_CLEAR)
+            self._terminal.flush()
+        self._shown = False
 
     def finish(self, source: str, strict: bool) -> int:
         """Print the end, and return the exit status; with ``strict`` a warning is a fault."""
@@ -127,7 +133,7 @@ class Report:
             }
             self._out.write(f"{json.dumps(whole, indent=2)}\n")
         else:
-            told = _counted(faults, "fault"), _counted(warnings, "warning")
+            told = counted(faults, "fault"), counted(warnings, "warning")
             self._out.write(f"{source}: {' and '.join(told)}\n")
         return int(failed)
 
@@ -135,7 +141,8 @@ class Report:
         return sum(finding.level is level for finding in self.findings)
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
     return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 

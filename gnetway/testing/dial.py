@@ -133,7 +133,8 @@ class Trial:
             meaning = _MEANINGS.get(error.code, "a code that no document knows")
             raise NotServed(f"{self._place} has answered {error.code}: {meaning}") from None
         except KeyGivenUp:
-            raise NotServed(f"{self._place} could not keep the auth key (dh_gen_fail)") from None
+            what = "could not keep the auth key (dh_gen_fail): its session backend does not answer"
+            raise NotServed(f"{self._place} {what}") from None
         except (PeerError, TLError) as error:
             what = f"{self._place} has answered what is not MTProto: {error}"
             raise NotServed(f"{what}{self._hint(stream)}") from None
