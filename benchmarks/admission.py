@@ -8,7 +8,8 @@ from time import process_time_ns
 from typing import Final
 
 from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.admission import Admission, Bounds, Place
+from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.place import Place
 
 _CONNECTIONS: Final = 100_000
 _ROUNDS: Final = 5

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.tcp import GatewayFactory
 from gnetway.testing import ClientSession
+from gnetway.tl.client_info import ClientInfo
 from gnetway.tl.service_messages import Ping
 from tests.backends.remote.cases import A, Cluster
 from tests.connection.styles import STYLES
@@ -39,6 +40,8 @@ class Way:
         cluster = Cluster(A, stream=stream)
         gateway = Gateway()
         key = some_key(1)
+        # It was said by an earlier message, as of nearly all that come.
+        key.client = ClientInfo("Android", "11.2", "", "", 198, "en")
         gateway.knows(key)
         registry = SessionRegistry(cluster.backend, gateway.keys)
         services = replace(gateway.services, backend=cluster.backend, registry=registry)

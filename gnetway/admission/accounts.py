@@ -1,6 +1,6 @@
 """The accounts of client networks: an IPv4 address, the /64 of an IPv6 one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -9,7 +9,7 @@ from gnetway.admission.networks import client_network
 from gnetway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from gnetway.admission.admission import Place
+    from gnetway.admission.place import Place
 
 
 class TokenBucket:
@@ -166,6 +166,10 @@ class Accounts:
 
     def __len__(self) -> int:
         return len(self._accounts)
+
+    def __iter__(self) -> "Iterator[Account]":
+        """Yield all, the one looked up longest ago first."""
+        return iter(list(self._accounts.values()))
 
     def of(self, client_ip: str, now: float) -> Account:
         """Return the account of a client's network."""

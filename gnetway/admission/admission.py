@@ -16,38 +16,27 @@ he can takes nobody else's place.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from gnetway.admission.accounts import (
     Account,
-    AccountLimits,
     AddressDenied,
     TooManyConnections,
     TooManyHalfOpen,
     TooManyNewConnections,
 )
+from gnetway.admission.place import Cut, Place
 from gnetway.admission.shares import Ranking
 
 #: A half-open connection gives way to a new one of its own network only when it is as old, in
 #: seconds: else a crowd that comes at once would push itself out, and nobody would get anywhere.
 GRACE_SECONDS: Final = 5.0
 
+#: By so much places are apart that begin at once, in seconds.
+_LEAST_SECONDS: Final = 1e-6
+
 #: So many of a network's connections are looked at for the one that is silent for longest.
 _LOOKED_AT: Final = 16
-
-
-class Served(Protocol):
-    """Whatever serves a connection now."""
-
-    def end(self, cause: str) -> None:
-        """End the connection; ``cause`` is what it is counted under."""
-
-
-class Cut(Protocol):
-    """The transport of a connection."""
-
-    def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
-        """Close at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,101 +54,6 @@ class Bounds:
     patience: float = 5.0
 
 
-class Place:
-    """What one connection has."""
-
-    __slots__ = (
-        "_admission",
-        "_served",
-        "_transport",
-        "account",
-        "descriptors",
-        "is_half_open",
-        "is_named",
-        "since",
-    )
-
-    def __init__(self, admission: "Admission | None", account: Account, now: float) -> None:
-        self._admission = admission
-        self.account = account
-        #: A relay takes a second one.
-        self.descriptors = 1
-        self.is_half_open = True
-        self.is_named = True
-        self.since = now
-        self._served: Served | None = None
-        self._transport: Cut | None = None
-
-    def carried(self, transport: Cut) -> None:
-        """Note the transport, which is aborted when the connection gives way."""
-        self._transport = transport
-
-    def serves(self, served: Served) -> None:
-        """Note what serves it from now on: that knows the deadline and counts the end."""
-        if self._admission is not None:
-            self._served = served
-
-    def opened(self) -> None:
-        """Count the connection as half open no more: its client has used a key."""
-        if self.is_half_open and self._admission is not None:
-            self._admission.opened(self)
-
-    def left(self) -> None:
-        """Give the place back: the connection is gone."""
-        if self._admission is not None:
-            self._admission.leave(self)
-            self._admission = None
-        self._served = self._transport = None
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the connection is gone, or has given way."""
-        return self._admission is None
-
-    @property
-    def deadline(self) -> float:
-        """When the connection is late, which follows from when its client has spoken last."""
-        deadline: float = getattr(self._served, "deadline", 0.0)
-        return deadline
-
-    def give_way(self, cause: str) -> bool:
-        """End the connection at once; False where nothing was there to count the cause."""
-        served, transport = self._served, self._transport
-        self.left()
-        if served is not None:
-            served.end(cause)
-        if transport is not None:
-            # Its own end takes its time, and its descriptor is wanted now.
-            transport.abortConnection()
-        return served is not None
-
-    def relayed(self) -> None:
-        """Count another descriptor: the connection is relayed to another worker."""
-        if self._admission is not None:
-            self.descriptors += 1
-            self._admission.descriptors += 1
-
-    def hold(self, account: Account) -> bool:
-        """Count it as one that waits to be closed; False where no more may wait."""
-        return self._admission is not None and self._admission.hold(account, 0)
-
-    def release(self, account: Account) -> None:
-        """Take back one ``hold``."""
-        if self._admission is not None:
-            self._admission.release(account, 0)
-
-    def name(self, account: Account, now: float, bounded: bool = True) -> float:
-        """Count to a network from now on; return how many seconds it has to wait.
-
-        Without ``bounded`` the network's own bounds do not count.
-
-        :raises NotAdmitted: that network may not have it.
-        """
-        if self._admission is None or self.is_named:
-            return 0.0
-        return self._admission.name(self, account, now, bounded)
-
-
 class Admission:
     """The door; ``count`` hears the cause of an end that nothing else would count."""
 
@@ -175,6 +69,10 @@ class Admission:
         self.held = 0
         #: Closes one that is held only to be closed later; returns whether there was one.
         self.close_refused: Callable[[], bool] = bool
+        #: Hears that the transport of a place is gone, with what the kernel knew of it.
+        self.gone: Callable[[Place, Cut, bytes], None] = _tell_nobody_of_it
+        #: No two places begin at the same time.
+        self._last_since = float("-inf")
         #: Hears that a connection has given way, and of which cause.
         self.gave_way: Callable[[str], None] = _tell_nobody
 
@@ -211,7 +109,8 @@ class Admission:
             self._make_half_open_room(account, now)
         if self.descriptors >= bounds.connections:
             self._make_room(account, now)
-        place = Place(self, account, now)
+        self._last_since = max(now, self._last_since + _LEAST_SECONDS)
+        place = Place(self, account, self._last_since)
         place.is_named = named
         self.descriptors += 1
         self._enter(place, account)
@@ -352,6 +251,10 @@ def _tell_nobody(cause: str) -> None:
     """Stand for a listener that is not there."""
 
 
+def _tell_nobody_of_it(place: Place, transport: Cut, tcp_info: bytes) -> None:
+    """Stand for a listener that is not there."""
+
+
 def _most_silent(account: Account) -> Place:
     """Return the connection that has been silent for longest, of those looked at longest ago."""
     places = account.open_places
@@ -362,13 +265,3 @@ def _most_silent(account: Account) -> Place:
         del places[place]
         places[place] = None
     return found
-
-
-#: Of a connection that nobody has let in, such as one in memory; nothing is counted for it.
-NO_PLACE: Final = Place(None, Account("", AccountLimits(), 0.0), 0.0)
-
-
-def place_of(transport: object) -> Place:
-    """Return the place of the connection that a transport, whatever is around it, belongs to."""
-    place: Place = getattr(transport, "place", NO_PLACE)
-    return place

@@ -29,22 +29,28 @@ from gnetway.connection.events import (
     ExchangeWanted,
     KeyWanted,
     MessageReceived,
-    TooManyBeginnings,
     TooManyKeys,
 )
 from gnetway.connection.packet_output import PacketOutput
-from gnetway.connection.packets import announced_key_id, next_wanting_answer, open_long, plain_body
+from gnetway.connection.packets import (
+    EXCHANGE_STAGES,
+    OwnExchanges,
+    announced_key_id,
+    begins_exchange,
+    look_at_client,
+    next_wanting_answer,
+    open_long,
+    open_unbound,
+    plain_body,
+)
 from gnetway.connection.unbound import (
-    UnboundMessage,
-    answer_unbound,
-    known_salt,
-    look_into,
     refuse_bind,
 )
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.long_packet import LONG_BYTES, LongPacket
 from gnetway.crypto.message_key import decrypt
+from gnetway.ends import Stage
 from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number
 from gnetway.handshake.exchange import KeyExchange, Reply
@@ -58,15 +64,11 @@ from gnetway.mtproto.message import (
 from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
 
-#: Key exchanges one link may have open. Clients begin again at will, and some use a lone
-#: req_pq_multi as a ping, so beginning another is no fault: the oldest is forgotten.
-MAX_EXCHANGES: Final = 4
-
 #: Packets that one call of ``next_event`` takes where nothing comes of them for the shell.
 MAX_TAKEN: Final = 16
 
-#: Beginnings in a row that one link may send: nothing between them but acknowledgements.
-MAX_BEGINNINGS: Final = 8
+#: Messages of a link that are looked into for what the client says of itself.
+LOOKS: Final = 8
 
 
 class Connection:
@@ -82,7 +84,6 @@ class Connection:
 
     __slots__ = (
         "_address",
-        "_beginnings",
         "_codec",
         "_detector",
         "_exchanges",
@@ -96,6 +97,7 @@ class Connection:
         "_silent",
         "_trusted",
         "ignored_plain",
+        "messages",
         "output",
         "packet_begun",
         "whole_messages",
@@ -121,21 +123,22 @@ class Connection:
         self._address = address
         #: The dc in the obfuscated header, 0 where there is none.
         self._header_dc = 0
-        #: Key exchanges begun on this link, oldest first, and how many beginnings in a row.
-        self._exchanges: list[KeyExchange] | None = None
-        self._beginnings = 0
+        #: The key exchanges of this link; None before the first.
+        self._exchanges: OwnExchanges | None = None
         self._trusted = False
         #: Whether the client has said anything whole yet, but for what needs no answer.
         self.whole_messages = False
+        #: Encrypted messages that have come.
+        self.messages = 0
         #: Set when something unencrypted has come that needs no answer; the shell sets it back.
         self.ignored_plain = False
         #: Whether a packet is here in part, after ``next_event`` has returned None.
         self.packet_begun = False
 
     def __repr__(self) -> str:
-        keys = [self._key] if self._keys is None else list(self._keys.values())
-        parts = [self.codec_name or "no codec yet", *[repr(key) for key in keys if key is not None]]
-        parts += [f"key exchange {exchange.phase.name}" for exchange in self._exchanges or []]
+        parts = [self.codec_name or "no codec yet", *[repr(key) for key in self.keys]]
+        if self._exchanges is not None:
+            parts += [f"key exchange {run.phase.name}" for run in self._exchanges.runs]
         return f"<{', '.join(parts)}>"
 
     @property
@@ -151,9 +154,27 @@ class Connection:
         return dc_number(self._header_dc)
 
     @property
-    def has_key(self) -> bool:
-        """Whether the client has used a key here that is known."""
-        return self._key is not None
+    def stage(self) -> Stage:
+        """How far the client has come here."""
+        if self.messages:
+            return Stage.ANSWERED if self.output.messages else Stage.MESSAGE_READ
+        if self._trusted:
+            return Stage.KEY_KNOWN
+        if self.exchange_step:
+            return EXCHANGE_STAGES[self.exchange_step - 1]
+        return Stage.ACCEPTED if self._codec is None else Stage.TRANSPORT_KNOWN
+
+    @property
+    def exchange_step(self) -> int:
+        """The step of the key exchange that was begun last, 1 to 3; 0 where it has made a key."""
+        return 0 if self._exchanges is None else self._exchanges.step
+
+    @property
+    def keys(self) -> list[AuthKey]:
+        """The keys that the client has used here."""
+        if self._keys is not None:
+            return list(self._keys.values())
+        return [] if self._key is None else [self._key]
 
     # -- in ------------------------------------------------------------------------------------
 
@@ -236,11 +257,15 @@ class Connection:
             return SLICE_TAKEN
         plaintext, token = decrypt(key, trim_padding(packet) if self._padded else packet)
         salt, session_id, msg_id = check_message(plaintext)
-        self.whole_messages = True
-        self._beginnings = 0
         message = MessageReceived(
             key, salt, session_id, plaintext[ROUTING_BYTES:], token if quick_ack else 0
         )
+        self.whole_messages = True
+        self.messages += 1
+        if self._exchanges is not None:
+            self._exchanges.beginnings = 0
+        if key.client is None and self.messages <= LOOKS:
+            look_at_client(message)
         if key.perm_auth_key_id:
             return message
         return self._open_unbound(message, msg_id, now)
@@ -252,7 +277,7 @@ class Connection:
         self._held = None
         message, msg_id = open_long(packet)
         self.whole_messages = True
-        self._beginnings = 0
+        self.messages += 1
         if message.key.perm_auth_key_id:
             return message
         return self._open_unbound(message, msg_id, now) or PACKETS_TAKEN
@@ -266,17 +291,26 @@ class Connection:
         return key
 
     def _open_plain(self, packet: bytes, now: float, monotonic: float) -> Event | None:
-        body = plain_body(packet, self._setup.first_packet_bytes)
+        codec, max_bytes = self._codec, self._setup.first_packet_bytes
+        assert codec is not None, "a packet has come"
+        body = plain_body(packet, max_bytes)
         if wants_no_answer(body):
             # Android acknowledges each answer of the exchange so.
             self.ignored_plain = True
             return None
+        if self._exchanges is None:
+            self._exchanges = OwnExchanges()
         if not is_beginning(body):
-            self._beginnings = 0
-        elif self._newer_beginning_follows():
-            return None
+            self._exchanges.beginnings = 0
+        else:
+            self._exchanges.count_beginning()
+            following = self._held = next_wanting_answer(codec, max_bytes)
+            if following is not None and begins_exchange(following[0], max_bytes):
+                return None
         exchange = self._setup.exchanges.route(body, monotonic, self._address)
-        self._own(exchange)
+        dropped = self._exchanges.own(exchange)
+        if dropped is not None:
+            self._setup.exchanges.drop(dropped)
         try:
             exchange.receive(body, now, self._header_dc)
         except HandshakeError:
@@ -288,33 +322,6 @@ class Connection:
             self.send_exchange_answer(exchange, now)
             return None
         return ExchangeWanted(exchange, said)
-
-    def _newer_beginning_follows(self) -> bool:
-        """Return whether the next packet is here and begins an exchange as well.
-
-        Android sends two when it begins anew on a live connection, keeps the nonce of the second
-        only, and begins again at a resPQ for any other. If both were answered, two would be on
-        their way for ever.
-        """
-        self._beginnings += 1
-        if self._beginnings > MAX_BEGINNINGS:
-            raise TooManyBeginnings(f"{self._beginnings} beginnings of an exchange in a row")
-        codec, max_bytes = self._codec, self._setup.first_packet_bytes
-        assert codec is not None
-        following = self._held = next_wanting_answer(codec, max_bytes)
-        if following is None or following[0][: len(PLAIN_KEY_ID)] != PLAIN_KEY_ID:
-            return False
-        return is_beginning(plain_body(following[0], max_bytes))
-
-    def _own(self, exchange: KeyExchange) -> None:
-        """Note that the run is this connection's too; the oldest leaves where they are many."""
-        if self._exchanges is None:
-            self._exchanges = []
-        if exchange in self._exchanges:
-            return
-        self._exchanges.append(exchange)
-        if len(self._exchanges) > MAX_EXCHANGES:
-            self._setup.exchanges.drop(self._exchanges.pop(0))
 
     def _want_key(self, id_bytes: bytes, held: tuple[bytes, bool] | None) -> KeyWanted:
         self._held = held
@@ -347,24 +354,15 @@ class Connection:
             own is not None
             and own.auth_key_id == key.auth_key_id
             and self._keys is None
-            and not self._exchanges
+            and self._exchanges is None
         )
 
     # -- temporary keys before their bind ------------------------------------------------------
 
     def _open_unbound(self, message: MessageReceived, msg_id: int, now: float) -> Event | None:
-        setup = self._setup
-        peek = look_into(msg_id, message.payload, setup.unwrap_limits)
-        if peek.bind is not None:
-            self._silent = True
-            return BindReceived(message, peek.bind, peek)
-        if setup.backend_takes_unbound:
-            return message
-        seq_no = int.from_bytes(message.payload[8:12], "little", signed=True)
-        unbound = UnboundMessage(message.key, message.salt, message.session_id, msg_id, seq_no)
-        answers = answer_unbound(unbound, peek, now, setup.random_bytes)
-        self.output.answer(message, known_salt(message.key), answers, now)
-        return None
+        event = open_unbound(message, msg_id, self._setup, self.output, now)
+        self._silent = isinstance(event, BindReceived)
+        return event
 
     def bind_accepted(self, bind: BindReceived, now: float) -> None:
         """Hear that the backend took a message whose bind was proved; ``now`` in Unix seconds."""
@@ -389,6 +387,8 @@ class Connection:
             self.output.send_plain(answer.body, now)
         if exchange.made_key:
             self._trusted = True
+            if self._exchanges is not None:
+                self._exchanges.leave(exchange)
 
     def rest(self) -> None:
         """Let go of what only a link that talks needs; it may talk on at any time."""

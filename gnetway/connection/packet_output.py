@@ -29,6 +29,8 @@ class PacketOutput:
         "_out",
         "_outgoing",
         "_random_bytes",
+        "messages",
+        "quick_acks",
         "unsent_bytes",
     )
 
@@ -43,6 +45,9 @@ class PacketOutput:
         self._out: list[bytes] | None = None
         #: Bytes that wait to be taken.
         self.unsent_bytes = 0
+        #: What was sent so far: encrypted messages, and quick acks.
+        self.messages = 0
+        self.quick_acks = 0
 
     def begin(self, codec: Codec, outgoing: CtrStream | None) -> None:
         """Frame by ``codec`` from now on: it was detected by the client's first bytes."""
@@ -54,6 +59,7 @@ class PacketOutput:
         # As _send_framed does it, but without its call: all that is pushed passes here.
         codec, outgoing, out = self._codec, self._outgoing, self._out
         assert codec is not None, _SILENT
+        self.messages += 1
         framed = codec.frame(encrypt(key, plaintext, self._random_bytes))
         if outgoing is not None:
             framed = outgoing.update(framed)
@@ -68,6 +74,7 @@ class PacketOutput:
         # Framed but no packet: each codec has its own form, and full and HTTP have none.
         codec = self._codec
         if codec is not None and codec.supports_quick_ack:
+            self.quick_acks += 1
             self._send_framed(codec.frame_quick_ack(token))
 
     def fail(self, error: ProtocolError) -> None:

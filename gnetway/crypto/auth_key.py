@@ -4,6 +4,8 @@ from enum import IntEnum
 from hashlib import sha1
 from typing import Final
 
+from gnetway.tl.client_info import ClientInfo
+
 #: Length of an auth_key in bytes (2048 bits, big endian, left-padded with zeros).
 AUTH_KEY_BYTES: Final = 256
 
@@ -31,6 +33,8 @@ class AuthKey:
     ``greeted_session_id``, the session that was told new_session_created last, 0 for none; and
     ``refused_binds``, how many binds in a row were not proved.
 
+    ``client`` is what a client with the key has said of itself, and nobody has proved.
+
     :raises ValueError: ``secret`` is not 256 bytes long.
     Source: core.telegram.org/mtproto/auth_key#9-server-responds-in-one-of-three-ways
     """
@@ -40,6 +44,7 @@ class AuthKey:
         "asked_at",
         "auth_key_id",
         "aux_hash",
+        "client",
         "end_is_assumed",
         "expires_at",
         "first_salt",
@@ -73,6 +78,7 @@ class AuthKey:
         self.first_salt: int | None = None
         self.greeted_session_id = 0
         self.refused_binds = 0
+        self.client: ClientInfo | None = None
 
     @property
     def unbound(self) -> bool:

@@ -180,7 +180,9 @@ def check_fingerprint(fingerprint: int, keys: Mapping[int, RsaKey]) -> RsaKey:
     """
     key = keys.get(fingerprint)
     if key is None:
-        raise UnknownFingerprint("the client uses an RSA key that is not ours")
+        # The fingerprint of a public key is no secret, and says which server the client is for.
+        shown = fingerprint % (1 << 64)
+        raise UnknownFingerprint(f"the client encrypts for RSA key {shown} ({shown:016x})")
     return key
 
 

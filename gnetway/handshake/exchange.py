@@ -119,6 +119,7 @@ class KeyExchange:
         "nonce",
         "phase",
         "server_nonce",
+        "step",
         "work_from",
     )
 
@@ -134,6 +135,8 @@ class KeyExchange:
         self._secret_source = secret_source
         self._random_bytes = random_bytes
         self.phase = Phase.WANT_REQ_PQ
+        #: The number of the last query that was in turn: 1 for req_pq, up to 3.
+        self.step = 0
         #: No work for the run is begun before this time, of the clock that goes on.
         self.work_from = 0.0
         self.nonce = b""
@@ -219,12 +222,14 @@ class KeyExchange:
 
     def _take_req_pq(self, query: ReqPq) -> None:
         self.phase = next_phase(self.phase, Step.REQ_PQ)
+        self.step = 1
         self.nonce = query.nonce
         fingerprints = list(self._setup.rsa_keys)
         self._reply(ResPQ(self.nonce, self.server_nonce, self._pq.pq_bytes, fingerprints).pack())
 
     def _take_req_dh_params(self, query: ReqDHParams) -> None:
         self.phase = next_phase(self.phase, Step.REQ_DH_PARAMS)
+        self.step = 2
         # What is cheap comes first: none of the checks below lets a client have RSA for nothing.
         checks.check_nonces((query.nonce, query.server_nonce), self._nonces)
         checks.check_factors(query.p, query.q, self._pq)
@@ -243,6 +248,7 @@ class KeyExchange:
 
     def _take_client_dh(self, query: SetClientDHParams) -> None:
         self.phase = next_phase(self.phase, Step.SET_CLIENT_DH)
+        self.step = 3
         checks.check_nonces((query.nonce, query.server_nonce), self._nonces)
         inner = open_client_dh(query.encrypted_data, self._aes)
         checks.check_client_dh_nonces((inner.nonce, inner.server_nonce), self._nonces)

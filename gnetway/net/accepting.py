@@ -25,10 +25,12 @@ from gnetway.admission.accounts import (
     NotAdmitted,
     TooManyNewConnections,
 )
-from gnetway.admission.admission import Admission, Place
+from gnetway.admission.admission import Admission
+from gnetway.admission.place import Place
 from gnetway.metrics import Causes
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
+from gnetway.net.records import ConnectionRecords
 from gnetway.runtime.try_write import ClientTransport, UnixClientTransport
 
 
@@ -187,9 +189,15 @@ class Arrivals:
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, accounts: Accounts, admission: Admission, causes: Causes
+        self,
+        clock: IReactorTime,
+        accounts: Accounts,
+        admission: Admission,
+        causes: Causes,
+        records: ConnectionRecords,
     ) -> None:
         self._clock = clock
+        self._records = records
         self._accounts = accounts
         self._admission = admission
         self._held = HeldSockets(clock, admission)
@@ -238,7 +246,7 @@ class Arrivals:
                 accepted, account, wait, lambda: self._turn(port, accepted, address, account)
             ):
                 accepted.close()
-                self._refusals.note(TooManyNewConnections.cause)
+                self._note(account, TooManyNewConnections.cause)
         except NotAdmitted as refusal:
             self._refuse(accepted, account, refusal)
 
@@ -270,11 +278,15 @@ class Arrivals:
             self._log.failure("a connection could not be served")
 
     def _refuse(self, refused: socket.socket, account: Account, refusal: NotAdmitted) -> None:
-        self._refusals.note(refusal.cause)
+        self._note(account, refusal.cause)
         if isinstance(refusal, AddressDenied):
             refused.close()
         else:
             self._held.close_later(refused, account, BUSY_SECONDS)
+
+    def _note(self, account: Account, cause: str) -> None:
+        self._refusals.note(cause)
+        self._records.refused(account, cause)
 
     def _rest(self, port: tcp.Port, error: OSError) -> None:
         """Accept nothing at a port for a while."""

@@ -24,6 +24,7 @@ from gnetway.connection.connection import Connection
 from gnetway.connection.events import AuthKeyMissing, BindReceived, MessageReceived
 from gnetway.connection.unbound import prove_bind
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.ends import Phase
 from gnetway.errors import (
     BackendError,
     BackendRefused,
@@ -76,7 +77,14 @@ class Asker(Protocol):
 
 
 class Pending(Protocol):
-    """One of what an asker may wait for."""
+    """One of what an asker may wait for.
+
+    ``phase`` is what the connection is at meanwhile, None where that shows by what it has reached.
+    """
+
+    @property
+    def phase(self) -> Phase | None:
+        """What the connection is at."""
 
     def give_up(self) -> None:
         """The asker waits no more."""
@@ -100,6 +108,8 @@ class PendingKey:
     """One look-up of a key."""
 
     __slots__ = ("_asker", "_connection", "_found", "_services")
+
+    phase = Phase.KEY_LOOKUP
 
     def __init__(self, services: LinkServices, connection: Connection, asker: Asker) -> None:
         self._services = services
@@ -166,6 +176,8 @@ class PendingBind:
     """One bind on its way."""
 
     __slots__ = ("_asker", "_bind", "_connection", "_is_awaited", "_seconds", "_services", "_timer")
+
+    phase = Phase.BIND
 
     def __init__(
         self, services: LinkServices, connection: Connection, bind: BindReceived, asker: Asker
@@ -264,6 +276,8 @@ class PendingEnd:
     """The end of a client for whom there is no room: closed at once it would be back at once."""
 
     __slots__ = ("_cause", "_timer")
+
+    phase = None
 
     def __init__(self, services: LinkServices, end: Callable[[str], object], cause: str) -> None:
         self._cause = cause

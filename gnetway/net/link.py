@@ -5,7 +5,8 @@ was sent, while a session of the link is held for an outage of its backend, and 
 have come wait for the link's next turn. Everything about the protocol itself the core decides.
 """
 
-from gnetway.admission.admission import NO_PLACE, Place
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import NO_PLACE, Place
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     AuthKeyGone,
@@ -25,6 +26,7 @@ from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingEnd,
 from gnetway.net.link_output import NOTHING, OPEN, LinkOutput, LinkProtocol, LinkState, Unread
 from gnetway.net.link_services import EVENT_MESSAGES, LINGER_SECONDS, TURN_MESSAGES, LinkServices
 from gnetway.net.link_sessions import LinkSessions
+from gnetway.net.records import link_facts, loss_cause, silence_cause
 from gnetway.net.unfinished import UnfinishedPacket
 
 
@@ -109,14 +111,9 @@ class GatewayLink:
 
     def lost(self, clean: bool) -> None:
         """Leave the sessions; ``clean`` is whether the client has closed in due form."""
-        connection = self._connection
         if self.state is OPEN:
-            cause = "client_closed" if clean else "client_lost"
-            makes_key = connection.whole_messages and not connection.has_key
-            if self._pending is not None or self._session_pauses or makes_key:
-                # The client may have given up what nobody could do for it.
-                cause = self._services.backend_cause(cause)
-            self._services.causes.count(cause)
+            waits = bool(self._pending or self._session_pauses)
+            self._note_end(loss_cause(self._connection, clean, waits, self._services.backend_cause))
         self.state = LinkState.LOST
         self.output.lost()
         self._give_up()
@@ -142,17 +139,12 @@ class GatewayLink:
 
     def read_on(self) -> None:
         """Read on, first what has come already, unless something holds the link up."""
-        if self._is_held_up():
+        if self._pending or self._session_pauses or self.output.backlog:
             return
         if self._unread is NOTHING:
             self._protocol.resume_reading()
         else:
             self._put_off()
-
-    def _is_held_up(self) -> bool:
-        return (
-            self._pending is not None or self._session_pauses > 0 or self.output.backlog is not None
-        )
 
     # -- events --------------------------------------------------------------------------------
 
@@ -204,7 +196,7 @@ class GatewayLink:
     def _take_turn(self) -> None:
         if self.state is not OPEN:
             return
-        if self._is_held_up():
+        if self._pending or self._session_pauses or self.output.backlog:
             self._unread = Unread.KEPT
             return
         self._unread = NOTHING
@@ -222,8 +214,7 @@ class GatewayLink:
         elif not quiet or connection.ignored_plain:
             packet.begin(now)
         if connection.packet_begun:
-            here, size = connection.unfinished()
-            packet.grown(here, size)
+            packet.grown(*connection.unfinished())
         else:
             self._packet = None
             packet.over()
@@ -338,7 +329,7 @@ class GatewayLink:
     def client_closes(self) -> None:
         """The client reads nothing more: take nothing more of it, though it is not lost yet."""
         if self.state is OPEN:
-            self._services.causes.count("client_closed")
+            self._note_end("client_closed")
             self._linger()
 
     def visited(self, now: float) -> None:
@@ -361,13 +352,13 @@ class GatewayLink:
         told = code is not None and (code is not TransportErrorCode.FLOOD or limits.tell_too_many)
         if told:
             self.output.packets.fail(error)
-        self.end(error.cause, told)
+        self.end(error.cause, told, str(error))
 
-    def end(self, cause: str, told: bool = False) -> None:
+    def end(self, cause: str, told: bool = False, detail: str = "") -> None:
         """End the connection; ``told`` where a code that says why was just sent."""
         if self.state is not OPEN:
             return
-        self._services.causes.count(cause)
+        self._note_end(cause, detail)
         packets = self.output.packets.packets_to_send()
         self._linger()
         if packets:
@@ -385,7 +376,7 @@ class GatewayLink:
     def abort(self, cause: str) -> None:
         """Close now, and free what is here."""
         if self.state is OPEN:
-            self._services.causes.count(cause)
+            self._note_end(cause)
             self.state = LinkState.ENDING
             self._give_up()
         self._protocol.abort()
@@ -393,6 +384,16 @@ class GatewayLink:
     def deadline_passed(self) -> None:
         """Nothing has come in time: end the connection, or cut one that should have ended."""
         if self.state is OPEN:
-            self.end("idle" if self._connection.whole_messages else "handshake_timeout")
+            self.end(silence_cause(self._connection))
         else:
             self._protocol.abort()
+
+    def _note_end(self, cause: str, detail: str = "") -> None:
+        self._services.records.note_end(self._place, cause, self.facts(cause), detail)
+
+    def facts(self, cause: str = "") -> Facts:
+        """See Served; ``cause`` is why the link ends now, empty while it is open."""
+        waits_for = None if self._pending is None else self._pending.phase
+        carrier, pending_bytes = self._protocol.carrier, self.output.pending_bytes
+        facts = link_facts(self._connection, waits_for, cause, self.client_ip, carrier)
+        return facts._replace(sessions=len(self._sessions), pending_bytes=pending_bytes)

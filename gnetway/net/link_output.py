@@ -33,6 +33,9 @@ _KEPT_OVERHEAD_BYTES: Final = 128
 class LinkProtocol(Protocol):
     """The Twisted protocol that a link reads and writes by: TCP's, or WebSocket's."""
 
+    #: Its name before that of the framing, empty for plain TCP.
+    carrier: str
+
     def write(self, packets: list[bytes]) -> None:
         """Send framed packets to the client, each in a piece of its own where there are pieces."""
 
@@ -186,8 +189,13 @@ class LinkOutput:
         if backlog is None:
             return f"<{self.packets.unsent_bytes} bytes unsent>"
         why = "the client does not read" if backlog.is_paused else "its turn is over"
-        unsent_bytes = self.packets.unsent_bytes + backlog.kept_bytes
-        return f"<{unsent_bytes} bytes unsent, {len(backlog.kept)} messages kept: {why}>"
+        return f"<{self.pending_bytes} bytes unsent, {len(backlog.kept)} messages kept: {why}>"
+
+    @property
+    def pending_bytes(self) -> int:
+        """What waits here to be written."""
+        kept_bytes = 0 if self.backlog is None else self.backlog.kept_bytes
+        return self.packets.unsent_bytes + kept_bytes
 
     def send(self, key: AuthKey, plaintext: bytes) -> None:
         """Encrypt and send a message, now or at the end of the turn, or keep it."""

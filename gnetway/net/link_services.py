@@ -18,6 +18,7 @@ from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.origins import RefusedOrigins
+from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
@@ -145,6 +146,7 @@ class LinkServices:
     wheel: IdleWheel
     open_links: OpenLinks
     causes: Causes
+    records: ConnectionRecords
     random_bytes: Callable[[int], bytes]
     limits: LinkLimits
     turn_end: TurnEnd

@@ -50,6 +50,9 @@ class LinkSessions:
             f"<sessions {', '.join([str(session.session_id) for session in sessions]) or 'none'}>"
         )
 
+    def __len__(self) -> int:
+        return len(self._others or ()) + (self._current is not None)
+
     def of(self, message: MessageReceived, link: Link) -> Session:
         """Return the session of a message on ``link``; it is opened if nobody holds it yet."""
         session = self._current

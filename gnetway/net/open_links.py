@@ -7,14 +7,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from gnetway.admission.admission import Served
+from gnetway.admission.place import Endable
 
 
 class OpenLinks:
     """The connections that are open now, so that they can be ended together."""
 
     def __init__(self) -> None:
-        self._links: set[Served] = set()
+        self._links: set[Endable] = set()
         #: How many there were, those that are gone included.
         self.opened = 0
         self._waiters: list[Deferred[None]] = []
@@ -22,19 +22,19 @@ class OpenLinks:
     def __len__(self) -> int:
         return len(self._links)
 
-    def __contains__(self, link: Served) -> bool:
+    def __contains__(self, link: Endable) -> bool:
         return link in self._links
 
-    def as_list(self) -> list[Served]:
+    def as_list(self) -> list[Endable]:
         """Return them in the order of a set, which is none."""
         return list(self._links)
 
-    def add(self, link: Served) -> None:
+    def add(self, link: Endable) -> None:
         """Note a connection that was made."""
         self._links.add(link)
         self.opened += 1
 
-    def remove(self, link: Served) -> None:
+    def remove(self, link: Endable) -> None:
         """Note a connection that is gone."""
         self._links.discard(link)
         if not self._links:
@@ -88,7 +88,7 @@ class Drain:
         self._grace = grace
         self._seconds = seconds
         self._ends_at = 0.0
-        self._waiting: deque[Served] = deque()
+        self._waiting: deque[Endable] = deque()
         self._timer: IDelayedCall | None = None
 
     def start(self) -> Deferred[None]:

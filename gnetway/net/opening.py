@@ -9,7 +9,7 @@ comes from then on. So the last one, which has the client link, sees nothing but
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -24,11 +24,16 @@ from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from gnetway.admission.accounts import Account, NotAdmitted
-from gnetway.admission.admission import NO_PLACE, place_of
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import NO_PLACE, place_of
 from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, HeadKind, HttpHead
+from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link_services import BUSY_SECONDS, LINGER_SECONDS, LinkServices
 from gnetway.net.peer import client_ip
+
+#: The layer of a connection, see Place, whose client was named by a PROXY header.
+PROXY_LAYER: Final = "PROXY"
 
 
 class Opening(Protocol):
@@ -51,6 +56,10 @@ class Opening(Protocol):
         "transport",
         "wheel_slot",
     )
+
+    #: What the connection is at in this part, and how far it has come by then.
+    phase: ClassVar[Phase] = Phase.TRANSPORT
+    stage: ClassVar[Stage] = Stage.ACCEPTED
 
     transport: ILinkTransport
 
@@ -110,7 +119,7 @@ class Opening(Protocol):
             return
         if not self._ending:
             self._ending = True
-            self._services.causes.count(self.lost_cause(reason))
+            self._note_end(self.lost_cause(reason))
         self._leave()
 
     # -- to whom it counts ---------------------------------------------------------------------
@@ -166,8 +175,7 @@ class Opening(Protocol):
 
     def refuse(self, cause: str) -> None:
         """Close without a word."""
-        services = self._services
-        services.causes.count(cause)
+        self._note_end(cause)
         self._ending = True
         self._wait_no_more()
         self._set_deadline(LINGER_SECONDS)
@@ -177,6 +185,16 @@ class Opening(Protocol):
         """End the connection: the gateway stops."""
         if not self._ending:
             self.refuse(cause)
+
+    def facts(self) -> Facts:
+        """See Served."""
+        stage = self.stage
+        if stage is Stage.ACCEPTED and self._place.layers:
+            stage = Stage.TLS_DONE if self._place.layers[-1] != PROXY_LAYER else Stage.PROXY_READ
+        return Facts(stage, self.phase, client_ip(self.transport))
+
+    def _note_end(self, cause: str) -> None:
+        self._services.records.note_end(self._place, cause, self.facts())
 
     def visited(self, now: float) -> None:
         """Keep all there is."""

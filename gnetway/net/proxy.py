@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 
 from gnetway.admission.networks import is_in
 from gnetway.codec.proxy_protocol import ProxyHeader, ProxyInfo
+from gnetway.ends import Phase
 from gnetway.errors import FramingError
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link_services import LinkServices
-from gnetway.net.opening import Opening
+from gnetway.net.opening import PROXY_LAYER, Opening
 from gnetway.net.peer import UNIX_CLIENT, PeerTransport
 
 
@@ -51,6 +52,8 @@ class ProxySettings(NamedTuple):
 class ProxyOpening(Opening):
     """Reads a header, and gives what follows a transport with the client's address."""
 
+    phase = Phase.PROXY
+
     def __init__(
         self, services: LinkServices, settings: ProxySettings, following: IProtocolFactory
     ) -> None:
@@ -79,6 +82,7 @@ class ProxyOpening(Opening):
                 return
             if self._info is None:
                 return
+            self._place.passed(PROXY_LAYER)
             data = self._info.leftover
             self._set_deadline(self._services.limits.handshake_seconds)
             if self._info.source_ip is not None:

@@ -5,7 +5,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from gnetway.admission.admission import place_of
+from gnetway.admission.place import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
@@ -18,6 +18,8 @@ class GatewayProtocol(Protocol):
     """Moves bytes between a TCP connection and its :class:`GatewayLink`."""
 
     __slots__ = ("_link", "_services", "connected", "factory", "transport")
+
+    carrier = ""
 
     transport: ILinkTransport
 

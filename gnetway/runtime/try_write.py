@@ -18,6 +18,7 @@ calls, and a copy to join them. With 96 KiB instead of 64 a message of 64 KiB th
 less CPU, by turns in one process (rows bulk-64-up of ``make bench``); one that goes costs the same.
 """
 
+import socket
 from typing import Final, Protocol
 
 from twisted.internet import tcp, unix
@@ -51,10 +52,28 @@ class Leaving(Protocol):
     def left(self) -> None:
         """Hear that the connection is gone."""
 
+    def gone(self, transport: "ClientTransport | UnixClientTransport", tcp_info: bytes) -> None:
+        """Hear, after whoever serves it, that it is; ``tcp_info`` is the kernel's record of it."""
+
 
 class _Nobody:
     def left(self) -> None:
         """See Leaving."""
+
+    def gone(self, transport: "ClientTransport | UnixClientTransport", tcp_info: bytes) -> None:
+        """See Leaving."""
+
+
+#: As much of the kernel's struct tcp_info as is read: with the bytes of both directions.
+_TCP_INFO_BYTES: Final = 136
+
+
+def read_tcp_info(connected: socket.socket) -> bytes:
+    """Return the kernel's struct tcp_info of a connection, empty for a socket that has none."""
+    try:
+        return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return b""
 
 
 class ClientTransport(tcp.Server):
@@ -64,8 +83,12 @@ class ClientTransport(tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """See tcp.Server."""
-        self.place.left()
+        place = self.place
+        place.left()
+        # Twisted closes the socket first.
+        tcp_info = read_tcp_info(self.socket)
         super().connectionLost(reason)
+        place.gone(self, tcp_info)
 
 
 class UnixClientTransport(unix.Server):
@@ -75,8 +98,10 @@ class UnixClientTransport(unix.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """See unix.Server."""
-        self.place.left()
+        place = self.place
+        place.left()
         super().connectionLost(reason)
+        place.gone(self, b"")
 
 
 #: Why nothing is sent so here, in a few words; empty where it is.

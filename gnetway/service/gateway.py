@@ -309,7 +309,9 @@ class GatewayService(MultiService):
         factories = ListenerFactories(
             self._config, links, self._certificates, worker.http_elsewhere
         )
-        self._ports.begin(Arrivals(self._reactor, links.accounts, links.admission, links.causes))
+        self._ports.begin(
+            Arrivals(self._reactor, links.accounts, links.admission, links.causes, links.records)
+        )
         for listener in self._listeners:
             server = listener.server
             self._ports.serve(listener, factories.factory(server), factories.balancers(server))

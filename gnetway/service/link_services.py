@@ -24,6 +24,7 @@ from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
 from gnetway.net.link_services import LaterTurns, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.peer import UNIX_CLIENT
+from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.process_limits import for_clients
@@ -129,6 +130,9 @@ def make_link_services(
         min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds),
         accounts,
     )
+    admission = Admission(bounds, causes.count)
+    records = ConnectionRecords(reactor, wall, causes, accounts)
+    admission.gone = records.gone
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
     exchanges = _make_exchanges(config, accounts, secrets, random_bytes)
     key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
@@ -152,6 +156,7 @@ def make_link_services(
         wheel=IdleWheel(reactor),
         open_links=OpenLinks(),
         causes=causes,
+        records=records,
         random_bytes=random_bytes,
         limits=LinkLimits(
             handshake_seconds=limits.handshake_seconds,
@@ -164,7 +169,7 @@ def make_link_services(
         ),
         turn_end=turn_end,
         accounts=accounts,
-        admission=Admission(bounds, causes.count),
+        admission=admission,
         later_turns=LaterTurns(reactor, turn_end),
         unsent=_budget(limits.max_unsent_bytes, limits.max_send_buffer_bytes),
         unfinished=_budget(limits.max_unfinished_bytes, 2 * limits.max_packet_bytes),

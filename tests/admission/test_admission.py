@@ -10,7 +10,10 @@ from gnetway.admission.accounts import (
     TooManyHalfOpen,
     TooManyNewConnections,
 )
-from gnetway.admission.admission import GRACE_SECONDS, NO_PLACE, Admission, Bounds, Place, place_of
+from gnetway.admission.admission import GRACE_SECONDS, Admission, Bounds
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import NO_PLACE, Place, place_of
+from gnetway.ends import Phase, Stage
 
 
 class Served:
@@ -23,6 +26,9 @@ class Served:
 
     def end(self, cause: str) -> None:
         self.causes.append(cause)
+
+    def facts(self) -> Facts:
+        return Facts(Stage.ACCEPTED, Phase.TRANSPORT, "192.0.2.1")
 
     def abortConnection(self) -> None:  # noqa: N802
         self.aborted = True

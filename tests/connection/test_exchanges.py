@@ -4,8 +4,8 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.connection.events import Event, ExchangeWanted, TooManyBeginnings
+from gnetway.connection.packets import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import HandshakeError
 from gnetway.handshake.checks import BadQuery, WorkFailed

@@ -24,6 +24,7 @@ from gnetway.net.link_services import (
     LinkServices,
 )
 from gnetway.net.open_links import OpenLinks
+from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.tcp import GatewayFactory
 from gnetway.runtime.turn_end import TurnEnd
@@ -115,6 +116,7 @@ class Gateway:
         )
         self.registry = SessionRegistry(self.backend, self.keys)
         self.causes = Causes()
+        self.records = ConnectionRecords(self.clock, self.wall, self.causes, self.accounts)
         self.wheel = IdleWheel(self.clock)
         self.open_links = OpenLinks()
         self.exchanges = make_pending(
@@ -141,6 +143,7 @@ class Gateway:
             wheel=self.wheel,
             open_links=self.open_links,
             causes=self.causes,
+            records=self.records,
             random_bytes=self.chance,
             limits=limits or LinkLimits(),
             accounts=self.accounts,

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.admission.admission import NO_PLACE, Place
+from gnetway.admission.place import NO_PLACE, Place
 from gnetway.codec.proxy_protocol import V2_SIGNATURE
 from gnetway.interfaces import ILinkTransport
 from gnetway.testing import Style

@@ -10,9 +10,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.admission import Admission, Bounds, place_of
+from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.place import place_of
 from gnetway.metrics import Causes
 from gnetway.net.accepting import ACCEPTED_A_TURN, REST_SECONDS, Arrivals, ClientPort
+from gnetway.net.records import ConnectionRecords
 from gnetway.runtime.try_write import ClientTransport
 from tests.net.openings import Recorders
 
@@ -72,7 +74,9 @@ class AcceptingTests(SynchronousTestCase):
     ) -> None:
         accounts = Accounts(lambda network: limits or AccountLimits())
         self.admission = Admission(Bounds(held=40), self.causes.count)
-        self.arrivals = Arrivals(self.reactor, accounts, self.admission, self.causes)
+        self.records = ConnectionRecords(self.reactor, lambda: 1e9, self.causes, accounts)
+        self.admission.gone = self.records.gone
+        self.arrivals = Arrivals(self.reactor, accounts, self.admission, self.causes, self.records)
         self.addCleanup(self.stop, self.arrivals)
         self.factory = Recorders()
         self.listening = Listening()

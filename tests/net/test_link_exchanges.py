@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.connection.connection import MAX_BEGINNINGS, MAX_EXCHANGES
+from gnetway.connection.packets import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendUnavailable
 from gnetway.handshake.exchange import MAX_RETRIES
@@ -241,7 +241,7 @@ class IgnoredTests(SynchronousTestCase):
                 link.query(ACK)
             gateway.wait(10)
         self.assertEqual((silent.open, spoken.open), (False, False))
-        self.assertEqual(gateway.ended(), {"handshake_timeout": 1, "idle": 1})
+        self.assertEqual(gateway.ended(), {"handshake_timeout": 1, "gave_up_at_res_pq": 1})
 
     def test_what_comes_along_with_one_counts(self) -> None:
         gateway = Gateway(LinkLimits(idle_seconds=60))

@@ -6,7 +6,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.admission import Admission, Bounds, Place
+from gnetway.admission.admission import Admission, Bounds
+from gnetway.admission.place import Place
 from gnetway.net.link_services import BUSY_SECONDS, LinkLimits
 from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.proxy import ProxyFactory, ProxySettings

@@ -17,6 +17,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
+from gnetway.net.records import ConnectionRecords
 from gnetway.service.socket_files import SocketFile, UnixPort, bind_unix
 
 
@@ -126,6 +127,7 @@ class PortTests(TestCase):
         self.path = str(Path(self.mktemp()))
         bound = bind_unix(self.path, 0o600, 5)
         causes = Causes()
+        accounts = Accounts(lambda network: AccountLimits())
         self.port = UnixPort(
             bound,
             SocketFile(self.path),
@@ -133,9 +135,10 @@ class PortTests(TestCase):
             cast(IReactorSocket, reactor),
             Arrivals(
                 cast(IReactorTime, reactor),
-                Accounts(lambda network: AccountLimits()),
+                accounts,
                 Admission(Bounds(), causes.count),
                 causes,
+                ConnectionRecords(cast(IReactorTime, reactor), lambda: 1e9, causes, accounts),
             ),
             lambda _: False,
         )

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
+from gnetway.admission.facts import Facts
 from gnetway.errors import TransportErrorCode
 
 _STATUSES: Final = (200, 204, 400, 403, 404, 405, 408, 413, 429, 444, 503)
@@ -79,6 +80,9 @@ class Responder(Protocol):
 
     client_ip: str
     local_ip: str
+
+    def note(self, facts: Facts, cause: str, detail: str) -> None:
+        """Hear how far the request has come, before its answer; ``cause`` is why it fails."""
 
     def answer(self, answer: HttpAnswer) -> None:
         """Send the answer, and close where it is the connection's last; a second one is dropped."""

@@ -41,6 +41,7 @@ from gnetway.net.http.sessions import HttpServices
 from gnetway.net.http.waiting import HttpPoll
 from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingKey, end_by_failure
 from gnetway.net.link_services import BUSY_SECONDS
+from gnetway.net.records import link_facts
 from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
 
 
@@ -71,6 +72,7 @@ class HttpCall:
     __slots__ = (
         "_codec",
         "_connection",
+        "_failure",
         "_key",
         "_packet",
         "_pending",
@@ -94,6 +96,8 @@ class HttpCall:
         #: The body, while it comes and is not small.
         self._packet: UnfinishedPacket | None = None
         self._state = CallState.READING
+        #: Why the request fails, and more of that; empty while it does not.
+        self._failure = ("", "")
 
     @property
     def client_ip(self) -> str:
@@ -317,7 +321,7 @@ class HttpCall:
 
     def end(self, cause: str) -> None:
         """Answer 503: the client may try again, and official clients do, with the same message."""
-        self._services.links.causes.count(cause)
+        self._note_failure(cause)
         self._answer(UNAVAILABLE)
 
     def fail(self, error: ProtocolError) -> None:
@@ -327,7 +331,7 @@ class HttpCall:
         if isinstance(error, Busy):
             self.refuse_too_many(error.cause)
             return
-        self._services.links.causes.count(error.cause)
+        self._note_failure(error.cause, str(error))
         if error.transport_error is not None:
             self._answer(transport_error(error.transport_error))
         else:
@@ -341,16 +345,23 @@ class HttpCall:
         """
         if self._state is _OVER:
             return
-        links = self._services.links
-        links.causes.count(cause)
+        self._note_failure(cause)
         self._state = _WAITING
-        links.clock.callLater(BUSY_SECONDS, self._answer, TOO_MANY)
+        self._services.links.clock.callLater(BUSY_SECONDS, self._answer, TOO_MANY)
+
+    def _note_failure(self, cause: str, detail: str = "") -> None:
+        self._services.links.causes.count(cause)
+        self._failure = (cause, detail)
 
     def _answer(self, answer: HttpAnswer) -> None:
         """Answer, unless that was done, and wait for nothing more."""
         if self._state is not _OVER:
             # Before the answer is written: the channel may read the next request by it at once.
             self._state = _OVER
+            cause, detail = self._failure
+            waits_for = None if self._pending is None else self._pending.phase
+            facts = link_facts(self._connection, waits_for, cause, self.client_ip, "http")
+            self._responder.note(facts, cause, detail)
             self._leave()
             self._responder.answer(answer)
 

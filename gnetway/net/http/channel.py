@@ -19,11 +19,13 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
-from gnetway.admission.admission import place_of
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answer import BAD_REQUEST, TIMED_OUT
 from gnetway.net.http.life import (
     ANSWERING,
+    LAST_REQUEST,
     MAX_CHUNK_DEBT_BYTES,
     RECEIVING,
     ChannelLife,
@@ -95,7 +97,7 @@ class GatewayHttpChannel(HTTPChannel):
         self.local_ip = local_ip(self.transport)
         links.wheel.add(self)
         links.open_links.add(self)
-        place_of(self.transport).serves(self)
+        self._life.begin(self, place_of(self.transport), self.client_ip)
 
     def dataReceived(self, data: bytes) -> None:
         """Read what came, up to the first request that has to wait for its answer."""
@@ -250,7 +252,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """Close after the last answer that HTTP allows on this connection."""
-        self._close("http_last_request")
+        self._close(LAST_REQUEST)
 
     def getHost(self) -> IAddress:
         """Return our own address; each request asks for it, but the kernel is asked once."""
@@ -283,12 +285,11 @@ class GatewayHttpChannel(HTTPChannel):
             self._backlog.written(len(data))
             self._backlog.count(self.services.links, self.client_ip)
 
-    def finish_with(self, data: bytes, cause: str = "") -> None:
+    def finish_with(self, data: bytes, cause: str = LAST_REQUEST) -> None:
         """Send bytes and close; what still comes is thrown away.
 
         A full close with bytes unread would reset the connection, and the client might never see
         the answer. So only our side ends, and the client's bytes are read until it ends its own.
-        ``cause`` is empty where the one request was counted already.
         """
         if self._life.is_ending:
             return
@@ -304,6 +305,14 @@ class GatewayHttpChannel(HTTPChannel):
             self.transport.loseWriteConnection()
 
     # -- ends ----------------------------------------------------------------------------------
+
+    def note(self, facts: Facts, cause: str, detail: str) -> None:
+        """See Responder."""
+        self._life.note(facts, cause, detail)
+
+    def facts(self) -> Facts:
+        """See Served."""
+        return self._life.facts
 
     def end(self, cause: str) -> None:
         """End the connection; a request that waits is told to try again."""
@@ -367,11 +376,10 @@ class GatewayHttpChannel(HTTPChannel):
         super().loseConnection()
 
     def _begin_to_end(self, cause: str) -> None:
-        wheel = self.services.links.wheel
         # The new deadline may be before the old one, where the wheel would not look for it.
-        wheel.remove(self)
+        self.services.links.wheel.remove(self)
         self._life.end(cause)
-        wheel.add(self)
+        self.services.links.wheel.add(self)
 
 
 class GatewayHttpFactory(ServerFactory):

@@ -14,8 +14,14 @@ Every state may become ENDING or LOST; otherwise they follow one another in a ci
 from enum import Enum
 from typing import Final
 
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import NO_PLACE, Place, Served
+from gnetway.ends import Phase, Stage
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.link_services import LINGER_SECONDS
+
+#: The cause of the end of a connection that HTTP, or the answer, lets go on no longer.
+LAST_REQUEST: Final = "http_last_request"
 
 
 class ChannelState(Enum):
@@ -40,15 +46,21 @@ _ENDS: Final = (ChannelState.ENDING, ChannelState.LOST)
 
 
 class ChannelLife:
-    """The state of one connection; ``deadline`` is in the clock's seconds."""
+    """The state of one connection; ``deadline`` is in the clock's seconds.
+
+    ``facts`` tell how far its requests have come, all of them together.
+    """
 
     __slots__ = (
         "_cause",
+        "_failure",
         "_idle_seconds",
         "_links",
+        "_place",
         "_settings",
         "_whole_by",
         "deadline",
+        "facts",
         "has_served",
         "state",
     )
@@ -60,10 +72,20 @@ class ChannelLife:
         self._whole_by = 0.0
         #: Why the connection ends, as it was counted; empty while it was not.
         self._cause = ""
+        self._place = NO_PLACE
+        self.facts = Facts(Stage.TRANSPORT_KNOWN, Phase.TRANSPORT, "", "http")
+        #: Why the last request has failed, and more of that; empty where it has not.
+        self._failure = ("", "")
         self.state = ChannelState.IDLE
         self.deadline = self._links.clock.seconds() + self._settings.idle_seconds
         #: Whether a request was ever whole.
         self.has_served = False
+
+    def begin(self, channel: Served, place: Place, client_ip: str) -> None:
+        """The connection is made, and ``channel`` serves it."""
+        place.serves(channel)
+        self._place = place
+        self.facts = self.facts._replace(client_ip=client_ip)
 
     @property
     def is_ending(self) -> bool:
@@ -100,17 +122,34 @@ class ChannelLife:
         self.deadline = self._links.clock.seconds() + self._idle_seconds
 
     def end(self, cause: str) -> None:
-        """The end is decided; ``cause`` is empty where it was counted elsewhere."""
+        """The end is decided."""
         self.state = ChannelState.ENDING
         self.deadline = self._links.clock.seconds() + LINGER_SECONDS
-        if cause:
-            self.count(cause)
+        self.count(cause)
 
     def count(self, cause: str) -> None:
         """Count why the connection ends, once: what was found first has led to the rest."""
         if not self._cause:
             self._cause = cause
-            self._links.causes.count(cause)
+            records = self._links.records
+            failed, detail = self._failure
+            if failed and cause == LAST_REQUEST:
+                # That is counted already, as the failure of the request.
+                records.note_end(self._place, failed, self.facts, detail, is_counted=True)
+            else:
+                records.note_end(self._place, cause, self.facts)
+
+    def note(self, facts: Facts, cause: str, detail: str) -> None:
+        """Hear how far one request has come; ``cause`` is why it fails, empty where it does not."""
+        before = self.facts
+        self.facts = facts._replace(
+            stage=max(facts.stage, before.stage),
+            client=facts.client or before.client,
+            messages_in=before.messages_in + facts.messages_in,
+            messages_out=before.messages_out + facts.messages_out,
+            keys=max(facts.keys, before.keys),
+        )
+        self._failure = (cause, detail)
 
 
 #: Lines of a head: browsers send 25, and what stands before a gateway adds some. twisted.web takes

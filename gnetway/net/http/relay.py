@@ -32,8 +32,10 @@ from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, co
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.admission.admission import NO_PLACE, place_of
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import NO_PLACE, place_of
 from gnetway.codec.proxy_protocol import v1_line
+from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_output import Backlog
@@ -153,6 +155,8 @@ class HttpRelay(Protocol):
         """End the other connection too; its end counts why."""
         self._services.open_links.remove(self)
         self._clear_backlog()
+        if self._far_end is None and self._state is RelayState.DIALLING:
+            self._note_end("client_closed")
         if self._far_end is None:
             self._state = RelayState.OVER
             self._services.wheel.remove(self)
@@ -240,8 +244,17 @@ class HttpRelay(Protocol):
 
     def end(self, cause: str) -> None:
         """End the connection: the gateway stops, or there is no use in it."""
-        self._services.causes.count(cause)
+        self._note_end(cause)
         self._abort()
+
+    def facts(self) -> Facts:
+        """See Served."""
+        return Facts(
+            Stage.TRANSPORT_KNOWN, Phase.IN_USE, client_ip(self.transport), "http, relayed"
+        )
+
+    def _note_end(self, cause: str) -> None:
+        self._services.records.note_end(self._place, cause, self.facts())
 
     def visited(self, now: float) -> None:
         """Keep all there is."""

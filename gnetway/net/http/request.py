@@ -10,6 +10,8 @@ from typing import Final, NamedTuple, Protocol
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
+from gnetway.admission.facts import Facts
+from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answer import (
     ALLOWED,
@@ -55,6 +57,9 @@ class Channel(Protocol):
     @property
     def request_line(self) -> RequestLine:
         """The first line of the request that is being received."""
+
+    def note(self, facts: Facts, cause: str, detail: str) -> None:
+        """See Responder."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -119,7 +124,9 @@ class HttpRequest(Request):
             settled = self._find_client()
         elif settled.status >= BAD_REQUEST.status:
             links = self._services.links
-            links.causes.count(f"http_{settled.status}")
+            cause = f"http_{settled.status}"
+            links.causes.count(cause)
+            self._refused(cause)
             if settled is FORBIDDEN and origin is not None:
                 links.refused_origins.note(origin, links.clock.seconds())
         self._fields = self._answer_fields(origin, settled)
@@ -159,6 +166,10 @@ class HttpRequest(Request):
             call.lost()
 
     # -- what the call calls -------------------------------------------------------------------
+
+    def note(self, facts: Facts, cause: str, detail: str) -> None:
+        """See Responder."""
+        self.channel.note(facts, cause, detail)
 
     def answer(self, answer: HttpAnswer) -> None:
         """Send the answer, and close where it is the connection's last; a second one is dropped.
@@ -216,6 +227,10 @@ class HttpRequest(Request):
             return TOO_LARGE
         return BAD_REQUEST if length == 0 else None
 
+    def _refused(self, cause: str) -> None:
+        facts = Facts(Stage.TRANSPORT_KNOWN, Phase.TRANSPORT, self.client_ip, "http")
+        self.channel.note(facts, cause, "")
+
     def _find_client(self) -> HttpAnswer | None:
         """Take the client's own address, where the connection is a balancer's."""
         values = self.requestHeaders.getRawHeaders(b"X-Forwarded-For")
@@ -224,6 +239,7 @@ class HttpRequest(Request):
                 self.client_ip = self._services.trusted_proxies.client_ip(self.client_ip, values)
             except BadForwardedFor as error:
                 self._services.links.causes.count(error.cause)
+                self._refused(error.cause)
                 return BAD_REQUEST
         return None
 

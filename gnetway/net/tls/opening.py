@@ -21,6 +21,7 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gnetway.ends import Phase
 from gnetway.net.link_services import LinkServices
 from gnetway.net.opening import Opening
 
@@ -46,6 +47,11 @@ class TlsTransport(BufferingTLSTransport):
             super().loseConnection()
             self._closing = self.factory.clock.callLater(CLOSE_SECONDS, self.abortConnection)
 
+    def version(self) -> str:
+        """Return what was negotiated, as ``TLSv1.3``."""
+        name: str = self.getHandle().get_protocol_version_name()  # type: ignore[no-untyped-call]
+        return name
+
     def loseWriteConnection(self) -> None:  # noqa: N802
         """Close our side; TLS has no more of a half-close than this, and reads on as well.
 
@@ -64,6 +70,8 @@ class TlsTransport(BufferingTLSTransport):
 class TlsOpening(Opening):
     """Waits inside TLS for its handshake."""
 
+    phase = Phase.TLS
+
     def __init__(self, services: LinkServices, following: IProtocolFactory) -> None:
         super().__init__(services, services.limits.handshake_seconds)
         self._following = following
@@ -71,6 +79,8 @@ class TlsOpening(Opening):
     def handshakeCompleted(self) -> None:  # noqa: N802
         """Pass the connection on, unless its end was decided while the handshake ran."""
         if not self._ending:
+            tls: TlsTransport = self.transport  # type: ignore[assignment] # TlsFactory made it
+            self._place.passed(tls.version())
             self.pass_on(self._following, b"")
 
     def lost_cause(self, reason: Failure) -> str:

@@ -124,8 +124,11 @@ _TRY_AGAIN_LATER: Final = 1013
 #: fault is told so, and most of these are none of its own.
 CLOSE_CODES: Final = {
     "gateway_stopped": _GOING_AWAY,
+    "ended_by_operator": _GOING_AWAY,
+    "drained_by_operator": _GOING_AWAY,
     # Nothing is wrong: a client that was silent or slow, or whose key or data centre is not here.
     "idle": _NORMAL,
+    "gave_up_at_res_pq": _NORMAL,
     "handshake_timeout": _NORMAL,
     "handshake_expired": _NORMAL,
     "handshake_unknown": _NORMAL,

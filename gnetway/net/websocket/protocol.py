@@ -19,8 +19,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from gnetway.admission.admission import place_of
+from gnetway.admission.facts import Facts
+from gnetway.admission.place import place_of
 from gnetway.codec.first_bytes import MAX_HEAD_BYTES
+from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
@@ -90,6 +92,8 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     )
 
     log = QuietLogger()
+
+    carrier = "websocket"
 
     transport: ILinkTransport
 
@@ -240,10 +244,16 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803
         """End the link; without one the handshake was not over, which has a cause of its own."""
         if self._link is None:
-            self._services.causes.count(self._end_cause)
+            place = place_of(self.transport)
+            self._services.records.note_end(place, self._end_cause, self.facts())
             return
         link, self._link = self._link, None
         link.lost(clean=wasClean)
+
+    def facts(self) -> Facts:
+        """See Served: of a connection whose handshake is not over."""
+        address = self._client_ip or client_ip(self.transport)
+        return Facts(Stage.ACCEPTED, Phase.TRANSPORT, address, self.carrier)
 
     # -- what the intake asks and calls --------------------------------------------------------
 

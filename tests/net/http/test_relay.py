@@ -143,7 +143,7 @@ class EndTests(RelayCase):
         self.wire.leave()
         self.assertTrue(self.far_end().aborted)
         self.refuse()
-        self.assertEqual(self.gateway.ended(), {})
+        self.assertEqual(self.gateway.ended(), {"client_closed": 1})
 
     def test_the_gateway_stops(self) -> None:
         self.far_end()

@@ -33,6 +33,7 @@ class CodeTests(WebSocketCase):
         for code, causes in {
             1000: (
                 "idle",
+                "gave_up_at_res_pq",
                 "handshake_timeout",
                 "handshake_expired",
                 "handshake_unknown",
@@ -41,7 +42,7 @@ class CodeTests(WebSocketCase):
                 "key_unknown",
                 "key_unregistered",
             ),
-            1001: ("gateway_stopped",),
+            1001: ("gateway_stopped", "ended_by_operator", "drained_by_operator"),
             1002: (
                 "bad_framing",
                 "bad_message",
@@ -79,5 +80,5 @@ class CodeTests(WebSocketCase):
     def test_who_is_ended_has_a_code_of_its_own(self) -> None:
         """A cause that is not in the table would tell the client of a protocol error."""
         causes = set(decided_here())
-        self.assertLessEqual({"idle", "hold_full", "key_destroyed", "gateway_stopped"}, causes)
+        self.assertLessEqual({"hold_full", "key_destroyed", "gateway_stopped"}, causes)
         self.assertEqual(causes - set(CLOSE_CODES) - {"websocket_frames"}, set())
