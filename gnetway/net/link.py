@@ -128,7 +128,8 @@ class GatewayLink:
     def session_paused(self) -> None:
         """Read nothing, and take nothing of what was read, until as many ``session_resumed``."""
         self._session_pauses += 1
-        self._protocol.pause_reading()
+        if self.state is OPEN:
+            self._protocol.pause_reading()
 
     def session_resumed(self) -> None:
         """Take back one ``session_paused``."""

@@ -1,7 +1,7 @@
 """All connections of a gateway that are open now, and how they leave one that stops."""
 
 from collections import deque
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -59,8 +59,26 @@ class OpenLinks:
         return all_gone
 
 
+@runtime_checkable
+class Answered(Endable, Protocol):
+    """A connection whose client waits for answers."""
+
+    def session_paused(self) -> None:
+        """Take nothing more; what was taken is still answered."""
+
+    def end(self, cause: str, told: bool = False) -> None:
+        """End it; where it is ``told``, so that nothing is lost of what it was sent.
+
+        A full close with bytes of the client unread would be a reset, behind which he may miss it.
+        """
+
+
 #: Seconds from one step of a drain to the next.
 STEP_SECONDS: Final = 0.1
+
+#: Seconds for the answers to what a connection has asked. Longer than nearly all take; whatever it
+#: asks meanwhile waits for so long, and is asked again elsewhere.
+ANSWER_SECONDS: Final = 0.5
 
 
 class Drain:
@@ -69,6 +87,9 @@ class Drain:
     They are served for ``grace`` seconds more. Then ``per_second`` of them are ended a second, and
     what is left after ``seconds``, the grace among them, at once. There is one timer: until the
     grace is over, then until the next step.
+
+    A connection is ended in two steps, so that no client loses the answer to what was done for it:
+    nothing more is taken of it, and it is closed when what was taken is answered.
     """
 
     _log = Logger()
@@ -89,6 +110,8 @@ class Drain:
         self._seconds = seconds
         self._ends_at = 0.0
         self._waiting: deque[Endable] = deque()
+        #: With the time when they are to be closed.
+        self._leaving: deque[tuple[float, Answered]] = deque()
         self._timer: IDelayedCall | None = None
 
     def start(self) -> Deferred[None]:
@@ -122,12 +145,20 @@ class Drain:
 
     def _step(self) -> None:
         self._timer = None
+        now = self._clock.seconds()
+        while self._leaving and self._leaving[0][0] <= now:
+            self._leaving.popleft()[1].end("gateway_stopped", told=True)
         for _ in range(min(self._a_step, len(self._waiting))):
             link = self._waiting.popleft()
             # Others have gone by themselves meanwhile.
-            if link in self._links:
+            if link not in self._links:
+                continue
+            if isinstance(link, Answered):
+                link.session_paused()
+                self._leaving.append((now + ANSWER_SECONDS, link))
+            else:
                 link.end("gateway_stopped")
-        left = self._ends_at - self._clock.seconds()
+        left = self._ends_at - now
         if left <= 0:
             self._links.shut_down()
         elif self._links:

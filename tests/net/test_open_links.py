@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.open_links import STEP_SECONDS, Drain, OpenLinks
+from gnetway.net.open_links import ANSWER_SECONDS, STEP_SECONDS, Drain, OpenLinks
 
 
 class FakeLink:
@@ -17,6 +17,20 @@ class FakeLink:
         self.told += 1
         if self.ends_at_once:
             self.links.remove(self)
+
+
+class AnsweredLink(FakeLink):
+    """One whose client may wait for answers."""
+
+    paused = 0
+    lost_nothing = False
+
+    def session_paused(self) -> None:
+        self.paused += 1
+
+    def end(self, cause: str, told: bool = False) -> None:
+        self.lost_nothing = told
+        super().end(cause)
 
 
 class OpenLinksCase(SynchronousTestCase):
@@ -163,3 +177,24 @@ class DrainTests(OpenLinksCase):
             self.links.remove(link)
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_answers_come_before_the_end(self) -> None:
+        """For a moment nothing more is taken of a client."""
+        added = [AnsweredLink(self.links, True) for _ in range(3)]
+        for link in added:
+            self.links.add(link)
+        gone = self.drain(2000, 20).start()
+        self.clock.pump([STEP_SECONDS] * 4)
+        self.assertEqual([(link.paused, link.told) for link in added], [(1, 0)] * 3)
+        self.clock.pump([STEP_SECONDS] * 2)
+        self.assertEqual([(link.told, link.lost_nothing) for link in added], [(1, True)] * 3)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_answers_are_not_waited_for_beyond_the_last_moment(self) -> None:
+        link = AnsweredLink(self.links, True)
+        self.links.add(link)
+        gone = self.drain(2000, ANSWER_SECONDS / 2).start()
+        self.clock.advance(ANSWER_SECONDS / 2)
+        self.assertEqual((link.told, link.lost_nothing), (1, False))
+        self.assertIsNone(self.successResultOf(gone))
