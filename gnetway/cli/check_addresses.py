@@ -186,7 +186,11 @@ def _look_at_address(
     report: Report, step: str, place: Address | UnixAddress, sockets: ListeningSockets
 ) -> None:
     name = f"{place} ({place.path})"
-    problem = _why_not_bound(place) if isinstance(place, Address) else _why_no_file(place, sockets)
+    with report.busy(f"looking at {place}"):
+        if isinstance(place, UnixAddress):
+            problem = _why_no_file(place, sockets)
+        else:
+            problem = _why_not_bound(place)
     if problem is None:
         report.ok(step, f"{name} is free")
         return

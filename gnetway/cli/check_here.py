@@ -246,7 +246,8 @@ def embedded(report: Report, config: GatewayConfig) -> None:
 
 def _attempt(report: Report, step: str, name: str, work: Callable[[], object]) -> None:
     try:
-        work()
+        with report.busy(f"looking at {step}"):
+            work()
     except ConfigError as error:
         if name:
             remedy = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"

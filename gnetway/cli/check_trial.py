@@ -258,8 +258,8 @@ class _Trials:
                 return
             except NotServed as error:
                 failed.append(way)
-                counted = await self._cause_since(before)
-                self._report.fault(_STEP, f"{target.name} over {way}: {error}", counted)
+                remedy = await self._remedy(target.server, before)
+                self._report.fault(_STEP, f"{target.name} over {way}: {error}", remedy)
             else:
                 well.append((way, made, pong))
         if well:
@@ -285,10 +285,14 @@ class _Trials:
     def _causes(self) -> dict[str, int]:
         return {} if self._gateway is None else self._gateway.causes.as_dict()
 
-    async def _cause_since(self, before: dict[str, int]) -> str:
+    async def _remedy(self, server: ServerConfig, before: dict[str, int]) -> str:
         """Return where to read on: the cause that the gateway has counted meanwhile."""
         if self._gateway is None:
-            return "its log and docs/troubleshooting.md have the cause"
+            log = "its log and docs/troubleshooting.md have the cause"
+            if server.proxy is None or server.proxy.trusted_networks is None:
+                return log
+            trusted = f"{server.path}.ProxyProtocol.TrustedNetworks"
+            return f"try it through the balancer, or have this machine in {trusted}; {log}"
         await deferLater(self._reactor, _COUNTING_SECONDS)
         new = [name for name, count in self._causes().items() if count > before.get(name, 0)]
         counted = ", ".join(new) or "nothing yet"

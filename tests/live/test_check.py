@@ -43,6 +43,7 @@ def trials(found: list[Found]) -> list[Found]:
 
 class ListenersTests(TestCase):
     def setUp(self) -> None:
+        self.proxied = free_port()
         self.gateway = ListenerGateway(
             {
                 "auto": {"Proto": "auto", "TLS": TLS, "PPV1": True},
@@ -50,7 +51,7 @@ class ListenersTests(TestCase):
                 "http": {"Proto": "http"},
                 "proxy": {
                     "ProxyProtocol": {"TrustedNetworks": ["10.0.0.0/8"], "Versions": [2]},
-                    "Addresses": ["unix:./a.sock", f"127.0.0.1:{free_port()}"],
+                    "Addresses": ["unix:./a.sock", f"127.0.0.1:{self.proxied}"],
                 },
             }
         )
@@ -82,6 +83,11 @@ class ListenersTests(TestCase):
 
         (tried_there,) = trials(check(gateway, 0, "--against", gateway.at("auto")))
         self.assertIn(f"{gateway.at('auto')} (Gnetway.Server[1]): {auto}", tried_there.text)
+        *faults, rest = trials(check(gateway, 1, "--against", f"127.0.0.1:{self.proxied}"))
+        self.assertEqual([fault.level for fault in faults], ["fault"] * 3)
+        self.assertIn("there, without TLS and with a PROXY header before it?", faults[0].text)
+        self.assertIn("in Gnetway.Server[4].ProxyProtocol.TrustedNetworks;", faults[0].remedy)
+        self.assertIn(": not tried any more: full, obf-abridged, ", rest.text)
         note, fault = trials(check(gateway, 1, "--against", f"127.0.0.1:{free_port()}"))
         self.assertIn(": taken for Gnetway.Server[0], as a balancer may change it", note.text)
         self.assertIn(": Connection refused", fault.text)

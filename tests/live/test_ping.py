@@ -119,7 +119,7 @@ class PingTests(TestCase):
     def test_another_transport(self) -> None:
         said = self.ping("tls", "--transport", "intermediate")
         self.assertIn("has closed the connection: does it speak intermediate there, with", said)
-        self.assertIn("begins no TLS: ", self.ping("http", "--transport", "wss"))
+        self.assertIn("begins no TLS: ", self.ping("http", "--transport", "wss", "--timeout", "1"))
         self.assertIn("no packet by HTTP: HTTP/1.1 4", self.ping("socket", "--transport", "http"))
         said = self.ping("http", "--transport", "ws")
         self.assertIn("has answered what is not MTProto: no WebSocket: HTTP/1.1 404 ", said)
