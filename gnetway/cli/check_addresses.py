@@ -196,7 +196,7 @@ def _look_at_address(
         return
     owner = sockets.owner(place) if problem.errno == EADDRINUSE else None
     if owner is not None and owner.is_this_gateway:
-        report.note(step, f"{name} is the gateway's that runs ({owner}): try it by --against")
+        report.note(step, f"{name} is the gateway's that runs ({owner})")
     elif owner is not None and owner.name == _SYSTEMD:
         text = "is open already, which is well if it is for the gateway (docs/systemd.md)"
         report.note(step, f"{name} {text}: {owner}")

@@ -19,6 +19,7 @@ from gnetway.config.files import PemFile
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
+from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from gnetway.runtime.clocks import wall_clock
 from gnetway.runtime.process_limits import left_for_clients
 from gnetway.service.backends import resolve_public
@@ -171,7 +172,8 @@ def clock(report: Report, now: float, installed: float, ntp: bool | None) -> Non
     if now < installed - timedelta(days=1).total_seconds():
         report.fault("clock", f"{shown}, before this program was installed", remedy)
     elif ntp is False:
-        text = f"{shown}, and nothing keeps it: clients are told of messages from another time"
+        bounds = f"{MAX_PAST_SECONDS} s behind it or {MAX_FUTURE_SECONDS} s ahead"
+        text = f"{shown}, and nothing keeps it, though messages {bounds} are refused"
         report.warn("clock", text, remedy)
     else:
         report.ok("clock", f"{shown}, {'kept by NTP' if ntp else 'who keeps it is not known'}")
