@@ -19,6 +19,7 @@ from gnetway.runtime.systemd import Notifier, passed_descriptors
 from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
 from gnetway.service.inherited import InheritedSockets
+from gnetway.service.logs import ProcessLog
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
 
@@ -54,6 +55,7 @@ def makeService(options: usage.Options) -> IService:
     reactor = cast(IGatewayReactor, installed)
     try:
         config = load_file(options["config"])
+        log = None if config.log is None else ProcessLog(config, options.parent or {})
         inherited = InheritedSockets.of_systemd(passed_descriptors(os.environ, os.getpid()))
         gateway = _make_gateway(config, reactor, inherited)
         gateway.prepare()
@@ -65,6 +67,8 @@ def makeService(options: usage.Options) -> IService:
 
     def reload() -> None:
         notifier.reloading()
+        if log is not None:
+            log.reopen()
         gateway.reload_certificates()
         notifier.ready()
 
@@ -75,7 +79,12 @@ def makeService(options: usage.Options) -> IService:
     # Twisted takes the first one; while it is heeded, a second one is for those who cannot wait.
     reactor.addSystemEventTrigger("before", "shutdown", _on_next, reactor, gateway)
     atexit.register(_leave, gateway)
-    return gateway
+    if log is None:
+        return gateway
+    if isinstance(gateway, WorkersService):
+        gateway.follow_levels(log.levels)
+    _on(signal.SIGUSR1, lambda: reactor.callFromThread(log.reopen))
+    return log.begin(gateway)
 
 
 def _make_gateway(

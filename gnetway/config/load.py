@@ -11,6 +11,7 @@ from gnetway.config.admin import AdminConfig, PrometheusConfig, prometheus
 from gnetway.config.document import Node, from_mapping, from_yaml
 from gnetway.config.faults import Faults, Rejected, shown
 from gnetway.config.files import Unreadable, read_bounded
+from gnetway.config.log import LogConfig, log
 from gnetway.config.model import GatewayConfig, GnetwayConfig, least_budget_mib
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
@@ -134,6 +135,9 @@ class _File:
     prometheus: PrometheusConfig | None = field(
         default=None, metadata=key("Prometheus", optional(prometheus), "", "nobody listens")
     )
+    log: LogConfig | None = field(
+        default=None, metadata=key("Log", optional(log), "", "the log is twistd's")
+    )
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
         default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several")
     )
@@ -206,6 +210,7 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         workers=None if gnetway.multicore and "Workers" not in reading.lines else file.workers,
         admin=file.admin,
         prometheus=file.prometheus,
+        log=file.log,
         notes=() if file.older is None else (OLDER_NOTE,),
         unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),
         source=faults.source,

@@ -13,6 +13,7 @@ from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.admission import AdmissionConfig
 from gnetway.config.faults import fault_line
 from gnetway.config.limits import MIB, DrainConfig, LimitsConfig
+from gnetway.config.log import LogConfig
 from gnetway.config.reader import section
 from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
@@ -82,10 +83,10 @@ class GatewayConfig:
     is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
     None for nowhere. ``workers`` is in how many processes it serves, None for one a processor;
     ``worker_count`` says what comes of it. ``admin`` and ``prometheus`` are where it can be asked
-    how it is, None for nowhere. ``unused`` has the paths of the keys that
-    were read and have no effect, in the order of the file; ``notes`` are lines for the log about
-    what was taken in another way than it is written. ``source`` names the file, ``lines``
-    has the line of each key by its path.
+    how it is, None for nowhere; ``log`` is None where that is twistd's. ``unused`` has the paths of
+    the keys that were read and have no effect, in the order of the file; ``notes`` are lines for
+    the log about what was taken in another way than it is written. ``source`` names the file,
+    ``lines`` has the line of each key by its path.
     """
 
     gnetway: GnetwayConfig
@@ -99,6 +100,7 @@ class GatewayConfig:
     workers: int | None = 1
     admin: AdminConfig | None = None
     prometheus: PrometheusConfig | None = None
+    log: LogConfig | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = field(default="", compare=False)

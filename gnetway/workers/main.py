@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import globalLogBeginner
 
 from gnetway.interfaces import IGatewayReactor
+from gnetway.service.log_levels import LogLevels
 from gnetway.workers import handover
 from gnetway.workers.pipe import REPORTS, CommandReader, Reports
 from gnetway.workers.worker import Worker
@@ -29,11 +30,15 @@ def main() -> int:
     except EOFError:
         return 0
     reports = Reports(REPORTS)
-    globalLogBeginner.beginLoggingTo([reports], redirectStandardIO=False)
+    log = handed.config.log
+    levels = None if log is None else LogLevels(log)
+    # What the parent would not write need not come to it.
+    observer = reports if levels is None else levels.filtered(reports)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
 
     reactor = cast(IGatewayReactor, installed)
-    worker = Worker(handed, reactor, reports.tell, own_process=True)
+    worker = Worker(handed, reactor, reports.tell, own_process=True, levels=levels)
     if not worker.prepare():
         return 1
     commands = CommandReader(

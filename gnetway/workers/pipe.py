@@ -34,6 +34,8 @@ class Command(StrEnum):
     COUNT = "count"
     #: With the id of an auth key that another worker has found to be gone.
     FORGET = "forget"
+    #: With the levels of the log by their namespaces, as JSON.
+    LEVELS = "levels"
 
 
 class Ready(NamedTuple):
@@ -61,11 +63,15 @@ class KeyGone(NamedTuple):
 
 
 class Logged(NamedTuple):
-    """Something for the log; ``level`` is a LogLevel's name, ``text`` has tracebacks within."""
+    """Something for the log; ``level`` is a LogLevel's name, ``text`` has tracebacks within.
+
+    ``when`` is the time of day, None for now.
+    """
 
     level: str
     namespace: str
     text: str
+    when: float | None = None
 
 
 Report: TypeAlias = Ready | Refused | Counted | KeyGone | Logged
@@ -102,8 +108,8 @@ def unpack(line: bytes) -> Report:
             return Counted(GatewayCounts(open_now, causes, pushes, opened, keys, gauges, why))
         case ["KeyGone", int(auth_key_id)]:
             return KeyGone(auth_key_id)
-        case ["Logged", str(level), str(namespace), str(text)]:
-            return Logged(level, namespace, text)
+        case ["Logged", str(level), str(namespace), str(text), None | float() as when]:
+            return Logged(level, namespace, text, when)
     raise ValueError("no report of a worker")
 
 
@@ -182,4 +188,5 @@ class Reports:
         """Send an event of the log."""
         level = event.get("log_level") or LogLevel.info
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        self.tell(Logged(level.name, str(event.get("log_namespace", "")), text))
+        namespace = str(event.get("log_namespace", ""))
+        self.tell(Logged(level.name, namespace, text, event.get("log_time")))

@@ -192,7 +192,7 @@ class WorkerProcess(Protocol):
     def pid(self) -> int:
         """The id of the process."""
 
-    def tell(self, command: Command, argument: int | None = None) -> None:
+    def tell(self, command: Command, argument: int | str | None = None) -> None:
         """Give an order, with what belongs to it; lost where the process has ended."""
 
     def kill(self) -> None:
@@ -229,7 +229,7 @@ class WorkerProcessProtocol(ProcessProtocol):
         self._write(self._first)
         self._first = b""
 
-    def tell(self, command: Command, argument: int | None = None) -> None:
+    def tell(self, command: Command, argument: int | str | None = None) -> None:
         """See WorkerProcess."""
         order = command.value if argument is None else f"{command} {argument}"
         self._write(f"{order}\n".encode())

@@ -9,6 +9,7 @@ stop        close the sockets here, have all workers end in order, and add up wh
 The parent serves no client and loads no gRPC, so that nothing in it can bring the workers down.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -38,6 +39,7 @@ from gnetway.service.announce import (
 )
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.inherited import InheritedSockets
+from gnetway.service.log_levels import LogLevels
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -163,6 +165,7 @@ class WorkersService(MultiService):
         self._backend = ""
         self._started_at = 0.0
         self._admin = AdminListeners(config, reactor, self._inherited)
+        self._log_levels: LogLevels | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -240,6 +243,17 @@ class WorkersService(MultiService):
         for supervisor in self._supervisors:
             supervisor.tell(Command.RELOAD)
 
+    def follow_levels(self, levels: LogLevels) -> None:
+        """Have workers log at these levels of the log, as they change."""
+        self._log_levels = levels
+        levels.when_changed(self._tell_levels)
+
+    def _tell_levels(self) -> None:
+        if self._log_levels is not None:
+            levels = json.dumps(self._log_levels.as_dict())
+            for supervisor in self._supervisors:
+                supervisor.tell(Command.LEVELS, levels)
+
     def log_counts(self) -> None:
         """Log what all workers have counted, once they have said so."""
         if not self._will_tell:
@@ -295,6 +309,8 @@ class WorkersService(MultiService):
         """See SupervisorListener."""
         self._ready.add(number)
         self._backend = backend
+        # It has begun with those of the configuration.
+        self._tell_levels()
         if len(self._ready) == self._count and not self._announced:
             self._announced = True
             remote = self._config.session.embedded is None

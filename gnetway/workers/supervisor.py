@@ -9,11 +9,11 @@ and what it is for follows from the state.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPublisher
 
 from gnetway.backoff import BackOff
 from gnetway.metrics import GatewayCounts
@@ -109,7 +109,7 @@ class WorkerSupervisor:
         if self.life.state is State.ENDING and self._process is not None:
             self._process.tell(Command.HURRY)
 
-    def tell(self, command: Command, argument: int | None = None) -> bool:
+    def tell(self, command: Command, argument: int | str | None = None) -> bool:
         """Give an order to a worker that serves; False if it does not."""
         if self.life.state is not State.RUNNING or self._process is None:
             return False
@@ -134,13 +134,23 @@ class WorkerSupervisor:
                 self._listener.worker_counted(self._number, counts)
             case KeyGone(auth_key_id):
                 self._listener.worker_lost_key(self._number, auth_key_id)
-            case Logged(level, namespace, text):
-                Logger(namespace).emit(
-                    LogLevel.lookupByName(level),
-                    "worker {number}: {text}",
-                    number=self._number,
-                    text=text,
-                )
+            case Logged():
+                self._log_for_it(report)
+
+    def _log_for_it(self, logged: Logged) -> None:
+        """Log what a worker has logged, at the worker's time."""
+
+        def publish(event: LogEvent) -> None:
+            if logged.when is not None:
+                event["log_time"] = logged.when
+            globalLogPublisher(event)
+
+        Logger(logged.namespace, observer=cast(ILogObserver, publish)).emit(
+            LogLevel.lookupByName(logged.level),
+            "worker {log_worker}: {text}",
+            log_worker=self._number,
+            text=logged.text,
+        )
 
     def ended(self, ending: Ending) -> None:
         """See ProcessListener."""

@@ -1,5 +1,6 @@
 """One worker: a gateway that is told by its parent what to do."""
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall
 
+from gnetway.config.log import Level
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.gateway import GatewayService
 from gnetway.service.listeners import Listener, WorkerListeners
+from gnetway.service.log_levels import LogLevels
 from gnetway.service.socket_files import SocketFile
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
@@ -26,7 +29,8 @@ COUNT_SECONDS: Final = 5.0
 class Worker:
     """Runs the gateway of a handover; ``report`` tells the parent.
 
-    ``own_process`` is as in GatewayService.
+    ``own_process`` is as in GatewayService; ``levels`` are those of the log, which the parent may
+    change.
     """
 
     def __init__(
@@ -35,8 +39,10 @@ class Worker:
         reactor: IGatewayReactor,
         report: Callable[[Report], None],
         own_process: bool = False,
+        levels: LogLevels | None = None,
     ) -> None:
         self._handed = handed
+        self._levels = levels
         self._reactor = reactor
         self._report = report
         self._gateway = GatewayService(
@@ -77,6 +83,10 @@ class Worker:
         name, _, argument = order.partition(" ")
         if name == Command.FORGET:
             self._gateway.forget_key(int(argument))
+        elif name == Command.LEVELS:
+            if self._levels is not None:
+                levels = json.loads(argument).items()
+                self._levels.replace({namespace: Level(level) for namespace, level in levels})
         else:
             self._orders[name]()
 

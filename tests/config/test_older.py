@@ -54,8 +54,6 @@ class OlderTests(ConfigCase):
         self.assertEqual(
             config.unused,
             (
-                "Log.Mode",
-                "Log.Path",
                 "MaxProc",
                 "Server.ServerName",
                 "Server.ProtoName",

@@ -8,6 +8,7 @@ from gnetway.config.addresses import ProxyProtocolConfig, PublicAddressConfig
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.limits import DrainConfig, LimitsConfig
 from gnetway.config.load import load_file
+from gnetway.config.log import DEFAULT_BACKUPS, Level, LogConfig, LogEncoding, LogMode
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion, WebSocketConfig
 from gnetway.config.session import EtcdConfig, HoldConfig, SessionConfig, SessionEtcdConfig
@@ -99,6 +100,26 @@ class ShippedFileTests(ConfigCase):
         self.assertTrue(exempt.exempt)
         self.assertEqual((own.exempt, own.new_connections_burst), (False, 10000))
         self.assertEqual(len(admission.deny or ()), 2)
+
+    def test_shows_the_log(self) -> None:
+        """With the marks away it is as the defaults, or as the file explains it."""
+        for file in (SHIPPED, CLUSTER):
+            before, heading, text = file.read_text().partition("# Log:\n")
+            block, blank, after = text.partition("\n\n")
+            shown = heading + block
+            for _, key in keys_of(LogConfig):
+                self.assertRegex(shown, rf"\b{key.name}:")
+            shown = re.sub(r"(?m)^# ", "", shown)
+            log = load_file(self.write("shown.yaml", before + shown + blank + after)).log
+            default = LogConfig(
+                mode=LogMode.FILE,
+                encoding=LogEncoding.JSON,
+                path=str(self.directory / "logs"),
+                service_name="interface.gateway",
+                levels={"gnetway.net": Level.DEBUG},
+                max_backups=DEFAULT_BACKUPS,
+            )
+            self.assertEqual(log, default)
 
     def test_cluster_loads(self) -> None:
         config = load_file(self.write("gnetway.yaml", CLUSTER.read_text()))

@@ -51,7 +51,6 @@ class RealFileTests(ConfigCase):
             config.unused,
             (
                 "Log.ServiceName",
-                "Log.Level",
                 "Telemetry",
                 "MaxProc",
                 "Gnetway.SendBuf",
@@ -138,7 +137,7 @@ class IgnoredTests(ConfigCase):
             ("", "MaxProc: 4", ("MaxProc",)),
             ("", "Prometheus: {Port: 9101}", ("Prometheus.Port",)),
             ("", "Telemetry: {Endpoint: x}", ("Telemetry",)),
-            ("", "Log: {Level: debug, KeepDays: 7}", ("Log.Level", "Log.KeepDays")),
+            ("", "Log: {Stat: true, FieldKeys: {}}", ("Log.Stat", "Log.FieldKeys")),
             ("", "Log:", ()),
             ("", "MaxProc:", ()),
             ("Session", "KeepaliveTime: 20s", ("Session.KeepaliveTime",)),
@@ -177,7 +176,6 @@ class GoZeroTests(ConfigCase):
     def test_unknown_keys_are_without_effect(self) -> None:
         for section, line, unused in (
             ("", "Log: {DisableStat: true}", ("Log.DisableStat",)),
-            ("", "Log: {Levle: debug, Level: x}", ("Log.Levle", "Log.Level")),
             ("", "Log: {Sinks: [{Kind: x}]}", ("Log.Sinks",)),
             ("", "Log: {DisableStat:}", ("Log.DisableStat",)),
             ("", "Telemetry: {Disabled: true}", ("Telemetry",)),
@@ -198,6 +196,7 @@ class GoZeroTests(ConfigCase):
             ("", "Etcd: {Hosts: [a:1], Users: x}", "User"),
             ("", "Etcd: {Host: [a:1]}", "Hosts"),
             ("Session", "Endpoint: [a:1]", "Endpoints"),
+            ("", "Log: {Levle: debug}", "Level"),
             ("Session", "Anounce: call", "Announce"),
         ):
             faults = self.faults(in_section(section, line))

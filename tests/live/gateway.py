@@ -68,6 +68,8 @@ class Gateway:
         self.key_file.chmod(0o600)
         self.public_key_file = self.folder / "server.key.pub"
         self.log_file = self.folder / "log"
+        #: Where it logs by itself (Log in its configuration), if it is to.
+        self.own_log_file: Path | None = None
         self.config_file = self.folder / "gnetway.yaml"
         self.environment: dict[str, str] = {}
         self.launcher: list[str] = []
@@ -95,6 +97,8 @@ class Gateway:
     @property
     def log(self) -> str:
         """What the process that was started last has logged."""
+        if self.own_log_file is not None:
+            return self.own_log_file.read_text() if self.own_log_file.exists() else ""
         with self.log_file.open("rb") as file:
             file.seek(self._log_start)
             return file.read().decode()

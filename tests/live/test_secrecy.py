@@ -1,5 +1,6 @@
 """No secret reaches the log, at any level, in any spelling."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -106,6 +107,10 @@ class SecrecyTests(TestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()
         self.addCleanup(self.gateway.remove)
+        # Both forms of the log.
+        self.gateway.twistd_options = ["--logfile=-"]
+        self.gateway.config["Log"] = {"Mode": "file", "Level": "debug"}
+        self.gateway.write_config()
         self.gateway.start()
         self.secrets = rsa_secrets()
 
@@ -114,12 +119,15 @@ class SecrecyTests(TestCase):
         self._spoil_exchanges()
         self._spoil_messages(session)
         self.gateway.stop()
-        log = self.gateway.log
-        # The log has its lowest level and the handler's traceback, so it had its chance.
-        self.assertIn(handler.DEBUG_LINE, log)
-        self.assertIn("a fault of the handler", log)
-        self.assertIn("Server Shut Down", log)
-        self.assertEqual(leaks(log, self.secrets), [])
+        lines = (self.gateway.folder / "logs" / "gnetway.log").read_text()
+        contents = "\n".join(json.loads(line)["content"] for line in lines.splitlines())
+        # As the lines are written, too: who reads them may not undo what JSON escapes.
+        for log in (self.gateway.log, lines, contents):
+            # It has its lowest level and the handler's traceback, so it had its chance.
+            self.assertIn(handler.DEBUG_LINE, log)
+            self.assertIn("a fault of the handler", log)
+            self.assertIn("Server Shut Down", log)
+            self.assertEqual(leaks(log, self.secrets), [])
 
     def _talk(self) -> ClientSession:
         for style in STYLES:

@@ -43,12 +43,15 @@ class FakeProcess:
         self.listener = listener
         self.told: list[Command] = []
         self.forgets: list[int] = []
+        self.levels: list[str] = []
         self.killed = False
 
-    def tell(self, command: Command, argument: int | None = None) -> None:
+    def tell(self, command: Command, argument: int | str | None = None) -> None:
         self.told.append(command)
-        if argument is not None:
+        if isinstance(argument, int):
             self.forgets.append(argument)
+        elif argument is not None:
+            self.levels.append(argument)
 
     def kill(self) -> None:
         self.killed = True

@@ -1,7 +1,16 @@
 import json
 
 from hypothesis import given
-from hypothesis.strategies import builds, dictionaries, floats, integers, lists, sampled_from, text
+from hypothesis.strategies import (
+    builds,
+    dictionaries,
+    floats,
+    integers,
+    lists,
+    none,
+    sampled_from,
+    text,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import GatewayCounts
@@ -22,7 +31,7 @@ REPORTS = (
     | builds(Refused, lists(text()).map(tuple))
     | builds(Counted, COUNTS)
     | builds(KeyGone, integers(-(1 << 63), (1 << 63) - 1))
-    | builds(Logged, sampled_from(["info", "warn"]), text(), text())
+    | builds(Logged, sampled_from(["info", "warn"]), text(), text(), none() | floats(0, 1e10))
 )
 
 

@@ -4,10 +4,12 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
+from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
+from gnetway.service.log_levels import LogLevels
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.process import WorkerSockets
 from gnetway.workers.service import COUNT_SECONDS, WorkersService
@@ -170,6 +172,19 @@ class MeanwhileTests(WorkersCase):
             [process.told for process in self.processes], [[Command.FORGET], [], [Command.FORGET]]
         )
         self.assertEqual([process.forgets for process in self.processes], [[-7], [], [-7]])
+
+    def test_levels_of_the_log_are_those_of_all(self) -> None:
+        """Of one that is started later, too."""
+        service = self.serving()
+        levels = LogLevels(LogConfig())
+        service.follow_levels(levels)
+        levels.set("gnetway.net", Level.DEBUG)
+        said = '{"": "info", "gnetway.net": "debug"}'
+        self.assertEqual([process.levels for process in self.processes], [[said]] * 3)
+        self.processes[1].listener.ended(KILLED)
+        self.clock.advance(1)
+        self.processes[3].serve()
+        self.assertEqual(self.processes[3].levels, [said])
 
 
 class CountTests(WorkersCase):

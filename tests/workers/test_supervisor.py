@@ -1,7 +1,7 @@
 from functools import partial
 
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS, BackOff
@@ -289,6 +289,16 @@ class ReportTests(SupervisorCase):
         self.supervisor.start()
         self.process.listener.reported(Logged("warn", "gnetway.net", "{braces} and all"))
         self.assertEqual(self.lines, [(LogLevel.warn, "worker 4: {braces} and all")])
+
+    def test_at_its_time_and_in_its_name(self) -> None:
+        self.supervisor.start()
+        with capturedLogs() as events:
+            for when in (1_700_000_000.5, None):
+                self.process.listener.reported(Logged("info", "gnetway.net", "a line", when))
+        self.assertEqual(events[0]["log_time"], 1_700_000_000.5)
+        self.assertGreater(events[1]["log_time"], 1_700_000_000.5)
+        for event in events:
+            self.assertEqual((event["log_namespace"], event["log_worker"]), ("gnetway.net", 4))
 
     def test_its_counts_are_passed_on(self) -> None:
         self.serve()

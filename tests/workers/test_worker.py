@@ -7,9 +7,11 @@ from twisted.internet import reactor as installed  # noqa: TID251
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
+from gnetway.service.log_levels import LogLevels
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
 from gnetway.workers.worker import Worker
@@ -44,10 +46,13 @@ class WorkerCase(ServiceCase):
         listener.listen()
         return listener
 
-    def worker(self, config: GatewayConfig, *sockets: HandedSocket) -> Worker:
+    def worker(
+        self, config: GatewayConfig, *sockets: HandedSocket, levels: LogLevels | None = None
+    ) -> Worker:
         """Return a worker that serves HTTP for others, if it has sockets for that."""
         handed = Handover(config, 0, sockets, {})
-        return Worker(handed, cast(IGatewayReactor, self.reactor), self.reports.append)
+        reactor = cast(IGatewayReactor, self.reactor)
+        return Worker(handed, reactor, self.reports.append, levels=levels)
 
 
 class LifeTests(WorkerCase):
@@ -90,6 +95,13 @@ class LifeTests(WorkerCase):
         for auth_key_id in (-7, -8):
             await self.assertFailure(links.keys.lookup(auth_key_id), KeyUnknown)
         await worker.shut_down()
+
+    def test_levels_of_the_log(self) -> None:
+        levels = LogLevels(LogConfig())
+        order = f'{Command.LEVELS} {{"": "error", "gnetway.net": "debug"}}'
+        self.worker(self.remote(), levels=levels).obey(order)
+        self.assertEqual(levels.as_dict(), {"": Level.ERROR, "gnetway.net": Level.DEBUG})
+        self.worker(self.remote()).obey(order)
 
     def test_an_order_before_the_start(self) -> None:
         self.worker(self.remote()).obey(f"{Command.FORGET} -8")

@@ -62,7 +62,7 @@ class OlderLayoutTests(TestCase):
         gateway.write_config()
         gateway.start()
         self.assertIn("Server, the layout before Gnetway, is taken", gateway.log)
-        unused = "without effect here: Log.DisableStat, Log.Level, Server.Keepalive"
+        unused = "without effect here: Log.DisableStat, Server.Keepalive"
         self.assertIn(unused, gateway.log)
         with LiveClient(gateway) as client:
             client.ping(client.make_key())

@@ -1,5 +1,6 @@
 """Workers of a gateway that root has started, and that gives up its privileges."""
 
+import json
 import os
 import signal
 import sys
@@ -41,10 +42,11 @@ class UserTests(WorkersCase):
         gateway.config["Gnetway"] = {
             "Server": [{"Addresses": [gateway.address, f"unix:{self.socket_file}"]}]
         }
+        gateway.config["Log"] = {"Mode": "file", "Level": "debug"}
         gateway.write_config()
         for file in (gateway.config_file, gateway.key_file):
             file.chmod(0o600)
-        gateway.twistd_options = [f"--uid={self.user}", f"--gid={os.getgid()}"]
+        gateway.twistd_options = [f"--uid={self.user}", f"--gid={os.getgid()}", "--logfile=-"]
 
     def test_they_serve_as_that_user(self) -> None:
         """One that is started again does too, though its user may bind and read nothing of it."""
@@ -58,5 +60,17 @@ class UserTests(WorkersCase):
         with LiveClient(self.gateway, over=dial_unix(str(self.socket_file))) as client:
             client.ping(self.known(2), 1)
         self.assertEqual(self.gateway.stop(), -signal.SIGTERM)
+        self.assert_one_log()
+
+    def assert_one_log(self) -> None:
+        """The parent writes the log of all, into a file that is of that user."""
+        file = self.gateway.folder / "logs" / "gnetway.log"
+        self.assertEqual(file.stat().st_uid, self.user)
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        joins = {line["worker"]: line for line in lines if " joins" in line["content"]}
+        self.assertEqual(joins.keys(), {0, 1})
+        for number, line in joins.items():
+            self.assertTrue(line["content"].startswith(f"worker {number}: session node "))
+            self.assertTrue(line["caller"].startswith("gnetway."))
         self.assertFalse(self.socket_file.exists())
         self.assertTrue(self.gateway.public_key_file.exists())
