@@ -5,29 +5,49 @@
     GET /metrics      for Prometheus
     GET /api/status   all of it as JSON
 
-It changes nothing and shows no secret: no key, no id of one, no address of a client.
+    GET  /api/connections             open and ended connections: filtered, sorted, by pages
+    GET  /api/connections/ID          one of them
+    POST /api/connections/ID/end      end it; .../drain: once nothing is under way on it
+    GET  /api/failures                the ended ones that failed, by kind, with hints
+    POST /api/drain                   end the whole gateway, as SIGTERM does
+
+It shows no secret: no key and no id of one. What tells of clients' addresses, or changes anything,
+is for whoever has the token; without one, for who comes from this machine. A page of the web that
+is open in a browser on this machine comes from there too: so the request has to name the address
+itself, and whatever changes something a header that no such page can send.
 """
 
 # mypy: disallow-untyped-calls=False
 # (twisted.web has few types)
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.web.http import INTERNAL_SERVER_ERROR, NOT_ALLOWED, SERVICE_UNAVAILABLE, UNAUTHORIZED
+from twisted.web.http import (
+    ACCEPTED,
+    BAD_REQUEST,
+    FORBIDDEN,
+    INTERNAL_SERVER_ERROR,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
+)
 from twisted.web.http import Request as HttpRequest
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from gnetway.admin.metrics import CONTENT_TYPE, render
-from gnetway.admin.status import StatusSource
+from gnetway.admin.status import NotFound, QueryFault, StatusSource
 
 #: Seconds without a request after which a connection is closed; scrapes come every 15 to 60.
 IDLE_SECONDS: Final = 90
@@ -38,6 +58,7 @@ MAX_CONNECTIONS: Final = 64
 _Answer = Coroutine["Deferred[Any]", Any, bytes]
 
 _TEXT: Final = b"text/plain; charset=utf-8"
+_JSON: Final = b"application/json"
 
 
 class _Request(Request):
@@ -77,32 +98,48 @@ class _Folder(Resource):
 
 
 class _Page(Resource):
-    """A page made anew for each request; without the ``token`` it answers 401."""
+    """A page made anew for each request; without the ``token`` it answers 401.
+
+    What is ``for_operators`` is kept from strangers even without a token, see ``_refusal``. What
+    ``acts`` answers POST, and nothing else.
+    """
 
     isLeaf = True
     _log = Logger()
 
     def __init__(
-        self, content_type: bytes, make: Callable[[Request], _Answer], token: str = ""
+        self,
+        content_type: bytes,
+        make: Callable[[Request], _Answer],
+        token: str = "",
+        for_operators: bool = False,
+        acts: bool = False,
     ) -> None:
         super().__init__()
         self._content_type = content_type
         self._make = make
-        self._token = token.encode()
+        self._token = token
+        self._for_operators = for_operators
+        self._acts = acts
 
     def render(self, request: Request) -> bytes | int:
-        """Answer GET and HEAD."""
-        if request.method not in (b"GET", b"HEAD"):
+        """Answer, or begin to."""
+        methods = (b"POST",) if self._acts else (b"GET", b"HEAD")
+        if request.method not in methods:
             request.setResponseCode(NOT_ALLOWED)
-            request.setHeader(b"allow", b"GET, HEAD")
+            request.setHeader(b"allow", b", ".join(methods))
             return b""
         request.setHeader(b"cache-control", b"no-store")
         given = request.getHeader(b"authorization") or b""
-        if self._token and not compare_digest(given, b"Bearer " + self._token):
+        if self._token and not compare_digest(given, b"Bearer " + self._token.encode()):
             request.setResponseCode(UNAUTHORIZED)
             request.setHeader(b"www-authenticate", b'Bearer realm="gnetway"')
             request.setHeader(b"content-type", _TEXT)
             return b"Authorization: Bearer, with Admin.Token, is asked for\n"
+        if self._for_operators and (why_not := _refusal(request, self._token, self._acts)):
+            request.setResponseCode(FORBIDDEN)
+            request.setHeader(b"content-type", _TEXT)
+            return f"{why_not}\n".encode()
         request.setHeader(b"content-type", self._content_type)
         Deferred.fromCoroutine(self._respond(request))
         return NOT_DONE_YET
@@ -113,6 +150,9 @@ class _Page(Resource):
         gone.addErrback(lambda _: None)
         try:
             body = await self._make(request)
+        except (QueryFault, NotFound) as fault:
+            request.setResponseCode(NOT_FOUND if isinstance(fault, NotFound) else BAD_REQUEST)
+            body = _packed({"error": str(fault)})
         except Exception:  # noqa: BLE001 - the page fails, and the gateway goes on
             self._log.failure("a page of the admin site failed")
             request.setResponseCode(INTERNAL_SERVER_ERROR)
@@ -123,6 +163,67 @@ class _Page(Resource):
             if request.method != b"HEAD":
                 request.write(body)
             request.finish()
+
+
+#: What may name this machine in a request, beside addresses.
+_LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
+
+#: With this header a page of another origin would need a permission that is never given.
+ACT_HEADER: Final = b"x-gnetway-request"
+
+
+def _refusal(request: Request, token: str, acts: bool) -> str:
+    """Return why a request may not have what is for operators only; empty where it may."""
+    if acts and not request.getHeader(ACT_HEADER):
+        return "a header X-Gnetway-Request, of any value, is asked for"
+    if token:
+        return ""
+    peer = request.getClientAddress()
+    if isinstance(peer, UNIXAddress):
+        return ""
+    host = (request.getHeader(b"host") or b"").decode("latin-1")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    named = _is_address(name) or name in _LOCAL_NAMES
+    if not (named and _is_loopback(getattr(peer, "host", ""))):
+        return "Admin.Token is needed for this from elsewhere than this machine"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return _is_address(host) and ip_address(host).is_loopback
+
+
+class _Connections(_Folder):
+    """The list of connections, and below it each of them by its id."""
+
+    def __init__(self, make: Callable[..., Resource]) -> None:
+        super().__init__()
+        self._make = make
+        self._list = make("connections")
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """Return what answers for one connection, or for what is done to it."""
+        number = path.decode("latin-1")
+        if not number:
+            return self._list
+        following = list(request.postpath or ())
+        if not following:
+            return self._make("connection", number)
+        if len(following) == 1 and following[0] in (b"end", b"drain"):
+            return self._make(following[0].decode(), number, acts=True)
+        return notFound()
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer with the list."""
+        return cast("bytes | int", self._list.render(request))
 
 
 def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> WrappingFactory:
@@ -139,7 +240,7 @@ def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> Wrappin
         return "".join(f"{reason}\n" for reason in reasons).encode()
 
     async def status(_: Request) -> bytes:
-        return json.dumps((await source.status()).as_json(), indent=1).encode() + b"\n"
+        return _packed((await source.status()).as_json())
 
     root = _Folder()
     api = _Folder()
@@ -147,7 +248,26 @@ def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> Wrappin
     root.putChild(b"readyz", _Page(_TEXT, readyz))
     root.putChild(b"metrics", _metrics(source, token))
     root.putChild(b"api", api)
-    api.putChild(b"status", _Page(b"application/json", status, token))
+    api.putChild(b"status", _Page(_JSON, status, token))
+
+    def question(what: str, number: str = "", acts: bool = False) -> Resource:
+        async def answer(request: Request) -> bytes:
+            given = _parameters(request)
+            if number:
+                given["id"] = number
+            return _packed(await source.ask(what, given))
+
+        return _Page(_JSON, answer, token, for_operators=True, acts=acts)
+
+    async def drain(request: Request) -> bytes:
+        if not source.drain():
+            raise QueryFault("drain: the application that this gateway is a part of ends it")
+        request.setResponseCode(ACCEPTED)
+        return _packed({"done": "drain"})
+
+    api.putChild(b"connections", _Connections(question))
+    api.putChild(b"failures", question("failures"))
+    api.putChild(b"drain", _Page(_JSON, drain, token, for_operators=True, acts=True))
     return _factory(root, clock)
 
 
@@ -162,6 +282,18 @@ def metrics_site(source: StatusSource, path: str, clock: IReactorTime) -> Wrappi
         parent = child
     parent.putChild(name, _metrics(source, ""))
     return _factory(root, clock)
+
+
+def _packed(shown: Mapping[str, Any]) -> bytes:
+    return json.dumps(shown, indent=1).encode() + b"\n"
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    """Return the parameters of the address; of one that stands twice the last counts."""
+    return {
+        name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
+        for name, values in request.args.items()
+    }
 
 
 def _metrics(source: StatusSource, token: str) -> Resource:

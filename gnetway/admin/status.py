@@ -1,12 +1,13 @@
 """The state of a gateway as plain data, whether it is one process or several."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
 from gnetway._core_build import core_build
 from gnetway._version import __version__
+from gnetway.errors import GatewayError
 from gnetway.metrics import GatewayCounts
 
 
@@ -47,8 +48,26 @@ class Status(NamedTuple):
         }
 
 
+class QueryFault(GatewayError):
+    """What was asked for is not to be had; the text says which part, and what is allowed."""
+
+
+class NotFound(GatewayError):
+    """Nothing is known of what was asked for."""
+
+
 class StatusSource(Protocol):
     """Whose status is shown: a gateway, or the parent of several workers."""
 
     def status(self) -> Deferred[Status]:
         """Return the status of this moment."""
+
+    def ask(self, what: str, given: Mapping[str, str]) -> Deferred[dict[str, Any]]:
+        """Answer a question about connections, or do something to one.
+
+        ``what`` is connections, connection, failures, end or drain; ``given`` are the parameters
+        of its address. It may fail with QueryFault or NotFound.
+        """
+
+    def drain(self) -> bool:
+        """Have the whole gateway drain and end; False where somebody else has to say so."""

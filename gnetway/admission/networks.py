@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -100,6 +100,15 @@ def client_network(client_ip: str) -> str:
         return client_ip
     # A socket for both families shows IPv4 addresses as ::ffff:192.0.2.7, all in one /64.
     return str(address.ipv4_mapped or address.exploded[:19])
+
+
+def shown_range(client_ip: str) -> str:
+    """Return the addresses around a client's, as people are told of them: 192.0.2.0/24."""
+    try:
+        address = ip_address(client_ip.partition("%")[0])
+    except ValueError:
+        return client_ip
+    return str(ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
 
 
 def wider_network(network: str) -> str:

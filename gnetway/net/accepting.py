@@ -28,6 +28,7 @@ from gnetway.admission.accounts import (
 from gnetway.admission.admission import Admission
 from gnetway.admission.place import Place
 from gnetway.metrics import Causes
+from gnetway.net.failure_log import FailureLog
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.records import ConnectionRecords
@@ -202,12 +203,14 @@ class Arrivals:
         self._admission = admission
         self._held = HeldSockets(clock, admission)
         self._refusals = RefusalLog(clock, causes, admission)
+        self._failures = FailureLog(clock, records)
         self._resting: dict[tcp.Port, IDelayedCall] = {}
 
     def stop(self) -> None:
         """Close what waits, and log what was not logged yet."""
         self._held.close_all()
         self._refusals.stop()
+        self._failures.stop()
         resting, self._resting = self._resting, {}
         for call in resting.values():
             call.cancel()
@@ -321,6 +324,8 @@ class ClientPort(tcp.Port):
 
     arrivals: Arrivals
     is_balancer: IsBalancer
+    #: The listener, as records of its connections name it.
+    shown = ""
 
     def doRead(self) -> None:  # noqa: N802
         """Accept connections."""

@@ -38,6 +38,10 @@ _NUMBER: Final = struct.Struct("@I")
 _BYTES: Final = struct.Struct("@QQ")
 
 
+#: Ids from here on are of connections that were never let in; those of others are microseconds.
+_REFUSED_IDS: Final = 1 << 60
+
+
 class SocketFacts(NamedTuple):
     """What the kernel knows of a TCP connection; None for what it has not told.
 
@@ -91,15 +95,16 @@ class Record(NamedTuple):
         """Whether it has ended for what somebody may want to mend."""
         return bool(self.cause) and self.cause not in SOUND
 
-    def as_json(self, keys: str, now: float) -> dict[str, object]:
+    def as_json(self, keys: str, now: float, prefix: str = "") -> dict[str, object]:
         """Return it for the API; what is not known is left out.
 
-        ``keys`` are the fingerprints of our RSA keys, ``now`` is in Unix seconds.
+        ``keys`` are the fingerprints of our RSA keys, ``now`` is in Unix seconds. ``prefix`` stands
+        before the id.
         """
         facts, known = self.facts, self.socket
         end = self.stopped_at or now
         shown: dict[str, object] = {
-            "id": str(self.id),
+            "id": f"{prefix}{self.id}",
             "state": "ended" if self.stopped_at else "open",
             "address": facts.client_ip,
             "peer": self.peer,
@@ -178,11 +183,20 @@ class EndedRecords:
 
 
 class ConnectionRecords:
-    """Counts the ends of connections, and keeps their records."""
+    """Counts the ends of connections, and keeps their records.
+
+    ``keys`` are the fingerprints of our RSA keys, as hints have them.
+    """
 
     def __init__(
-        self, clock: IReactorTime, wall: WallClock, causes: Causes, accounts: Accounts
+        self,
+        clock: IReactorTime,
+        wall: WallClock,
+        causes: Causes,
+        accounts: Accounts,
+        keys: str = "",
     ) -> None:
+        self.keys = keys
         self._clock = clock
         self._wall = wall
         self._causes = causes
@@ -192,9 +206,9 @@ class ConnectionRecords:
         self.ends: dict[tuple[Who, Phase, str], int] = {}
         self.end_stages: dict[Stage, int] = {}
         #: Hears of each end for which somebody may want to do something.
-        self.when_failed: Callable[[End, Account | None], None] = _tell_nobody
-        #: The ids of connections that were refused before they had a place: below 0.
-        self._refused = 0
+        self.when_failed: Callable[[End], None] = _tell_nobody
+        #: The last id of a connection that was refused before it had a place.
+        self._refused = _REFUSED_IDS
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -206,17 +220,17 @@ class ConnectionRecords:
             self._causes.count(cause)
         end = End(cause, self._clock.seconds(), facts, detail)
         if place is NO_PLACE:
-            self._count(end, None)
+            self._count(end)
         elif place.ended is None:
             place.ended = end
-            self._count(end, place.account)
+            self._count(end)
 
     def refused(self, account: Account, cause: str) -> None:
         """Note a connection that was not let in; its cause is counted elsewhere."""
         network = account.network
         end = End(cause, self._clock.seconds(), Facts(Stage.ACCEPTED, Phase.ACCEPT, network))
-        self._count(end, account)
-        self._refused -= 1
+        self._count(end)
+        self._refused += 1
         now = self._wall()
         self.ended.add(
             Record(self._refused, now, now, cause, "", end.facts, SocketFacts(), (), network, "")
@@ -229,13 +243,13 @@ class ConnectionRecords:
                 self._record(place, place.ended.facts, transport, tcp_info, self._wall())
             )
 
-    def _count(self, end: End, account: Account | None) -> None:
+    def _count(self, end: End) -> None:
         name = (who_ended(end.cause), end.facts.phase, end.cause)
         self.ends[name] = self.ends.get(name, 0) + 1
         stage = end.facts.stage
         self.end_stages[stage] = self.end_stages.get(stage, 0) + 1
         if end.cause not in SOUND:
-            self.when_failed(end, account)
+            self.when_failed(end)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -378,5 +392,5 @@ def _peer(transport: Cut, facts: Facts) -> str:
     return facts.client_ip
 
 
-def _tell_nobody(end: End, account: Account | None) -> None:
+def _tell_nobody(end: End) -> None:
     """Stand for a listener that is not there."""

@@ -20,7 +20,7 @@ from gnetway.admin.status import StatusSource
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import LAG
+from gnetway.metrics import LAG, GatewayCounts
 from gnetway.net.link_services import LinkServices
 from gnetway.runtime.process_limits import resident_bytes
 from gnetway.service.inherited import InheritedSockets
@@ -183,6 +183,16 @@ class LoopLag:
             self._looks = 0
             self._longest_before, self._longest = self._longest, 0.0
         self.start()
+
+
+def counted(counts: GatewayCounts, links: LinkServices, lag_seconds: float) -> GatewayCounts:
+    """Return counts with those of the connections."""
+    return counts._replace(
+        open_connections=len(links.open_links),
+        opened=links.open_links.opened,
+        keys=links.exchange_driver.keys_made,
+        gauges=gauges(links, lag_seconds),
+    )
 
 
 def gauges(links: LinkServices, lag_seconds: float) -> dict[str, float]:

@@ -43,7 +43,7 @@ from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
 from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.runtime.work_threads import WorkThreads
-from gnetway.service.admin import AdminListeners, LoopLag, gauges
+from gnetway.service.admin import AdminListeners, LoopLag, counted
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -52,10 +52,12 @@ from gnetway.service.announce import (
     write_public_keys,
 )
 from gnetway.service.backends import make_lifecycle
+from gnetway.service.connections import Connections
 from gnetway.service.factories import ListenerFactories
 from gnetway.service.inherited import InheritedSockets
-from gnetway.service.link_services import make_link_services
+from gnetway.service.link_services import make_link_services, shown_keys
 from gnetway.service.listeners import Listener, ListeningPorts, WorkerListeners, bind_all, close_all
+from gnetway.service.operations import Operations
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -120,6 +122,10 @@ class GatewayService(MultiService):
         self._started_at = 0.0
         self._drain: Drain | None = None
         self.causes = Causes()
+        #: What lists the connections, once clients are served.
+        self.connections: Connections | None = None
+        #: What stands before the ids of connections, where there are several processes.
+        self._ids = "" if worker is None else f"{worker.number}-"
         #: One line about the session backend, once it is there.
         self.backend_description = ""
 
@@ -180,7 +186,11 @@ class GatewayService(MultiService):
         self._started_at = self._wall()
         self._lag.start()
         if self._worker is None:
-            self._admin.serve(self)
+            stop = self._reactor.stop if self._own_process else None
+            keys = shown_keys(self._config)
+            self._admin.serve(
+                Operations(self.status, lambda: self.connections, keys, self._wall, stop)
+            )
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -218,20 +228,10 @@ class GatewayService(MultiService):
 
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
-        causes, pushes = self.causes.as_dict(), self._lifecycle.pushes()
-        unready = tuple(self.unready())
-        links = self._links
-        if links is None:
-            return GatewayCounts(0, causes, pushes, unready=unready)
-        return GatewayCounts(
-            len(links.open_links),
-            causes,
-            pushes,
-            links.open_links.opened,
-            links.exchange_driver.keys_made,
-            gauges(links, self._lag.seconds),
-            unready,
+        counts = GatewayCounts(
+            0, self.causes.as_dict(), self._lifecycle.pushes(), unready=tuple(self.unready())
         )
+        return counts if self._links is None else counted(counts, self._links, self._lag.seconds)
 
     def status(self) -> Deferred[Status]:
         """Return the state of this moment, for the admin site."""
@@ -290,6 +290,7 @@ class GatewayService(MultiService):
             self._turn_end,
         )
         self._links = links
+        self.connections = Connections(self._reactor, links.records, self._ids)
         drain = self._config.gnetway.drain
         self._drain = Drain(
             self._reactor,

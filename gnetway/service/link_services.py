@@ -107,6 +107,14 @@ def _may_connect(config: AdmissionConfig) -> Callable[[str], bool]:
     return lambda network: table.of(network, allow is None)
 
 
+def shown_keys(config: GatewayConfig) -> str:
+    """Return the fingerprints of our RSA keys, as hints have them."""
+    return ", ".join(
+        f"{loaded.key.fingerprint % (1 << 64)} ({loaded.key.fingerprint_hex})"
+        for loaded in config.rsa_keys
+    )
+
+
 def make_link_services(
     config: GatewayConfig,
     reactor: IGatewayReactor,
@@ -131,7 +139,7 @@ def make_link_services(
         accounts,
     )
     admission = Admission(bounds, causes.count)
-    records = ConnectionRecords(reactor, wall, causes, accounts)
+    records = ConnectionRecords(reactor, wall, causes, accounts, shown_keys(config))
     admission.gone = records.gone
     secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
     exchanges = _make_exchanges(config, accounts, secrets, random_bytes)

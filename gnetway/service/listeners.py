@@ -243,6 +243,7 @@ class ListeningPorts:
             port.arrivals, port.is_balancer = self._arrivals, is_balancer
         else:
             port = UnixPort(bound.dup(), file, factory, self._reactor, self._arrivals, is_balancer)
+        port.shown = str(listener)
         port.startListening()
         # The port works on a duplicate of the descriptor.
         bound.close()
@@ -277,3 +278,4 @@ class WorkerListeners:
     listeners: list[Listener]
     relayed: list[Listener] = field(default_factory=list)
     http_elsewhere: Mapping[ServerConfig, str] = field(default_factory=dict)
+    number: int = 0

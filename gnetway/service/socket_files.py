@@ -113,6 +113,9 @@ class UnixPort(SocketFilePort):
 
     transport = UnixClientTransport
 
+    #: The listener, as records of its connections name it.
+    shown = ""
+
     def __init__(
         self,
         bound: socket.socket,

@@ -32,6 +32,8 @@ class Command(StrEnum):
     HURRY = "hurry"
     RELOAD = "reload"
     COUNT = "count"
+    #: With a question of an operator, as ``workers.questions`` has it.
+    ASK = "ask"
     #: With the id of an auth key that another worker has found to be gone.
     FORGET = "forget"
     #: With the levels of the log by their namespaces, as JSON.
@@ -62,6 +64,14 @@ class KeyGone(NamedTuple):
     auth_key_id: int
 
 
+class Answered(NamedTuple):
+    """A piece of the answer to the question of that number."""
+
+    question: int
+    piece: str
+    is_last: bool
+
+
 class Logged(NamedTuple):
     """Something for the log; ``level`` is a LogLevel's name, ``text`` has tracebacks within.
 
@@ -74,7 +84,7 @@ class Logged(NamedTuple):
     when: float | None = None
 
 
-Report: TypeAlias = Ready | Refused | Counted | KeyGone | Logged
+Report: TypeAlias = Ready | Refused | Counted | KeyGone | Answered | Logged
 
 
 def pack(report: Report) -> bytes:
@@ -110,6 +120,8 @@ def unpack(line: bytes) -> Report:
             return KeyGone(auth_key_id)
         case ["Logged", str(level), str(namespace), str(text), None | float() as when]:
             return Logged(level, namespace, text, when)
+        case ["Answered", int(question), str(piece), bool(is_last)]:
+            return Answered(question, piece, is_last)
     raise ValueError("no report of a worker")
 
 

@@ -11,9 +11,9 @@ The parent serves no client and loads no gRPC, so that nothing in it can bring t
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -39,6 +39,7 @@ from gnetway.service.announce import (
 )
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.inherited import InheritedSockets
+from gnetway.service.link_services import shown_keys
 from gnetway.service.log_levels import LogLevels
 from gnetway.service.prepared import (
     Certificates,
@@ -47,8 +48,9 @@ from gnetway.service.prepared import (
     warn_of_open_files,
 )
 from gnetway.workers.handover import shares
-from gnetway.workers.pipe import Command
+from gnetway.workers.pipe import Answered, Command
 from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
+from gnetway.workers.questions import Questions, ask_workers
 from gnetway.workers.supervisor import WorkerSupervisor
 
 #: Seconds for workers to say what they have counted.
@@ -160,6 +162,7 @@ class WorkersService(MultiService):
         self._announced = False
         self._waiters: list[Deferred[None]] = []
         self._counters = WorkerCounters(reactor)
+        self._questions = Questions(reactor)
         #: Whether the log waits for the counts of the workers.
         self._will_tell = False
         self._backend = ""
@@ -264,6 +267,22 @@ class WorkersService(MultiService):
         """Return the state of all workers, for the admin site, once they have said it."""
         return self._collected().addCallback(lambda _: self._status())
 
+    def ask(self, what: str, given: Mapping[str, str]) -> Deferred[dict[str, Any]]:
+        """See StatusSource."""
+        tell = {
+            number: partial(supervisor.tell, Command.ASK)
+            for number, supervisor in enumerate(self._supervisors)
+        }
+        keys = shown_keys(self._config)
+        return Deferred.fromCoroutine(
+            ask_workers(self._questions, tell, what, given, keys, self._wall())
+        )
+
+    def drain(self) -> bool:
+        """See StatusSource: this process is the gateway's alone."""
+        self._reactor.stop()
+        return True
+
     def counts(self) -> GatewayCounts:
         """Return what all workers have counted, as far as they have said it."""
         total = self._counters.total()
@@ -325,7 +344,12 @@ class WorkersService(MultiService):
         """See SupervisorListener."""
         self._ready.discard(number)
         self._counters.ended(number)
+        self._questions.gone(number)
         self._sockets.shut(number)
+
+    def worker_answered(self, number: int, answered: Answered) -> None:
+        """See SupervisorListener."""
+        self._questions.heard(number, answered)
 
     def worker_counted(self, number: int, counts: GatewayCounts) -> None:
         """See SupervisorListener."""

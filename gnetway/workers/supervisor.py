@@ -18,7 +18,16 @@ from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPu
 from gnetway.backoff import BackOff
 from gnetway.metrics import GatewayCounts
 from gnetway.runtime.life_cycle import Event, LifeCycle, State
-from gnetway.workers.pipe import Command, Counted, KeyGone, Logged, Ready, Refused, Report
+from gnetway.workers.pipe import (
+    Answered,
+    Command,
+    Counted,
+    KeyGone,
+    Logged,
+    Ready,
+    Refused,
+    Report,
+)
 from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 
 #: Seconds that a worker must have served for its next end to count as the first.
@@ -51,6 +60,9 @@ class SupervisorListener(Protocol):
 
     def worker_lost_key(self, number: int, auth_key_id: int) -> None:
         """A worker has found a key to be gone."""
+
+    def worker_answered(self, number: int, answered: Answered) -> None:
+        """A worker has answered a question, or a part of it."""
 
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
         """A worker has never served and never will."""
@@ -134,6 +146,8 @@ class WorkerSupervisor:
                 self._listener.worker_counted(self._number, counts)
             case KeyGone(auth_key_id):
                 self._listener.worker_lost_key(self._number, auth_key_id)
+            case Answered():
+                self._listener.worker_answered(self._number, report)
             case Logged():
                 self._log_for_it(report)
 

@@ -15,12 +15,14 @@ from gnetway.config.log import Level
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
+from gnetway.runtime.clocks import wall_clock
 from gnetway.service.gateway import GatewayService
 from gnetway.service.listeners import Listener, WorkerListeners
 from gnetway.service.log_levels import LogLevels
 from gnetway.service.socket_files import SocketFile
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
+from gnetway.workers.questions import answer
 
 #: Seconds between reports of what is counted: so much is lost of a worker that is killed.
 COUNT_SECONDS: Final = 5.0
@@ -87,6 +89,9 @@ class Worker:
             if self._levels is not None:
                 levels = json.loads(argument).items()
                 self._levels.replace({namespace: Level(level) for namespace, level in levels})
+        elif name == Command.ASK:
+            connections, now = self._gateway.connections, wall_clock()
+            Deferred.fromCoroutine(answer(argument, connections, now, self._report, self._reactor))
         else:
             self._orders[name]()
 
@@ -136,7 +141,7 @@ def _listeners(handed: Handover) -> WorkerListeners:
     for given in handed.sockets:
         listeners[given.relayed].append(_listener(handed.config, given))
     elsewhere = {servers[index]: path for index, path in handed.http_elsewhere.items()}
-    return WorkerListeners(listeners[False], listeners[True], elsewhere)
+    return WorkerListeners(listeners[False], listeners[True], elsewhere, handed.number)
 
 
 def _listener(config: GatewayConfig, given: HandedSocket) -> Listener:

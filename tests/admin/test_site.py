@@ -1,7 +1,10 @@
 """The pages of the admin site, over connections in memory."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -12,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admin.metrics import GAUGES
 from gnetway.admin.site import IDLE_SECONDS, MAX_CONNECTIONS, admin_site, metrics_site
-from gnetway.admin.status import Status
+from gnetway.admin.status import NotFound, QueryFault, Status
 from gnetway.metrics import GatewayCounts
 
 TOKEN = "0123456789abcdef"
@@ -34,6 +37,9 @@ class Source:
         self.unready: tuple[str, ...] = ()
         self.counts = COUNTS
         self.answer: Deferred[Status] | None = None
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.drained = False
+        self.may_drain = True
 
     def status(self) -> Deferred[Status]:
         if self.answer is not None:
@@ -41,6 +47,18 @@ class Source:
         return succeed(
             Status(1e9, self.unready, ("127.0.0.1:1",), "embedded", self.counts, {"x": 1})
         )
+
+    def ask(self, what: str, given: Mapping[str, str]) -> Deferred[dict[str, Any]]:
+        self.asked.append((what, dict(given)))
+        if given.get("id") == "404":
+            return fail(NotFound("nothing is known of it"))
+        if "bad" in given:
+            return fail(QueryFault("bad: there is no such parameter"))
+        return succeed({"connections": []})
+
+    def drain(self) -> bool:
+        self.drained = True
+        return self.may_drain
 
 
 class SiteCase(SynchronousTestCase):
@@ -181,3 +199,89 @@ class BoundTests(SiteCase):
             transport = self.connect()
             self.send(transport, f"POST /healthz HTTP/1.1\r\n{length}\r\n\r\n".encode())
             self.assertTrue(transport.disconnecting)
+
+
+class OperatorTests(SiteCase):
+    """What tells of clients' addresses, or changes something."""
+
+    def request(
+        self,
+        path: str,
+        method: str = "GET",
+        host: str = "127.0.0.1:11080",
+        peer: str = "127.0.0.1",
+        acts: bool = False,
+        token: str | None = None,
+    ) -> tuple[int, bytes]:
+        site = admin_site(self.source, "" if token is None else TOKEN, self.clock)
+        channel = site.buildProtocol(None)
+        assert channel is not None
+        transport = StringTransport(peerAddress=IPv4Address("TCP", peer, 40000))
+        channel.makeConnection(transport)
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
+        head += "X-Gnetway-Request: 1\r\n" if acts else ""
+        head += f"Authorization: Bearer {token}\r\n" if token else ""
+        channel.dataReceived(f"{head}\r\n".encode())
+        status, _, body = transport.value().partition(b"\r\n\r\n")
+        channel.connectionLost(Failure(ConnectionDone()))
+        return int(status.split()[1]), body
+
+    def test_questions_and_their_parameters(self) -> None:
+        for path, asked in {
+            "/api/connections": ("connections", {}),
+            "/api/connections/": ("connections", {}),
+            "/api/connections?state=ended&cause=idle&cause=a": (
+                "connections",
+                {"state": "ended", "cause": "a"},
+            ),
+            "/api/connections/0-12": ("connection", {"id": "0-12"}),
+            "/api/connections/12?id=13": ("connection", {"id": "12"}),
+            "/api/failures": ("failures", {}),
+        }.items():
+            self.assertEqual(self.request(path)[0], 200, path)
+            self.assertEqual(self.source.asked.pop(), asked)
+
+    def test_what_is_not_there(self) -> None:
+        self.assertEqual(self.request("/api/connections/404")[0], 404)
+        status, body = self.request("/api/connections?bad=1")
+        self.assertEqual(status, 400)
+        self.assertEqual(json.loads(body), {"error": "bad: there is no such parameter"})
+        for path in ("/api/connections/1/more", "/api/connections/1/end/2", "/api/more"):
+            self.assertEqual(self.request(path, "POST", acts=True)[0], 404, path)
+
+    def test_deeds(self) -> None:
+        for path, asked in (
+            ("/api/connections/12/end", ("end", {"id": "12"})),
+            ("/api/connections/12/drain", ("drain", {"id": "12"})),
+        ):
+            self.assertEqual(self.request(path)[0], 405)
+            self.assertEqual(self.request(path, "POST")[0], 403)
+            self.assertEqual(self.source.asked, [])
+            self.assertEqual(self.request(path, "POST", acts=True)[0], 200)
+            self.assertEqual(self.source.asked.pop(), asked)
+
+    def test_the_whole_gateway(self) -> None:
+        self.assertEqual(self.request("/api/drain", "POST")[0], 403)
+        self.assertFalse(self.source.drained)
+        self.assertEqual(self.request("/api/drain", "POST", acts=True)[0], 202)
+        self.assertTrue(self.source.drained)
+        self.source.may_drain = False
+        self.assertEqual(self.request("/api/drain", "POST", acts=True)[0], 400)
+
+    def test_without_a_token_only_for_this_machine(self) -> None:
+        """Neither for others, nor for a page whose name leads here."""
+        path = "/api/connections"
+        for host in ("127.0.0.1", "localhost:11080", "[::1]:11080", "192.0.2.1:80"):
+            self.assertEqual(self.request(path, host=host)[0], 200, host)
+        for host in ("evil.example", "evil.example:11080", "localhost.evil.example", ""):
+            self.assertEqual(self.request(path, host=host)[0], 403, host)
+        self.assertEqual(self.request(path, peer="192.0.2.9")[0], 403)
+
+    def test_with_a_token_for_whoever_has_it(self) -> None:
+        path = "/api/connections"
+        self.assertEqual(self.request(path, token="")[0], 401)
+        elsewhere = self.request(path, token=TOKEN, peer="192.0.2.9", host="a.example")
+        self.assertEqual(elsewhere[0], 200)
+        deed = "/api/connections/1/end"
+        self.assertEqual(self.request(deed, "POST", token=TOKEN)[0], 403)
+        self.assertEqual(self.request(deed, "POST", token=TOKEN, acts=True)[0], 200)

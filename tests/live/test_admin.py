@@ -5,8 +5,11 @@ import re
 import socket
 import urllib.error
 import urllib.request
+from typing import Any
 from unittest import TestCase
 
+from gnetway.testing import plain_packet
+from gnetway.tl.key_exchange import ReqPq
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.gateway import Gateway, until
@@ -25,10 +28,12 @@ class AdminPage:
     def config(self) -> dict[str, object]:
         return {"Addresses": [f"127.0.0.1:{self.port}"], "Token": TOKEN}
 
-    def ask(self, path: str, token: str = TOKEN) -> tuple[int, str]:
+    def ask(self, path: str, token: str = TOKEN, method: str = "GET") -> tuple[int, str]:
         """Return the status and the body of an answer; 0 where nobody listens."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         request.add_header("Authorization", f"Bearer {token}")
+        if method == "POST":
+            request.add_header("X-Gnetway-Request", "1")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
@@ -44,6 +49,12 @@ class AdminPage:
         return {
             name: float(value) for name, value in re.findall(r"(?m)^(gnetway_[^ ]+) ([^ ]+)$", text)
         }
+
+    def connections(self, query: str = "") -> list[dict[str, Any]]:
+        status, text = self.ask(f"/api/connections?{query}")
+        assert status == 200, text
+        found: list[dict[str, Any]] = json.loads(text)["connections"]
+        return found
 
     def gauge(self, name: str) -> float:
         return self.metrics()[f"gnetway_{name}"]
@@ -77,11 +88,45 @@ class SingleTests(TestCase):
         self.assertEqual(metrics['gnetway_ends_total{cause="client_closed"}'], 1)
         self.assertGreater(metrics["gnetway_resident_memory_bytes"], 1 << 20)
 
+    def test_a_connection_and_its_end(self) -> None:
+        client = self.enterContext(LiveClient(self.gateway))
+        session = client.make_key()
+        client.ping(session)
+        (shown,) = self.page.connections()
+        self.assertEqual((shown["stage"], shown["phase"]), ("answered", "in use"))
+        self.assertEqual((shown["messages_in"], shown["keys"], shown["sessions"]), (1, 1, 1))
+        self.assertGreater(shown["bytes_in"], 500)
+        self.assertIn("rtt_ms", shown)
+        self.assertEqual(self.page.ask(f"/api/connections/{shown['id']}")[0], 200)
+        path = f"/api/connections/{shown['id']}/end"
+        self.assertEqual(self.page.ask(path, method="POST")[0], 200)
+        until(lambda: self.page.connections() == [], "it is gone")
+        (ended,) = self.page.connections("state=ended")
+        self.assertEqual((ended["who"], ended["cause"]), ("drain", "ended_by_operator"))
+        self.assertEqual(self.page.ask(path, method="POST")[0], 404)
+
+    def test_why_clients_fail(self) -> None:
+        """As an operator reads it: in the list, by kind, and in the log."""
+        with socket.create_connection(("127.0.0.1", self.gateway.port)) as client:
+            client.sendall(b"\x16\x03\x01\x02\x00\x01" + bytes(100))
+            client.recv(1)
+        with LiveClient(self.gateway) as begun:
+            begun.send(plain_packet(ReqPq(bytes(16), multi=True).pack(), 1))
+            begun.receive()
+        until(lambda: len(self.page.connections("state=ended")) == 2, "both are gone")
+        kinds = json.loads(self.page.ask("/api/failures")[1])["failures"]
+        found = {(kind["who"], kind["phase"], kind["cause"]): kind["hint"] for kind in kinds}
+        self.assertIn("TLS", found["gateway", "transport", "unknown_transport"])
+        hint = found["client", "exchange step 1", "gave_up_at_res_pq"]
+        self.assertIn("give it our .pub file", hint)
+        until(lambda: "exchange step 1: gave_up_at_res_pq" in self.gateway.log, "the log says so")
+
     def test_no_secret_is_shown(self) -> None:
         with LiveClient(self.gateway) as client:
             session = client.make_key()
             client.ping(session)
-            shown = self.page.ask("/metrics")[1] + self.page.ask("/api/status")[1]
+            paths = ("/metrics", "/api/status", "/api/connections?state=all", "/api/failures")
+            shown = "".join(self.page.ask(path)[1] for path in paths)
         for key_id in (session.key.auth_key_id, session.key.auth_key_id % (1 << 64)):
             self.assertNotIn(str(key_id), shown)
         self.assertNotIn(TOKEN, shown + self.gateway.log)

@@ -130,7 +130,7 @@ class EndTests(RecordsCase):
 
     def test_only_failures_are_told(self) -> None:
         told: list[str] = []
-        self.records.when_failed = lambda end, account: told.append(end.cause)
+        self.records.when_failed = lambda end: told.append(end.cause)
         for cause in ("client_closed", "handshake_fingerprint", "gateway_stopped"):
             self.records.note_end(self.let_in(), cause, TALKING)
         self.assertEqual(told, ["handshake_fingerprint"])
@@ -240,7 +240,7 @@ class StageTests(SynchronousTestCase):
     def test_a_fault_in_a_step(self) -> None:
         gateway = Gateway()
         details: list[str] = []
-        gateway.records.when_failed = lambda end, account: details.append(end.detail)
+        gateway.records.when_failed = lambda end: details.append(end.detail)
         link = gateway.connect()
         client = make_client(bends=Bends(req_dh_params=for_another_key))
         query = client.receive(link.ask(client.begin()))

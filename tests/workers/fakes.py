@@ -44,6 +44,7 @@ class FakeProcess:
         self.told: list[Command] = []
         self.forgets: list[int] = []
         self.levels: list[str] = []
+        self.questions: list[str] = []
         self.killed = False
 
     def tell(self, command: Command, argument: int | str | None = None) -> None:
@@ -51,7 +52,7 @@ class FakeProcess:
         if isinstance(argument, int):
             self.forgets.append(argument)
         elif argument is not None:
-            self.levels.append(argument)
+            (self.questions if command is Command.ASK else self.levels).append(argument)
 
     def kill(self) -> None:
         self.killed = True

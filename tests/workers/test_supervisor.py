@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.backoff import FIRST_SECONDS, LONGEST_SECONDS, BackOff
 from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
 from gnetway.runtime.life_cycle import State
-from gnetway.workers.pipe import Command, Counted, KeyGone, Logged, Refused
+from gnetway.workers.pipe import Answered, Command, Counted, KeyGone, Logged, Refused
 from gnetway.workers.supervisor import (
     ANSWER_SECONDS,
     SILENT_SECONDS,
@@ -36,6 +36,9 @@ class Listener:
 
     def worker_lost_key(self, number: int, auth_key_id: int) -> None:
         self.heard.append(("lost", number, auth_key_id))
+
+    def worker_answered(self, number: int, answered: Answered) -> None:
+        self.heard.append(("answered", number, answered))
 
     def worker_refused(self, number: int, faults: tuple[str, ...]) -> None:
         self.heard.append(("refused", number, faults))

@@ -28,6 +28,14 @@ class WorkersAdminTests(WorkersCase):
         self.assertEqual(metrics["gnetway_connections"], 6)
         self.assertEqual(metrics['gnetway_handshake_total{result="ok"}'], 6)
         self.assertEqual(metrics["gnetway_workers_ready"], 2)
+        shown = page.connections("sort=started&order=asc")
+        self.assertEqual(len({one["id"].partition("-")[0] for one in shown}), 2)
+        self.assertEqual([one["stage"] for one in shown], ["key known"] * 6)
+        path = f"/api/connections/{shown[3]['id']}/end"
+        self.assertEqual(page.ask(path, method="POST")[0], 200)
+        until(lambda: len(page.connections()) == 5, "it is gone")
+        (ended,) = page.connections("state=ended")
+        self.assertEqual((ended["id"], ended["cause"]), (shown[3]["id"], "ended_by_operator"))
         status = json.loads(page.ask("/api/status")[1])
         self.assertEqual(status["workers"], {"configured": 2, "ready": 2})
 
