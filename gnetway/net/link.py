@@ -1,8 +1,7 @@
 """One client link, over whatever protocol: events of the core to the backend, pauses and ends.
 
-Reading is paused while the link waits for a key or a bind, while the client does not read what it
-was sent, while a session of the link is held for an outage of its backend, and while packets that
-have come wait for the link's next turn. Everything about the protocol itself the core decides.
+Reading is paused while the link waits for a key, a bind or its next turn, while the client does not
+read what it was sent, and while a session is held for an outage. The protocol the core decides.
 """
 
 from gnetway.admission.facts import Facts
@@ -319,8 +318,7 @@ class GatewayLink:
     def key_gone(self, key: AuthKey) -> None:
         """End the connection, as a key that it uses is known no more.
 
-        A client that uses others too would take a code for theirs; it comes back, and hears it of
-        its next message.
+        A client that uses others too would take a code for theirs; it hears of it when it is back.
         """
         if self._connection.uses_only(key):
             self.fail(AuthKeyGone("the key is known no more"))
@@ -364,6 +362,8 @@ class GatewayLink:
         self._linger()
         if packets:
             self._protocol.write(packets)
+        # Before the client hears of it and opens them elsewhere, or their end would come second.
+        self._sessions.leave_all(self)
         self._protocol.end(cause, told)
 
     def _linger(self) -> None:

@@ -45,6 +45,16 @@ class SessionTests(SynchronousTestCase):
         link.leave()
         self.assertEqual((opened(gateway), closed(gateway)), ([5], [5]))
 
+    def test_closed_before_the_client_hears_of_the_end(self) -> None:
+        """It opens them at another gateway then, and their end here must not come second."""
+        gateway = make_gateway()
+        link = gateway.connect()
+        link.say(link.session(KEY, 5), PING)
+        link.link.end("gateway_stopped", told=True)
+        self.assertEqual((opened(gateway), closed(gateway)), ([5], [5]))
+        link.leave()
+        self.assertEqual((opened(gateway), closed(gateway)), ([5], [5]))
+
     def test_two_sessions_by_turns(self) -> None:
         """Both live, and each gets what is sent to it."""
         gateway = make_gateway()
