@@ -20,6 +20,8 @@ from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
 from gnetway.service.inherited import InheritedSockets
 from gnetway.service.logs import ProcessLog
+from gnetway.service.remote import beside_another
+from gnetway.service.take_over import TakeOver
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
 
@@ -53,17 +55,26 @@ def makeService(options: usage.Options) -> IService:
     from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
 
     reactor = cast(IGatewayReactor, installed)
+    inherited = InheritedSockets(passed_descriptors(os.environ, os.getpid()))
     try:
         config = load_file(options["config"])
         log = None if config.log is None else ProcessLog(config, options.parent or {})
-        inherited = InheritedSockets.of_systemd(passed_descriptors(os.environ, os.getpid()))
+        take_over = TakeOver(config, reactor)
+        if take_over.ask(inherited):
+            config = beside_another(config)
         gateway = _make_gateway(config, reactor, inherited)
-        gateway.prepare()
+        # Before the gateway, which says what nobody has taken of what is inherited.
+        take_over.bind(inherited)
+        try:
+            gateway.prepare()
+        except ConfigError:
+            take_over.stop()
+            raise
     except ConfigError as error:
         for fault in error.faults:
             sys.stderr.write(f"gnetway: {fault}\n")
         raise SystemExit(1) from None
-    notifier = _notify(reactor, gateway, config.gnetway.drain.hard_stop_seconds)
+    notifier = _notify(reactor, gateway, take_over, config.gnetway.drain.hard_stop_seconds)
 
     def reload() -> None:
         notifier.reloading()
@@ -98,9 +109,15 @@ def _make_gateway(
 
 
 def _notify(
-    reactor: IGatewayReactor, gateway: GatewayService | WorkersService, drain_seconds: float
+    reactor: IGatewayReactor,
+    gateway: GatewayService | WorkersService,
+    take_over: TakeOver,
+    drain_seconds: float,
 ) -> Notifier:
-    """Have systemd, where it has started this process, know how the gateway is."""
+    """Have those know how the gateway is that wait for it.
+
+    They are systemd, where it has started this process, and a gateway that ran here before.
+    """
     # One process lives where its reactor runs.
     alive = gateway.alive if isinstance(gateway, WorkersService) else lambda: True
     notifier = Notifier(
@@ -113,15 +130,23 @@ def _notify(
 
     def served(_: None) -> None:
         if gateway.failure is None:
+            take_over.begin(gateway.estate)
             notifier.ready()
 
     def start() -> None:
         notifier.start()
         gateway.when_ready().addCallback(served)
 
+    def stop() -> None:
+        take_over.stop()
+        if take_over.is_over:
+            # To systemd that one is the service now.
+            notifier.stop()
+        else:
+            notifier.stopping(drain_seconds + STOP_SECONDS)
+
     reactor.callWhenRunning(start)
-    seconds = drain_seconds + STOP_SECONDS
-    reactor.addSystemEventTrigger("before", "shutdown", notifier.stopping, seconds)
+    reactor.addSystemEventTrigger("before", "shutdown", stop)
     reactor.addSystemEventTrigger("after", "shutdown", notifier.stop)
     return notifier
 

@@ -81,6 +81,14 @@ def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     return read
 
 
+def socket_file(node: Node, reading: Reading) -> UnixAddress:
+    """Read an address that can only be a socket in the file system."""
+    read = listener_address(node, reading)
+    if not isinstance(read, UnixAddress):
+        reading.reject(node, shown(node.value), _ALLOWED_UNIX)
+    return read
+
+
 def item_of(path: str) -> str:
     """Return the path of the listener to which the address at ``path`` belongs, or nothing."""
     item, _, _ = path.rpartition(".")

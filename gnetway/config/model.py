@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from gnetway.config.addresses import Address
+from gnetway.config.addresses import Address, UnixAddress, socket_file
 from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.admission import AdmissionConfig
 from gnetway.config.faults import fault_line
@@ -19,7 +19,7 @@ from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import ServerConfig, servers
 from gnetway.config.session import EtcdConfig, SessionConfig
-from gnetway.config.values import flag, key, whole
+from gnetway.config.values import flag, key, optional, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
 _DEFAULT_CACHE_MIB = 10
@@ -67,6 +67,12 @@ class GnetwayConfig:
     drain: DrainConfig = field(
         default_factory=DrainConfig,
         metadata=key("Drain", section(DrainConfig), "", "each has its own default"),
+    )
+    take_over: UnixAddress | None = field(
+        default=None,
+        metadata=key(
+            "TakeOver", optional(socket_file), "", "none: a second start finds the ports taken"
+        ),
     )
 
     @property

@@ -1,13 +1,14 @@
 """All connections of a gateway that are open now, and how they leave one that stops."""
 
 from collections import deque
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, Self, runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from gnetway.admission.place import Endable
+from gnetway.config.limits import DrainConfig
 
 
 class OpenLinks:
@@ -113,6 +114,11 @@ class Drain:
         #: With the time when they are to be closed.
         self._leaving: deque[tuple[float, Answered]] = deque()
         self._timer: IDelayedCall | None = None
+
+    @classmethod
+    def of(cls, clock: IReactorTime, links: OpenLinks, config: DrainConfig) -> Self:
+        """Return one as Drain has it."""
+        return cls(clock, links, config.per_second, config.grace_seconds, config.hard_stop_seconds)
 
     def start(self) -> Deferred[None]:
         """Begin; fires when the last connection is gone."""

@@ -151,7 +151,8 @@ class Notifier:
         )
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Tell nothing more, as where another process speaks for the service."""
+        self.is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

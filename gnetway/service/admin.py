@@ -6,10 +6,10 @@ from functools import partial
 from itertools import chain
 from typing import Final, cast
 
+from twisted.internet import tcp
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import (
     IDelayedCall,
-    IListeningPort,
     IProtocolFactory,
     IReactorTime,
 )
@@ -32,7 +32,7 @@ from gnetway.service.listeners import (
     bind_or_tell,
     close_all,
 )
-from gnetway.service.socket_files import SocketFilePort
+from gnetway.service.socket_files import SocketFile, SocketFilePort
 
 #: Makes what answers at an address.
 _MakeSite = Callable[[StatusSource], IProtocolFactory]
@@ -75,7 +75,17 @@ class AdminListeners:
         self._reactor = reactor
         self._inherited = inherited
         self._sockets: list[_SiteSocket] = []
-        self._ports: list[IListeningPort] = []
+        self._ports: list[tcp.Port] = []
+        self._files: list[SocketFile] = []
+
+    def descriptors(self) -> list[int]:
+        """See Estate."""
+        return [port.fileno() for port in self._ports]
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
+        for file in self._files:
+            file.lend(lent)
 
     def bind(self) -> None:
         """Bind every address.
@@ -119,12 +129,14 @@ class AdminListeners:
                 )
         self._sockets = []
 
-    def _listen(self, site: _SiteSocket, factory: IProtocolFactory) -> IListeningPort:
+    def _listen(self, site: _SiteSocket, factory: IProtocolFactory) -> tcp.Port:
         if site.file is None:
             bound = site.bound
-            return self._reactor.adoptStreamPort(
+            adopted = self._reactor.adoptStreamPort(
                 bound.fileno(), bound.family, cast("ServerFactory", factory)
             )
+            return cast(tcp.Port, adopted)
+        self._files.append(site.file)
         port = SocketFilePort(site.bound.dup(), site.file, factory, self._reactor)
         port.startListening()
         return port

@@ -21,6 +21,7 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import Listener
 from gnetway.service.remote import RemoteLifecycle
 from gnetway.tl.unwrap import UnwrapLimits
@@ -55,6 +56,12 @@ class BackendLifecycle(Protocol):
 
     def pushes(self) -> Mapping[str, int]:
         """Return what became of the pushes of session services so far, by outcome."""
+
+    def descriptors(self) -> list[int]:
+        """See Estate."""
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
 
 
 # Which addresses clients are told by help.getConfig: of listeners that they can dial.
@@ -143,14 +150,16 @@ class EmbeddedLifecycle:
         wall: WallClock,
         handler: HandlerFactory | None,
         random_bytes: Callable[[int], bytes],
+        inherited: InheritedSockets | None = None,
     ) -> None:
         self._config = config
         self._embedded = embedded
+        self._inherited = inherited or InheritedSockets()
         self._reactor = reactor
         self._wall = wall
         self._handler = handler
         self._random_bytes = random_bytes
-        self._backend: ISessionBackend | None = None
+        self._backend: EmbeddedBackend | None = None
         self._public: Resolved = {}
         self._lock = StoreLock(embedded.store)
 
@@ -183,8 +192,8 @@ class EmbeddedLifecycle:
         try:
             # A missing one is made, and locked, at the start, by the user that it will belong to.
             if os.path.exists(store):
-                self._lock.take()
-                check_file(store)
+                self._lock.take(self._inherited.take_file)
+                check_file(store, self._lock.is_shared)
         except StoreUnusable as error:
             self._lock.release()
             path, allowed = (
@@ -244,6 +253,15 @@ class EmbeddedLifecycle:
         """See BackendLifecycle; there are no session services."""
         return {}
 
+    def descriptors(self) -> list[int]:
+        """See Estate: the lock of the store, which both gateways have then, and no third one."""
+        return self._lock.descriptors()
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
+        if self._backend is not None:
+            self._backend.is_last = not lent
+
 
 def make_lifecycle(
     config: GatewayConfig,
@@ -252,6 +270,7 @@ def make_lifecycle(
     handler: HandlerFactory | None,
     random_bytes: Callable[[int], bytes],
     turn_end: TurnEnd,
+    inherited: InheritedSockets | None = None,
 ) -> BackendLifecycle:
     """Return the lifecycle of the backend that Session asks for.
 
@@ -259,7 +278,7 @@ def make_lifecycle(
     """
     embedded = config.session.embedded
     if embedded is not None:
-        return EmbeddedLifecycle(config, embedded, reactor, wall, handler, random_bytes)
+        return EmbeddedLifecycle(config, embedded, reactor, wall, handler, random_bytes, inherited)
     if handler is not None:
         found = "a remote session backend, but a handler that is to answer calls"
         raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])

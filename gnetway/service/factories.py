@@ -6,7 +6,7 @@ On a listener of its own each of them is a must. Under ``auto`` they are what ma
 several listeners have one address, what they speak is told apart, and nothing else is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from twisted.internet.interfaces import IReactorUNIX
@@ -24,6 +24,7 @@ from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.peer import TrustedProxies
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.net.tcp import GatewayFactory
+from gnetway.service.listeners import Listener, ListeningPorts
 from gnetway.service.prepared import Certificates
 
 #: What a WebSocket frame may have beside a packet: framing of the transport inside.
@@ -53,6 +54,17 @@ class ListenerFactories:
             max_body_bytes=limits.max_packet_bytes, idle_seconds=limits.http_idle_seconds
         )
         self._http = HttpServices(links, http)
+
+    def serve(
+        self, ports: ListeningPorts, listeners: Iterable[Listener], relayed: Iterable[Listener]
+    ) -> None:
+        """Serve clients on ``listeners``, and other workers' HTTP on ``relayed``."""
+        for listener in listeners:
+            server = listener.server
+            ports.serve(listener, self.factory(server), self.balancers(server))
+        for listener in relayed:
+            # Whoever connects here is another worker, which speaks for its clients.
+            ports.serve(listener, self.relayed(listener.server), lambda _: True)
 
     def factory(self, server: ServerConfig) -> ServerFactory:
         """Return what serves the connections of a listener."""

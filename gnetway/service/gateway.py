@@ -54,7 +54,7 @@ from gnetway.service.announce import (
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.connections import Connections
 from gnetway.service.factories import ListenerFactories
-from gnetway.service.inherited import InheritedSockets
+from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.link_services import make_link_services, shown_keys
 from gnetway.service.listeners import Listener, ListeningPorts, WorkerListeners, bind_all, close_all
 from gnetway.service.operations import Operations
@@ -100,8 +100,9 @@ class GatewayService(MultiService):
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
+        self._inherited = inherited or InheritedSockets()
         self._lifecycle = make_lifecycle(
-            config, reactor, wall, handler, random_bytes, self._turn_end
+            config, reactor, wall, handler, random_bytes, self._turn_end, self._inherited
         )
         self._worker = worker
         self._certificates = Certificates(config, reactor, wall)
@@ -117,7 +118,6 @@ class GatewayService(MultiService):
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
         self._lag = LoopLag(reactor)
-        self._inherited = inherited or InheritedSockets()
         self._admin = AdminListeners(config, reactor, self._inherited)
         self._started_at = 0.0
         self._drain: Drain | None = None
@@ -143,6 +143,11 @@ class GatewayService(MultiService):
     def failure(self) -> Failure | None:
         """Why the gateway could not start."""
         return self._start_up.failure
+
+    @property
+    def estate(self) -> tuple[Estate, ...]:
+        """What another gateway can take over."""
+        return self._ports, self._admin, self._lifecycle
 
     def prepare(self) -> None:
         """Do what can fail for the configuration's sake; may be called before the start.
@@ -291,14 +296,7 @@ class GatewayService(MultiService):
         )
         self._links = links
         self.connections = Connections(self._reactor, links.records, self._ids)
-        drain = self._config.gnetway.drain
-        self._drain = Drain(
-            self._reactor,
-            links.open_links,
-            drain.per_second,
-            drain.grace_seconds,
-            drain.hard_stop_seconds,
-        )
+        self._drain = Drain.of(self._reactor, links.open_links, self._config.gnetway.drain)
         if self._own_process:
             self._memory = MemoryReturn(self._reactor, resident_bytes, give_back)
             self._memory.start()
@@ -313,12 +311,7 @@ class GatewayService(MultiService):
         self._ports.begin(
             Arrivals(self._reactor, links.accounts, links.admission, links.causes, links.records)
         )
-        for listener in self._listeners:
-            server = listener.server
-            self._ports.serve(listener, factories.factory(server), factories.balancers(server))
-        for listener in worker.relayed:
-            # Whoever connects here is another worker, which speaks for its clients.
-            self._ports.serve(listener, factories.relayed(listener.server), lambda _: True)
+        factories.serve(self._ports, self._listeners, worker.relayed)
         self._certificates.start()
         self._lifecycle.publish()
         self.backend_description = backend.description
@@ -356,12 +349,18 @@ class GatewayService(MultiService):
         self._readiness.stop()
         if self._memory is not None:
             self._memory.stop()
-        await self._lifecycle.withdraw()
+        if self._ports.lent:
+            # The gateway that takes over answers there. Answers by push still come here.
+            await self._admin.stop()
+        else:
+            await self._lifecycle.withdraw()
         await self._ports.stop()
         self._certificates.stop()
         close_all(self._listeners)
         if self._drain is not None:
             await self._drain.start()
+        if self._ports.lent:
+            await self._lifecycle.withdraw()
         if self._links is not None:
             self._links.exchange_driver.stop()
             self._links.key_maker.stop()

@@ -1,17 +1,19 @@
-"""Listening sockets that somebody else has opened, to be taken in place of binding: systemd's.
+"""Listening sockets that somebody else has opened, to be taken in place of binding.
 
     a socket of a configured address     is adopted there
-    what is left over                    is named in a warning, and stays open: it is systemd's
+    what is left over                    is named in a warning: nobody accepts there
     an address without a socket          is bound as ever
 
-So the same configuration does with sockets and without.
+So the same configuration does with sockets and without. They are systemd's, or those of a gateway
+that this one takes over from (take_over.py); that one hands on other open files too.
 """
 
 import os
 import socket
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -21,14 +23,27 @@ from gnetway.runtime.systemd import Passed
 
 @dataclass(slots=True)
 class InheritedSocket:
-    """One of them; ``name`` says where it is from. ``owned`` is whether its file is ours by now."""
+    """One of them; ``name`` says where it is from.
+
+    ``foreign`` is one whose opener goes on having it, as systemd does.
+    """
 
     bound: socket.socket
     name: str
-    owned: bool = False
+    foreign: bool = True
 
     def __str__(self) -> str:
         return f"{_place(self.bound) or 'no listening stream socket'} ({self.name})"
+
+
+class Estate(Protocol):
+    """A part of a gateway that has what another gateway may take over."""
+
+    def descriptors(self) -> list[int]:
+        """Return the sockets that listen, and other files that are open."""
+
+    def lend(self, lent: bool) -> None:
+        """Treat them as another gateway's from now on, or as one's own again."""
 
 
 class InheritedSockets:
@@ -36,22 +51,29 @@ class InheritedSockets:
 
     _log = Logger()
 
-    def __init__(self, sockets: Iterable[InheritedSocket] = (), others: Iterable[str] = ()) -> None:
-        self._left = list(sockets)
-        #: Descriptors that are no sockets at all.
-        self._others = list(others)
-
-    @classmethod
-    def of_systemd(cls, passed: Iterable[Passed]) -> Self:
-        """Return what systemd has passed."""
-        sockets, others = [], []
+    def __init__(self, passed: Iterable[Passed] = ()) -> None:
+        self._left: list[InheritedSocket] = []
+        #: Descriptors that are no sockets, with what is said of them.
+        self._files: dict[int, str] = {}
         for descriptor, name in passed:
-            name = f"descriptor {descriptor}{f' {name}' if name else ''} of systemd"
-            try:
-                sockets.append(InheritedSocket(socket.socket(fileno=descriptor), name))
-            except OSError:
-                others.append(f"no socket ({name})")
-        return cls(sockets, others)
+            self._add(descriptor, f"descriptor {descriptor}{name and f' {name}'} of systemd", True)
+
+    def add(self, descriptors: Iterable[int]) -> None:
+        """Take those of another gateway as well, in whose place this one comes."""
+        for descriptor in descriptors:
+            self._add(descriptor, "of the other gateway", False)
+
+    def _add(self, descriptor: int, name: str, foreign: bool) -> None:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            self._files[descriptor] = name
+            return
+        # systemd may have started both gateways, with the same sockets.
+        known = {_identity(each.bound.fileno()) for each in self._left}
+        if _identity(descriptor) in known:
+            os.close(descriptor)
+        else:
+            bound = socket.socket(fileno=descriptor)
+            self._left.append(InheritedSocket(bound, name, foreign))
 
     def take(self, address: Address | UnixAddress) -> list[InheritedSocket]:
         """Return all that listen at an address, none of which is left over then.
@@ -67,14 +89,37 @@ class InheritedSockets:
             each.bound.setblocking(False)
         return taken
 
+    def take_file(self, path: str) -> int | None:
+        """Return the descriptor of a file that the other gateway has open, None if there is none.
+
+        Its locks come along: they belong to the open file, whichever process has it.
+        """
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        for descriptor in self._files:
+            if _identity(descriptor) == (status.st_dev, status.st_ino):
+                del self._files[descriptor]
+                return descriptor
+        return None
+
     def tell_left_over(self) -> None:
-        """Warn of those that nobody has taken."""
-        left = [*map(str, self._left), *self._others]
+        """Warn of those that nobody has taken, and close those that nobody else serves."""
+        left = [*map(str, self._left), *(f"no socket ({name})" for name in self._files.values())]
+        for each in self._left:
+            if not each.foreign:
+                each.bound.close()
         if left:
             self._log.warn(
                 "passed and not used, as no address of the configuration is theirs: {sockets}",
                 sockets=", ".join(left),
             )
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _wanted(address: Address | UnixAddress) -> str:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
+from twisted.internet import tcp
 from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.protocol import ServerFactory
 
 from gnetway.config.addresses import Address, UnixAddress
@@ -176,7 +177,10 @@ def adopt_address(
     adopted: list[tuple[socket.socket, str, int, SocketFile | None]] = []
     for each in [] if inherited is None else inherited.take(address):
         if isinstance(address, UnixAddress):
-            adopted.append((each.bound, "", 0, SocketFile(address.file, lent=not each.owned)))
+            file = SocketFile(address.file, each.foreign)
+            # Until the other gateway has heard that it is to leave, the file is that one's.
+            file.lend(True)
+            adopted.append((each.bound, "", 0, file))
         else:
             host, port = each.bound.getsockname()[:2]
             adopted.append((each.bound, host, port, None))
@@ -225,7 +229,20 @@ class ListeningPorts:
     def __init__(self, reactor: IReactorSocket) -> None:
         self._reactor = reactor
         self._arrivals: Arrivals | None = None
-        self._ports: list[IListeningPort] = []
+        self._ports: list[tcp.Port] = []
+        self._files: list[SocketFile] = []
+        #: Whether another gateway takes over, and has them too.
+        self.lent = False
+
+    def descriptors(self) -> list[int]:
+        """See Estate."""
+        return [port.fileno() for port in self._ports]
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
+        self.lent = lent
+        for file in self._files:
+            file.lend(lent)
 
     def begin(self, arrivals: Arrivals) -> None:
         """Have ``arrivals`` let the connections of all sockets in."""
@@ -242,6 +259,7 @@ class ListeningPorts:
             port = _client_port(self._reactor, bound, factory)
             port.arrivals, port.is_balancer = self._arrivals, is_balancer
         else:
+            self._files.append(file)
             port = UnixPort(bound.dup(), file, factory, self._reactor, self._arrivals, is_balancer)
         port.shown = str(listener)
         port.startListening()

@@ -11,6 +11,7 @@ the imports are made in ``begin``.
 
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -189,6 +190,13 @@ class RemoteLifecycle:
         """See BackendLifecycle."""
         return {} if self._pushes is None else self._pushes.counts.as_dict()
 
+    def descriptors(self) -> list[int]:
+        """See Estate: pushes come to either gateway at an address of its own."""
+        return []
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
+
     def _registration_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self._log.failure("The gateway cannot make itself known", failure)
@@ -196,6 +204,18 @@ class RemoteLifecycle:
     def _listen_fault(self, problem: str) -> str:
         found = f"{self._listen_on}, which cannot be bound: {problem}"
         return self._config.fault("ListenOn", found, "an address that is free")
+
+
+def beside_another(config: GatewayConfig) -> GatewayConfig:
+    """Return the configuration for a gateway that starts while another one still has ListenOn.
+
+    A push must reach the process that has the connection. So this one takes any free port of the
+    same host, by which it makes itself known.
+    """
+    listen_on = config.listen_on
+    if listen_on is None or not _why_not_free(listen_on):
+        return config
+    return replace(config, listen_on=replace(listen_on, port=0))
 
 
 def _why_not_free(address: Address) -> str:

@@ -20,17 +20,22 @@ from gnetway.runtime.try_write import UnixClientTransport
 class SocketFile:
     """The file of a socket that was bound here: removed only while it is still the same one.
 
-    One that is ``lent`` stays where it is: the process that has bound it removes it.
+    One that is ``foreign`` stays where it is: the process that has bound it removes it.
     """
 
-    def __init__(self, path: str, lent: bool = False) -> None:
+    def __init__(self, path: str, foreign: bool = False) -> None:
         self.path = path
-        self._lent = lent
+        self._foreign = foreign
+        self._lent = False
         self._identity = _identity(path)
+
+    def lend(self, lent: bool) -> None:
+        """Leave it where it is as long as it is another gateway's too, or have it back."""
+        self._lent = lent
 
     def remove(self) -> None:
         """Remove the file, unless it is gone or somebody else's by now."""
-        if self._lent:
+        if self._foreign or self._lent:
             return
         with suppress(OSError):
             if _identity(self.path) == self._identity:

@@ -28,6 +28,8 @@ class Command(StrEnum):
     """What a worker is told to do."""
 
     STOP = "stop"
+    #: Before STOP: another gateway has taken over.
+    LEND = "lend"
     #: After STOP: end all connections now.
     HURRY = "hurry"
     RELOAD = "reload"

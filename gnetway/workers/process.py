@@ -72,6 +72,21 @@ class WorkerSockets:
         #: Where the other workers carry HTTP to the first one, by the index of the listener.
         self._relayed: dict[int, Listener] = {}
         self._folder = ""
+        #: Whether another gateway takes over, and has them too.
+        self.lent = False
+
+    def descriptors(self) -> list[int]:
+        """See Estate."""
+        bound = {listener.bound for listeners in self._bound for listener in listeners}
+        return [each.fileno() for each in bound]
+
+    def lend(self, lent: bool) -> None:
+        """See Estate."""
+        self.lent = lent
+        for listeners in self._bound:
+            for listener in listeners:
+                if listener.file is not None:
+                    listener.file.lend(lent)
 
     @property
     def listeners(self) -> list[Listener]:
@@ -117,7 +132,12 @@ class WorkerSockets:
         }
 
     def shut(self, number: int) -> None:
-        """Have a worker's own sockets take no connections; those that wait there are reset."""
+        """Have a worker's own sockets take no connections; those that wait there are reset.
+
+        Unless another gateway takes over: they are to wait for that one.
+        """
+        if self.lent:
+            return
         for listeners in self._bound:
             listener = listeners[number]
             if listeners.count(listener) == 1:

@@ -11,13 +11,13 @@ The parent serves no client and loads no gRPC, so that nothing in it can bring t
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IReactorProcess
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -26,7 +26,7 @@ from gnetway.backoff import BackOff
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
+from gnetway.metrics import GatewayCounts
 from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.admin import AdminListeners
@@ -38,7 +38,7 @@ from gnetway.service.announce import (
     write_public_keys,
 )
 from gnetway.service.backends import make_lifecycle
-from gnetway.service.inherited import InheritedSockets
+from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.link_services import shown_keys
 from gnetway.service.log_levels import LogLevels
 from gnetway.service.prepared import (
@@ -47,82 +47,12 @@ from gnetway.service.prepared import (
     check_web_packages,
     warn_of_open_files,
 )
+from gnetway.workers.counters import WorkerCounters
 from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Answered, Command
 from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
 from gnetway.workers.questions import Questions, ask_workers
 from gnetway.workers.supervisor import WorkerSupervisor
-
-#: Seconds for workers to say what they have counted.
-COUNT_SECONDS: Final = 2.0
-
-
-class WorkerCounters:
-    """Adds up what workers have counted, those that have ended included.
-
-    A worker's next process counts from 0 again, so what the one before it has counted is kept.
-    Those who want to know what all count now share one question to the workers.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._gone = NOTHING_COUNTED
-        self._running: dict[int, GatewayCounts] = {}
-        #: Workers that were asked and have not answered, who waits for that, and for how long.
-        self._asked: set[int] = set()
-        self._waiters: list[Deferred[None]] = []
-        self._patience: IDelayedCall | None = None
-
-    def counted(self, number: int, counts: GatewayCounts) -> None:
-        """Take what the process of worker ``number`` has counted since its start."""
-        self._running[number] = counts
-        self._heard(number)
-
-    def ended(self, number: int) -> None:
-        """Note that the process of a worker is gone, and its connections with it."""
-        last = self._running.pop(number, NOTHING_COUNTED)
-        self._gone = self._gone.plus(last.of_the_past())
-        self._heard(number)
-
-    def collect(self, ask: Callable[[], Iterable[int]]) -> Deferred[None]:
-        """Fire when every worker has said what it has counted, or has had COUNT_SECONDS for it.
-
-        ``ask`` asks them, and returns the numbers of those that will answer.
-        """
-        collected: Deferred[None] = Deferred()
-        self._waiters.append(collected)
-        if self._patience is None:
-            self._asked.update(ask())
-            self._patience = self._clock.callLater(COUNT_SECONDS, self._complete)
-        if not self._asked:
-            self._complete()
-        return collected
-
-    def _heard(self, number: int) -> None:
-        self._asked.discard(number)
-        if self._patience is not None and not self._asked:
-            self._complete()
-
-    def _complete(self) -> None:
-        """Let those who wait go on with what is known."""
-        patience, self._patience = self._patience, None
-        if patience is not None and patience.active():
-            patience.cancel()
-        self._asked.clear()
-        waiters, self._waiters = self._waiters, []
-        for collected in waiters:
-            collected.callback(None)
-
-    def of(self, number: int) -> GatewayCounts:
-        """Return what the running process of a worker has counted."""
-        return self._running.get(number, NOTHING_COUNTED)
-
-    def total(self) -> GatewayCounts:
-        """Return the sum of all."""
-        total = self._gone
-        for counts in self._running.values():
-            total = total.plus(counts)
-        return total
 
 
 class WorkersService(MultiService):
@@ -174,6 +104,11 @@ class WorkersService(MultiService):
     def failure(self) -> Failure | None:
         """Why the gateway could not start."""
         return self._start_up.failure
+
+    @property
+    def estate(self) -> tuple[Estate, ...]:
+        """What another gateway can take over."""
+        return self._sockets, self._admin
 
     def prepare(self) -> None:
         """Do what can fail for the configuration's sake; may be called before the start.
@@ -379,6 +314,10 @@ class WorkersService(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._sockets.lent:
+            await self._admin.stop()
+            for supervisor in self._supervisors:
+                supervisor.tell(Command.LEND)
         # Or clients would go on connecting, to sockets that nobody serves.
         self._sockets.close()
         await DeferredList([supervisor.stop() for supervisor in self._supervisors])

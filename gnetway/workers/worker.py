@@ -56,6 +56,7 @@ class Worker:
         self._gateway.when_key_gone(lambda auth_key_id: report(KeyGone(auth_key_id)))
         self._orders: dict[str, Callable[[], object]] = {
             Command.STOP: self.stop,
+            Command.LEND: self._lend,
             Command.HURRY: self._gateway.hurry,
             Command.RELOAD: self._gateway.reload_certificates,
             Command.COUNT: self._tell,
@@ -94,6 +95,10 @@ class Worker:
             Deferred.fromCoroutine(answer(argument, connections, now, self._report, self._reactor))
         else:
             self._orders[name]()
+
+    def _lend(self) -> None:
+        for part in self._gateway.estate:
+            part.lend(True)
 
     def parent_gone(self) -> None:
         """End in order, and remove what the parent would have removed."""
@@ -150,6 +155,6 @@ def _listener(config: GatewayConfig, given: HandedSocket) -> Listener:
     # So it is, but this object does not know, and would tell its duplicates otherwise.
     bound.setblocking(False)
     if given.path:
-        return Listener(bound, file=SocketFile(given.path, lent=True), server=server)
+        return Listener(bound, file=SocketFile(given.path, foreign=True), server=server)
     name = bound.getsockname()
     return Listener(bound, name[0], name[1], server=server)

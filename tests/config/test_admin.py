@@ -3,6 +3,7 @@
 from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase
 
 
@@ -91,3 +92,24 @@ class PrometheusTests(ConfigCase):
             "10: Prometheus.Path: found 'metrics'; allowed: a path that begins with /;"
             " did you mean /metrics?",
         )
+
+
+class TakeOverTests(ConfigCase):
+    """Gnetway.TakeOver: where the next gateway asks."""
+
+    def text(self, value: str) -> str:
+        return GOOD.replace("Gnetway:\n", f"Gnetway:\n  TakeOver: {value}\n")
+
+    def test_a_socket_in_the_file_system(self) -> None:
+        config = load_file(self.write("gnetway.yaml", self.text("unix:next.sock")))
+        self.assertEqual(str(config.gnetway.take_over), f"unix:{self.directory}/next.sock")
+        for nothing in (GOOD, self.text("")):
+            config = load_file(self.write("gnetway.yaml", nothing))
+            self.assertIsNone(config.gnetway.take_over)
+
+    def test_what_is_none(self) -> None:
+        for value in ("127.0.0.1:11080", "next.sock", "5"):
+            with self.subTest(value=value):
+                text = self.text(value)
+                error = self.assertRaises(ConfigError, load_file, self.write("g.yaml", text))
+                self.assertIn("Gnetway.TakeOver: found", error.faults[0])

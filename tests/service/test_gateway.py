@@ -60,6 +60,12 @@ class NotedLifecycle:
     def pushes(self) -> dict[str, int]:
         return {"delivered": 3}
 
+    def descriptors(self) -> list[int]:
+        return []
+
+    def lend(self, lent: bool) -> None:
+        self.life.append("lend" if lent else "have back")
+
 
 class Client(Protocol):
     """Hears of its end."""

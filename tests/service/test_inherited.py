@@ -44,7 +44,7 @@ class InheritedTests(ServiceCase):
         path = f"{self.directory}/gateway.sock"
         (v4, port4), (v6, port6) = self.open_tcp(), self.open_tcp("::1")
         unix = self.open_unix(path)
-        inherited = InheritedSockets.of_systemd([Passed(each, "") for each in (unix, v6, v4)])
+        inherited = InheritedSockets([Passed(each, "") for each in (unix, v6, v4)])
         addresses = f"127.0.0.1:{port4}", "127.0.0.1:0", f"[::1]:{port6}", f"unix:{path}"
         listeners = self.bind(inherited, *addresses)
         found = [listener.bound.fileno() for listener in listeners]
@@ -57,14 +57,14 @@ class InheritedTests(ServiceCase):
 
     def test_systemds_file_stays(self) -> None:
         path = f"{self.directory}/gateway.sock"
-        inherited = InheritedSockets.of_systemd([Passed(self.open_unix(path), "")])
+        inherited = InheritedSockets([Passed(self.open_unix(path), "")])
         close_all(self.bind(inherited, f"unix:{path}"))
         self.assertTrue(os.path.exists(path))
 
     def test_a_link_to_a_folder_and_a_name_of_a_host(self) -> None:
         os.symlink(self.directory, f"{self.directory}/link")
         unix, (v4, port) = self.open_unix(f"{self.directory}/gateway.sock"), self.open_tcp()
-        inherited = InheritedSockets.of_systemd([Passed(unix, ""), Passed(v4, "")])
+        inherited = InheritedSockets([Passed(unix, ""), Passed(v4, "")])
         for address in (
             UnixAddress(f"{self.directory}/link/gateway.sock"),
             Address("localhost", port),
@@ -79,7 +79,7 @@ class InheritedTests(ServiceCase):
         self.addCleanup(os.close, reading)
         (other, port), (silent, _) = self.open_tcp(), self.open_tcp(listens=False)
         datagrams = socket.socket(type=socket.SOCK_DGRAM).detach()
-        inherited = InheritedSockets.of_systemd(
+        inherited = InheritedSockets(
             [
                 Passed(other, "metrics"),
                 Passed(silent, ""),

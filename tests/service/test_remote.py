@@ -19,7 +19,7 @@ from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service import machine_addresses as addresses
 from gnetway.service import prepared
 from gnetway.service.backends import BackendLifecycle
-from gnetway.service.remote import RemoteLifecycle
+from gnetway.service.remote import RemoteLifecycle, beside_another
 from tests.config.test_pem_files import pair
 from tests.fakes import FakeTarget
 from tests.service.cases import FakeParts, ServiceCase
@@ -85,6 +85,14 @@ class PrepareTests(ClusterCase):
         lifecycle: BackendLifecycle = self.lifecycle(self.through_etcd())
         lifecycle.prepare()
         self.assertEqual(self.parts.life, [])
+
+    def test_beside_another_gateway(self) -> None:
+        """Any free port of the same host; its own where it has it."""
+        taken, free = self.remote(f"127.0.0.1:{self.taken_port()}"), self.remote()
+        self.assertEqual(beside_another(taken).listen_on, Address("127.0.0.1", 0))
+        self.assertIs(beside_another(free), free)
+        embedded = self.embedded()
+        self.assertIs(beside_another(embedded), embedded)
 
     def test_port_that_is_taken(self) -> None:
         address = f"127.0.0.1:{self.taken_port()}"

@@ -10,9 +10,10 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
 from gnetway.service.log_levels import LogLevels
+from gnetway.workers.counters import COUNT_SECONDS
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.process import WorkerSockets
-from gnetway.workers.service import COUNT_SECONDS, WorkersService
+from gnetway.workers.service import WorkersService
 from tests.ports import free_port
 from tests.service.cases import ServiceCase
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.service.inherited import InheritedSocket, InheritedSockets
+from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import BACKLOG, bind_all
 from gnetway.workers.process import WorkerSockets
 from tests.ports import free_port
@@ -94,15 +94,14 @@ class SpreadTests(SocketsCase):
 class InheritedTests(SocketsCase):
     def passed(self, count: int) -> tuple[str, InheritedSockets]:
         """Return an address, and so many sockets of another process that listen there."""
-        port, opened = free_port(), []
+        port, inherited = free_port(), InheritedSockets()
         for _ in range(count):
             bound = socket.socket()
-            self.addCleanup(bound.close)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             bound.bind(("127.0.0.1", port))
             bound.listen()
-            opened.append(InheritedSocket(bound, "of a test"))
-        return f"127.0.0.1:{port}", InheritedSockets(opened)
+            inherited.add([bound.detach()])
+        return f"127.0.0.1:{port}", inherited
 
     def test_one_is_shared(self) -> None:
         """The end of a worker does not end it for the others."""

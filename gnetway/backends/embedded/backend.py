@@ -96,6 +96,8 @@ class EmbeddedBackend:
         )
         self._purging = LoopingCall(self._purge)
         self._purging.clock = clock
+        #: Whether no other gateway uses the store any more when this one ends.
+        self.is_last = True
         #: The sessions as a handler sees them.
         self.sessions = RpcSessions(wall, self._directory, self._runner)
         other = None if handler_factory is None else check_handler(handler_factory(self.sessions))
@@ -130,7 +132,7 @@ class EmbeddedBackend:
 
     async def _stop(self, opened: bool) -> None:
         await self._pending.finished()
-        if opened:
+        if opened and self.is_last:
             try:
                 await self._store.keep_newest(self._directory.newest())
             except Exception:  # noqa: BLE001 (whatever becomes of the store, it is to be closed)

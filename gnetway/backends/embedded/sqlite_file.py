@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import Final
@@ -51,10 +52,11 @@ _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
 }
 
 
-def check_file(path: str) -> None:
+def check_file(path: str, is_shared: bool = False) -> None:
     """See whether what lies at ``path`` can be a store; a file that is missing can be made.
 
-    Waits for the disk, so it is for the time before anything runs.
+    Waits for the disk, so it is for the time before anything runs. ``is_shared`` says that another
+    gateway uses it too, under whose hands its tables cannot be changed.
 
     :raises StoreUnusable: it is no SQLite file, or its tables are of another version.
     """
@@ -70,6 +72,11 @@ def check_file(path: str) -> None:
         raise StoreUnusable(f"{path}: {error}") from error
     if row is not None:
         check_version(path, int(row[0]))
+        if is_shared and int(row[0]) != SCHEMA_VERSION:
+            raise StoreUnusable(
+                f"{path}: its tables have version {row[0]}, and are to have {SCHEMA_VERSION}: stop"
+                " the gateway that uses it first"
+            )
 
 
 def check_version(path: str, version: int) -> None:
@@ -131,13 +138,25 @@ class StoreLock:
         # Whatever link leads to a file, it is one store.
         self._path = f"{os.path.realpath(path)}-lock"
         self._descriptor: int | None = None
+        #: Whether another gateway has handed it on, and has it too.
+        self.is_shared = False
 
-    def take(self) -> None:
+    def descriptors(self) -> list[int]:
+        """Return the open file that has the lock, for another process to have it too."""
+        return [] if self._descriptor is None else [self._descriptor]
+
+    def take(self, inherited: Callable[[str], int | None] = lambda _: None) -> None:
         """Have the store for this process; nothing to do where it is taken by this very lock.
+
+        ``inherited`` returns the descriptor of a path that another gateway has handed on, if any.
 
         :raises StoreUnusable: somebody else has it, or the file of the lock cannot be opened.
         """
         if self._descriptor is not None:
+            return
+        self._descriptor = inherited(self._path)
+        if self._descriptor is not None:
+            self.is_shared = True
             return
         try:
             descriptor = self._open()

@@ -129,6 +129,13 @@ class RestartTests(ReplayCase):
         self.assertEqual(len(self.flushLoggedErrors(BackendUnavailable)), 1)
         self.assert_never_taken([payload])
 
+    def test_store_that_another_gateway_uses_by_now(self) -> None:
+        """That one knows what it takes; what this one says of it would be too little."""
+        payload = self.record(self.open(), MAX_FUTURE_SECONDS)
+        self.backend.is_last = False
+        self.restart()
+        self.assert_never_taken([payload])
+
 
 class CrashTests(ReplayCase):
     """After a crash, all that can have been taken may have been."""

@@ -39,6 +39,11 @@ class CheckFileTests(SynchronousTestCase):
         self.make_tables(1)
         check_file(self.path)
 
+    def test_an_earlier_version_that_another_gateway_uses_is_refused(self) -> None:
+        self.make_tables(1)
+        error = self.assertRaises(StoreUnusable, check_file, self.path, is_shared=True)
+        self.assertIn("stop the gateway that uses it first", str(error))
+
     def test_another_version_is_refused(self) -> None:
         self.make_tables(SCHEMA_VERSION + 1)
         error = self.assertRaises(StoreUnusable, check_file, self.path)

@@ -48,6 +48,19 @@ class StoreLockTests(SynchronousTestCase):
         self.lock.take()
         self.refusal(self.path)
 
+    def test_handed_on(self) -> None:
+        """Both have it, and nobody else until both have let it go."""
+        self.lock.take()
+        (descriptor,) = self.lock.descriptors()
+        other = StoreLock(self.path)
+        other.take({f"{self.path}-lock": os.dup(descriptor)}.get)
+        self.assertTrue(other.is_shared)
+        self.lock.release()
+        self.refusal(self.path)
+        other.release()
+        self.lock.take()
+        self.assertFalse(self.lock.is_shared)
+
     def test_a_link_leads_to_the_same_store(self) -> None:
         link = f"{self.path}.link"
         os.symlink(self.path, link)

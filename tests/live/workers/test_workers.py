@@ -10,6 +10,7 @@ from typing import ClassVar
 from gnetway.config.rpc import Carrier
 from gnetway.testing import ClientSession
 from gnetway.workers.supervisor import ANSWER_SECONDS, SILENT_SECONDS
+from tests.live.active_client import ActiveClient, active
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import GATEWAYS
 from tests.live.cluster.foreign import ForeignTestCase
@@ -188,6 +189,39 @@ class WorkersTests(WorkersCase):
         self.assertEqual(self.registered(), set())
         self.gateway.start()
         until(lambda: self.registered() == self.addresses(), "both are registered")
+
+
+class TakeOverTests(WorkersCase):
+    def test_active_clients(self) -> None:
+        """From parent to parent; pushes for those who are left reach the old workers."""
+        gateway = self.gateway
+        gateway.config["Gnetway"] = {
+            "Server": [{"Addresses": [gateway.address]}],
+            "TakeOver": "unix:take-over.sock",
+        }
+        gateway.write_config()
+        services = self.serve()
+        following = Gateway()
+        self.addCleanup(following.remove)
+        self.addCleanup(self.assert_no_faults, following)
+        following.config_file = gateway.config_file
+
+        def call(client: LiveClient, session: ClientSession, index: int) -> None:
+            client.ping(session, index)
+
+        def client(number: int) -> ActiveClient:
+            return ActiveClient(lambda: LiveClient(gateway), lambda _: self.known(number), call)
+
+        clients = [client(number) for number in range(40)]
+        with active(self, clients):
+            following.start()
+            self.assertEqual(gateway.wait(), 0)
+        self.assert_none_left(self.seen)
+        self.assertEqual(len(self.registered() - self.addresses()), 2)
+        self.assertEqual(len(self.registered()), 2)
+        self.assert_sound(self.settled(services))
+        self.assertEqual(following.stop(), -signal.SIGTERM)
+        self.assertEqual(self.registered(), set())
 
 
 class HangTests(WorkersCase):
