@@ -73,10 +73,10 @@ class EtcdServer:
         self.kill()
         shutil.rmtree(self._folder)
 
-    def ctl(self, *arguments: str, text: str | None = None) -> str:
+    def ctl(self, *arguments: str, text: str | None = None, patience: int = 2) -> str:
         """Run etcdctl, which waits for a server that is just starting. Not for the reactor.
 
-        ``text`` is what it reads.
+        ``text`` is what it reads; it is tried again ``patience`` times.
         """
         endpoints = f"--endpoints={self._scheme}://{self.host}"
         command = ["etcdctl", "--command-timeout=20s", endpoints, *arguments]
@@ -93,6 +93,10 @@ class EtcdServer:
             timeout=30,
             check=False,
         )
+        if "all SubConns are in TransientFailure" in done.stderr and patience > 0:
+            # It has asked while the server was starting, and waits longer than its own timeout
+            # before it asks again.
+            return self.ctl(*arguments, text=text, patience=patience - 1)
         if done.returncode:
             raise AssertionError(f"etcdctl {' '.join(arguments)}: {done.stderr}")
         return done.stdout
