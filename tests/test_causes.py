@@ -7,6 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.ends import CAUSES, who_ended
+
 ROOT = Path(__file__).parents[1]
 
 #: Methods whose first argument is a cause, where it is written out.
@@ -60,6 +62,17 @@ class CausesTests(SynchronousTestCase):
         ways = {"bad_framing", "client_lost", "health_probe", "hold_full", "websocket_handshake"}
         self.assertLessEqual(ways, causes())
         self.assertGreater(len(causes()), 60)
+
+    def test_who_is_the_same_in_the_page(self) -> None:
+        page = (ROOT / "docs/troubleshooting.md").read_text()
+        told = {
+            cause: who.split(", ")
+            for who, names in re.findall("(?m)^[|] ([a-z, ]+) [|] (`[a-z0-9_`, ]+) [|]", page)
+            for cause in re.findall("`([a-z0-9_]+)`", names)
+        }
+        self.assertEqual(sorted(set(CAUSES) - set(told)), [])
+        for cause, who in told.items():
+            self.assertIn(who_ended(cause).value, who, cause)
 
     def test_every_one_is_explained(self) -> None:
         explained = set(
