@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from tests.live.cluster.cluster import ClusterGateway
 from tests.live.etcd_server import EtcdServer
 from tests.live.gateway import ROOT, until
-from tests.live.loadgen import KnownKeys, LoadgenClient, LoadgenSession, unsound
+from tests.live.loadgen import Counters, KnownKeys, LoadgenClient, LoadgenSession, unsound
 
 #: Connections share these by turns.
 KEYS = 512
@@ -31,7 +31,8 @@ class Setup(NamedTuple):
 
     ``carrier`` is Rpc.Carrier, ``proto`` that of the listener. ``checkout`` is where the gateway's
     code is taken from, so that an older one can be measured by the same means. ``key_cache_mib`` is
-    AuthKeyCacheM, 0 for its default.
+    AuthKeyCacheM, 0 for its default. ``launcher`` is a command that starts the gateway in its own
+    place.
     """
 
     carrier: str = "native"
@@ -41,6 +42,7 @@ class Setup(NamedTuple):
     by_stream: bool = True
     proto: str = "tcp"
     key_cache_mib: int = 0
+    launcher: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,6 +95,10 @@ class Stand:
             *arguments,
         )
 
+    def counters(self) -> Counters:
+        """Return what the session service has counted so far."""
+        return self._service.counters()
+
     def faults(self) -> list[str]:
         """Tell what went wrong behind the clients' backs, once they are all gone."""
         found = []
@@ -144,5 +150,6 @@ def _configured(setup: Setup, etcd: str) -> ClusterGateway:
     if setup.workers > 1:
         gateway.config["Workers"] = setup.workers
     gateway.environment |= setup.environment
+    gateway.launcher = list(setup.launcher)
     gateway.write_config()
     return gateway
