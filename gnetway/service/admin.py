@@ -73,7 +73,8 @@ class AdminListeners:
     ) -> None:
         self._config = config
         self._reactor = reactor
-        self._inherited = inherited
+        self._inherited = inherited or InheritedSockets()
+        self._later: StatusSource | None = None
         self._sockets: list[_SiteSocket] = []
         self._ports: list[tcp.Port] = []
         self._files: list[SocketFile] = []
@@ -84,6 +85,9 @@ class AdminListeners:
 
     def lend(self, lent: bool) -> None:
         """See Estate."""
+        later, self._later = self._later, None
+        if later is not None and not lent:
+            self._serve(later)
         for file in self._files:
             file.lend(lent)
 
@@ -111,7 +115,16 @@ class AdminListeners:
             yield place, partial(make, place, 0, site)
 
     def serve(self, source: StatusSource) -> None:
-        """Answer from now on, also while clients are not served yet."""
+        """Answer from now on, also while clients are not served yet.
+
+        Where another gateway answers there, which serves them, only when it is told to end.
+        """
+        if self._inherited.of_another:
+            self._later = source
+        else:
+            self._serve(source)
+
+    def _serve(self, source: StatusSource) -> None:
         for site in self._sockets:
             self._ports.append(self._listen(site, site.make_site(source)))
             # The port works on a duplicate of the descriptor.

@@ -53,6 +53,8 @@ class InheritedSockets:
 
     def __init__(self, passed: Iterable[Passed] = ()) -> None:
         self._left: list[InheritedSocket] = []
+        #: Whether a gateway that runs has handed on its own.
+        self.of_another = False
         #: Descriptors that are no sockets, with what is said of them.
         self._files: dict[int, str] = {}
         for descriptor, name in passed:
@@ -60,6 +62,7 @@ class InheritedSockets:
 
     def add(self, descriptors: Iterable[int]) -> None:
         """Take those of another gateway as well, in whose place this one comes."""
+        self.of_another = True
         for descriptor in descriptors:
             self._add(descriptor, "of the other gateway", False)
 

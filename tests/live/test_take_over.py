@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from unittest import TestCase
 
@@ -17,12 +20,13 @@ from tests.live.active_client import ActiveClient, active
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import Gateway, until
 from tests.live.handler import LiveHandler, cdn_file, echo
+from tests.live.test_admin import AdminPage
 from tests.live.web.listeners import dial_unix
 
 #: Where each call is written down that is done; the gateways' environment has it.
 JOURNAL = "TAKE_OVER_JOURNAL"
 
-CLIENTS = 100
+CLIENTS = int(os.environ.get("TAKE_OVER_CLIENTS", "100"))
 
 
 class JournalHandler(LiveHandler):
@@ -70,6 +74,8 @@ class TakeOverTests(TestCase):
             "TakeOver": f"unix:{self.take_over}",
             "Drain": {"PerSecond": 100},
         }
+        self.page = AdminPage()
+        self.gateway.config["Admin"] = self.page.config
         self.gateway.write_config()
         self.journal = self.gateway.folder / "journal"
         self.gateway.environment[JOURNAL] = str(self.journal)
@@ -88,6 +94,22 @@ class TakeOverTests(TestCase):
         """Connect; every fourth client by the socket in the file system."""
         return LiveClient(self.gateway, over=None if number % 4 else dial_unix(self.path))
 
+    @contextmanager
+    def probe(self) -> Iterator[None]:
+        """Ask all the time whether the gateway is ready, as a balancer does."""
+        over, answers = threading.Event(), set[tuple[int, str]]()
+
+        def ask() -> None:
+            while not over.wait(0.01):
+                answers.add(self.page.ask("/readyz"))
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        yield
+        over.set()
+        asking.join()
+        self.assertEqual(answers, {(200, "ready\n")})
+
     def test_active_clients(self) -> None:
         """Each call is done once, and answered."""
         clients = [
@@ -95,7 +117,7 @@ class TakeOverTests(TestCase):
             for number in range(CLIENTS)
         ]
         following = self.beside(self.gateway)
-        with active(self, clients):
+        with active(self, clients), self.probe():
             before = self.gateway.pid
             following.start()
             self.assertIn(f"process {before} drains", following.log)
