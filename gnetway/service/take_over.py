@@ -5,7 +5,7 @@ Both meet at a socket in the file system, Gnetway.TakeOver, which only their use
     new → old    sockets           the new one has read its configuration, and bound nothing
     old → new    a line of JSON, with the listening sockets and the lock of the key store
                                    both listen now, but only the old one accepts
-    new → old    drain             the new one serves, on the very same sockets
+    new → old    drain, its pid    the new one serves, on the very same sockets
     old          accepts no more, lets its clients go at the rate of a drain, and ends
 
 The sockets themselves are handed on, and nothing is bound a second time with SO_REUSEPORT: whoever
@@ -69,6 +69,7 @@ class TakeOver:
         self._reactor = reactor
         self._address = config.gnetway.take_over
         self._other: socket.socket | None = None
+        self._other_pid = 0
         self._bound: BoundSocket | None = None
         self._port: SocketFilePort | None = None
         self._estate: tuple[Estate, ...] = ()
@@ -96,7 +97,8 @@ class TakeOver:
             if os.geteuid() not in (0, _peer(connected)[1]):
                 raise OSError("another user's process listens there")
             connected.sendall(_SOCKETS + b"\n")
-            inherited.add(_received(connected))
+            self._other_pid, descriptors = _received(connected)
+            inherited.add(descriptors)
         except (FileNotFoundError, ConnectionRefusedError):
             connected.close()
             return False
@@ -128,10 +130,10 @@ class TakeOver:
         self._estate = (*estate, self)
         other, self._other = self._other, None
         if other is not None:
-            self._log.info("this gateway serves, and process {pid} drains", pid=_peer(other)[0])
+            self._log.info("this gateway serves, and process {pid} drains", pid=self._other_pid)
             # It may be gone by itself.
             with suppress(OSError):
-                other.sendall(_DRAIN + b"\n")
+                other.sendall(b"%s %d\n" % (_DRAIN, os.getpid()))
             other.close()
         # What was inherited is this gateway's from now on.
         for part in self._estate:
@@ -220,10 +222,12 @@ class TakeOverProtocol(Protocol):
         """Do what the other gateway wants."""
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
-            if line == _SOCKETS:
+            word, _, pid = line.partition(b" ")
+            if word == _SOCKETS:
                 self._hand_on()
-            elif line == _DRAIN:
-                self._take_over.drain(self, self._pid)
+            elif word == _DRAIN and pid.isdigit():
+                # A daemon has another than it had when it connected.
+                self._take_over.drain(self, int(pid))
         if len(self._line) > _MAX_LINE_BYTES:
             self._refuse("that is no gateway")
 
@@ -234,7 +238,7 @@ class TakeOverProtocol(Protocol):
             self._refuse(str(error))
             return
         transport = cast(IUNIXTransport, self.transport)
-        line = json.dumps({"descriptors": len(descriptors)}).encode() + b"\n"
+        line = json.dumps({"pid": os.getpid(), "descriptors": len(descriptors)}).encode() + b"\n"
         for descriptor in descriptors:
             transport.sendFileDescriptor(descriptor)
         # Each comes with a byte of its own.
@@ -261,26 +265,26 @@ class _Factory(Factory):
         return TakeOverProtocol(self._take_over)
 
 
-def _received(connected: socket.socket) -> list[int]:
-    """Return the descriptors that a running gateway hands on.
+def _received(connected: socket.socket) -> tuple[int, list[int]]:
+    """Return the process of a running gateway, and the descriptors that it hands on.
 
     :raises OSError: it does not answer.
     :raises ValueError: it refuses, or has said something else.
     """
     said, descriptors = b"", list[int]()
-    while b"\n" not in said or len(descriptors) < _announced(said):
+    while b"\n" not in said or len(descriptors) < _announced(said)[1]:
         data, passed, _, _ = socket.recv_fds(connected, _MAX_LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
         descriptors += passed
         said += data
         if not data or len(said) > _MAX_LINE_BYTES:
             raise ValueError("it has ended the connection")
-    return descriptors
+    return _announced(said)[0], descriptors
 
 
-def _announced(said: bytes) -> int:
+def _announced(said: bytes) -> tuple[int, int]:
     match json.loads(said.partition(b"\n")[0]):
-        case {"descriptors": int(number)}:
-            return number
+        case {"pid": int(pid), "descriptors": int(number)}:
+            return pid, number
         case {"refused": str(why)}:
             raise ValueError(why)
     raise ValueError("what is there is no gateway")

@@ -144,6 +144,7 @@ class TakeOverTests(TestCase):
             self.assertTrue(client.ended())
         self.assertEqual(first.wait(), 0)
         third.start()
+        self.assertIn(f"process {second.pid} drains", third.log)
         self.assertEqual(second.wait(), 0)
         with LiveClient(third, over=dial_unix(self.path)) as client:
             client.ping(client.make_key())

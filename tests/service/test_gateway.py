@@ -1,5 +1,6 @@
 """The order in which a gateway starts and stops, whatever its backend is."""
 
+import os
 import socket
 from typing import cast
 
@@ -126,6 +127,24 @@ class OrderTests(GatewayCase):
         self.assertIn("stop", self.lifecycle.life)
         self.assertFalse(self.listens(address))
         self.assertEqual(self.gateway.causes.as_dict().get("gateway_stopped"), 2)
+
+    async def test_another_takes_over(self) -> None:
+        """Answers by push come until the last client is gone, and the socket goes on."""
+        self.gateway.startService()
+        await self.gateway.when_ready()
+        client = await self.connect()
+        (descriptor,) = [each for part in self.gateway.estate for each in part.descriptors()]
+        others = socket.socket(fileno=os.dup(descriptor))
+        self.addCleanup(others.close)
+        self.lifecycle.life.clear()
+        for part in self.gateway.estate:
+            part.lend(True)
+        await self.gateway.stopService()
+        await client.gone
+        self.assertEqual(self.lifecycle.life, ["lend", "client ended", "withdraw", "stop"])
+        self.assertTrue(self.listens(others.getsockname()))
+        with socket.create_connection(others.getsockname()):
+            others.accept()[0].close()
 
     async def test_ready(self) -> None:
         """From the start to the stop, while the backend wants nothing."""

@@ -1,4 +1,5 @@
 import os
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -129,6 +130,18 @@ class StartTests(WorkersCase):
             process.listener.ended(KILLED)
         self.assertFalse(service.alive())
         self.assertEqual(service.counts().unready[0], "worker 0 does not serve")
+
+    def test_another_takes_over(self) -> None:
+        """A worker that dies meanwhile leaves its sockets to the other gateway."""
+        service = self.serving()
+        for part in service.estate:
+            part.lend(True)
+        assert self.sockets is not None
+        self.processes[0].listener.ended(KILLED)
+        taken = self.sockets.of(0)[0].bound
+        self.assertEqual(taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), 1)
+        service.stopService()
+        self.assertEqual(self.processes[1].told, [Command.LEND, Command.STOP])
 
     def test_told_once(self) -> None:
         self.serving()
