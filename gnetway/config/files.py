@@ -2,12 +2,18 @@
 
 import os
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
@@ -74,6 +80,19 @@ class PemFile:
 
     path: str
     content: bytes = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from another one, and no more: of a private key its public half counts."""
+        parts = []
+        if b"-BEGIN CERTIFICATE-" in self.content:
+            chain = x509.load_pem_x509_certificates(self.content)
+            parts += [certificate.fingerprint(SHA256()) for certificate in chain]
+        if b"PRIVATE KEY-" in self.content:
+            key = load_pem_private_key(self.content, None, unsafe_skip_rsa_key_validation=True)
+            public = key.public_key()
+            parts.append(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        return sha256(b"".join(parts)).hexdigest()
 
     def belongs_to(self, certificate: "PemFile") -> bool:
         """Return whether this is the key of ``certificate``, the first where there are several."""

@@ -72,6 +72,7 @@ class LimitsConfig:
             "bytes",
             "all that gzip_packed unpacks to in one packet: four of the largest file parts, in 4 to"
             " 7 ms of the event loop; 16 MiB of packet could become 16 GiB",
+            live=False,
         ),
     )
     max_send_buffer_bytes: int = field(
@@ -91,6 +92,7 @@ class LimitsConfig:
             "MiB",
             "what clients can have held in all workers together; 0 is a quarter of the memory of"
             " the machine or of the control group, 160 to 1024",
+            live=False,
         ),
     )
     max_unsent_bytes: int = field(
@@ -176,6 +178,7 @@ class LimitsConfig:
             whole(1, 64),
             "threads",
             "for the large powers of key exchanges, off the event loop; one a core is enough",
+            live=False,
         ),
     )
     handshake_seconds: int = field(

@@ -75,7 +75,7 @@ MAX_CONFIG_BYTES: Final = 256 * 1024
 _SINGLE_KEY_NAMES: Final = frozenset({"keyfile", "keyfingerprint"})
 
 #: What protobuf and the fields beside the payload add to a client's packet, with room to spare.
-_MESSAGE_OVERHEAD_BYTES: Final = 4096
+MESSAGE_OVERHEAD_BYTES: Final = 4096
 
 #: Without effect beside Session.Embedded: keys of the file, and keys of Session.
 _REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
@@ -93,7 +93,7 @@ def _elsewhere(_node: Node, _reading: Reading) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class FileConfig:
     """The sections and keys at the head of the file."""
 
     gnetway: GnetwayConfig | None = field(
@@ -139,7 +139,7 @@ class _File:
         default=None, metadata=key("Log", optional(log), "", "the log is twistd's")
     )
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
-        default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several")
+        default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several", live=True)
     )
     key_file: None = field(
         default=None, metadata=key("KeyFile", _elsewhere, "", "the form for a single key")
@@ -190,7 +190,7 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         root = parse()
         _check_listeners(root, reading)
         with suppress(Rejected):
-            file = section(_File)(root, reading)
+            file = section(FileConfig)(root, reading)
             gnetway = _gnetway(file)
         single = _single_key(root, reading)
         if file is not None and gnetway is not None:
@@ -234,7 +234,7 @@ def _check_listeners(root: Node, reading: Reading) -> None:
         reading.faults.add(line, "Server", found, "one of the two", "'Gnetway.Server'")
 
 
-def _gnetway(file: _File) -> GnetwayConfig | None:
+def _gnetway(file: FileConfig) -> GnetwayConfig | None:
     """Return what faces the clients, also from the layout before Gnetway."""
     if file.older is None:
         return file.gnetway
@@ -242,7 +242,7 @@ def _gnetway(file: _File) -> GnetwayConfig | None:
     return GnetwayConfig(servers=(listener,), multicore=file.older.multicore)
 
 
-def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Reading) -> None:
+def _check_together(file: FileConfig, gnetway: GnetwayConfig, line: int, reading: Reading) -> None:
     """Check what no section can know for itself."""
     if gnetway.multicore and "Workers" in reading.lines:
         older = "Server.Multicore"
@@ -258,7 +258,7 @@ def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Rea
     if file.session.etcd is not None and file.etcd is None:
         allowed = "a section with Hosts, by which session services find this gateway"
         faults.add(line, "Etcd", "nothing", allowed)
-    least = gnetway.limits.max_packet_bytes + _MESSAGE_OVERHEAD_BYTES
+    least = gnetway.limits.max_packet_bytes + MESSAGE_OVERHEAD_BYTES
     if file.rpc.max_message_bytes < least:
         path = "Rpc.MaxMessageBytes"
         allowed = f"at least {least}, for a packet of Gnetway.Limits.MaxPacketBytes"
@@ -269,7 +269,7 @@ def _check_together(file: _File, gnetway: GnetwayConfig, line: int, reading: Rea
         faults.add(reading.lines.get(path, line), path, str(file.rpc.max_input_bytes), allowed)
 
 
-def _check_embedded(file: _File, gnetway: GnetwayConfig, reading: Reading) -> None:
+def _check_embedded(file: FileConfig, gnetway: GnetwayConfig, reading: Reading) -> None:
     """Check what the backend in this process does not go with.
 
     It lives in one process, and clients are not told of a data centre whose clients are turned
@@ -297,7 +297,7 @@ def _public_addresses(gnetway: GnetwayConfig) -> list[str]:
     ]
 
 
-def _set_for_remote(file: _File) -> list[str]:
+def _set_for_remote(file: FileConfig) -> list[str]:
     """Return the paths of the keys that only a remote session backend gives a meaning."""
     return [
         f"{prefix}{entry.name}"

@@ -57,16 +57,18 @@ class GnetwayConfig:
     )
     limits: LimitsConfig = field(
         default_factory=LimitsConfig,
-        metadata=key("Limits", section(LimitsConfig), "", "each has its own default"),
+        metadata=key("Limits", section(LimitsConfig), "", "each has its own default", live=True),
     )
     admission: AdmissionConfig = field(
         default_factory=AdmissionConfig,
-        metadata=key("Admission", section(AdmissionConfig), "", "each has its own default"),
+        metadata=key(
+            "Admission", section(AdmissionConfig), "", "each has its own default", live=True
+        ),
     )
 
     drain: DrainConfig = field(
         default_factory=DrainConfig,
-        metadata=key("Drain", section(DrainConfig), "", "each has its own default"),
+        metadata=key("Drain", section(DrainConfig), "", "each has its own default", live=True),
     )
     take_over: UnixAddress | None = field(
         default=None,

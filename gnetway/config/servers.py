@@ -155,13 +155,25 @@ class ServerConfig:
     tls: TlsConfig | None = field(
         default=None,
         metadata=key(
-            "TLS", optional(section_with_pair(TlsConfig)), "", "plaintext, as Teamgram's gateway"
+            "TLS",
+            optional(section_with_pair(TlsConfig)),
+            "",
+            "plaintext, as Teamgram's gateway",
+            live=True,
         ),
     )
-    ppv1: bool = field(default=False, metadata=key("PPV1", flag, "", "there may be no balancer"))
+    ppv1: bool = field(
+        default=False, metadata=key("PPV1", flag, "", "there may be no balancer", live=True)
+    )
     proxy_protocol: ProxyProtocolConfig | None = field(
         default=None,
-        metadata=key("ProxyProtocol", section(ProxyProtocolConfig), "", "there may be no balancer"),
+        metadata=key(
+            "ProxyProtocol",
+            section(ProxyProtocolConfig),
+            "",
+            "there may be no balancer",
+            live=True,
+        ),
     )
     allowed_origins: tuple[str, ...] = field(
         default=(ANY_ORIGIN,),
@@ -170,6 +182,7 @@ class ServerConfig:
             list_of(origin),
             "",
             "any: MTProto asks for no cookie, so a foreign page gains nothing here",
+            live=True,
         ),
     )
     trusted_proxies: tuple[Network, ...] | None = field(
@@ -179,12 +192,17 @@ class ServerConfig:
             list_of(network),
             "",
             "nobody is believed: whoever sends X-Forwarded-For can claim any address",
+            live=True,
         ),
     )
     websocket: WebSocketConfig = field(
         default_factory=WebSocketConfig,
         metadata=key(
-            "WebSocket", section(WebSocketConfig), "", "pings that keep balancers content"
+            "WebSocket",
+            section(WebSocketConfig),
+            "",
+            "pings that keep balancers content",
+            live=True,
         ),
     )
 

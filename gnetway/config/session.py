@@ -246,7 +246,9 @@ class SessionConfig:
     )
     endpoints: tuple[str, ...] | None = field(
         default=None,
-        metadata=key("Endpoints", optional(list_of(endpoint)), "", "session nodes without etcd"),
+        metadata=key(
+            "Endpoints", optional(list_of(endpoint)), "", "session nodes without etcd", live=True
+        ),
     )
     announce: Announce = field(
         default=Announce.MESSAGE,

@@ -54,18 +54,22 @@ class Key:
     """One key of a section: its name in the file, and what a person should know of it.
 
     ``unit`` is empty for what has none. ``reason`` says why the default is what it is or, where
-    there is no default, what to write.
+    there is no default, what to write. ``live`` is whether a reload takes it, beside the keys of
+    its section; None is for what holds for the section around it, and at the head for no.
     """
 
     name: str
     parse: Parser[object]
     unit: str
     reason: str
+    live: bool | None = None
 
 
-def key(name: str, parse: Parser[object], unit: str, reason: str) -> dict[str, Key]:
+def key(
+    name: str, parse: Parser[object], unit: str, reason: str, *, live: bool | None = None
+) -> dict[str, Key]:
     """Return the metadata that makes a dataclass field a key; one without default is needed."""
-    return {_METADATA: Key(name, parse, unit, reason)}
+    return {_METADATA: Key(name, parse, unit, reason, live)}
 
 
 def keys_of(cls: type[Any]) -> list[tuple[Field[Any], Key]]:
