@@ -80,8 +80,7 @@ def makeService(options: usage.Options) -> IService:
         notifier.reloading()
         if log is not None:
             log.reopen()
-        gateway.reload_certificates()
-        notifier.ready()
+        gateway.reload().addCallback(lambda _: notifier.ready())
 
     # Twisted leaves both alone, so they would end the process. A handler may interrupt the
     # reactor anywhere.
@@ -92,6 +91,7 @@ def makeService(options: usage.Options) -> IService:
     atexit.register(_leave, gateway)
     if log is None:
         return gateway
+    gateway.reloads.listeners.append(log.take)
     if isinstance(gateway, WorkersService):
         gateway.follow_levels(log.levels)
     _on(signal.SIGUSR1, lambda: reactor.callFromThread(log.reopen))

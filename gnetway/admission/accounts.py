@@ -58,6 +58,12 @@ class TokenBucket:
         """Return whether nothing of it is used, so that a new one would be the same."""
         return not self.rate or self._refilled(now) >= self.burst
 
+    def change(self, rate: float, burst: float, now: float) -> None:
+        """Go on with other numbers; what a larger burst has more is there at once."""
+        level = self._refilled(now) + max(0.0, burst - self.burst)
+        self.rate, self.burst = rate, burst
+        self._level = min(burst, level)
+
     def _refilled(self, now: float) -> float:
         self._level = min(self.burst, self._level + (now - self._at) * self.rate)
         self._at = now
@@ -130,6 +136,16 @@ class Account:
         self.exchanges = TokenBucket(limits.exchange_rate, limits.exchange_burst, now)
         self.unknown_keys = TokenBucket(limits.unknown_key_rate, limits.unknown_key_burst, now)
 
+    def change(self, limits: AccountLimits, now: float) -> None:
+        """Go on with other limits; what the network has already it keeps.
+
+        Who is exempt stands in no ranking, so that is for ``Admission.change`` to see to.
+        """
+        self.limits = limits
+        self.connecting.change(limits.connect_rate, limits.connect_burst, now)
+        self.exchanges.change(limits.exchange_rate, limits.exchange_burst, now)
+        self.unknown_keys.change(limits.unknown_key_rate, limits.unknown_key_burst, now)
+
     @property
     def is_in_use(self) -> bool:
         """Whether the network has something now."""
@@ -148,18 +164,20 @@ class Account:
 class Accounts:
     """The accounts by network; ``limits_of`` tells what a network may take.
 
+    With another ``limits_of`` those that there are keep their limits until each is changed.
+
     At most ``max_accounts`` are kept beside those that have something now: the ones looked up
     longest ago go first, the quiet ones before the others.
     """
 
-    __slots__ = ("_accounts", "_limits_of", "_max_accounts")
+    __slots__ = ("_accounts", "_max_accounts", "limits_of")
 
     def __init__(
         self,
         limits_of: Callable[[str], AccountLimits],
         max_accounts: int = MAX_ACCOUNTS,
     ) -> None:
-        self._limits_of = limits_of
+        self.limits_of = limits_of
         self._max_accounts = max_accounts
         #: The one looked up longest ago first.
         self._accounts: dict[str, Account] = {}
@@ -179,7 +197,7 @@ class Accounts:
         if account is None:
             if len(self._accounts) >= self._max_accounts:
                 self._make_room(now)
-            account = Account(network, self._limits_of(network), now)
+            account = Account(network, self.limits_of(network), now)
         self._accounts[network] = account
         return account
 

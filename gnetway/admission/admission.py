@@ -20,6 +20,7 @@ from typing import Final
 
 from gnetway.admission.accounts import (
     Account,
+    AccountLimits,
     AddressDenied,
     TooManyConnections,
     TooManyHalfOpen,
@@ -138,6 +139,36 @@ class Admission:
             raise TooManyConnections
         if limits.half_open and account.half_open - having >= limits.half_open:
             self._replace_half_open(account, now)
+
+    # -- other limits --------------------------------------------------------------------------
+
+    def change(self, account: Account, limits: AccountLimits, now: float) -> list[Place]:
+        """Have a network go on with other limits; return the places that it may have no more.
+
+        It keeps what it has above its bounds, and gets no more. Only who may not connect at all is
+        to be shown out, by ``expel``: those that are named, since behind a balancer others are.
+        """
+        was_exempt = account.limits.exempt
+        account.change(limits, now)
+        if was_exempt is not limits.exempt:
+            for ranking, number in (
+                (self._by_connections, account.connections),
+                (self._by_half_open, account.half_open),
+            ):
+                ranking.changed(account, *((0, number) if was_exempt else (number, 0)))
+        if not limits.denied:
+            return []
+        return [
+            place
+            for places in (account.half_open_places, account.open_places)
+            for place in places
+            if place.is_named
+        ]
+
+    def expel(self, place: Place) -> None:
+        """End a connection whose network may not connect any more."""
+        if not place.is_gone and place.account.limits.denied:
+            self._give_way(place, AddressDenied.cause)
 
     # -- giving way ----------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ runs, so that the next reload names it again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from enum import Enum
 from hashlib import sha256
@@ -163,6 +163,8 @@ def _plain(value: object) -> object:
             return value.value
         case tuple() | list():
             return [_plain(item) for item in value]
+        case Mapping():
+            return {str(name): _plain(item) for name, item in value.items()}
         case RsaKeyConfig():
             return value.key.fingerprint_hex
         case PemFile():

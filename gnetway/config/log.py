@@ -118,11 +118,11 @@ class LogConfig:
         default="", metadata=key("Path", _path, "", "logs beside the configuration, as go-zero's")
     )
     level: Level = field(
-        default=Level.INFO, metadata=key("Level", choice(Level), "", "go-zero's default")
+        default=Level.INFO, metadata=key("Level", choice(Level), "", "go-zero's default", live=True)
     )
     levels: Mapping[str, Level] = field(
         default_factory=dict,
-        metadata=key("Levels", optional(_levels), "", "Level, for every namespace"),
+        metadata=key("Levels", optional(_levels), "", "Level, for every namespace", live=True),
     )
     max_content_bytes: int = field(
         default=0,

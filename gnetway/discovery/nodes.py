@@ -151,12 +151,23 @@ class NodeListeners:
 
 @implementer(IDiscovery)
 class StaticDiscovery:
-    """Discovery without etcd: the same ``host:port`` nodes for ever, and nowhere to register."""
+    """Discovery without etcd: ``host:port`` nodes as they are given, and nowhere to register."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self._nodes = list(dict.fromkeys(nodes))
-        self.description = f"fixed nodes {', '.join(self._nodes)}"
         self._listeners = NodeListeners()
+
+    @property
+    def description(self) -> str:
+        """See IDiscovery."""
+        return f"fixed nodes {', '.join(self._nodes)}"
+
+    def change(self, nodes: Sequence[str]) -> None:
+        """Name other nodes; once begun, listeners hear of it."""
+        fresh = list(dict.fromkeys(nodes))
+        if fresh != self._nodes:
+            self._nodes = fresh
+            self._listeners.tell(fresh)
 
     def watch(self, listener: Callable[[list[str]], None]) -> None:
         """See IDiscovery."""

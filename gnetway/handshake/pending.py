@@ -108,6 +108,17 @@ class PendingExchanges:
     def __len__(self) -> int:
         return len(self._runs)
 
+    def change(
+        self,
+        max_exchanges: int,
+        lifetime_seconds: float,
+        make_exchange: Callable[[ReqPq], KeyExchange],
+    ) -> None:
+        """Go on with other bounds, and begin runs in another way; those that are open stay."""
+        self._max_exchanges = max_exchanges
+        self._lifetime_seconds = lifetime_seconds
+        self._make_exchange = make_exchange
+
     def route(self, body: bytes, monotonic: float, client_ip: str = "") -> KeyExchange:
         """Return the run that an unencrypted message's body belongs to; it may be a new one.
 

@@ -80,7 +80,8 @@ class CallLines(Generic[T]):
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._clock = clock
-        self._patience_seconds = patience_seconds
+        #: Calls that wait already keep theirs.
+        self.patience_seconds = patience_seconds
         self._max_in_flight = max_in_flight
         self._max_waiting = max_waiting
         #: Of the networks that have a call.
@@ -111,7 +112,7 @@ class CallLines(Generic[T]):
             return self._begin(line, call)
         if len(line.waiting) >= self._max_waiting:
             return fail(self._refusal(line))
-        waiting = _Waiting(call, is_wanted, self._clock.seconds() + self._patience_seconds)
+        waiting = _Waiting(call, is_wanted, self._clock.seconds() + self.patience_seconds)
         line.waiting.append(waiting)
         if line.timer is None:
             self._arm(line)

@@ -91,6 +91,11 @@ class KeyLookup:
         self._resting_until = 0.0
         self._gone: Callable[[int], object] = self.forget
 
+    def change(self, timeout_seconds: float, assumed_life_seconds: int) -> None:
+        """Go on with other numbers; queries that run or wait keep theirs."""
+        self._timeout_seconds = self._lines.patience_seconds = timeout_seconds
+        self._assumed_life_seconds = assumed_life_seconds
+
     def cached(self, auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""
         key = self._cache.get(auth_key_id, self._wall())

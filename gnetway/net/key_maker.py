@@ -40,13 +40,14 @@ class RunInThread(Protocol):
 class SpareSecrets:
     """Primes and Diffie-Hellman secrets made ahead, so that no exchange waits for its own.
 
-    At most ``count`` of each lie ready. ``take`` is called in worker threads: a deque's ends may
-    be used from any thread. ``take_pq`` is not: a pq takes no longer to make than to ask for.
+    At most ``count`` of each lie ready, which may be changed. ``take`` is called in worker threads:
+    a deque's ends may be used from any thread. ``take_pq`` is not: a pq takes no longer to make
+    than to ask for.
     """
 
     def __init__(self, random_bytes: Callable[[int], bytes], count: int) -> None:
         self._random_bytes = random_bytes
-        self._count = count
+        self.count = count
         self._secrets: deque[DHSecret] = deque()
         self._primes: deque[PQ] = deque()
 
@@ -67,13 +68,13 @@ class SpareSecrets:
     @property
     def half_gone(self) -> bool:
         """Whether it is time for ``refill``: each one costs a trip to a thread, however much."""
-        return 2 * min(len(self._secrets), len(self._primes)) < self._count
+        return 2 * min(len(self._secrets), len(self._primes)) < self.count
 
     def refill(self) -> None:
         """Make as many as are missing; to be run in a thread."""
-        while len(self._primes) < self._count:
+        while len(self._primes) < self.count:
             self._primes.append(make_pq(self._random_bytes))
-        while len(self._secrets) < self._count:
+        while len(self._secrets) < self.count:
             self._secrets.append(make_secret(self._random_bytes))
             # Let go of the interpreter lock: all of them would keep the reactor for milliseconds.
             sleep(0)

@@ -127,12 +127,13 @@ def _open_to_all() -> Admission:
     return Admission(Bounds(), lambda cause: None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LinkServices:
     """What a connection's shell works with; one for the whole gateway.
 
     ``unsent`` counts what waits for clients that do not read, ``unfinished`` what is here of
-    packets that are not whole, both by ``accounts``.
+    packets that are not whole, both by ``accounts``. A reload sets other ``limits``, which open
+    connections see as they read them here, and another ``setup`` for the connections to come.
     """
 
     clock: IReactorTime

@@ -105,10 +105,7 @@ class Drain:
     ) -> None:
         self._clock = clock
         self._links = links
-        self._a_step = max(1, round(per_second * STEP_SECONDS))
-        self._per_second = per_second
-        self._grace = grace
-        self._seconds = seconds
+        self._set(per_second, grace, seconds)
         self._ends_at = 0.0
         self._waiting: deque[Endable] = deque()
         #: With the time when they are to be closed.
@@ -119,6 +116,16 @@ class Drain:
     def of(cls, clock: IReactorTime, links: OpenLinks, config: DrainConfig) -> Self:
         """Return one as Drain has it."""
         return cls(clock, links, config.per_second, config.grace_seconds, config.hard_stop_seconds)
+
+    def change(self, config: DrainConfig) -> None:
+        """Go by other numbers, if it has not begun."""
+        self._set(config.per_second, config.grace_seconds, config.hard_stop_seconds)
+
+    def _set(self, per_second: int, grace: float, seconds: float) -> None:
+        self._a_step = max(1, round(per_second * STEP_SECONDS))
+        self._per_second = per_second
+        self._grace = grace
+        self._seconds = seconds
 
     def start(self) -> Deferred[None]:
         """Begin; fires when the last connection is gone."""

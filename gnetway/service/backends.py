@@ -45,6 +45,9 @@ class BackendLifecycle(Protocol):
     def publish(self) -> None:
         """Make the gateway known, now that it serves."""
 
+    def take(self, config: GatewayConfig) -> None:
+        """Go on with another configuration, as far as the backend can while it serves."""
+
     def withdraw(self) -> Deferred[None]:
         """Take that back, first of all at a stop; may come at any time, as ``stop``."""
 
@@ -233,6 +236,9 @@ class EmbeddedLifecycle:
 
     def publish(self) -> None:
         """See BackendLifecycle; nobody has to know."""
+
+    def take(self, config: GatewayConfig) -> None:
+        """See BackendLifecycle; all that it has needs a restart."""
 
     def withdraw(self) -> Deferred[None]:
         """See BackendLifecycle."""

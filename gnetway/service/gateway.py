@@ -34,9 +34,7 @@ from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
-from gnetway.net.accepting import Arrivals
 from gnetway.net.link_services import LinkServices
-from gnetway.net.open_links import Drain
 from gnetway.runtime import epoll
 from gnetway.runtime.clocks import WallClock, wall_clock
 from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
@@ -53,18 +51,14 @@ from gnetway.service.announce import (
 )
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.connections import Connections
-from gnetway.service.factories import ListenerFactories
+from gnetway.service.factories import ClientPorts
 from gnetway.service.inherited import Estate, InheritedSockets
-from gnetway.service.link_services import make_link_services, shown_keys
-from gnetway.service.listeners import Listener, ListeningPorts, WorkerListeners, bind_all, close_all
+from gnetway.service.link_services import ConfiguredLinks
+from gnetway.service.listeners import WorkerListeners
 from gnetway.service.operations import Operations
-from gnetway.service.prepared import (
-    Certificates,
-    StartUp,
-    check_web_packages,
-    warn_of_open_files,
-)
+from gnetway.service.prepared import StartUp, warn_of_open_files
 from gnetway.service.readiness import Readiness
+from gnetway.service.reload import NotNow, ReloadResult, Reloads
 
 T = TypeVar("T")
 
@@ -96,6 +90,8 @@ class GatewayService(MultiService):
         self._reactor = reactor
         self._wall = wall
         self._start_up = StartUp(reactor, wall, self._check)
+        #: What has come of the last reloads, and who is to hear of the next ones.
+        self.reloads = Reloads(config, reactor, wall, own_process, self.take)
         self._config = config = share_out(config, machine_memory())
         self._random_bytes = random_bytes
         self._own_process = own_process
@@ -105,9 +101,6 @@ class GatewayService(MultiService):
             config, reactor, wall, handler, random_bytes, self._turn_end, self._inherited
         )
         self._worker = worker
-        self._certificates = Certificates(config, reactor, wall)
-        self._listeners: list[Listener] = []
-        self._ports = ListeningPorts(reactor)
         self._threads = WorkThreads(
             reactor, config.gnetway.limits.handshake_threads, "gnetway key exchange"
         )
@@ -118,9 +111,9 @@ class GatewayService(MultiService):
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
         self._lag = LoopLag(reactor)
+        self._clients = ClientPorts(config, reactor, wall, worker, self._inherited)
         self._admin = AdminListeners(config, reactor, self._inherited)
         self._started_at = 0.0
-        self._drain: Drain | None = None
         self.causes = Causes()
         #: What lists the connections, once clients are served.
         self.connections: Connections | None = None
@@ -135,9 +128,8 @@ class GatewayService(MultiService):
 
         Sockets in the file system are not among them.
         """
-        return [
-            (listener.host, listener.port) for listener in self._listeners if listener.file is None
-        ]
+        listeners = self._clients.listeners
+        return [(one.host, one.port) for one in listeners if one.file is None]
 
     @property
     def failure(self) -> Failure | None:
@@ -147,7 +139,7 @@ class GatewayService(MultiService):
     @property
     def estate(self) -> tuple[Estate, ...]:
         """What another gateway can take over."""
-        return self._ports, self._admin, self._lifecycle
+        return self._clients, self._admin, self._lifecycle
 
     def prepare(self) -> None:
         """Do what can fail for the configuration's sake; may be called before the start.
@@ -157,19 +149,15 @@ class GatewayService(MultiService):
         self._start_up.prepare()
 
     def _check(self) -> None:
-        check_web_packages(self._config)
-        self._certificates.load()
-        worker = self._worker
-        listeners = worker.listeners if worker else bind_all(self._config, self._inherited)
+        self._clients.bind()
         try:
             self._lifecycle.prepare()
             if self._worker is None:
                 # The parent of workers has a site for all of them.
                 self._admin.bind()
         except ConfigError:
-            close_all(listeners)
+            self._clients.close()
             raise
-        self._listeners = listeners
         self._inherited.tell_left_over()
         if self._worker is None:
             # The store mends its own files when it is opened; until then they are as they were.
@@ -189,13 +177,14 @@ class GatewayService(MultiService):
             epoll.install(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
         self._started_at = self._wall()
+        self.reloads.begin()
         self._lag.start()
         if self._worker is None:
             stop = self._reactor.stop if self._own_process else None
-            keys = shown_keys(self._config)
-            self._admin.serve(
-                Operations(self.status, lambda: self.connections, keys, self._wall, stop)
+            operations = Operations(
+                self.status, lambda: self.connections, self._clients.keys, self._wall, stop
             )
+            self._admin.serve(operations)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -211,13 +200,34 @@ class GatewayService(MultiService):
         self._starting.addCallback(tell)
         return ready
 
-    def reload_certificates(self) -> None:
-        """Read the certificates and keys of all TLS listeners again.
+    def reload(
+        self, config: GatewayConfig | Mapping[str, object] | None = None
+    ) -> Deferred[ReloadResult]:
+        """Read the file again, or take ``config``, while clients are served: see ``Reloads``."""
+        return self.reloads.reload(config)
 
-        New connections get what is in the files then; open ones go on. A certificate that cannot
-        be used is not taken, and the log says why.
+    def take(self, config: GatewayConfig) -> None:
+        """Go on with another configuration, which has the same listeners and session backend.
+
+        :raises ConfigError: a certificate or a package is wanting; nothing has changed.
+        :raises NotNow: nobody is served.
         """
-        self._certificates.reload()
+        if self._links is None or not self._serves:
+            raise NotNow("the gateway does not serve")
+        config = share_out(config, machine_memory())
+        self._clients.take(config)
+        self._config = config
+        self._lifecycle.take(config)
+        self.backend_description = self._links.backend.description
+        if self._worker is None:
+            write_public_keys(config.rsa_keys)
+
+    def reload_certificates(self) -> None:
+        """Read the certificates of all TLS listeners again; one that cannot be used is not taken.
+
+        New connections get what is in the files then; open ones go on.
+        """
+        self._clients.certificates.reload()
 
     def when_key_gone(self, listener: Callable[[int], object]) -> None:
         """Call ``listener`` with the id of each key that is found to be gone, from the start on.
@@ -245,7 +255,7 @@ class GatewayService(MultiService):
             Status(
                 self._started_at,
                 counts.unready,
-                tuple(map(str, self._listeners)),
+                tuple(map(str, self._clients.listeners)),
                 self.backend_description,
                 counts,
                 self.refused_origins,
@@ -283,8 +293,8 @@ class GatewayService(MultiService):
         if self._worker is None:
             write_public_keys(self._config.rsa_keys)
         self._threads.start()
-        backend = await self._lifecycle.begin(self._listeners)
-        links = make_link_services(
+        backend = await self._lifecycle.begin(self._clients.listeners)
+        configured = ConfiguredLinks(
             self._config,
             self._reactor,
             self._wall,
@@ -294,9 +304,8 @@ class GatewayService(MultiService):
             self._random_bytes,
             self._turn_end,
         )
-        self._links = links
+        self._links = links = configured.services
         self.connections = Connections(self._reactor, links.records, self._ids)
-        self._drain = Drain.of(self._reactor, links.open_links, self._config.gnetway.drain)
         if self._own_process:
             self._memory = MemoryReturn(self._reactor, resident_bytes, give_back)
             self._memory.start()
@@ -304,15 +313,7 @@ class GatewayService(MultiService):
             links.registry.when_key_gone(self._key_gone)
         await self._lifecycle.serve(links.registry)
         links.key_maker.start()
-        worker = self._worker or WorkerListeners([])
-        factories = ListenerFactories(
-            self._config, links, self._certificates, worker.http_elsewhere
-        )
-        self._ports.begin(
-            Arrivals(self._reactor, links.accounts, links.admission, links.causes, links.records)
-        )
-        factories.serve(self._ports, self._listeners, worker.relayed)
-        self._certificates.start()
+        self._clients.begin(self._config, configured)
         self._lifecycle.publish()
         self.backend_description = backend.description
         self._serves = True
@@ -320,7 +321,7 @@ class GatewayService(MultiService):
         if self._worker is None:
             waits = f"not ready yet: {'; '.join(wanting)}" if wanting else ""
             slow = slow_paths(self._config, self._reactor, self._own_process)
-            announce(self._config, self._listeners, backend.description, slow, waits)
+            announce(self._config, self._clients.listeners, backend.description, slow, waits)
         self._readiness.start(told=self._worker is None and bool(wanting))
 
     def _start_failed(self, failure: Failure) -> None:
@@ -339,27 +340,25 @@ class GatewayService(MultiService):
 
     def hurry(self) -> None:
         """Drain no longer: end all connections now. Before a stop it has no effect."""
-        if self._drain is not None and not self._serves:
-            self._drain.hurry()
+        if not self._serves:
+            self._clients.hurry()
 
     async def _stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
         self._serves = False
+        self.reloads.stop()
         self._readiness.stop()
         if self._memory is not None:
             self._memory.stop()
-        if self._ports.lent:
+        if self._clients.lent:
             # The gateway that takes over answers there. Answers by push still come here.
             await self._admin.stop()
         else:
             await self._lifecycle.withdraw()
-        await self._ports.stop()
-        self._certificates.stop()
-        close_all(self._listeners)
-        if self._drain is not None:
-            await self._drain.start()
-        if self._ports.lent:
+        await self._clients.stop()
+        await self._clients.drain()
+        if self._clients.lent:
             await self._lifecycle.withdraw()
         if self._links is not None:
             self._links.exchange_driver.stop()

@@ -1,14 +1,18 @@
 """What the connections share, built from the configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.admission.networks import NetworkTable
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
+from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.events import ConnectionSetup
 from gnetway.crypto.random_pool import RandomPool
@@ -115,94 +119,173 @@ def shown_keys(config: GatewayConfig) -> str:
     )
 
 
-def make_link_services(
-    config: GatewayConfig,
-    reactor: IGatewayReactor,
-    wall: WallClock,
-    backend: ISessionBackend,
-    run_in_thread: RunInThread,
-    causes: Causes,
-    random_bytes: Callable[[int], bytes],
-    turn_end: TurnEnd,
-) -> LinkServices:
-    """Build the services of all connections; the memory in ``config`` is shared out."""
-    limits = config.gnetway.limits
-    bounds = connection_bounds(config.gnetway.admission, for_clients())
-    accounts = Accounts(limits_by_network(config.gnetway.admission, bounds.connections))
-    keys = KeyLookup(
-        reactor,
-        wall,
-        backend,
-        KeyCache(config.gnetway.key_cache_bytes),
-        limits.key_lookup_seconds,
-        min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds),
-        accounts,
-    )
-    admission = Admission(bounds, causes.count)
-    records = ConnectionRecords(reactor, wall, causes, accounts, shown_keys(config))
-    admission.gone = records.gone
-    secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
-    exchanges = _make_exchanges(config, accounts, secrets, random_bytes)
-    key_maker = KeyMaker(reactor, run_in_thread, exchanges, secrets, backend, keys)
-    return LinkServices(
-        clock=reactor,
-        wall=wall,
-        setup=ConnectionSetup(
-            exchanges=exchanges,
-            random_bytes=RandomPool(random_bytes).take,
+#: What a step of a walk over all accounts may take of a turn of the reactor, in seconds: beside it
+#: clients are served.
+STEP_SECONDS: Final = 0.002
+
+
+class ConfiguredLinks:
+    """The ``services`` of all connections, and how they take another configuration.
+
+    The memory in a configuration is shared out.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        reactor: IGatewayReactor,
+        wall: WallClock,
+        backend: ISessionBackend,
+        run_in_thread: RunInThread,
+        causes: Causes,
+        random_bytes: Callable[[int], bytes],
+        turn_end: TurnEnd,
+    ) -> None:
+        limits = config.gnetway.limits
+        self._reactor = reactor
+        self._random_bytes = random_bytes
+        self._pool = RandomPool(random_bytes)
+        self._takes_unbound = backend.takes_unbound
+        self._walk: Iterator[None] = iter(())
+        self._walking: IDelayedCall | None = None
+        bounds = connection_bounds(config.gnetway.admission, for_clients())
+        accounts = Accounts(limits_by_network(config.gnetway.admission, bounds.connections))
+        self._secrets = SpareSecrets(random_bytes, limits.prepared_exchanges)
+        self._keys = KeyLookup(
+            reactor,
+            wall,
+            backend,
+            KeyCache(config.gnetway.key_cache_bytes),
+            limits.key_lookup_seconds,
+            _assumed_life(limits),
+            accounts,
+        )
+        self._exchanges = PendingExchanges(
+            limits.max_exchanges, limits.exchange_seconds, self._begin(config), accounts
+        )
+        admission = Admission(bounds, causes.count)
+        records = ConnectionRecords(reactor, wall, causes, accounts, shown_keys(config))
+        admission.gone = records.gone
+        key_maker = KeyMaker(
+            reactor, run_in_thread, self._exchanges, self._secrets, backend, self._keys
+        )
+        self.services = LinkServices(
+            clock=reactor,
+            wall=wall,
+            setup=self._setup(limits),
+            backend=backend,
+            keys=self._keys,
+            registry=SessionRegistry(backend, self._keys),
+            key_maker=key_maker,
+            exchange_driver=ExchangeDriver(reactor, key_maker, self._exchanges),
+            wheel=IdleWheel(reactor),
+            open_links=OpenLinks(),
+            causes=causes,
+            records=records,
+            random_bytes=random_bytes,
+            limits=_link_limits(limits),
+            turn_end=turn_end,
+            accounts=accounts,
+            admission=admission,
+            later_turns=LaterTurns(reactor, turn_end),
+            unsent=ByteBudget(*_unsent(limits)),
+            unfinished=ByteBudget(*_unfinished(limits)),
+        )
+
+    def take(self, config: GatewayConfig) -> None:
+        """Go on with another configuration.
+
+        New connections and key exchanges have its bounds and its RSA keys. Open ones go on: what
+        they read anew each time they see as well, what they have chosen they keep. Those of
+        networks that may not connect any more are ended, in the turns to come.
+        """
+        limits, links = config.gnetway.limits, self.services
+        links.records.keys = shown_keys(config)
+        links.setup = self._setup(limits)
+        links.limits = _link_limits(limits)
+        links.unsent.max_bytes, links.unsent.max_each = _unsent(limits)
+        links.unfinished.max_bytes, links.unfinished.max_each = _unfinished(limits)
+        self._secrets.count = limits.prepared_exchanges
+        self._keys.change(limits.key_lookup_seconds, _assumed_life(limits))
+        self._exchanges.change(limits.max_exchanges, limits.exchange_seconds, self._begin(config))
+        bounds = connection_bounds(config.gnetway.admission, for_clients())
+        links.admission.bounds = bounds
+        links.accounts.limits_of = limits_by_network(config.gnetway.admission, bounds.connections)
+        self._walk = self._change_accounts()
+        if self._walking is None:
+            self._go_on()
+
+    def stop(self) -> None:
+        """Change no more accounts."""
+        self._walk = iter(())
+        if self._walking is not None:
+            self._walking.cancel()
+            self._walking = None
+
+    def _change_accounts(self) -> Iterator[None]:
+        """Change the accounts that there are, one at a step: there may be tens of thousands."""
+        accounts, admission = self.services.accounts, self.services.admission
+        for account in accounts:
+            limits = accounts.limits_of(account.network)
+            for place in admission.change(account, limits, self._reactor.seconds()):
+                admission.expel(place)
+                yield
+            yield
+
+    def _go_on(self) -> None:
+        self._walking = None
+        end = self._reactor.seconds() + STEP_SECONDS
+        for _ in self._walk:
+            if self._reactor.seconds() >= end:
+                self._walking = self._reactor.callLater(0, self._go_on)
+                return
+
+    def _setup(self, limits: LimitsConfig) -> ConnectionSetup:
+        return ConnectionSetup(
+            exchanges=self._exchanges,
+            random_bytes=self._pool.take,
             max_packet_bytes=limits.max_packet_bytes,
             first_packet_bytes=limits.first_packet_bytes,
             max_keys=limits.max_keys_per_connection,
-            backend_takes_unbound=backend.takes_unbound,
+            backend_takes_unbound=self._takes_unbound,
             unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
-        ),
-        backend=backend,
-        keys=keys,
-        registry=SessionRegistry(backend, keys),
-        key_maker=key_maker,
-        exchange_driver=ExchangeDriver(reactor, key_maker, exchanges),
-        wheel=IdleWheel(reactor),
-        open_links=OpenLinks(),
-        causes=causes,
-        records=records,
-        random_bytes=random_bytes,
-        limits=LinkLimits(
-            handshake_seconds=limits.handshake_seconds,
-            idle_seconds=limits.idle_seconds,
-            bind_seconds=limits.key_lookup_seconds,
-            max_unsent_bytes=limits.max_send_buffer_bytes,
-            packet_seconds=limits.packet_seconds,
-            packet_bytes_per_second=limits.packet_bytes_per_second,
-            tell_too_many=limits.tell_too_many,
-        ),
-        turn_end=turn_end,
-        accounts=accounts,
-        admission=admission,
-        later_turns=LaterTurns(reactor, turn_end),
-        unsent=_budget(limits.max_unsent_bytes, limits.max_send_buffer_bytes),
-        unfinished=_budget(limits.max_unfinished_bytes, 2 * limits.max_packet_bytes),
+        )
+
+    def _begin(self, config: GatewayConfig) -> Callable[[ReqPq], KeyExchange]:
+        """Return what begins a key exchange; those that it has begun keep the keys of then."""
+        setup = ExchangeSetup(
+            rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
+            strict_dc=config.gnetway.strict_dc or None,
+            max_temp_seconds=config.gnetway.limits.max_temp_key_seconds,
+        )
+        secrets, random_bytes = self._secrets, self._random_bytes
+        return lambda query: KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
+
+
+def _link_limits(limits: LimitsConfig) -> LinkLimits:
+    return LinkLimits(
+        handshake_seconds=limits.handshake_seconds,
+        idle_seconds=limits.idle_seconds,
+        bind_seconds=limits.key_lookup_seconds,
+        max_unsent_bytes=limits.max_send_buffer_bytes,
+        packet_seconds=limits.packet_seconds,
+        packet_bytes_per_second=limits.packet_bytes_per_second,
+        tell_too_many=limits.tell_too_many,
     )
 
 
-def _budget(max_bytes: int, least: int) -> ByteBudget:
-    """Return a budget of which one network may hold half, and ``least`` bytes in any case."""
-    return ByteBudget(max_bytes, max(max_bytes // 2, least))
+def _assumed_life(limits: LimitsConfig) -> int:
+    return min(ASSUMED_LIFE_SECONDS, limits.max_temp_key_seconds)
 
 
-def _make_exchanges(
-    config: GatewayConfig,
-    accounts: Accounts,
-    secrets: SpareSecrets,
-    random_bytes: Callable[[int], bytes],
-) -> PendingExchanges:
-    limits = config.gnetway.limits
-    setup = ExchangeSetup(
-        rsa_keys={loaded.key.fingerprint: loaded.key for loaded in config.rsa_keys},
-        strict_dc=config.gnetway.strict_dc or None,
-        max_temp_seconds=limits.max_temp_key_seconds,
-    )
+def _unsent(limits: LimitsConfig) -> tuple[int, int]:
+    return _of_all_and_each(limits.max_unsent_bytes, limits.max_send_buffer_bytes)
 
-    def begin(query: ReqPq) -> KeyExchange:
-        return KeyExchange(setup, secrets.take_pq(), secrets.take, random_bytes)
 
-    return PendingExchanges(limits.max_exchanges, limits.exchange_seconds, begin, accounts)
+def _unfinished(limits: LimitsConfig) -> tuple[int, int]:
+    return _of_all_and_each(limits.max_unfinished_bytes, 2 * limits.max_packet_bytes)
+
+
+def _of_all_and_each(max_bytes: int, least: int) -> tuple[int, int]:
+    """Return a bound of which one network may hold half, and ``least`` bytes in any case."""
+    return max_bytes, max(max_bytes // 2, least)

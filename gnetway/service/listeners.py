@@ -10,19 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
-from twisted.internet import tcp
-from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IReactorSocket
-from twisted.internet.protocol import ServerFactory
-
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
-from gnetway.net.accepting import Arrivals, ClientPort, IsBalancer
 from gnetway.service.inherited import InheritedSockets
-from gnetway.service.socket_files import SocketFile, UnixPort, bind_unix
+from gnetway.service.socket_files import SocketFile, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
 BACKLOG: Final = 1024
@@ -221,68 +215,6 @@ def _bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-class ListeningPorts:
-    """The sockets that are being served."""
-
-    def __init__(self, reactor: IReactorSocket) -> None:
-        self._reactor = reactor
-        self._arrivals: Arrivals | None = None
-        self._ports: list[tcp.Port] = []
-        self._files: list[SocketFile] = []
-        #: Whether another gateway takes over, and has them too.
-        self.lent = False
-
-    def descriptors(self) -> list[int]:
-        """See Estate."""
-        return [port.fileno() for port in self._ports]
-
-    def lend(self, lent: bool) -> None:
-        """See Estate."""
-        self.lent = lent
-        for file in self._files:
-            file.lend(lent)
-
-    def begin(self, arrivals: Arrivals) -> None:
-        """Have ``arrivals`` let the connections of all sockets in."""
-        self._arrivals = arrivals
-
-    def serve(self, listener: Listener, factory: ServerFactory, is_balancer: IsBalancer) -> None:
-        """Accept connections on a bound socket from now on."""
-        assert self._arrivals is not None, "begun"
-        bound, file = listener.bound, listener.file
-        port: ClientPort | UnixPort
-        if file is None:
-            # A second time, where a worker takes over the socket of one that has died.
-            bound.listen(BACKLOG)
-            port = _client_port(self._reactor, bound, factory)
-            port.arrivals, port.is_balancer = self._arrivals, is_balancer
-        else:
-            self._files.append(file)
-            port = UnixPort(bound.dup(), file, factory, self._reactor, self._arrivals, is_balancer)
-        port.shown = str(listener)
-        port.startListening()
-        # The port works on a duplicate of the descriptor.
-        bound.close()
-        self._ports.append(port)
-
-    async def stop(self) -> None:
-        """Accept no more connections; those that are open stay."""
-        if self._arrivals is not None:
-            self._arrivals.stop()
-        ports, self._ports = self._ports, []
-        await DeferredList([maybeDeferred(port.stopListening) for port in ports])
-
-
-def _client_port(
-    reactor: IReactorSocket, bound: socket.socket, factory: ServerFactory
-) -> ClientPort:
-    """Return a port of ours, made as ``adoptStreamPort`` makes Twisted's."""
-    port: ClientPort = ClientPort._fromListeningDescriptor(  # type: ignore[no-untyped-call] # noqa: SLF001
-        reactor, bound.fileno(), bound.family, factory
-    )
-    return port
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,16 @@ class ProcessLog:
         form = _form(config.log, encoding)
         self.writer = LogWriter(sink, form, complain_on_terminal)
 
+    def take(self, config: GatewayConfig) -> None:
+        """Take the levels of another configuration, where it has others than the one before.
+
+        Else those stay that were set since then.
+        """
+        log, before = config.log, self._config
+        if log is not None and (log.level, log.levels) != (before.level, before.levels):
+            self._config = log
+            self.levels.use(log)
+
     def reopen(self) -> None:
         """Go on with the file that is at its path now, for a program that has renamed it."""
         if self._file is not None:

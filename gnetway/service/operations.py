@@ -99,7 +99,8 @@ def _kinds(parts: list[Part]) -> dict[Kind, Failures]:
 class Operations:
     """A StatusSource over a gateway in one process.
 
-    ``connections`` returns None while no client is served yet. ``stop`` ends the gateway where
+    ``connections`` returns None while no client is served yet, ``keys`` the fingerprints of our RSA
+    keys. ``stop`` ends the gateway where
     that is nobody else's to say, and is None elsewhere.
     """
 
@@ -107,7 +108,7 @@ class Operations:
         self,
         status: Callable[[], Deferred[Status]],
         connections: Callable[[], Connections | None],
-        keys: str,
+        keys: Callable[[], str],
         wall: WallClock,
         stop: Callable[[], object] | None,
     ) -> None:
@@ -124,7 +125,7 @@ class Operations:
     async def _ask(self, what: str, given: Mapping[str, str]) -> dict[str, Any]:
         connections, now = self._connections(), self._wall()
         parts = [] if connections is None else [await part_of(connections, what, given, now)]
-        return joined(what, given, parts, self._keys, now)
+        return joined(what, given, parts, self._keys(), now)
 
     def drain(self) -> bool:
         """See StatusSource."""

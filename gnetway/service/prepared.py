@@ -22,7 +22,7 @@ from gnetway.runtime.clocks import WallClock, follow_monotonic
 
 if TYPE_CHECKING:
     # At run time it is only there where TLS is asked for: see what_is_missing.
-    from gnetway.net.tls.context import ServerTls, TlsSettings
+    from gnetway.net.tls.context import ReadCertificate, ServerTls, TlsSettings
 
 
 class StartUp:
@@ -236,7 +236,8 @@ def _mode(path: str) -> int:
 class Certificates:
     """The certificates of all TLS listeners: loaded before the start, read again on request.
 
-    There is one for each pair of files, however many listeners show it.
+    There is one for each pair of files, however many listeners show it. What ``prepare`` has read
+    of another configuration, ``take`` takes.
     """
 
     def __init__(self, config: GatewayConfig, clock: IReactorTime, wall: WallClock) -> None:
@@ -244,18 +245,14 @@ class Certificates:
         self._clock = clock
         self._wall = wall
         self._loaded: dict[TlsSettings, ServerTls] = {}
+        self._looking = False
 
     def load(self) -> None:
         """Read every certificate.
 
         :raises ConfigError: with a line for each that TLS cannot use.
         """
-        faults = []
-        for server in self._config.gnetway.servers:
-            if server.tls is not None:
-                faults += self._load(server, f"{server.path}.TLS.CertFile")
-        if faults:
-            raise ConfigError(faults)
+        self.prepare(self._config)()
 
     def of(self, server: ServerConfig) -> "ServerTls | None":
         """Return the certificate of a listener, None if it has no TLS."""
@@ -263,11 +260,13 @@ class Certificates:
 
     def start(self) -> None:
         """Begin to look whether files have changed."""
+        self._looking = True
         for certificate in self._all():
             certificate.start()
 
     def stop(self) -> None:
         """Look no more."""
+        self._looking = False
         for certificate in self._all():
             certificate.stop()
 
@@ -276,19 +275,64 @@ class Certificates:
         for certificate in self._all():
             certificate.reload()
 
-    def _all(self) -> "Iterable[ServerTls]":
-        return self._loaded.values()
+    def prepare(self, config: GatewayConfig) -> Callable[[], None]:
+        """Read what another configuration names; return what takes it.
 
-    def _load(self, server: ServerConfig, path: str) -> list[str]:
+        :raises ConfigError: with a line for each listener whose certificate cannot be used.
+        """
+        read: dict[TlsSettings, ReadCertificate] = {}
+        fresh: dict[TlsSettings, ServerTls] = {}
+        faults = []
+        for server in config.gnetway.servers:
+            if server.tls is not None:
+                faults += self._read_again(config, server, fresh, read)
+        if faults:
+            raise ConfigError(faults)
+
+        def take() -> None:
+            for settings, content in read.items():
+                fresh[settings].take(content)
+            before, self._loaded, self._config = self._loaded, fresh, config
+            for settings, certificate in before.items():
+                if settings not in fresh:
+                    certificate.stop()
+            for settings, certificate in fresh.items():
+                if settings not in before and self._looking:
+                    certificate.start()
+
+        return take
+
+    def _read_again(
+        self,
+        config: GatewayConfig,
+        server: ServerConfig,
+        fresh: "dict[TlsSettings, ServerTls]",
+        read: "dict[TlsSettings, ReadCertificate]",
+    ) -> list[str]:
+        """Put the certificate of a listener into both tables, the second if it is in use now."""
         from gnetway.net.tls.context import CertificateFault, ServerTls  # noqa: PLC0415
 
         settings = _settings(server)
+        running = self._loaded.get(settings)
         try:
-            if settings not in self._loaded:
-                self._loaded[settings] = ServerTls(settings, self._clock, self._wall)
+            if running is None:
+                if settings not in fresh:
+                    fresh[settings] = ServerTls(settings, self._clock, self._wall)
+            else:
+                fresh[settings] = running
+                # The configuration was read a moment ago, with the same files.
+                read[settings] = running.read(was_sound=True)
         except CertificateFault as fault:
-            return [self._config.fault(path, str(fault), "a certificate that TLS can use")]
+            return [_certificate_fault(config, server, fault)]
         return []
+
+    def _all(self) -> "Iterable[ServerTls]":
+        return self._loaded.values()
+
+
+def _certificate_fault(config: GatewayConfig, server: ServerConfig, fault: Exception) -> str:
+    path = f"{server.path}.TLS.CertFile"
+    return config.fault(path, str(fault), "a certificate that TLS can use")
 
 
 def _settings(server: ServerConfig) -> "TlsSettings":

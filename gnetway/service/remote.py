@@ -69,6 +69,9 @@ class RemoteParts(Protocol):
     def registration(self) -> IDiscovery | None:
         """Return where the gateway makes itself known, not started; None for nowhere."""
 
+    def take(self, config: GatewayConfig) -> None:
+        """Go on with the session nodes of another configuration, where it names them."""
+
 
 class RemoteLifecycle:
     """The remote session backend and all that belongs to it: a BackendLifecycle."""
@@ -92,6 +95,7 @@ class RemoteLifecycle:
             lambda: _load_parts(config, reactor, random_bytes, turn_end)
         )
         self._host = ""
+        self._parts: RemoteParts | None = None
         self._pushes: Pushes | None = None
         self._server: IRpcServer | None = None
         self._listening: Deferred[int] | None = None
@@ -121,7 +125,7 @@ class RemoteLifecycle:
         return Deferred.fromCoroutine(self._begin())
 
     async def _begin(self) -> ISessionBackend:
-        parts = self._make_parts()
+        parts = self._parts = self._make_parts()
         self._pushes = parts.pushes
         self._server = parts.server()
         self._listening = self._server.start()
@@ -160,6 +164,11 @@ class RemoteLifecycle:
         if registration is not None and etcd is not None:
             registration.register(etcd.prefix, self.server_id)
             registration.start().addErrback(self._registration_failed)
+
+    def take(self, config: GatewayConfig) -> None:
+        """See BackendLifecycle: the session nodes, where the configuration names them."""
+        assert self._parts is not None, "begin comes first"
+        self._parts.take(config)
 
     def withdraw(self) -> Deferred[None]:
         """See BackendLifecycle: no new session comes to name this gateway."""

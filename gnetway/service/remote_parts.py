@@ -33,6 +33,7 @@ class GrpcParts:
         self._random_bytes = random_bytes
         self._options = rpc_options(config.rpc)
         self._carrier = carrier(config.rpc.carrier, cast(IRpcReactor, reactor), turn_end)
+        self._fixed_nodes = StaticDiscovery(config.session.endpoints or ())
         self.pushes = PushServer()
 
     def server(self) -> IRpcServer:
@@ -44,7 +45,7 @@ class GrpcParts:
     def backend(self, server_id: str) -> ISessionBackend:
         """See RemoteParts."""
         session = self._config.session
-        nodes: IDiscovery = StaticDiscovery(session.endpoints or ())
+        nodes: IDiscovery = self._fixed_nodes
         if session.etcd is not None:
             nodes = self._etcd_discovery(session.etcd, session.etcd.prefix)
         return RemoteBackend(
@@ -60,6 +61,11 @@ class GrpcParts:
         """See RemoteParts."""
         etcd = self._config.etcd
         return None if etcd is None else self._etcd_discovery(etcd, watched=None)
+
+    def take(self, config: GatewayConfig) -> None:
+        """See RemoteParts."""
+        if config.session.endpoints is not None:
+            self._fixed_nodes.change(config.session.endpoints)
 
     def _etcd_discovery(self, etcd: EtcdConfig, watched: str | None) -> IDiscovery:
         return make_etcd_discovery(self._reactor, self._carrier, etcd_settings(etcd), watched)

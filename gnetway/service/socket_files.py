@@ -132,11 +132,11 @@ class UnixPort(SocketFilePort):
     ) -> None:
         super().__init__(bound, file, factory, reactor)
         self._arrivals = arrivals
-        self._is_balancer = is_balancer
+        self.is_balancer = is_balancer
 
     def doRead(self) -> None:  # noqa: N802
         """Accept connections."""
-        self._arrivals.accept(self, self._is_balancer)
+        self._arrivals.accept(self, self.is_balancer)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -1,12 +1,13 @@
 """What a worker begins with: the configuration as its parent has read it, and its sockets.
 
-It comes by the pipe of the commands, before the first of them. The files are not read again: the
-worker may not be allowed to, where twistd has changed the user, and it is to run what the other
-workers run.
+It comes by the pipe of the commands, before the first of them; with one of them another
+configuration may come later. The files are not read again: the worker may not be allowed to, where
+twistd has changed the user, and it is to run what the other workers run.
 """
 
 import os
 import pickle
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple, cast
@@ -59,6 +60,16 @@ def read(descriptor: int) -> Handover:
     length = int.from_bytes(_read_exactly(descriptor, _LENGTH_BYTES), "big")
     # From our own parent, by a pipe that nobody else has.
     return cast(Handover, pickle.loads(_read_exactly(descriptor, length)))  # noqa: S301
+
+
+def pack_config(config: GatewayConfig) -> str:
+    """Return a configuration as a text without spaces. It holds private keys."""
+    return b64encode(pickle.dumps(config)).decode("ascii")
+
+
+def unpack_config(packed: str) -> GatewayConfig:
+    """Return the configuration of such a text, from our own parent."""
+    return cast(GatewayConfig, pickle.loads(b64decode(packed)))  # noqa: S301
 
 
 def _read_exactly(descriptor: int, length: int) -> bytes:

@@ -32,7 +32,10 @@ class Command(StrEnum):
     LEND = "lend"
     #: After STOP: end all connections now.
     HURRY = "hurry"
+    #: Read the certificates again.
     RELOAD = "reload"
+    #: With a number, which its answer has as well, and another configuration.
+    TAKE = "take"
     COUNT = "count"
     #: With a question of an operator, as ``workers.questions`` has it.
     ASK = "ask"
@@ -74,6 +77,17 @@ class Answered(NamedTuple):
     is_last: bool
 
 
+class Taken(NamedTuple):
+    """The worker goes on with another configuration, or as before where there are ``faults``.
+
+    ``number`` is that of the order, ``backend`` describes its session backend now.
+    """
+
+    number: int
+    backend: str
+    faults: tuple[str, ...]
+
+
 class Logged(NamedTuple):
     """Something for the log; ``level`` is a LogLevel's name, ``text`` has tracebacks within.
 
@@ -86,7 +100,7 @@ class Logged(NamedTuple):
     when: float | None = None
 
 
-Report: TypeAlias = Ready | Refused | Counted | KeyGone | Answered | Logged
+Report: TypeAlias = Ready | Refused | Counted | KeyGone | Answered | Taken | Logged
 
 
 def pack(report: Report) -> bytes:
@@ -120,6 +134,8 @@ def unpack(line: bytes) -> Report:
             return Counted(GatewayCounts(open_now, causes, pushes, opened, keys, gauges, why))
         case ["KeyGone", int(auth_key_id)]:
             return KeyGone(auth_key_id)
+        case ["Taken", int(number), str(backend), list(faults)]:
+            return Taken(number, backend, tuple(map(str, faults)))
         case ["Logged", str(level), str(namespace), str(text), None | float() as when]:
             return Logged(level, namespace, text, when)
         case ["Answered", int(question), str(piece), bool(is_last)]:

@@ -21,7 +21,6 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-import gnetway
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
@@ -35,6 +34,7 @@ from gnetway.service.listeners import (
     bind_each,
     close_all,
 )
+from gnetway.service.reload import with_this_package
 from gnetway.service.socket_files import SocketFile, bind_unix
 from gnetway.workers import handover
 from gnetway.workers.handover import HandedSocket, Handover
@@ -130,6 +130,10 @@ class WorkerSockets:
             for index, listener in self._relayed.items()
             if listener.file is not None
         }
+
+    def index(self, listener: Listener) -> int:
+        """Return which item of Gnetway.Server it is of, in this and any later configuration."""
+        return self._config.gnetway.servers.index(listener.server)
 
     def shut(self, number: int) -> None:
         """Have a worker's own sockets take no connections; those that wait there are reset.
@@ -309,10 +313,7 @@ class ProcessSpawner:
         self._reactor = reactor
         self._sockets = sockets
         # A worker runs this very package, wherever the parent has it from.
-        places = [os.path.abspath(os.path.dirname(path)) for path in gnetway.__path__]
-        given = environment.get("PYTHONPATH")
-        path = os.pathsep.join([*places, *([given] if given else [])])
-        self._environment = {**environment, "PYTHONPATH": path}
+        self._environment = with_this_package(environment)
 
     def spawn(self, number: int, config: GatewayConfig, listener: ProcessListener) -> WorkerProcess:
         """See Spawner."""
@@ -328,7 +329,7 @@ class ProcessSpawner:
         for given in self._sockets.of(number) + relayed:
             descriptor = len(descriptors)
             descriptors[descriptor] = given.bound.fileno()
-            server = config.gnetway.servers.index(given.server)
+            server = self._sockets.index(given)
             path = "" if given.file is None else given.file.path
             handed.append(HandedSocket(server, descriptor, path, given in relayed))
         elsewhere = self._sockets.http_elsewhere(number)

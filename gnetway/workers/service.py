@@ -47,6 +47,7 @@ from gnetway.service.prepared import (
     check_web_packages,
     warn_of_open_files,
 )
+from gnetway.service.reload import ReloadResult, Reloads
 from gnetway.workers.counters import WorkerCounters
 from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Answered, Command
@@ -99,6 +100,10 @@ class WorkersService(MultiService):
         self._started_at = 0.0
         self._admin = AdminListeners(config, reactor, self._inherited)
         self._log_levels: LogLevels | None = None
+        #: What has come of the last reloads, and who is to hear of the next ones.
+        self.reloads = Reloads(
+            config, reactor, wall, True, lambda other: Deferred.fromCoroutine(self._take(other))
+        )
 
     @property
     def failure(self) -> Failure | None:
@@ -155,16 +160,17 @@ class WorkersService(MultiService):
         self._start_up.begin()
         super().startService()  # type: ignore[no-untyped-call]
         self._started_at = self._wall()
+        self.reloads.begin()
         self._admin.serve(self)
         write_public_keys(self._config.rsa_keys)
         self._sockets.bind_relays()
         spawner = self._make_spawner(self._sockets)
         for number, share in enumerate(self._shares):
-            spawn = partial(spawner.spawn, number, share)
+            spawn = partial(spawner.spawn, number)
             back_off = BackOff(self._random_bytes)
             drain_seconds = self._config.gnetway.drain.hard_stop_seconds
             self._supervisors.append(
-                WorkerSupervisor(self._reactor, number, spawn, self, back_off, drain_seconds)
+                WorkerSupervisor(self._reactor, number, share, spawn, self, back_off, drain_seconds)
             )
         self._log.info("starting {count} workers", count=self._count)
         for supervisor in self._supervisors:
@@ -175,6 +181,32 @@ class WorkersService(MultiService):
         ready: Deferred[None] = Deferred()
         self._waiters.append(ready)
         return ready
+
+    def reload(self) -> Deferred[ReloadResult]:
+        """Read the file again, once for all workers, and have one after the other take it."""
+        return self.reloads.reload()
+
+    async def _take(self, config: GatewayConfig) -> tuple[str, ...]:
+        """Have each worker take its share; return what went wrong where others have taken theirs.
+
+        :raises ConfigError: nothing has changed.
+        """
+        check_web_packages(config)
+        Certificates(config, self._reactor, self._wall).load()
+        fresh = shares(config, self._count)
+        failed = []
+        for number, (supervisor, share) in enumerate(zip(self._supervisors, fresh, strict=True)):
+            try:
+                problem = await supervisor.take(share, config.gnetway.drain.hard_stop_seconds)
+            except ConfigError as error:
+                if not number:
+                    raise
+                problem = f"worker {number} has refused it: {'; '.join(error.faults)}"
+            failed += [problem] if problem else []
+        self._config, self._shares = config, fresh
+        self._backend = self._supervisors[-1].backend or self._backend
+        write_public_keys(config.rsa_keys)
+        return tuple(failed)
 
     def reload_certificates(self) -> None:
         """Have every worker read the certificates and keys of all TLS listeners again."""
@@ -314,6 +346,7 @@ class WorkersService(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self.reloads.stop()
         if self._sockets.lent:
             await self._admin.stop()
             for supervisor in self._supervisors:

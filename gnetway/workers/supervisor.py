@@ -9,15 +9,19 @@ and what it is for follows from the state.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
+from gnetway.config.model import GatewayConfig
+from gnetway.errors import ConfigError
 from gnetway.metrics import GatewayCounts
 from gnetway.runtime.life_cycle import Event, LifeCycle, State
+from gnetway.workers.handover import pack_config
 from gnetway.workers.pipe import (
     Answered,
     Command,
@@ -27,6 +31,7 @@ from gnetway.workers.pipe import (
     Ready,
     Refused,
     Report,
+    Taken,
 )
 from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 
@@ -44,6 +49,19 @@ SILENT_SECONDS: Final = 20.0
 #: Seconds that it has to answer. If it was the parent that stood still, what the worker has said
 #: meanwhile is read before they are over.
 ANSWER_SECONDS: Final = 10.0
+
+
+#: Seconds for a worker to take another configuration; it takes some milliseconds.
+TAKE_SECONDS: Final = 10.0
+
+
+class _Question(NamedTuple):
+    """A configuration that a worker was told to take, and the one before, until it answers."""
+
+    number: int
+    before: GatewayConfig
+    answered: Deferred[str]
+    patience: IDelayedCall
 
 
 class SupervisorListener(Protocol):
@@ -69,7 +87,7 @@ class SupervisorListener(Protocol):
 
 
 class WorkerSupervisor:
-    """The machine; ``spawn`` starts a process, of which it is the ProcessListener.
+    """The machine; ``spawn`` starts a process, of which it is the ProcessListener, with ``config``.
 
     A worker that fails before it has ever served, otherwise than by a signal, is given up: what
     it lacks, no other attempt will bring.
@@ -81,7 +99,8 @@ class WorkerSupervisor:
         self,
         clock: IReactorTime,
         number: int,
-        spawn: Callable[[ProcessListener], WorkerProcess],
+        config: GatewayConfig,
+        spawn: Callable[[GatewayConfig, ProcessListener], WorkerProcess],
         listener: SupervisorListener,
         back_off: BackOff,
         drain_seconds: float = 20.0,
@@ -91,11 +110,17 @@ class WorkerSupervisor:
         self._spawn = spawn
         self._listener = listener
         self._back_off = back_off
-        self._stop_seconds = drain_seconds + STOP_SECONDS
+        self._drain_seconds = drain_seconds
+        #: What its processes run, and what the one of now was told to.
+        self._config = self._told = config
+        self._question: _Question | None = None
+        self._questions = 0
         self._process: WorkerProcess | None = None
         self._has_served = False
         self._faults: tuple[str, ...] = ()
-        self._ending = self._backend = ""
+        self._ending = ""
+        #: One line about its session backend, from when it serves.
+        self.backend = ""
         #: When the process was started, and then when it began to serve.
         self._since = 0.0
         self.life = LifeCycle(
@@ -128,13 +153,65 @@ class WorkerSupervisor:
         self._process.tell(command, argument)
         return True
 
+    def take(self, config: GatewayConfig, drain_seconds: float) -> Deferred[str]:
+        """Have the worker go on with another configuration, as those that come after it.
+
+        Fires with why it may not have, or with an empty text; fails with ConfigError where it has
+        refused, and goes on as before.
+        """
+        before, self._config = self._config, config
+        self._drain_seconds = drain_seconds
+        if self.life.state is not State.RUNNING or self._process is None:
+            # It hears of it once it serves, or its next process begins with it.
+            return succeed("")
+        return self._ask_to_take(before)
+
+    def _ask_to_take(self, before: GatewayConfig) -> Deferred[str]:
+        self._answer(f"worker {self._number} was told to take another one before it answered")
+        self._told = self._config
+        self._questions += 1
+        question = self._question = _Question(
+            self._questions,
+            before,
+            Deferred(),
+            self._clock.callLater(
+                TAKE_SECONDS,
+                self._answer,
+                f"worker {self._number} has not answered within {TAKE_SECONDS:.0f} s",
+            ),
+        )
+        self.tell(Command.TAKE, f"{question.number} {pack_config(self._config)}")
+        return question.answered
+
+    def _answer(self, problem: str | ConfigError) -> None:
+        """Tell whoever waits for the worker's answer, if there is one."""
+        question, self._question = self._question, None
+        if question is None:
+            return
+        if question.patience.active():
+            question.patience.cancel()
+        if isinstance(problem, str):
+            question.answered.callback(problem)
+        else:
+            self._config = self._told = question.before
+            question.answered.errback(problem)
+
+    def _took_late(self, problem: str | Failure) -> None:
+        why = problem.getErrorMessage() if isinstance(problem, Failure) else problem
+        if why:
+            self._log.error(
+                "worker {number} does not run the configuration of the others: {why}",
+                number=self._number,
+                why=why,
+            )
+
     # -- what the process says -----------------------------------------------------------------
 
     def reported(self, report: Report) -> None:
         """See ProcessListener."""
         match report:
             case Ready(backend):
-                self._backend = backend
+                self.backend = backend
                 self.life.advance(Event.READY)
             case Refused(faults):
                 self._faults = faults
@@ -146,6 +223,10 @@ class WorkerSupervisor:
                 self._listener.worker_counted(self._number, counts)
             case KeyGone(auth_key_id):
                 self._listener.worker_lost_key(self._number, auth_key_id)
+            case Taken(number, backend, faults):
+                self.backend = backend
+                if self._question is not None and self._question.number == number:
+                    self._answer(ConfigError(list(faults)) if faults else "")
             case Answered():
                 self._listener.worker_answered(self._number, report)
             case Logged():
@@ -169,6 +250,7 @@ class WorkerSupervisor:
     def ended(self, ending: Ending) -> None:
         """See ProcessListener."""
         self._process = None
+        self._answer(f"worker {self._number} has ended; the next one begins with it")
         self._listener.worker_gone(self._number)
         self._failed(str(ending), for_good=ending.signal is None)
 
@@ -191,7 +273,8 @@ class WorkerSupervisor:
     def _start_process(self) -> None:
         self._since = self._clock.seconds()
         try:
-            self._process = self._spawn(self)
+            self._told = self._config
+            self._process = self._spawn(self._config, self)
         except OSError as error:
             self._failed(f"as its process could not be started: {error}", for_good=True)
 
@@ -203,7 +286,10 @@ class WorkerSupervisor:
             "worker {number} serves, process {pid}", number=self._number, pid=self._process.pid
         )
         self.life.set_timer(SILENT_SECONDS, self._ask)
-        self._listener.worker_ready(self._number, self._backend)
+        self._listener.worker_ready(self._number, self.backend)
+        if self._told is not self._config:
+            # It was being started meanwhile.
+            self._ask_to_take(self._told).addBoth(self._took_late)
 
     def _ask(self) -> None:
         self.tell(Command.COUNT)
@@ -241,13 +327,13 @@ class WorkerSupervisor:
             self.life.advance(Event.ENDED)
             return
         self._process.tell(Command.STOP)
-        self.life.set_timer(self._stop_seconds, self._lose_patience)
+        self.life.set_timer(self._drain_seconds + STOP_SECONDS, self._lose_patience)
 
     def _lose_patience(self) -> None:
         if self._process is not None:
             self._log.warn(
                 "worker {number} does not end and is killed after {seconds} s",
                 number=self._number,
-                seconds=self._stop_seconds,
+                seconds=self._drain_seconds + STOP_SECONDS,
             )
             self._process.kill()

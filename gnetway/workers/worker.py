@@ -10,6 +10,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from gnetway.config.log import Level
 from gnetway.config.model import GatewayConfig
@@ -19,9 +20,10 @@ from gnetway.runtime.clocks import wall_clock
 from gnetway.service.gateway import GatewayService
 from gnetway.service.listeners import Listener, WorkerListeners
 from gnetway.service.log_levels import LogLevels
+from gnetway.service.reload import NotNow
 from gnetway.service.socket_files import SocketFile
-from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
+from gnetway.workers.handover import HandedSocket, Handover, unpack_config
+from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
 from gnetway.workers.questions import answer
 
 #: Seconds between reports of what is counted: so much is lost of a worker that is killed.
@@ -34,6 +36,8 @@ class Worker:
     ``own_process`` is as in GatewayService; ``levels`` are those of the log, which the parent may
     change.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -86,6 +90,8 @@ class Worker:
         name, _, argument = order.partition(" ")
         if name == Command.FORGET:
             self._gateway.forget_key(int(argument))
+        elif name == Command.TAKE:
+            self._take(*argument.split(" "))
         elif name == Command.LEVELS:
             if self._levels is not None:
                 levels = json.loads(argument).items()
@@ -99,6 +105,19 @@ class Worker:
     def _lend(self) -> None:
         for part in self._gateway.estate:
             part.lend(True)
+
+    def _take(self, number: str, packed: str) -> None:
+        faults: tuple[str, ...] = ()
+        try:
+            self._gateway.take(unpack_config(packed))
+        except ConfigError as error:
+            faults = tuple(error.faults)
+        except NotNow as refusal:
+            faults = (str(refusal),)
+        except Exception:  # noqa: BLE001 - the parent waits for an answer
+            self._log.failure("another configuration was not taken")
+            faults = ("a fault of the gateway: the log has it",)
+        self._report(Taken(int(number), self._gateway.backend_description, faults))
 
     def parent_gone(self) -> None:
         """End in order, and remove what the parent would have removed."""

@@ -291,3 +291,55 @@ class NameTests(AdmissionCase):
         for _ in range(3):
             self.assertEqual(self.unnamed().name(client, 0.0, bounded=False), 0.0)
         self.assertEqual(client.connections, 3)
+
+
+class ChangeTests(AdmissionCase):
+    def change(self, account: Account, **limits: float) -> None:
+        for place in self.admission.change(account, self.account("", **limits).limits, 0.0):
+            self.admission.expel(place)
+
+    def test_nobody_leaves_for_a_smaller_bound(self) -> None:
+        account = self.account()
+        for _ in range(3):
+            self.enter(account)
+        self.change(account, connections=2)
+        self.assertEqual(account.connections, 3)
+        self.assertRaises(TooManyConnections, self.enter, account)
+
+    def test_whoever_may_not_connect_any_more_leaves(self) -> None:
+        account = self.account()
+        places = [self.enter(account, deadline=1.0), self.enter(account)]
+        self.change(account, denied=True)
+        self.assertTrue(all(place.is_gone for place in places))
+        self.assertEqual((account.connections, self.admission.descriptors), (0, 0))
+        # Nothing served the second one that could count its end.
+        self.assertEqual(self.counted, {"address_denied": 1})
+        self.assertEqual(self.told, ["address_denied"] * 2)
+        self.assertRaises(AddressDenied, self.enter, account)
+
+    def test_clients_behind_a_balancer_stay(self) -> None:
+        balancer = self.account("10.0.0.5")
+        place = self.admission.admit(balancer, 0.0, named=False)
+        self.change(balancer, denied=True)
+        self.assertFalse(place.is_gone)
+
+    def test_one_that_may_connect_again_meanwhile_stays(self) -> None:
+        account = self.account()
+        place = self.enter(account)
+        (denied,) = self.admission.change(account, self.account(denied=True).limits, 0.0)
+        self.change(account)
+        self.admission.expel(denied)
+        self.assertFalse(place.is_gone)
+
+    def test_who_is_exempt_gives_way_no_more_and_then_again(self) -> None:
+        self.admission = self.make(connections=3)
+        heavy, other = self.account(), self.account("192.0.2.2")
+        for _ in range(3):
+            self.enter(heavy, deadline=1.0)
+        self.change(heavy, exempt=True)
+        self.assertIsNone(self.admission.heaviest())
+        self.assertRaises(TooManyConnections, self.enter, other)
+        self.change(heavy)
+        self.assertIs(self.admission.heaviest(), heavy)
+        self.enter(other)
+        self.assertEqual(heavy.connections, 2)

@@ -47,3 +47,19 @@ class TokenBucketTests(SynchronousTestCase):
         bucket = TokenBucket(0, 0, now=0)
         self.assertTrue(all(bucket.consume(0) for _ in range(100)))
         self.assertEqual((bucket.seconds_to_token(0), bucket.is_full(0)), (0, True))
+
+    def test_other_numbers(self) -> None:
+        bucket = TokenBucket(1, 3, now=0)
+        for _ in range(3):
+            bucket.consume(0)
+        bucket.change(2, 5, 0)
+        self.assertEqual([bucket.consume(0) for _ in range(3)], [True, True, False])
+        self.assertEqual(bucket.seconds_to_token(0), 0.5)
+        bucket.change(2, 1, 100)
+        self.assertEqual([bucket.consume(100) for _ in range(2)], [True, False])
+
+    def test_a_bound_where_there_was_none(self) -> None:
+        bucket = TokenBucket(0, 1, now=0)
+        self.assertTrue(all(bucket.consume(5) for _ in range(9)))
+        bucket.change(1, 2, 100)
+        self.assertEqual([bucket.consume(100) for _ in range(3)], [True, True, False])

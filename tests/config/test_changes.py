@@ -72,6 +72,14 @@ class SectionTests(ChangesCase):
         self.assertEqual(found.config, self.read(Gnetway=others))
         self.assertEqual(found.waiting, ())
 
+    def test_levels_of_the_log(self) -> None:
+        running = self.read(Log={"Level": "info"})
+        others = {"Level": "error", "Levels": {"gnetway.net": "debug"}, "Mode": "file"}
+        found = changes(running, self.read(Log=others))
+        self.assertEqual(found.taken, ("Log.Level", "Log.Levels"))
+        self.assertEqual(found.waiting, ("Log.Mode",))
+        self.assertNotEqual(digest(running), digest(found.config))
+
     def test_what_needs_a_restart_stays_as_it_was(self) -> None:
         limits = {"HandshakeThreads": 5, "MemoryBudget": 512}
         self.assertEqual(

@@ -33,6 +33,14 @@ class StaticTests(SynchronousTestCase):
         self.discovery.start()
         self.assertEqual(self.lists, [["b:1", "a:1"]])
 
+    def test_others_later(self) -> None:
+        self.discovery.watch(self.lists.append)
+        self.discovery.start()
+        self.discovery.change(["b:1", "a:1", "a:1"])
+        self.discovery.change(["c:1"])
+        self.assertEqual(self.lists[1:], [["c:1"]])
+        self.assertEqual(self.discovery.description, "fixed nodes c:1")
+
     def test_nothing_to_register_at(self) -> None:
         self.discovery.register("interface.gateway", "c:1")
         self.successResultOf(self.discovery.start())

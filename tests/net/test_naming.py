@@ -24,7 +24,7 @@ class NamingCase(SynchronousTestCase):
     def begin(self, limits: AccountLimits, relayed: bool = False) -> None:
         self.gateway = Gateway(LinkLimits(handshake_seconds=20))
         services = self.gateway.services
-        services.accounts._limits_of = lambda network: limits
+        services.accounts.limits_of = lambda network: limits
         self.admission = Admission(Bounds(held=8), services.causes.count)
         self.behind = Recorders()
         settings = ProxySettings(trusted_networks=(ip_network("10.0.0.0/8"),), relayed=relayed)

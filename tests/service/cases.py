@@ -173,5 +173,8 @@ class FakeParts:
         self.server_ids.append(server_id)
         return self.remote
 
+    def take(self, config: GatewayConfig) -> None:
+        self.life.append("nodes taken")
+
     def registration(self) -> IDiscovery | None:
         return self.fake_registration

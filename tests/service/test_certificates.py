@@ -11,7 +11,7 @@ from tests.net.certificates import NOW, Files, Pair
 from tests.service.cases import ServiceCase
 
 
-class CertificatesTests(ServiceCase):
+class CertificatesCase(ServiceCase):
     def setUp(self) -> None:
         super().setUp()
         self.first = Files(self.directory / "first")
@@ -36,6 +36,8 @@ class CertificatesTests(ServiceCase):
         self.addCleanup(certificates.stop)
         return certificates
 
+
+class CertificatesTests(CertificatesCase):
     def test_of_each_listener(self) -> None:
         config = self.servers(None, self.first, self.second, self.first)
         certificates = self.loaded(config)
@@ -84,3 +86,55 @@ class CertificatesTests(ServiceCase):
         certificates.start()
         certificates.reload()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class PrepareTests(CertificatesCase):
+    """Another configuration."""
+
+    def test_nothing_is_taken_before_it_is_said(self) -> None:
+        config = self.servers(self.first)
+        certificates = self.loaded(config)
+        tls = certificates.of(config.gnetway.servers[0])
+        assert tls is not None
+        before = tls.read().certificate.chain
+        self.first.write(Pair("first"))
+        take = certificates.prepare(config)
+        self.assertEqual(tls._certificate.chain, before)
+        take()
+        self.assertNotEqual(tls._certificate.chain, before)
+        self.assertIs(certificates.of(config.gnetway.servers[0]), tls)
+
+    def test_other_files(self) -> None:
+        certificates = self.loaded(self.servers(self.first))
+        certificates.start()
+        config = self.servers(self.second, None)
+        certificates.prepare(config)()
+        self.assertIsNotNone(certificates.of(config.gnetway.servers[0]))
+        self.assertIsNone(certificates.of(config.gnetway.servers[1]))
+        # The first is looked at no more, the second is.
+        self.first.replace(self.first.cert, b"nothing")
+        self.second.replace(self.second.cert, b"nothing")
+        with capturedLogs() as logs:
+            for _ in range(3):
+                self.clock.advance(POLL_SECONDS)
+        self.assertEqual(len(logs), 1)
+
+    def test_faults_change_nothing(self) -> None:
+        running = self.servers(self.first)
+        certificates = self.loaded(running)
+        config = self.servers(self.first, self.second)
+        for files in (self.first, self.second):
+            files.replace(files.key, Pair("other").key_pem)
+        error = self.assertRaises(ConfigError, certificates.prepare, config)
+        self.assertEqual(len(error.faults), 2)
+        self.assertIn("Gnetway.Server[1].TLS.CertFile: found", error.faults[1])
+        self.assertIsNotNone(certificates.of(running.gnetway.servers[0]))
+
+    def test_one_that_has_expired_is_a_fault_unless_it_is_in_use(self) -> None:
+        self.first.write(Pair("first", year=2025))
+        config = self.servers(self.first)
+        certificates = self.loaded(config)
+        certificates.prepare(config)()
+        self.first.write(Pair("first", year=2025))
+        error = self.assertRaises(ConfigError, certificates.prepare, config)
+        self.assertIn("it has expired", error.faults[0])

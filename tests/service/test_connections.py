@@ -53,7 +53,7 @@ class ConnectionsCase(SynchronousTestCase):
         self.admission.gone = self.records.gone
         self.connections = Connections(self.clock, self.records)
         self.operations = Operations(
-            Deferred, lambda: self.connections, "123 (7b)", self.wall, None
+            Deferred, lambda: self.connections, lambda: "123 (7b)", self.wall, None
         )
 
     def wall(self) -> float:
@@ -161,7 +161,7 @@ class ListTests(ConnectionsCase):
         return later
 
     def test_before_clients_are_served(self) -> None:
-        nobody = Operations(Deferred, lambda: None, "", self.wall, None)
+        nobody = Operations(Deferred, lambda: None, str, self.wall, None)
         answer = self.successResultOf(nobody.ask("connections", {}))
         self.assertEqual((answer["total"], answer["connections"]), (0, []))
         self.failureResultOf(nobody.ask("connection", {"id": "5"}), NotFound)
@@ -198,7 +198,7 @@ class OneTests(ConnectionsCase):
     def test_the_gateway_is_ended_by_whoever_runs_it(self) -> None:
         self.assertFalse(self.operations.drain())
         ended: list[bool] = []
-        own = Operations(Deferred, lambda: None, "", self.wall, lambda: ended.append(True))
+        own = Operations(Deferred, lambda: None, str, self.wall, lambda: ended.append(True))
         self.assertTrue(own.drain())
         self.assertEqual(ended, [True])
 

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IProtocolFactory
 
 from gnetway.config.servers import ServerConfig
 from gnetway.net.http.channel import GatewayHttpChannel, GatewayHttpFactory
+from gnetway.net.http.relay import RelayFactory
 from gnetway.net.websocket.protocol import GatewayWebSocketFactory
 from gnetway.service.factories import ListenerFactories
 from gnetway.service.prepared import Certificates
@@ -195,3 +196,27 @@ class BeforeTests(CarriersCase):
         self.assertEqual(
             self.gateway.ended(), {"proxy_untrusted": 1, "proxy_version": 1, "proxy_timeout": 1}
         )
+
+
+class TakeTests(CarriersCase):
+    """Another configuration of the same listeners."""
+
+    def test_factories_before_and_after(self) -> None:
+        item: dict[str, object] = {"Addresses": ["127.0.0.1:0"], "Proto": "http"}
+        before, after = (
+            self.config({"Embedded": {"Store": "memory"}}, Gnetway={"Server": [server], **limits})
+            for server, limits in (
+                (item, {}),
+                (item | {"AllowedOrigins": ["https://b.org"]}, {"Limits": {"HttpIdleSeconds": 99}}),
+            )
+        )
+        certificates = Certificates(before, self.gateway.clock, lambda: NOW)
+        (old,), (new,) = before.gnetway.servers, after.gnetway.servers
+        factories = ListenerFactories(before, self.gateway.services, certificates, {old: "/path"})
+        http = factories._http
+        sessions = http.sessions
+        factories.take(after)
+        # Another worker has HTTP still, and the sessions of before are there.
+        self.assertIsInstance(factories.factory(new), RelayFactory)
+        self.assertIs(http.sessions, sessions)
+        self.assertEqual((http.settings.idle_seconds, sessions.settings.idle_seconds), (99, 99))

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from typing import cast
 
 from twisted.internet import reactor  # noqa: TID251 (real sockets: trial runs this one)
@@ -13,11 +14,15 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from gnetway.config.model import GatewayConfig
+from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.service.gateway import GatewayService, make_gateway
-from gnetway.service.listeners import Listener, close_all
+from gnetway.service.listeners import Listener
+from gnetway.service.reload import Outcome
 from tests.fakes import FakeBackend
+from tests.net.certificates import Files, Pair
 from tests.service.cases import ServiceCase
 
 
@@ -46,6 +51,9 @@ class NotedLifecycle:
 
     def publish(self) -> None:
         self.life.append("publish")
+
+    def take(self, config: GatewayConfig) -> None:
+        self.life.append("take")
 
     def withdraw(self) -> Deferred[None]:
         self.life.append("withdraw")
@@ -86,7 +94,7 @@ class GatewayCase(ServiceCase):
         self.lifecycle = NotedLifecycle()
         self.gateway = GatewayService(self.embedded(), cast(IGatewayReactor, reactor))
         self.gateway._lifecycle = self.lifecycle
-        self.addCleanup(lambda: close_all(self.gateway._listeners))
+        self.addCleanup(self.gateway._clients.close)
 
     async def connect(self) -> Client:
         host, port = self.gateway.addresses[0]
@@ -244,6 +252,104 @@ class OrderTests(GatewayCase):
         self.assertEqual(self.flushLoggedErrors(), [])
         await self.gateway.stopService()
         self.assertIn("reactor stopped", self.lifecycle.life)
+
+
+class TakeTests(GatewayCase):
+    """Another configuration while clients are served."""
+
+    def other(self, server: Mapping[str, object] | None = None, **gnetway: object) -> GatewayConfig:
+        servers = [{"Addresses": ["127.0.0.1:0"], **(server or {})}]
+        return self.config(
+            {"Embedded": {"Store": "memory"}}, Gnetway={"Server": servers, **gnetway}
+        )
+
+    async def serve(self) -> None:
+        self.gateway.startService()
+        await self.gateway.when_ready()
+
+    async def test_a_network_that_is_denied(self) -> None:
+        await self.serve()
+        before = await self.connect()
+        result = await self.gateway.reload(self.other(Admission={"Deny": ["127.0.0.0/8"]}))
+        self.assertEqual(result.taken, ("Gnetway.Admission.Deny",))
+        await before.gone
+        await (await self.connect()).gone
+        self.assertEqual(self.gateway.causes.as_dict(), {"address_denied": 2})
+        await self.gateway.reload(self.other())
+        after = await self.connect()
+        await self.gateway.stopService()
+        await after.gone
+        self.assertEqual(self.gateway.causes.as_dict()["gateway_stopped"], 1)
+
+    async def test_a_listener_with_other_rules(self) -> None:
+        """Those who have come before them stay."""
+        await self.serve()
+        before = await self.connect()
+        proxy = {"ProxyProtocol": {"TrustedNetworks": ["192.0.2.0/24"]}}
+        await self.gateway.reload(self.other(proxy))
+        await (await self.connect()).gone
+        self.assertEqual(self.gateway.causes.as_dict(), {"proxy_untrusted": 1})
+        self.assertFalse(before.gone.called)
+        await self.gateway.reload(self.other())
+        await self.connect()
+        await self.gateway.stopService()
+        self.assertEqual(self.gateway.causes.as_dict()["gateway_stopped"], 2)
+
+    async def test_other_keep_alives(self) -> None:
+        await self.serve()
+        await self.gateway.reload(self.other(Limits={"KeepAliveSeconds": 77}))
+        (served,) = self.gateway._clients._served
+        self.assertEqual(served.port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 77)
+        await self.gateway.stopService()
+
+    async def test_another_key_for_clients(self) -> None:
+        await self.serve()
+        (self.directory / "new.pem").write_bytes(generate_pem())
+        keys = [{"KeyFile": str(self.directory / "new.pem")}]
+        config = self.config({"Embedded": {"Store": "memory"}}, RSAKey=keys)
+        self.assertEqual((await self.gateway.reload(config)).taken, ("RSAKey",))
+        self.assertTrue((self.directory / "new.pem.pub").exists())
+        await self.gateway.stopService()
+
+    async def test_faults_change_nothing(self) -> None:
+        await self.serve()
+        files = Files(self.directory / "tls")
+        files.write(Pair("gateway", year=2001))
+        tls = {"TLS": {"CertFile": str(files.cert), "KeyFile": str(files.key)}}
+        running = self.other(tls)
+        files.replace(files.cert, b"nothing")
+        result = await self.gateway.reload(running)
+        self.assertEqual(result.outcome, Outcome.FAULTY)
+        self.assertIn("Gnetway.Server[0].TLS.CertFile: found", result.faults[0])
+        self.assertNotIn("take", self.lifecycle.life)
+        client = await self.connect()
+        self.assertFalse(client.gone.called)
+        await self.gateway.stopService()
+
+    async def test_the_backend_hears_of_it(self) -> None:
+        await self.serve()
+        await self.gateway.reload(self.other())
+        self.assertEqual(self.lifecycle.life[-1], "take")
+        await self.gateway.stopService()
+
+    async def test_another_drain(self) -> None:
+        await self.serve()
+        client = await self.connect()
+        await self.gateway.reload(self.other(Drain={"GraceSeconds": 1}))
+        stopped = self.gateway.stopService()
+        await deferLater(reactor, 0.05, lambda: None)
+        self.assertFalse(client.gone.called)
+        self.gateway.hurry()
+        await stopped
+
+    async def test_not_while_nobody_is_served(self) -> None:
+        self.assertEqual((await self.gateway.reload()).faults, ("the gateway has not started",))
+        self.lifecycle.serving = Deferred()
+        self.gateway.startService()
+        result = await self.gateway.reload(self.other())
+        self.assertEqual(result.faults, ("the gateway does not serve",))
+        await self.gateway.stopService()
+        self.assertEqual((await self.gateway.reload()).faults, ("the gateway stops",))
 
 
 class PrepareTests(GatewayCase):

@@ -18,7 +18,7 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.link_services import LinkServices
 from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service.link_services import make_link_services
+from gnetway.service.link_services import STEP_SECONDS, ConfiguredLinks
 from gnetway.testing import ClientExchange, Wish
 from tests.fakes import FakeBackend
 from tests.handshake.server import NOW
@@ -31,6 +31,16 @@ MACHINE_BYTES = 8 << 30
 
 def no_thread(work: Callable[[], T], network: str = "") -> Deferred[T]:
     raise AssertionError("nothing here has work for a thread")
+
+
+class SteppingClock(Clock):
+    """Goes on by ``step`` whenever it is looked at."""
+
+    step = 0.0
+
+    def seconds(self) -> float:
+        self.rightNow += self.step
+        return self.rightNow
 
 
 class LinkServicesCase(SynchronousTestCase):
@@ -46,8 +56,9 @@ class LinkServicesCase(SynchronousTestCase):
             }
         )
         self.config = share_out(loaded, MACHINE_BYTES)
-        reactor = cast(IGatewayReactor, Clock())
-        return make_link_services(
+        self.clock = SteppingClock()
+        reactor = cast(IGatewayReactor, self.clock)
+        self.links = ConfiguredLinks(
             self.config,
             reactor,
             reactor.seconds,
@@ -57,6 +68,7 @@ class LinkServicesCase(SynchronousTestCase):
             SeededBytes(1),
             TurnEnd(reactor),
         )
+        return self.links.services
 
 
 class AdmissionTests(LinkServicesCase):
@@ -133,3 +145,81 @@ class MemoryTests(LinkServicesCase):
             (services.limits.packet_seconds, services.limits.packet_bytes_per_second),
             (limits.packet_seconds, limits.packet_bytes_per_second),
         )
+
+
+class TakeTests(LinkServicesCase):
+    """Another configuration while links are open."""
+
+    def take(self, **gnetway: object) -> LinkServices:
+        """Have the services of one configuration take another; the RSA key is another one too."""
+        self.services()
+        links = self.links
+        self.services(None, **gnetway)
+        links.take(self.config)
+        return links.services
+
+    def test_limits(self) -> None:
+        limits = {
+            "IdleSeconds": 60,
+            "KeyLookupSeconds": 3,
+            "MaxKeysPerConnection": 5,
+            "MaxUnsentBytes": 1 << 30,
+            "MaxUnfinishedBytes": 1 << 29,
+            "MaxExchanges": 1,
+        }
+        links = self.take(Limits=limits, Admission={"Connections": 9, "WaitSeconds": 2})
+        self.assertEqual((links.limits.idle_seconds, links.limits.bind_seconds), (60, 3))
+        self.assertEqual(links.setup.max_keys, 5)
+        self.assertEqual((links.unsent.max_bytes, links.unsent.max_each), (1 << 30, 1 << 29))
+        self.assertEqual(links.unfinished.max_bytes, 1 << 29)
+        self.assertEqual(
+            (links.admission.bounds.connections, links.admission.bounds.patience), (9, 2)
+        )
+
+    def test_look_ups_fail_by_the_new_bound(self) -> None:
+        links = self.take(Limits={"KeyLookupSeconds": 3})
+        asked = links.keys.lookup(7, client_ip="192.0.2.1")
+        self.failureResultOf(asked)
+
+    def test_an_exchange_ends_with_the_key_that_it_began_with(self) -> None:
+        services = self.services()
+        links, old = self.links, self.config.rsa_keys[0].key
+        client = ClientExchange([old], SeededBytes(2))
+        query = client.begin()
+        run = services.setup.exchanges.route(query, NOW)
+        run.receive(query, NOW)
+        answer = run.next_event()
+        self.services()
+        new = self.config.rsa_keys[0].key
+        links.take(self.config)
+        assert isinstance(answer, Reply)
+        req_dh_params = client.receive(answer.body)
+        assert req_dh_params is not None
+        run.receive(req_dh_params, NOW)
+        wanted = run.next_event()
+        assert isinstance(wanted, WorkWanted)
+        run.work_done(wanted.work())
+        others = ClientExchange([old, new], SeededBytes(3))
+        query = others.begin()
+        run = links.services.setup.exchanges.route(query, NOW)
+        run.receive(query, NOW)
+        answer = run.next_event()
+        assert isinstance(answer, Reply)
+        self.assertIn(new.fingerprint.to_bytes(8, "little", signed=True), answer.body)
+        self.assertNotIn(old.fingerprint.to_bytes(8, "little", signed=True), answer.body)
+
+    def test_accounts_are_changed_in_steps(self) -> None:
+        services = self.services()
+        links = self.links
+        accounts = [services.accounts.of(f"192.0.2.{number}", 0) for number in range(9)]
+        places = [services.admission.admit(account, 0) for account in accounts]
+        # Each account takes its time.
+        clock = self.clock
+        clock.step = STEP_SECONDS
+        self.services(Admission={"Deny": ["192.0.2.0/24"]})
+        links.take(self.config)
+        self.assertFalse(places[-1].is_gone)
+        clock.advance(0)
+        self.assertTrue(all(place.is_gone for place in places))
+        self.assertTrue(all(account.limits.denied for account in accounts))
+        self.assertTrue(services.accounts.of("192.0.2.99", 0).limits.denied)

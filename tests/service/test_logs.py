@@ -224,6 +224,19 @@ class ProcessLogCase(SynchronousTestCase):
         return self.read("terminal")
 
 
+class TakeTests(ProcessLogCase):
+    """The levels of another configuration."""
+
+    def test_where_they_are_others(self) -> None:
+        log = self.log(Level="info")
+        log.levels.set("gnetway.net", Level.DEBUG)
+        log.take(self.config(Level="info"))
+        self.assertEqual(log.levels.of("gnetway.net"), Level.DEBUG)
+        log.take(self.config(Level="info", Levels={"gnetway.keys": "error"}))
+        self.assertEqual(log.levels.of("gnetway.net"), Level.INFO)
+        self.assertEqual(log.levels.of("gnetway.keys"), Level.ERROR)
+
+
 class FileTests(ProcessLogCase):
     def test_in_the_place_of_twistds(self) -> None:
         """The terminal is told where the log is, and whatever is worst."""

@@ -58,6 +58,13 @@ class FakesTests(ClusterCase):
         verifyObject(IDiscovery, self.parts.registration())
 
 
+class TakeTests(ClusterCase):
+    def test_nodes_of_another_configuration(self) -> None:
+        lifecycle = self.begun(self.remote())
+        lifecycle.take(self.remote())
+        self.assertEqual(self.parts.life[-1], "nodes taken")
+
+
 class PrepareTests(ClusterCase):
     def faults(
         self, config: GatewayConfig, environment: Mapping[str, str] | None = None

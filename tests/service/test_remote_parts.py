@@ -139,6 +139,14 @@ class PartsTests(ServiceCase):
         # Who asks it for nodes gets none: a watch that nobody needs is not free.
         self.assertIn("watching nothing", registration.description)
 
+    def test_other_nodes(self) -> None:
+        parts = self.parts(etcd=False)
+        backend = parts.backend("127.0.0.1:20110")
+        parts.take(self.config({"Endpoints": ["10.0.0.8:1"]}, ListenOn="127.0.0.1:0"))
+        self.assertEqual(
+            backend.description, "session service by unary calls, fixed nodes 10.0.0.8:1"
+        )
+
     def test_without(self) -> None:
         parts = self.parts(etcd=False)
         self.assertIn("10.0.0.7:20120", parts.backend("127.0.0.1:20110").description)

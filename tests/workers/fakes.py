@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.config.model import GatewayConfig
-from gnetway.workers.pipe import Command, Ready
+from gnetway.workers.handover import unpack_config
+from gnetway.workers.pipe import Command, Ready, Taken
 from gnetway.workers.process import Ending, ProcessListener
 
 
@@ -45,6 +46,8 @@ class FakeProcess:
         self.forgets: list[int] = []
         self.levels: list[str] = []
         self.questions: list[str] = []
+        #: The configurations that it was told to take, by the numbers of the orders.
+        self.takes: dict[int, GatewayConfig] = {}
         self.killed = False
 
     def tell(self, command: Command, argument: int | str | None = None) -> None:
@@ -52,7 +55,15 @@ class FakeProcess:
         if isinstance(argument, int):
             self.forgets.append(argument)
         elif argument is not None:
-            (self.questions if command is Command.ASK else self.levels).append(argument)
+            if command is Command.TAKE:
+                number, packed = argument.split(" ")
+                self.takes[int(number)] = unpack_config(packed)
+            else:
+                (self.questions if command is Command.ASK else self.levels).append(argument)
+
+    def answer(self, *faults: str) -> None:
+        """Say what has come of the last configuration."""
+        self.listener.reported(Taken(max(self.takes), "another backend", faults))
 
     def kill(self) -> None:
         self.killed = True

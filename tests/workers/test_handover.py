@@ -1,7 +1,7 @@
 import os
 from threading import Thread
 
-from gnetway.workers.handover import HandedSocket, Handover, pack, read
+from gnetway.workers.handover import HandedSocket, Handover, pack, pack_config, read, unpack_config
 from tests.service.cases import ServiceCase
 
 
@@ -31,6 +31,15 @@ class HandoverTests(ServiceCase):
         self.assertEqual(taken.config.listen_on, given.config.listen_on)
         (key,), (same,) = given.config.rsa_keys, taken.config.rsa_keys
         self.assertEqual(same.key.public_pem, key.key.public_pem)
+
+    def test_a_configuration_alone(self) -> None:
+        """As an argument of a command, which ends with its line."""
+        given = self.remote()
+        packed = pack_config(given)
+        self.assertEqual(packed.split(), [packed])
+        taken = unpack_config(packed)
+        self.assertEqual(taken, given)
+        self.assertEqual(taken.rsa_keys[0].key.fingerprint, given.rsa_keys[0].key.fingerprint)
 
     def test_nothing_behind_it_is_taken(self) -> None:
         """Commands follow."""

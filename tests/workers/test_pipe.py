@@ -14,7 +14,17 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import GatewayCounts
-from gnetway.workers.pipe import Counted, KeyGone, Logged, Ready, Refused, Report, pack, unpack
+from gnetway.workers.pipe import (
+    Counted,
+    KeyGone,
+    Logged,
+    Ready,
+    Refused,
+    Report,
+    Taken,
+    pack,
+    unpack,
+)
 
 COUNTS = builds(
     GatewayCounts,
@@ -31,6 +41,7 @@ REPORTS = (
     | builds(Refused, lists(text()).map(tuple))
     | builds(Counted, COUNTS)
     | builds(KeyGone, integers(-(1 << 63), (1 << 63) - 1))
+    | builds(Taken, integers(1), text(), lists(text()).map(tuple))
     | builds(Logged, sampled_from(["info", "warn"]), text(), text(), none() | floats(0, 1e10))
 )
 

@@ -3,6 +3,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from gnetway.config.log import Level, LogConfig
@@ -11,13 +12,17 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
 from gnetway.service.log_levels import LogLevels
+from gnetway.service.reload import Outcome, ReloadResult
 from gnetway.workers.counters import COUNT_SECONDS
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.process import WorkerSockets
 from gnetway.workers.service import WorkersService
+from gnetway.workers.supervisor import TAKE_SECONDS
 from tests.ports import free_port
 from tests.service.cases import ServiceCase
 from tests.workers.fakes import CLEAN, FAULTY, KILLED, FakeProcess, FakeSpawner, LogLines
+
+ANYWHERE = "127.0.0.1:0"
 
 
 class StoppableClock(Clock):
@@ -199,6 +204,61 @@ class MeanwhileTests(WorkersCase):
         self.clock.advance(1)
         self.processes[3].serve()
         self.assertEqual(self.processes[3].levels, [said])
+
+
+class ReloadTests(WorkersCase):
+    """One after the other takes its share of another configuration."""
+
+    def reload(self, service: WorkersService, **drain: int) -> Deferred[ReloadResult]:
+        """Reload at once, though the workers have not answered yet."""
+        service.reloads._run_apart = maybeDeferred
+        gnetway = {"Server": [{"Addresses": ["127.0.0.1:0"]}], "Drain": drain}
+        config = self.config({"Endpoints": ["10.0.0.7:20120"]}, ListenOn=ANYWHERE, Gnetway=gnetway)
+        return service.reloads.reload(config)
+
+    def asked(self) -> list[int]:
+        return [len(process.takes) for process in self.processes]
+
+    def test_one_by_one(self) -> None:
+        service = self.serving()
+        reloading = self.reload(service, PerSecond=30)
+        for number in range(3):
+            self.assertEqual(self.asked(), [1] * (number + 1) + [0] * (2 - number))
+            (share,) = self.processes[number].takes.values()
+            self.assertEqual(share.gnetway.drain.per_second, 10)
+            self.processes[number].answer()
+        result = self.successResultOf(reloading)
+        self.assertEqual(result.outcome, Outcome.TAKEN)
+        self.assertEqual(result.taken, ("Gnetway.Drain.PerSecond",))
+
+    def test_what_the_first_refuses_nobody_takes(self) -> None:
+        service = self.serving()
+        reloading = self.reload(service, PerSecond=30)
+        self.processes[0].answer("app: a fault")
+        result = self.successResultOf(reloading)
+        self.assertEqual((result.outcome, result.faults), (Outcome.FAULTY, ("app: a fault",)))
+        self.assertEqual(self.asked(), [1, 0, 0])
+
+    def test_others_that_fail_are_named(self) -> None:
+        service = self.serving()
+        reloading = self.reload(service, PerSecond=30)
+        self.processes[0].answer()
+        self.processes[1].answer("app: a fault")
+        self.clock.advance(TAKE_SECONDS)
+        result = self.successResultOf(reloading)
+        self.assertEqual(result.outcome, Outcome.INCOMPLETE)
+        self.assertEqual(
+            result.failed,
+            (
+                "worker 1 has refused it: app: a fault",
+                "worker 2 has not answered within 10 s",
+            ),
+        )
+
+    def test_none_while_it_stops(self) -> None:
+        service = self.serving()
+        service.stopService()
+        self.assertEqual(self.successResultOf(service.reload()).outcome, Outcome.REFUSED)
 
 
 class CountTests(WorkersCase):

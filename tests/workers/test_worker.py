@@ -1,7 +1,9 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
+from unittest.mock import patch
 
 from twisted.internet import reactor as installed  # noqa: TID251
 from twisted.internet.defer import Deferred
@@ -12,8 +14,8 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.log_levels import LogLevels
-from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report
+from gnetway.workers.handover import HandedSocket, Handover, pack_config
+from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
 from gnetway.workers.worker import Worker
 from tests.service.cases import ServiceCase
 
@@ -102,6 +104,33 @@ class LifeTests(WorkerCase):
         self.worker(self.remote(), levels=levels).obey(order)
         self.assertEqual(levels.as_dict(), {"": Level.ERROR, "gnetway.net": Level.DEBUG})
         self.worker(self.remote()).obey(order)
+
+    async def test_another_configuration(self) -> None:
+        given = HandedSocket(0, os.dup(self.listening().fileno()), "", relayed=False)
+        config = self.remote()
+        worker = self.worker(config, given)
+        worker.prepare()
+        order = f"{Command.TAKE} 7 {pack_config(replace(config, name='other'))}"
+        worker.obey(order)
+        worker.start()
+        await worker._gateway.when_ready()
+        worker.obey(order)
+        with patch.object(worker._gateway, "take", side_effect=ValueError):
+            worker.obey(order)
+        answers = [report for report in self.reports if isinstance(report, Taken)]
+        self.assertEqual([answer.number for answer in answers], [7, 7, 7])
+        self.assertEqual(
+            [answer.faults for answer in answers],
+            [
+                ("the gateway does not serve",),
+                (),
+                ("a fault of the gateway: the log has it",),
+            ],
+        )
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertIn("10.0.0.7:20120", answers[1].backend)
+        self.assertEqual(worker._gateway._config.name, "other")
+        await worker.shut_down()
 
     def test_an_order_before_the_start(self) -> None:
         self.worker(self.remote()).obey(f"{Command.FORGET} -8")

@@ -98,8 +98,12 @@ class RemoteBackend:
         self._drained: Deferred[None] | None = None
         self.refused = Causes()
         self.lost = self._core.lost
-        way = "by stream" if settings.use_stream else "by unary calls"
-        self.description = f"session service {way}, {discovery.description}"
+        self._way = "by stream" if settings.use_stream else "by unary calls"
+
+    @property
+    def description(self) -> str:
+        """See ISessionBackend."""
+        return f"session service {self._way}, {self._discovery.description}"
 
     # -- life ----------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ class HttpSessions:
 
     def __init__(self, services: LinkServices, settings: HttpSettings) -> None:
         self._services = services
-        self._settings = settings
+        self.settings = settings
         #: By auth_key_id, then session_id; those used last are last.
         self._by_key: dict[int, dict[int, HttpSession]] = {}
         #: What waits for requests in all sessions together.
@@ -56,13 +56,13 @@ class HttpSessions:
             # A key that was forgotten and looked up again is another object. What the session has
             # queued goes with it: it is under the old key in the registry, too.
             session.end("key_changed")
-        elif len(sessions) >= self._settings.max_sessions_per_key:
+        elif len(sessions) >= self.settings.max_sessions_per_key:
             self._make_room(sessions)
         # Not ``sessions``: the end of the last one has dropped that from the table.
         if not self._by_key:
             self._services.open_links.add(self)
         session = HttpSession(
-            self._services, self._settings, message, caller, self.total, self._forget
+            self._services, self.settings, message, caller, self.total, self._forget
         )
         self._by_key.setdefault(key_id, {})[message.session_id] = session
         return session
@@ -106,6 +106,10 @@ class HttpServices:
         self.cors = CorsPolicy(settings.allowed_origins)
         self.sessions = HttpSessions(links, settings)
         self.trusted_proxies = TrustedProxies()
+
+    def take(self, settings: HttpSettings) -> None:
+        """Have other bounds for the listeners and the sessions that are made from now on."""
+        self.settings = self.sessions.settings = settings
 
     def for_listener(self, allowed_origins: Iterable[str], proxies: TrustedProxies) -> Self:
         """Return the same services, for a listener with web pages and balancers of its own."""

@@ -65,8 +65,11 @@ class ServerCertificate(NamedTuple):
         return ""
 
 
-def load_certificate(cert_file: str, key_file: str) -> ServerCertificate:
+def load_certificate(cert_file: str, key_file: str, was_sound: bool = False) -> ServerCertificate:
     """Read a certificate with its chain, and its key; both may stand in one file.
+
+    An RSA key that ``was_sound`` a moment ago, to another process, is not looked through again,
+    which takes some 50 ms.
 
     :raises CertificateFault: a file cannot be read or is not what it should be, or the two do not
         belong together.
@@ -75,7 +78,7 @@ def load_certificate(cert_file: str, key_file: str) -> ServerCertificate:
         chain = x509.load_pem_x509_certificates(_content(cert_file))
     except ValueError as error:
         raise CertificateFault(f"{cert_file}: no certificate in PEM") from error
-    key = _key(key_file)
+    key = _key(key_file, was_sound)
     try:
         belongs = key.public_key() == chain[0].public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -85,9 +88,9 @@ def load_certificate(cert_file: str, key_file: str) -> ServerCertificate:
     return ServerCertificate(chain, key)
 
 
-def _key(path: str) -> ServerKey:
+def _key(path: str, was_sound: bool) -> ServerKey:
     try:
-        key = load_pem_private_key(_content(path), None)
+        key = load_pem_private_key(_content(path), None, unsafe_skip_rsa_key_validation=was_sound)
     except TypeError as error:
         raise CertificateFault(f"{path}: the key is encrypted with a passphrase") from error
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -127,6 +130,14 @@ _OPTIONS: Final = (
 
 #: Of each file its time of change, inode and size; None for one that is not there.
 _Stamps = tuple[tuple[int, int, int] | None, ...]
+
+
+class ReadCertificate(NamedTuple):
+    """What the files of a certificate hold, and how they were when they were read."""
+
+    stamps: _Stamps
+    certificate: ServerCertificate
+    context: SSL.Context
 
 
 class TlsSettings(NamedTuple):
@@ -192,23 +203,36 @@ class ServerTls:
         # Before the files are read: what changes while they are is looked at again.
         self._read = self._stamps()
         try:
-            certificate, context = self._load()
-            if invalid := certificate.invalid_at(self._wall()):
-                raise CertificateFault(f"{self._settings.cert_file}: {invalid}")
+            self.take(self.read())
         except CertificateFault as fault:
             self._log.warn("TLS certificate not taken, the one before stays: {why}", why=fault)
             return False
-        self._certificate, self._context = certificate, context
+        return True
+
+    def read(self, was_sound: bool = False) -> ReadCertificate:
+        """Read the files again, for ``take``; ``was_sound`` is as in ``load_certificate``.
+
+        :raises CertificateFault: it cannot be used, or by its dates no longer or not yet, unless
+            it is the one that is in use.
+        """
+        read = ReadCertificate(self._stamps(), *self._load(was_sound))
+        invalid = read.certificate.invalid_at(self._wall())
+        if invalid and read.certificate.chain != self._certificate.chain:
+            raise CertificateFault(f"{self._settings.cert_file}: {invalid}")
+        return read
+
+    def take(self, read: ReadCertificate) -> None:
+        """Give new connections what was read."""
+        self._read, self._certificate, self._context = read
         self._log.info(
             "TLS certificate {cert_file} taken, valid until {until:%Y-%m-%d}",
             cert_file=self._settings.cert_file,
-            until=certificate.chain[0].not_valid_after_utc,
+            until=self._certificate.chain[0].not_valid_after_utc,
         )
-        return True
 
-    def _load(self) -> tuple[ServerCertificate, SSL.Context]:
+    def _load(self, was_sound: bool = False) -> tuple[ServerCertificate, SSL.Context]:
         settings = self._settings
-        certificate = load_certificate(settings.cert_file, settings.key_file)
+        certificate = load_certificate(settings.cert_file, settings.key_file, was_sound)
         try:
             return certificate, _make_context(certificate, _VERSIONS[settings.min_version])
         except SSL.Error as error:

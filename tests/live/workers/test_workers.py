@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gnetway.config.rpc import Carrier
+from gnetway.crypto.rsa import RsaKey, generate_pem
 from gnetway.testing import ClientSession
 from gnetway.workers.supervisor import ANSWER_SECONDS, SILENT_SECONDS
 from tests.live.active_client import ActiveClient, active
@@ -171,14 +172,26 @@ class WorkersTests(WorkersCase):
             with LiveClient(self.gateway) as client:
                 client.ping(self.known(number), 1)
 
-    def test_sigterm_to_a_worker(self) -> None:
-        """It ends in order, and another takes its place."""
+    def test_a_reload_and_sigterm_to_a_worker(self) -> None:
+        """Both take it while their clients talk; one that ends is followed by one that has it."""
         self.serve()
-        workers = self.workers()
-        os.kill(workers[1], signal.SIGTERM)
-        until(lambda: self.workers()[1] != workers[1], "another worker")
+        clients = [(self.connect_to(number), self.known(number)) for number in range(2)]
+        for client, session in clients:
+            client.ping(session, 1)
+        (self.gateway.folder / "new.key").write_bytes(generate_pem())
+        self.gateway.config["RSAKey"] = [{"KeyFile": "./new.key"}]
+        self.gateway.write_config()
+        os.kill(self.gateway.pid, signal.SIGHUP)
+        until(lambda: "reload 1: taken are RSAKey; the" in self.gateway.log, "it is taken")
+        before = self.workers()
+        os.kill(before[1], signal.SIGTERM)
+        clients[0][0].ping(clients[0][1], 2)
+        until(lambda: self.workers()[1] != before[1], "another worker")
+        self.gateway.rsa = RsaKey.from_pem((self.gateway.folder / "new.key").read_bytes())
+        for number in range(2):
+            self.connect_to(number).make_key()
         self.assertIn("worker 1 has ended with status 0", self.gateway.log)
-        self.assertEqual(self.workers()[0], workers[0])
+        self.assertEqual(self.workers()[0], before[0])
 
     def test_the_parent_is_killed(self) -> None:
         """The workers leave etcd and end, and a new parent has the ports again."""
