@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -31,7 +31,7 @@ from gnetway.admin.status import Status
 from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig, share_out
-from gnetway.errors import ConfigError, GatewayError
+from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.link_services import LinkServices
@@ -186,7 +186,7 @@ class GatewayService(MultiService):
             )
             self._admin.serve(operations)
         self._starting = Deferred.fromCoroutine(self._start())
-        self._starting.addErrback(self._start_failed)
+        self._starting.addErrback(self._start_up.failed)
 
     def when_ready(self) -> Deferred[None]:
         """Fire when clients are served, or cannot be; immediately if that is known."""
@@ -267,7 +267,9 @@ class GatewayService(MultiService):
 
         Whether clients come here all the same is up to a balancer: they are accepted, and wait.
         """
-        return self._lifecycle.unready() if self._serves else ["the gateway does not serve"]
+        # Whoever is still asking here is served by the gateway that takes over.
+        serves = self._serves or self._ports.lent
+        return self._lifecycle.unready() if serves else ["the gateway does not serve"]
 
     @property
     def ready(self) -> bool:
@@ -323,16 +325,6 @@ class GatewayService(MultiService):
             slow = slow_paths(self._config, self._reactor, self._own_process)
             announce(self._config, self._clients.listeners, backend.description, slow, waits)
         self._readiness.start(told=self._worker is None and bool(wanting))
-
-    def _start_failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            # By a stop, which ends what there is.
-            return
-        if isinstance(failure.value, GatewayError):
-            self._log.critical("The gateway cannot start: {error}", error=failure.value)
-        else:
-            self._log.failure("The gateway cannot start", failure)
-        self._start_up.give_up(failure)
 
     def stopService(self) -> Deferred[None]:
         """End; fires when the backend has heard of everything."""

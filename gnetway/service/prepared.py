@@ -6,6 +6,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -16,7 +17,7 @@ from gnetway.config.files import PemFile
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rpc import Carrier
 from gnetway.config.servers import Proto, ServerConfig
-from gnetway.errors import ConfigError
+from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.clocks import WallClock, follow_monotonic
 
@@ -61,6 +62,17 @@ class StartUp:
                 " forward or back, whatever waits ends early or late",
                 reactor=type(self._reactor).__name__,
             )
+
+    def failed(self, failure: Failure) -> None:
+        """Log why the service cannot start, and give up."""
+        if failure.check(CancelledError):
+            # By a stop, which ends what there is.
+            return
+        if isinstance(failure.value, GatewayError):
+            self._log.critical("The gateway cannot start: {error}", error=failure.value)
+        else:
+            self._log.failure("The gateway cannot start", failure)
+        self.give_up(failure)
 
     def give_up(self, failure: Failure) -> None:
         """Stop the reactor: the service cannot start."""

@@ -147,7 +147,9 @@ class OrderTests(GatewayCase):
         self.lifecycle.life.clear()
         for part in self.gateway.estate:
             part.lend(True)
-        await self.gateway.stopService()
+        stopped = self.gateway.stopService()
+        self.assertEqual(self.gateway.unready(), [])
+        await stopped
         await client.gone
         self.assertEqual(self.lifecycle.life, ["lend", "client ended", "withdraw", "stop"])
         self.assertTrue(self.listens(others.getsockname()))
