@@ -14,7 +14,9 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.log_file import Bounds, LogWriter, RotatingLog, as_text, from_environment
+from gnetway.log_file import from_environment
+from gnetway.log_file.rotation import Bounds, RotatingLog
+from gnetway.log_file.writer import LogWriter, as_text
 
 #: Noon of some day.
 NOON = 1_700_000_000.0 // 86_400 * 86_400 + 43_200
@@ -281,6 +283,11 @@ class LogWriterTests(SynchronousTestCase):
         self.say("one\ntwo \udc80")
         [line] = self.sink.lines
         self.assertTrue(line.endswith(" [gnetway.net#info] one\n\ttwo \\udc80\n"), line)
+
+    def test_nothing_speaks_to_a_terminal(self) -> None:
+        self.say("\x1b[2J\r\x9b\tKäfer")
+        [line] = self.sink.lines
+        self.assertTrue(line.endswith(" \\x1b[2J\\x0d\\x9b\tKäfer\n"), line)
 
     def test_a_full_disk(self) -> None:
         """One complaint, a count, and a line for the gap."""

@@ -33,14 +33,8 @@ from twisted.python.components import Componentized
 from gnetway.config.log import DEFAULT_BACKUPS, LogConfig, LogEncoding, LogMode, Rotation
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.log_file import (
-    Bounds,
-    LogSink,
-    LogWriter,
-    RotatingLog,
-    as_text,
-    complain_on_terminal,
-)
+from gnetway.log_file.rotation import Bounds, RotatingLog
+from gnetway.log_file.writer import LogSink, LogWriter, as_text, complain_on_terminal
 from gnetway.service.log_levels import LogLevels
 
 # Lines for machines, under go-zero's names.

@@ -1,41 +1,14 @@
-"""A log file that stays within bounds, and what writes a log there.
-
-``twistd --logger=gnetway.log_file.rotating`` takes it from the environment:
-
-GNETWAY_LOG_FILE    the path of the file
-GNETWAY_LOG_BYTES   at this size it is renamed to FILE.1, and a new one begun (default: 10 MiB);
-                    0 for never, where another program such as logrotate does that
-GNETWAY_LOG_KEEP    so many renamed files are kept (default: 5)
-
-SIGUSR1 has the file opened anew, for a program that has renamed it. twistd's own ``--logfile``
-keeps every file that it has ever renamed, and none at all is renamed once ``--uid`` has changed
-the user: its file stays root's. The section ``Log`` of the configuration has more to choose from:
-``gnetway.service.logs``.
-"""
+"""A log file that stays within bounds, by its size, its day, and the number and age of old ones."""
 
 import gzip
 import os
 import re
 import shutil
-import signal
 import stat
-import sys
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import RLock, Thread
-from typing import Final, NamedTuple, Protocol
-
-from twisted.logger import ILogObserver, LogEvent, formatEventAsClassicLogText
-from zope.interface import implementer
-
-_FILE: Final = "GNETWAY_LOG_FILE"
-_BYTES: Final = "GNETWAY_LOG_BYTES"
-_KEEP: Final = "GNETWAY_LOG_KEEP"
-
-#: A day of a busy gateway's log has far less: it has no line for a connection.
-_DEFAULT_BYTES: Final = 10 * 1024 * 1024
-_DEFAULT_KEEP: Final = 5
+from typing import Final, NamedTuple
 
 _DAY_SECONDS: Final = 86_400
 
@@ -58,19 +31,6 @@ class Bounds(NamedTuple):
     daily: bool = False
     keep_days: int = 0
     compress: bool = False
-
-
-class LogSink(Protocol):
-    """Where a log can be written."""
-
-    #: How it is called in a complaint.
-    path: str
-
-    def write(self, data: bytes, now: float) -> None:
-        """Write a whole line at the time ``now``.
-
-        :raises OSError: it cannot be written.
-        """
 
 
 class RotatingLog:
@@ -277,110 +237,3 @@ def _next_midnight(seconds: float) -> float:
     """Return when the day ends, here, in which a time lies."""
     day = datetime.fromtimestamp(seconds) + timedelta(days=1)
     return day.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-
-
-#: Seconds between two complaints about a log that cannot be written: it may be by turns.
-_COMPLAINT_SECONDS: Final = 60.0
-
-
-@implementer(ILogObserver)
-class LogWriter:
-    """Writes the events of a log, each as ``form`` has it, to a sink.
-
-    What cannot be written is dropped and counted (``dropped``). ``complain`` gets a line at the
-    first of it, the log itself one when it goes on.
-    """
-
-    def __init__(
-        self,
-        sink: LogSink,
-        form: Callable[[LogEvent], str],
-        complain: Callable[[str], object],
-    ) -> None:
-        self._sink = sink
-        self._form = form
-        self._complain = complain
-        self.dropped = 0
-        #: Those of ``dropped`` of which the log does not say it yet, and why.
-        self._untold = 0
-        self._why = ""
-        self._complained_at = float("-inf")
-
-    def __call__(self, event: LogEvent) -> None:
-        """See ILogObserver."""
-        now = float(event.get("log_time") or 0.0)
-        try:
-            if self._untold:
-                self._write(self._gap(event), now)
-                self._untold = 0
-            self._write(self._form(event), now)
-        except OSError as error:
-            self.dropped += 1
-            self._untold += 1
-            self._why = error.strerror or type(error).__name__
-            if not 0 <= now - self._complained_at < _COMPLAINT_SECONDS:
-                self._complained_at = now
-                self._complain(
-                    f"the log {self._sink.path} cannot be written: {self._why}; what is lost of it"
-                    " is counted"
-                )
-
-    def _write(self, line: str, now: float) -> None:
-        self._sink.write(line.encode("utf-8", "backslashreplace"), now)
-
-    def _gap(self, event: LogEvent) -> str:
-        """Return the line for what is missing, at the time of the event behind it."""
-        gap = {
-            "log_format": "lines missing here, since the log could not be written: {lost} ({why})",
-            "lost": self._untold,
-            "why": self._why,
-        }
-        same = ("log_time", "log_level", "log_namespace", "log_system")
-        return self._form({name: event[name] for name in same if name in event} | gap)
-
-
-def as_text(event: LogEvent) -> str:
-    """Return an event in Twisted's own form; its further lines are set in."""
-    return formatEventAsClassicLogText(event) or ""
-
-
-def complain_on_terminal(line: str) -> None:
-    """Say something on the standard error that the process was started with."""
-    stream = sys.__stderr__
-    # Twisted has put the log in the place of sys.stderr; a daemon has none.
-    with suppress(OSError, ValueError):
-        if stream is not None:
-            stream.write(f"gnetway: {line}\n")
-            stream.flush()
-
-
-def rotating() -> ILogObserver:
-    """Return the observer for twistd; a setting that cannot be used ends the process."""
-    try:
-        log = from_environment(os.environ)
-    except OSError as error:
-        sys.exit(f"gnetway: {_FILE}: {error.filename}: {error.strerror}")
-    except ValueError as error:
-        sys.exit(f"gnetway: {error}")
-    signal.signal(signal.SIGUSR1, lambda *_: log.want_reopen())
-    return LogWriter(log, as_text, complain_on_terminal)
-
-
-def from_environment(environment: Mapping[str, str]) -> RotatingLog:
-    """Return the file that the environment asks for.
-
-    :raises ValueError: a variable is missing or is no such number.
-    :raises OSError: the file cannot be opened.
-    """
-    path = environment.get(_FILE, "")
-    if not path:
-        raise ValueError(f"{_FILE} is not set: it is the path of the log file")
-    max_bytes = _number(environment, _BYTES, _DEFAULT_BYTES, 0)
-    return RotatingLog(path, Bounds(max_bytes, _number(environment, _KEEP, _DEFAULT_KEEP, 1)))
-
-
-def _number(environment: Mapping[str, str], name: str, default: int, lowest: int) -> int:
-    text = environment.get(name, "") or str(default)
-    if not text.isdecimal() or int(text) < lowest:
-        raise ValueError(f"{name} is {text!r}; it may be a number from {lowest} on")
-    return int(text)
