@@ -3,8 +3,11 @@
 import json
 import re
 import socket
+import struct
 import urllib.error
 import urllib.request
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
@@ -60,6 +63,15 @@ class AdminPage:
         return self.metrics()[f"gnetway_{name}"]
 
 
+def established(port: int) -> int:
+    """Return how many connections to a port of this machine the system has.
+
+    Source: proc_pid_net(5): local address, remote address, state 01
+    """
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(1 for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01")
+
+
 class SingleTests(TestCase):
     def setUp(self) -> None:
         self.gateway = Gateway()
@@ -87,6 +99,30 @@ class SingleTests(TestCase):
         self.assertEqual(metrics["gnetway_conn_close_total"], 1)
         self.assertEqual(metrics['gnetway_ends_total{cause="client_closed"}'], 1)
         self.assertGreater(metrics["gnetway_resident_memory_bytes"], 1 << 20)
+
+    def test_gauges_are_what_the_system_sees(self) -> None:
+        """After a storm of connections that come, go and break."""
+        page = self.page
+        kept = []
+        for number in range(300):
+            client = socket.create_connection(("127.0.0.1", self.gateway.port))
+            fate = sha256(b"%d" % number).digest()[0] % 3
+            if fate == 0:
+                kept.append(client)
+                client.sendall(b"\xef")
+                self.addCleanup(client.close)
+            else:
+                if fate == 1:
+                    # Closed by a reset.
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+        until(lambda: page.gauge("connections") == len(kept), "those that have left are gone")
+        self.assertEqual(established(self.gateway.port), len(kept))
+        metrics = page.metrics()
+        self.assertEqual(metrics["gnetway_half_open_connections"], len(kept))
+        opened, closed = (metrics[f"gnetway_conn_{what}_total"] for what in ("open", "close"))
+        self.assertEqual((opened, closed), (300, 300 - len(kept)))
+        self.assertEqual(len(page.connections("limit=1000")), len(kept))
 
     def test_a_connection_and_its_end(self) -> None:
         client = self.enterContext(LiveClient(self.gateway))
