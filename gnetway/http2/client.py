@@ -14,6 +14,7 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
+    MESSAGE_HEAD_BYTES,
     STREAM_WINDOW_BYTES,
     ErrorCode,
     Setting,
@@ -201,10 +202,14 @@ class ClientConnection:
         # one shape that nearly all answers have; whatever else comes is left to those.
         answered: list[Stream] = []
         used, end = 0, len(data)
+        # Looked up once for many answers: it is a tenth of what each costs here.
+        receiver, streams, usual = self._receiver, self._streams, self._heads.usual
+        max_bytes, window = receiver.max_framed_bytes, receiver.window
         while position + HEAD_BYTES <= end:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
-            stream = self._streams.get(stream_id)
+            start = middle + MESSAGE_HEAD_BYTES
+            stream = streams.get(stream_id)
             if (
                 word & 0xFF != HEADERS
                 or flags != END_HEADERS
@@ -214,32 +219,32 @@ class ClientConnection:
                 or stream.headed
                 or stream.messages
                 or stream.joiner is not None
-                or middle + MESSAGE_HEAD.size > end
+                or start > end
             ):
                 break
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
-            start = middle + MESSAGE_HEAD.size
+            framed = size + PREFIX_BYTES
             stop = start + size
             if (
-                word != size + PREFIX_BYTES << 8 | DATA
+                word != framed << 8 | DATA
                 or flags
                 or number != stream_id
                 or compressed
-                or size > self._receiver.max_framed_bytes
-                or used + size + PREFIX_BYTES > self._receiver.window
-                or data[position + HEAD_BYTES : middle] not in self._heads.usual
+                or size > max_bytes
+                or used + framed > window
+                or data[position + HEAD_BYTES : middle] not in usual
             ):
                 break
             behind = self._ok_trailers(stream_id, data, stop)
             if behind == stop:
                 break
-            used += size + PREFIX_BYTES
+            used += framed
             position = behind
             stream.message = data[start:stop]
             stream.messages = 1
             stream.headed = True
             stream.state = CLOSED
-            del self._streams[stream_id]
+            del streams[stream_id]
             answered.append(stream)
         if answered:
             self._events.append(CallsAnswered(answered))

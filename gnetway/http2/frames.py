@@ -47,6 +47,7 @@ FRAME_HEAD: Final = Struct(">IBI")
 
 #: A DATA frame's head with the gRPC prefix of the message that fills it.
 MESSAGE_HEAD: Final = Struct(">IBIBI")
+MESSAGE_HEAD_BYTES: Final = MESSAGE_HEAD.size
 
 #: The gRPC prefix alone: compressed or not, length.
 MESSAGE_PREFIX: Final = Struct(">BI")

@@ -18,6 +18,7 @@ from gnetway.http2.frames import (
     FRAME_HEAD,
     MAX_FRAME_BYTES,
     MESSAGE_HEAD,
+    MESSAGE_HEAD_BYTES,
     PADDED,
     STREAM_WINDOW_BYTES,
     ErrorCode,
@@ -29,9 +30,6 @@ from gnetway.http2.frames import (
 from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
 from gnetway.http2.sending import OutputBuffer
 from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, Role, Stream, StreamIds
-
-#: The head of a DATA frame and of the message that fills it, in bytes.
-_HEADS_BYTES: Final = MESSAGE_HEAD.size
 
 #: Frames that hold a message each are taken together as far as they begin within so many bytes.
 _RUN_BYTES: Final = 16 * 1024
@@ -100,10 +98,10 @@ class Receiver:
         before = position
         room = min(stream.receive_window, self.window)
         messages: list[bytes] = []
-        last = min(len(data), position + _RUN_BYTES) - _HEADS_BYTES
+        last = min(len(data), position + _RUN_BYTES) - MESSAGE_HEAD_BYTES
         while position <= last:
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, position)
-            start = position + _HEADS_BYTES
+            start = position + MESSAGE_HEAD_BYTES
             # The first word is the frame's length and its type, which is 0.
             if word != size + PREFIX_BYTES << 8 or number != stream_id or flags or compressed:
                 break
@@ -117,7 +115,7 @@ class Receiver:
             count = len(messages)
             self._effort.left -= MESSAGE_EFFORT * count
             # The heads of frames do not count (section 6.9.1).
-            used = position - before - (_HEADS_BYTES - PREFIX_BYTES) * count
+            used = position - before - (MESSAGE_HEAD_BYTES - PREFIX_BYTES) * count
             self.window -= used
             stream.receive_window -= used
             if self.window < CONNECTION_WINDOW_BYTES >> 1:

@@ -17,6 +17,7 @@ from gnetway.http2.frames import (
     HEADERS,
     MAX_31_BITS,
     MESSAGE_HEAD,
+    MESSAGE_HEAD_BYTES,
     STREAM_WINDOW_BYTES,
     ErrorCode,
     Http2Error,
@@ -238,40 +239,44 @@ class ServerConnection:
         calls: list[Stream] = []
         used, end = 0, len(data)
         last = min(end, position + _RUN_BYTES) - HEAD_BYTES
-        while position <= last and len(self._streams) < self._max_streams:
+        # Looked up once for many calls: it is a tenth of what each costs here.
+        ids, receiver, streams = self._ids, self._receiver, self._streams
+        max_bytes, window = receiver.max_framed_bytes, receiver.window
+        while position <= last and len(streams) < self._max_streams:
             word, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             middle = position + HEAD_BYTES + (word >> 8)
+            start = middle + MESSAGE_HEAD_BYTES
             if (
                 word & 0xFF != HEADERS
                 or flags != END_HEADERS
-                or stream_id != self._ids.last + 2
+                or stream_id != ids.last + 2
                 or stream_id > self._last_looked_at
-                or middle + MESSAGE_HEAD.size > end
+                or start > end
             ):
                 break
             word, flags, number, compressed, size = MESSAGE_HEAD.unpack_from(data, middle)
-            start = middle + MESSAGE_HEAD.size
+            framed = size + PREFIX_BYTES
             if (
-                word != size + PREFIX_BYTES << 8 | DATA
+                word != framed << 8 | DATA
                 or flags != END_STREAM
                 or number != stream_id
                 or compressed
-                or size > self._receiver.max_framed_bytes
+                or size > max_bytes
                 or start + size > end
-                or used + size + PREFIX_BYTES > self._receiver.window
+                or used + framed > window
             ):
                 break
             head = self._usual_head(data[position + HEAD_BYTES : middle])
             if head is None:
                 break
-            used += size + PREFIX_BYTES
+            used += framed
             position = start + size
-            self._ids.last = stream_id
+            ids.last = stream_id
             stream = self._make_stream(stream_id, head, unary=True)
             stream.state = HALF_CLOSED_REMOTE
             stream.messages = 1
             stream.message = data[start:position]
-            stream.receive_window -= size + PREFIX_BYTES
+            stream.receive_window -= framed
             calls.append(stream)
         if calls:
             self._events.append(CallsReceived(calls))
