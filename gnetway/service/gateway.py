@@ -268,7 +268,7 @@ class GatewayService(MultiService):
         Whether clients come here all the same is up to a balancer: they are accepted, and wait.
         """
         # Whoever is still asking here is served by the gateway that takes over.
-        serves = self._serves or self._ports.lent
+        serves = self._serves or self._clients.lent
         return self._lifecycle.unready() if serves else ["the gateway does not serve"]
 
     @property
