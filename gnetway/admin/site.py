@@ -9,6 +9,8 @@
     GET  /api/connections/ID          one of them
     POST /api/connections/ID/end      end it; .../drain: once nothing is under way on it
     GET  /api/failures                the ended ones that failed, by kind, with hints
+    POST /api/reload                  read the configuration again, as at SIGHUP; .../reloads: what
+                                      has come of the last ones
     POST /api/drain                   end the whole gateway, as SIGTERM does
 
 It shows no secret: no key and no id of one. What tells of clients' addresses, or changes anything,
@@ -267,6 +269,8 @@ def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> Wrappin
 
     api.putChild(b"connections", _Connections(question))
     api.putChild(b"failures", question("failures"))
+    api.putChild(b"reload", question("reload", acts=True))
+    api.putChild(b"reloads", question("reloads"))
     api.putChild(b"drain", _Page(_JSON, drain, token, for_operators=True, acts=True))
     return _factory(root, clock)
 

@@ -182,7 +182,12 @@ class GatewayService(MultiService):
         if self._worker is None:
             stop = self._reactor.stop if self._own_process else None
             operations = Operations(
-                self.status, lambda: self.connections, self._clients.keys, self._wall, stop
+                self.status,
+                lambda: self.connections,
+                self._clients.keys,
+                self._wall,
+                self.reloads,
+                stop,
             )
             self._admin.serve(operations)
         self._starting = Deferred.fromCoroutine(self._start())

@@ -21,6 +21,7 @@ from gnetway.service.connections import (
     Query,
     failures_as_json,
 )
+from gnetway.service.reload import Reloads
 
 Part = dict[str, Any]
 
@@ -96,6 +97,16 @@ def _kinds(parts: list[Part]) -> dict[Kind, Failures]:
     return kinds
 
 
+async def of_configuration(reloads: Reloads, what: str) -> dict[str, Any] | None:
+    """Answer what concerns the configuration of all processes; None for any other question."""
+    if what == "reload":
+        return (await reloads.reload()).as_json()
+    if what == "reloads":
+        # The newest first.
+        return {"reloads": [result.as_json() for result in reversed(reloads.results)]}
+    return None
+
+
 class Operations:
     """A StatusSource over a gateway in one process.
 
@@ -110,8 +121,10 @@ class Operations:
         connections: Callable[[], Connections | None],
         keys: Callable[[], str],
         wall: WallClock,
+        reloads: Reloads,
         stop: Callable[[], object] | None,
     ) -> None:
+        self._reloads = reloads
         self.status = status
         self._connections = connections
         self._keys = keys
@@ -123,6 +136,9 @@ class Operations:
         return Deferred.fromCoroutine(self._ask(what, given))
 
     async def _ask(self, what: str, given: Mapping[str, str]) -> dict[str, Any]:
+        answer = await of_configuration(self._reloads, what)
+        if answer is not None:
+            return answer
         connections, now = self._connections(), self._wall()
         parts = [] if connections is None else [await part_of(connections, what, given, now)]
         return joined(what, given, parts, self._keys(), now)

@@ -15,7 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gnetway.service.connections import Connections, Query
-from gnetway.service.operations import OF_ONE, Part, joined, part_of, split_id
+from gnetway.service.operations import OF_ONE, Part, joined, of_configuration, part_of, split_id
+from gnetway.service.reload import Reloads
 from gnetway.workers.pipe import Answered, Report
 
 #: Seconds that workers have for their parts; those that have not answered by then are left out.
@@ -95,6 +96,7 @@ class Questions:
 
 async def ask_workers(
     questions: Questions,
+    reloads: Reloads,
     tell: Mapping[int, Callable[[str], bool]],
     what: str,
     given: Mapping[str, str],
@@ -108,6 +110,9 @@ async def ask_workers(
     :raises QueryFault: what is asked for is not to be had.
     :raises NotFound: no worker has such a connection.
     """
+    answer = await of_configuration(reloads, what)
+    if answer is not None:
+        return answer
     asked = dict(given)
     if what in OF_ONE:
         worker, number = split_id(given)

@@ -242,7 +242,7 @@ class WorkersService(MultiService):
         }
         keys = shown_keys(self._config)
         return Deferred.fromCoroutine(
-            ask_workers(self._questions, tell, what, given, keys, self._wall())
+            ask_workers(self._questions, self.reloads, tell, what, given, keys, self._wall())
         )
 
     def drain(self) -> bool:

@@ -237,6 +237,7 @@ class OperatorTests(SiteCase):
             "/api/connections/0-12": ("connection", {"id": "0-12"}),
             "/api/connections/12?id=13": ("connection", {"id": "12"}),
             "/api/failures": ("failures", {}),
+            "/api/reloads": ("reloads", {}),
         }.items():
             self.assertEqual(self.request(path)[0], 200, path)
             self.assertEqual(self.source.asked.pop(), asked)
@@ -251,6 +252,7 @@ class OperatorTests(SiteCase):
 
     def test_deeds(self) -> None:
         for path, asked in (
+            ("/api/reload", ("reload", {})),
             ("/api/connections/12/end", ("end", {"id": "12"})),
             ("/api/connections/12/drain", ("drain", {"id": "12"})),
         ):

@@ -1,7 +1,7 @@
 """Lists of connections: what is asked for, in order and by pages, from one process or several."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -18,6 +18,7 @@ from gnetway.net.records import ConnectionRecords, id_of
 from gnetway.service import connections
 from gnetway.service.connections import DRAIN_SECONDS, Connections, Query
 from gnetway.service.operations import Operations, joined, part_of, split_id
+from gnetway.service.reload import Outcome, ReloadResult, Reloads
 from gnetway.tl.client_info import ClientInfo
 
 WALL = 1_700_000_000.0
@@ -43,6 +44,18 @@ class Transport:
         """See Cut."""
 
 
+class FakeReloads:
+    """Each reload finds nothing new."""
+
+    def __init__(self) -> None:
+        self.results: tuple[ReloadResult, ...] = (ReloadResult(0, WALL, Outcome.STARTED, "ab"),)
+
+    def reload(self) -> Deferred[ReloadResult]:
+        result = ReloadResult(len(self.results), WALL, Outcome.UNCHANGED, "ab")
+        self.results = (*self.results, result)
+        return succeed(result)
+
+
 class ConnectionsCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -52,9 +65,15 @@ class ConnectionsCase(SynchronousTestCase):
         self.admission = Admission(Bounds(), lambda cause: None)
         self.admission.gone = self.records.gone
         self.connections = Connections(self.clock, self.records)
-        self.operations = Operations(
-            Deferred, lambda: self.connections, lambda: "123 (7b)", self.wall, None
-        )
+        self.operations = self.over(lambda: self.connections)
+
+    def over(
+        self,
+        connections: Callable[[], Connections | None],
+        stop: Callable[[], object] | None = None,
+    ) -> Operations:
+        reloads = cast(Reloads, FakeReloads())
+        return Operations(Deferred, connections, lambda: "123 (7b)", self.wall, reloads, stop)
 
     def wall(self) -> float:
         return WALL + self.clock.seconds()
@@ -161,7 +180,7 @@ class ListTests(ConnectionsCase):
         return later
 
     def test_before_clients_are_served(self) -> None:
-        nobody = Operations(Deferred, lambda: None, str, self.wall, None)
+        nobody = self.over(lambda: None)
         answer = self.successResultOf(nobody.ask("connections", {}))
         self.assertEqual((answer["total"], answer["connections"]), (0, []))
         self.failureResultOf(nobody.ask("connection", {"id": "5"}), NotFound)
@@ -198,9 +217,17 @@ class OneTests(ConnectionsCase):
     def test_the_gateway_is_ended_by_whoever_runs_it(self) -> None:
         self.assertFalse(self.operations.drain())
         ended: list[bool] = []
-        own = Operations(Deferred, lambda: None, str, self.wall, lambda: ended.append(True))
+        own = self.over(lambda: None, lambda: ended.append(True))
         self.assertTrue(own.drain())
         self.assertEqual(ended, [True])
+
+
+class ReloadTests(ConnectionsCase):
+    def test_one_and_what_has_come_of_the_last_ones(self) -> None:
+        answer = self.ask("reload")
+        self.assertEqual((answer["number"], answer["outcome"]), (1, "unchanged"))
+        numbers = [result["number"] for result in self.ask("reloads")["reloads"]]
+        self.assertEqual(numbers, [1, 0])
 
 
 class FailuresTests(ConnectionsCase):

@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -10,10 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admin.status import NotFound, QueryFault
 from gnetway.service.connections import Page
+from gnetway.service.reload import Reloads
 from gnetway.workers.pipe import Answered, pack, unpack
 from gnetway.workers.questions import ANSWER_SECONDS, Questions, answer, ask_workers
 
 NOW = 1_700_000_000.0
+#: No test here reloads.
+RELOADS = cast(Reloads, None)
 PAGE = {"rows": [[1.0, {"id": "0-1"}]], "matched": 1, "total": 1}
 
 
@@ -30,7 +33,9 @@ class QuestionsTests(SynchronousTestCase):
 
     def ask(self, what: str, **given: str) -> Deferred[dict[str, Any]]:
         tell = {worker: partial(self.give, worker) for worker in range(2)}
-        return Deferred.fromCoroutine(ask_workers(self.questions, tell, what, given, "", NOW))
+        return Deferred.fromCoroutine(
+            ask_workers(self.questions, RELOADS, tell, what, given, "", NOW)
+        )
 
     def say(self, worker: int, part: object, question: int = 1) -> None:
         text = json.dumps(part)
