@@ -77,6 +77,9 @@ class Answered(Endable, Protocol):
 #: Seconds from one step of a drain to the next.
 STEP_SECONDS: Final = 0.1
 
+#: Seconds from one line about the progress to the next.
+LINE_SECONDS: Final = 5.0
+
 #: Seconds for the answers to what a connection has asked. Longer than nearly all take; whatever it
 #: asks meanwhile waits for so long, and is asked again elsewhere.
 ANSWER_SECONDS: Final = 0.5
@@ -107,6 +110,7 @@ class Drain:
         self._links = links
         self._set(per_second, grace, seconds)
         self._ends_at = 0.0
+        self._next_line = 0.0
         self._waiting: deque[Endable] = deque()
         #: With the time when they are to be closed.
         self._leaving: deque[tuple[float, Answered]] = deque()
@@ -138,6 +142,7 @@ class Drain:
                 seconds=self._seconds,
             )
         self._ends_at = self._clock.seconds() + self._seconds
+        self._next_line = self._clock.seconds() + LINE_SECONDS
         grace = min(self._grace, self._seconds)
         if grace and self._links:
             self._timer = self._clock.callLater(grace, self._end_at_rate)
@@ -175,6 +180,13 @@ class Drain:
         if left <= 0:
             self._links.shut_down()
         elif self._links:
+            if now >= self._next_line:
+                self._next_line = now + LINE_SECONDS
+                self._log.info(
+                    "draining: {number} connections are left, for {seconds:.0f} s at most",
+                    number=len(self._links),
+                    seconds=left,
+                )
             self._timer = self._clock.callLater(min(left, STEP_SECONDS), self._step)
 
     def _over(self, _: None) -> None:

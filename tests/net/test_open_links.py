@@ -1,6 +1,7 @@
 """Ending all connections together."""
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.open_links import ANSWER_SECONDS, STEP_SECONDS, Drain, OpenLinks
@@ -100,6 +101,15 @@ class DrainTests(OpenLinksCase):
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual([link.told for link in added], [1] * 100)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_long_one_shows_its_progress(self) -> None:
+        self.add(200, ends_at_once=True)
+        with capturedLogs() as events:
+            self.drain(10, 30).start()
+            self.clock.pump([STEP_SECONDS] * 250)
+        lines = [formatEvent(event) for event in events]
+        self.assertEqual(len(lines), 4)
+        self.assertEqual(lines[1], "draining: 148 connections are left, for 25 s at most", lines)
 
     def test_few_at_once(self) -> None:
         self.add(3, ends_at_once=True)
