@@ -20,7 +20,6 @@ from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
 from gnetway.service.inherited import InheritedSockets
 from gnetway.service.logs import ProcessLog
-from gnetway.service.remote import beside_another
 from gnetway.service.take_over import TakeOver
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService
@@ -60,8 +59,7 @@ def makeService(options: usage.Options) -> IService:
         config = load_file(options["config"])
         log = None if config.log is None else ProcessLog(config, options.parent or {})
         take_over = TakeOver(config, reactor)
-        if take_over.ask(inherited):
-            config = beside_another(config)
+        take_over.ask(inherited)
         gateway = _make_gateway(config, reactor, inherited)
         # Before the gateway, which says what nobody has taken of what is inherited.
         take_over.bind(inherited)

@@ -23,7 +23,7 @@ from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import Listener
-from gnetway.service.remote import RemoteLifecycle
+from gnetway.service.remote import RemoteLifecycle, beside_another
 from gnetway.tl.unwrap import UnwrapLimits
 
 
@@ -288,4 +288,6 @@ def make_lifecycle(
     if handler is not None:
         found = "a remote session backend, but a handler that is to answer calls"
         raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])
+    if inherited is not None and inherited.of_another:
+        config = beside_another(config)
     return RemoteLifecycle(config, reactor, random_bytes, os.environ, turn_end)

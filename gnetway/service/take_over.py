@@ -80,8 +80,8 @@ class TakeOver:
 
     # -- the new gateway -----------------------------------------------------------------------
 
-    def ask(self, inherited: InheritedSockets) -> bool:
-        """Add what a running gateway hands on to ``inherited``; False where none runs.
+    def ask(self, inherited: InheritedSockets) -> None:
+        """Add what a running gateway hands on to ``inherited``; nothing where none runs.
 
         Waits for it, so this is for the time before anything runs. Later ends up in ``begin``.
 
@@ -89,7 +89,7 @@ class TakeOver:
         """
         address = self._address
         if address is None:
-            return False
+            return
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connected.settimeout(ANSWER_SECONDS)
         try:
@@ -101,12 +101,11 @@ class TakeOver:
             inherited.add(descriptors)
         except (FileNotFoundError, ConnectionRefusedError):
             connected.close()
-            return False
+            return
         except (OSError, ValueError) as error:
             connected.close()
             raise self._fault(address, f"the gateway there cannot be asked: {error}") from error
         self._other = connected
-        return True
 
     def bind(self, inherited: InheritedSockets) -> None:
         """Bind the socket where the next gateway asks, or adopt it.

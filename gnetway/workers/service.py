@@ -48,6 +48,7 @@ from gnetway.service.prepared import (
     warn_of_open_files,
 )
 from gnetway.service.reload import ReloadResult, Reloads
+from gnetway.service.remote import beside_another
 from gnetway.workers.counters import WorkerCounters
 from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Answered, Command
@@ -126,6 +127,8 @@ class WorkersService(MultiService):
         check_web_packages(self._config)
         Certificates(self._config, self._reactor, self._wall).load()
         self._shares = shares(self._config, self._count)
+        if self._inherited.of_another:
+            self._shares = [beside_another(share) for share in self._shares]
         self._sockets.bind()
         try:
             self._admin.bind()

@@ -120,8 +120,8 @@ class TakeOverTests(TestCase):
         with active(self, clients), self.probe():
             before = self.gateway.pid
             following.start()
-            self.assertIn(f"process {before} drains", following.log)
             self.assertEqual(self.gateway.wait(), 0)
+        self.assertIn(f"process {before} drains", following.log)
         done = Counter(self.journal.read_bytes().split())
         called = [payload(n, i) for n, each in enumerate(clients) for i in range(each.answered)]
         self.assertEqual(done, Counter(called))
@@ -144,8 +144,9 @@ class TakeOverTests(TestCase):
             self.assertTrue(client.ended())
         self.assertEqual(first.wait(), 0)
         third.start()
-        self.assertIn(f"process {second.pid} drains", third.log)
+        middle = second.pid
         self.assertEqual(second.wait(), 0)
+        self.assertIn(f"process {middle} drains", third.log)
         with LiveClient(third, over=dial_unix(self.path)) as client:
             client.ping(client.make_key())
         self.assertEqual(third.stop(), -signal.SIGTERM)

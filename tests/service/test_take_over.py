@@ -80,7 +80,7 @@ class TakeOverTests(ServiceCase):
         first.begin((ports,))
         return first, ports
 
-    def ask(self, asking: TakeOver, inherited: InheritedSockets) -> Deferred[bool]:
+    def ask(self, asking: TakeOver, inherited: InheritedSockets) -> Deferred[None]:
         return deferToThread(asking.ask, inherited)
 
     async def until(self, what: str) -> None:
@@ -91,7 +91,8 @@ class TakeOverTests(ServiceCase):
     def test_nobody_runs(self) -> None:
         for _ in range(2):
             inherited, first = self.inherited(), self.take_over()
-            self.assertFalse(first.ask(inherited))
+            first.ask(inherited)
+            self.assertFalse(inherited.of_another)
             first.bind(inherited)
             self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
             first.stop()
@@ -99,13 +100,16 @@ class TakeOverTests(ServiceCase):
         stale = socket.socket(socket.AF_UNIX)
         stale.bind(self.path)
         stale.close()
-        self.assertFalse(self.take_over().ask(self.inherited()))
+        inherited = self.inherited()
+        self.take_over().ask(inherited)
+        self.assertFalse(inherited.of_another)
 
     def test_not_wanted(self) -> None:
         config = self.embedded()
         none = TakeOver(config, cast(IGatewayReactor, self.reactor))
         inherited = self.inherited()
-        self.assertFalse(none.ask(inherited))
+        none.ask(inherited)
+        self.assertFalse(inherited.of_another)
         none.bind(inherited)
         none.begin(())
         none.stop()
@@ -116,7 +120,8 @@ class TakeOverTests(ServiceCase):
     async def test_sockets_come_and_the_other_drains(self) -> None:
         first, ports = self.running()
         second, inherited = self.take_over(), self.inherited()
-        self.assertTrue(await self.ask(second, inherited))
+        await self.ask(second, inherited)
+        self.assertTrue(inherited.of_another)
         self.assertTrue(ports.lent)
         second.bind(inherited)
         (listener,) = bind_all(self.settings(), inherited)
@@ -128,7 +133,8 @@ class TakeOverTests(ServiceCase):
         self.assertEqual((first.is_over, self.reactor.stops, ports.lent), (True, 1, True))
         # It has heard enough, and the next one is answered by the second.
         third, following = self.take_over(), self.inherited()
-        self.assertTrue(await self.ask(third, following))
+        await self.ask(third, following)
+        self.assertTrue(following.of_another)
         third.bind(following)
         second.stop()
         third.stop()
@@ -142,7 +148,7 @@ class TakeOverTests(ServiceCase):
         await self.until("has not taken over, this one goes on")
         self.assertEqual((first.is_over, self.reactor.stops, ports.lent), (False, 0, False))
         third = self.take_over()
-        self.assertTrue(await self.ask(third, self.inherited()))
+        await self.ask(third, self.inherited())
         third.stop()
 
     async def test_two_at_a_time(self) -> None:

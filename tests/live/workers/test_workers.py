@@ -233,6 +233,10 @@ class TakeOverTests(WorkersCase):
         self.assertEqual(len(self.registered() - self.addresses()), 2)
         self.assertEqual(len(self.registered()), 2)
         self.assert_sound(self.settled(services))
+        # That it has another port than ListenOn is no change of the file.
+        os.kill(following.pid, signal.SIGHUP)
+        until(lambda: "reload 1: nothing differs" in following.log, "it is reloaded")
+        self.assertNotIn("need a restart", following.log)
         self.assertEqual(following.stop(), -signal.SIGTERM)
         self.assertEqual(self.registered(), set())
 
