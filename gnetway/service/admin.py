@@ -132,7 +132,7 @@ class AdminListeners:
         admin = self._config.admin
         if admin is not None:
             # Those of Prometheus stand behind them.
-            shown = ", ".join(map(str, self._sockets[: len(admin.addresses)]))
+            shown = ", ".join(map(_shown, self._sockets[: len(admin.addresses)]))
             self._log.info("admin site: {addresses}", addresses=shown)
             if admin.open_to_others:
                 self._log.warn(
@@ -164,6 +164,10 @@ class AdminListeners:
         self.close()
         ports, self._ports = self._ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
+
+
+def _shown(site: _SiteSocket) -> str:
+    return str(site) if site.file is not None else f"http://{site}"
 
 
 #: Seconds from one look at the reactor's delay to the next.
