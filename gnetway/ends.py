@@ -297,6 +297,24 @@ SOUND: Final = frozenset(
     }
 )
 
+#: Of the causes that are faults in what was to be decoded, the reason that the Go gateway's
+#: codec_decode_errors_total gives. A sequence number and a CRC are faults of framing here.
+DECODE_ERRORS: Final = {
+    "unknown_transport": "bad_magic",
+    "bad_framing": "other",
+    "packet_too_large": "bad_len",
+    "bad_packet_length": "bad_len",
+    "bad_msg_key": "decrypt",
+    "bad_message": "decrypt",
+    "session_id_zero": "decrypt",
+    "packet_timeout": "unexpected_eof",
+    "bad_http": "transport_unsupported",
+    "http_413": "bad_len",
+    "websocket_frames": "bad_len",
+    "websocket_text": "transport_unsupported",
+    "websocket_handshake": "transport_unsupported",
+}
+
 
 def is_of_exchange(cause: str) -> bool:
     """Return whether a cause is a fault in a step of a key exchange."""

@@ -21,6 +21,7 @@ from zope.interface import Attribute, Interface
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError
+from gnetway.metrics import Measures
 
 
 class FutureSalt(NamedTuple):
@@ -175,9 +176,15 @@ class ISessionBackend(Interface):
         A line for the log: no session node is known, or none can be used.
         """
 
+    def measures() -> Measures:
+        """Return what it measures, by the names of ``gnetway.admin.metrics``."""
+
 
 class IKeyLookup(Interface):
     """Auth keys by id: a bounded cache in front of the backend."""
+
+    def measures() -> Measures:
+        """Return what it measures, by the names of ``gnetway.admin.metrics``."""
 
     def cached(auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""

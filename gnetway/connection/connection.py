@@ -109,7 +109,7 @@ class Connection:
         self._setup = setup
         self._codec = codec
         #: Everything that is sent; the shell takes it from here.
-        self.output = PacketOutput(setup.random_bytes, codec)
+        self.output = PacketOutput(setup, codec)
         self._detector: Detector | None = None
         #: What came over an obfuscated link is decrypted by this.
         self._incoming: CtrStream | None = None
@@ -184,6 +184,7 @@ class Connection:
         :raises ProtocolError: they belong to no transport served here.
         """
         codec = self._codec
+        self._setup.traffic.bytes_in += len(segment)
         if codec is None:
             self._detect(segment)
         elif self._incoming is None:

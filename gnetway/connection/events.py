@@ -24,6 +24,23 @@ DEFAULT_FIRST_PACKET_BYTES: Final = 4096
 DEFAULT_MAX_KEYS: Final = 8
 
 
+class Traffic:
+    """What all connections have carried: bytes of the transports of MTProto, encrypted messages.
+
+    Bytes are those without TLS, WebSocket's frames and the heads of HTTP.
+    """
+
+    __slots__ = ("bytes_in", "bytes_out", "messages_in", "messages_out", "quick_acks")
+
+    def __init__(self) -> None:
+        self.bytes_in = 0
+        self.bytes_out = 0
+        #: Counted by the shell, many at a time.
+        self.messages_in = 0
+        self.messages_out = 0
+        self.quick_acks = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionSetup:
     """What all connections of a listener share.
@@ -40,6 +57,7 @@ class ConnectionSetup:
     max_keys: int = DEFAULT_MAX_KEYS
     backend_takes_unbound: bool = False
     unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 class MessageReceived:

@@ -1,10 +1,9 @@
 """What leaves a client's connection: messages in, framed and obfuscated packets out."""
 
-from collections.abc import Callable
 from typing import Final
 
 from gnetway.codec.packet import Codec
-from gnetway.connection.events import MessageReceived
+from gnetway.connection.events import ConnectionSetup, MessageReceived
 from gnetway.connection.unbound import Answers, join_answers, pack_answers
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
@@ -28,14 +27,14 @@ class PacketOutput:
         "_one_answer",
         "_out",
         "_outgoing",
-        "_random_bytes",
+        "_setup",
         "messages",
         "quick_acks",
         "unsent_bytes",
     )
 
-    def __init__(self, random_bytes: Callable[[int], bytes], codec: Codec | None) -> None:
-        self._random_bytes = random_bytes
+    def __init__(self, setup: ConnectionSetup, codec: Codec | None) -> None:
+        self._setup = setup
         self._codec = codec
         self._one_answer = codec is not None
         self._msg_ids: MessageIdSource | None = None
@@ -57,17 +56,21 @@ class PacketOutput:
     def send_message(self, key: AuthKey, plaintext: bytes) -> None:
         """Encrypt and send a plaintext: salt, session_id, msg_id, seq_no, length, body."""
         # As _send_framed does it, but without its call: all that is pushed passes here.
-        codec, outgoing, out = self._codec, self._outgoing, self._out
+        codec, outgoing, out, setup = self._codec, self._outgoing, self._out, self._setup
         assert codec is not None, _SILENT
         self.messages += 1
-        framed = codec.frame(encrypt(key, plaintext, self._random_bytes))
+        framed = codec.frame(encrypt(key, plaintext, setup.random_bytes))
         if outgoing is not None:
             framed = outgoing.update(framed)
         if out is None:
             self._out = [framed]
         else:
             out.append(framed)
-        self.unsent_bytes += len(framed)
+        size = len(framed)
+        self.unsent_bytes += size
+        traffic = setup.traffic
+        traffic.messages_out += 1
+        traffic.bytes_out += size
 
     def send_quick_ack(self, token: int) -> None:
         """Tell the client that a message was accepted, in the form of its codec."""
@@ -75,6 +78,7 @@ class PacketOutput:
         codec = self._codec
         if codec is not None and codec.supports_quick_ack:
             self.quick_acks += 1
+            self._setup.traffic.quick_acks += 1
             self._send_framed(codec.frame_quick_ack(token))
 
     def fail(self, error: ProtocolError) -> None:
@@ -151,3 +155,4 @@ class PacketOutput:
         else:
             self._out.append(framed)
         self.unsent_bytes += len(framed)
+        self._setup.traffic.bytes_out += len(framed)

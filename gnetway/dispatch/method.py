@@ -24,6 +24,7 @@ class Method(Enum):
     SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
 
     def __init__(self, rpc_name: str, stream_field: int) -> None:
+        self.rpc_name = rpc_name
         self.path = f"/session.RPCSession/{rpc_name}"
         self.stream_field = stream_field
         #: What its field begins with; the number and type of any of them fit into a byte.

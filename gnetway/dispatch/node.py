@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from gnetway.backoff import BackOff
+from gnetway.metrics import LATENCY_SECONDS, Histogram
 
 #: Failures in a row after which the breaker opens, as in Teamgram's own gateway.
 STRIKES: Final = 3
@@ -131,8 +132,10 @@ class Node:
         "connect_after",
         "connection",
         "epoch",
+        "failures",
         "in_flight",
         "in_flight_bytes",
+        "latency",
         "link",
         "listing",
         "reported",
@@ -157,6 +160,10 @@ class Node:
         self.in_flight = 0
         self.in_flight_bytes = 0
         self.sent = 0
+        #: Requests, streams and connections that have failed by its fault, or seem to.
+        self.failures = 0
+        #: Seconds until it has answered, by the name of the call.
+        self.latency: dict[str, Histogram] = {}
         self.link: Any = None
         #: Who waits for room, first come first: a dict, since one that waits already must not
         #: wait twice, and a set keeps no order.
@@ -165,6 +172,13 @@ class Node:
         #: not name is forgotten when nobody has used it for a while.
         self.used = 0
         self.unused_since = now
+
+    def answered_in(self, method: str, seconds: float) -> None:
+        """Note how long an answer has taken; ``method`` is the name of the call."""
+        histogram = self.latency.get(method)
+        if histogram is None:
+            histogram = self.latency[method] = Histogram(LATENCY_SECONDS)
+        histogram.observe(seconds)
 
     def is_down(self, now: float) -> bool:
         """Return whether it cannot be used, and nobody knows whether it soon will."""

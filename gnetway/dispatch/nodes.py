@@ -38,6 +38,9 @@ FORGET_SECONDS: Final = 60.0
 #: What a probe may end with that leaves a breaker open.
 _UNWELL: Final = frozenset({Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE})
 
+#: What counts as a failure of the node.
+_FAILURES: Final = frozenset({Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE})
+
 
 class SessionNodes:
     """All nodes, with the ring over those that can be used.
@@ -94,6 +97,10 @@ class SessionNodes:
             if address not in tried:
                 return self._nodes[address]
         return None
+
+    def shares(self) -> dict[str, float]:
+        """Return the part of all keys that each node on the ring has."""
+        return self._ring.shares()
 
     @property
     def incomplete(self) -> bool:
@@ -207,6 +214,8 @@ class SessionNodes:
         ``silent`` is whether it has answered nothing at all for as long as an answer may take.
         """
         opened = False
+        if fault in _FAILURES:
+            node.failures += 1
         if fault is Fault.NODE:
             opened = node.breaker.trip(now, wrong_server=not silent)
         elif fault is Fault.SLOW_NODE:

@@ -89,7 +89,7 @@ class OutageBuffer:
     """All queues that wait for a node; ``messages`` and ``size`` (bytes) are what they hold."""
 
     def __init__(self, limits: OutageLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         #: What a message weighs beside its bytes, so that the two bounds are one: as many messages
         #: as may be here weigh as much as all bytes that may.
         self._message_weight = max(1, limits.max_bytes // limits.max_messages)
@@ -118,7 +118,7 @@ class OutageBuffer:
         """
         self._change(owner, self._stays[owner], 1, size)
         giving_way: list[Owner] = []
-        while self.messages > self._limits.max_messages or self.size > self._limits.max_bytes:
+        while self.messages > self.limits.max_messages or self.size > self.limits.max_bytes:
             # It leaves at once, so that the sums are true; its owner hears of it later, from the
             # caller, since that may bring about anything.
             heaviest = self._owners[self._networks.heaviest()].heaviest()
@@ -140,7 +140,7 @@ class OutageBuffer:
     def expired(self, now: float) -> list[Owner]:
         """Return the queues whose first message has waited too long."""
         # Not only the first ones: whoever came back from a try waits since before that.
-        before = now - self._limits.max_seconds
+        before = now - self.limits.max_seconds
         return [owner for owner, stay in self._stays.items() if stay.since <= before]
 
     def _change(self, owner: Owner, stay: _Stay, messages: int, size: int) -> None:

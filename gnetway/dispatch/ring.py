@@ -16,6 +16,9 @@ from gnetway.errors import BackendUnavailable
 #: More points spread keys more evenly; the number is part of what all members agree upon.
 POINTS_PER_NODE: Final = 100
 
+#: As many hashes there are.
+_CIRCLE: Final = 1 << 64
+
 #: Prefix of the second hash, which chooses among the nodes that share a point.
 COLLISION_PREFIX: Final = "16777619:"
 
@@ -76,6 +79,17 @@ class Ring:
                 del owners[point]
         self._nodes.remove(node)
         self._owners, self._points = owners, sorted(owners)
+
+    def shares(self) -> dict[str, float]:
+        """Return the part of the circle that each node has, of 1 for all of it."""
+        shares = dict.fromkeys(self._nodes, 0.0)
+        before = self._points[-1] - _CIRCLE if self._points else 0
+        for point in self._points:
+            owners = self._owners[point]
+            for owner in owners:
+                shares[owner] += (point - before) / _CIRCLE / len(owners)
+            before = point
+        return shares
 
     def node_for(self, key: int) -> str:
         """Return the node that holds ``key``, a signed 64-bit id.

@@ -74,11 +74,11 @@ class PendingExchanges:
         "_by_network",
         "_lifetime_seconds",
         "_make_exchange",
-        "_max_exchanges",
         "_newest",
         "_over",
         "_runs",
         "_shares",
+        "max_exchanges",
     )
 
     def __init__(
@@ -88,7 +88,7 @@ class PendingExchanges:
         make_exchange: Callable[[ReqPq], KeyExchange],
         accounts: Accounts | None = None,
     ) -> None:
-        self._max_exchanges = max_exchanges
+        self.max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
         self._make_exchange = make_exchange
         self._accounts = (
@@ -115,7 +115,7 @@ class PendingExchanges:
         make_exchange: Callable[[ReqPq], KeyExchange],
     ) -> None:
         """Go on with other bounds, and begin runs in another way; those that are open stay."""
-        self._max_exchanges = max_exchanges
+        self.max_exchanges = max_exchanges
         self._lifetime_seconds = lifetime_seconds
         self._make_exchange = make_exchange
 
@@ -181,7 +181,7 @@ class PendingExchanges:
     def _begin(self, query: ReqPq, monotonic: float, client_ip: str) -> KeyExchange:
         account = self._accounts.of(client_ip, monotonic)
         network: str = account.network
-        if len(self._runs) >= self._max_exchanges:
+        if len(self._runs) >= self.max_exchanges:
             self._make_room(network, monotonic)
         # Only now: what finds no room does not count.
         wait: float | None = account.exchanges.reserve(monotonic, PATIENCE_SECONDS)

@@ -63,7 +63,7 @@ class KeyCache:
     """At most ``max_bytes`` of keys, at :data:`KEY_COST_BYTES` each, and always at least one."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_keys = max(1, max_bytes // KEY_COST_BYTES)
+        self.max_keys = max(1, max_bytes // KEY_COST_BYTES)
         self._keys: OrderedDict[int, AuthKey] = OrderedDict()
         self._in_use: WeakValueDictionary[int, AuthKey] = WeakValueDictionary()
         self._ends = KeyEnds()
@@ -112,7 +112,7 @@ class KeyCache:
     def _keep(self, key: AuthKey) -> None:
         self._keys[key.auth_key_id] = key
         self._keys.move_to_end(key.auth_key_id)
-        while len(self._keys) > self._max_keys:
+        while len(self._keys) > self.max_keys:
             left_id, left = self._keys.popitem(last=False)
             if left.expires_at:
                 self._ends.note(left_id, left.expires_at)

@@ -24,8 +24,9 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend
-from gnetway.keys.cache import KeyCache, UnknownKeys
+from gnetway.keys.cache import KEY_COST_BYTES, KeyCache, UnknownKeys
 from gnetway.keys.call_lines import CallLines
+from gnetway.metrics import Measures
 from gnetway.mtproto.peek import KeyNews, key_news
 from gnetway.runtime.clocks import WallClock
 
@@ -95,6 +96,18 @@ class KeyLookup:
         """Go on with other numbers; queries that run or wait keep theirs."""
         self._timeout_seconds = self._lines.patience_seconds = timeout_seconds
         self._assumed_life_seconds = assumed_life_seconds
+
+    def measures(self) -> Measures:
+        """See IKeyLookup."""
+        cache = self._cache
+        return Measures(
+            levels={
+                "key_cache_keys": {"": len(cache)},
+                "key_cache_bytes": {"": len(cache) * KEY_COST_BYTES},
+                "key_cache_bytes_limit": {"": cache.max_keys * KEY_COST_BYTES},
+                "key_lookups": {"": len(self._askers)},
+            }
+        )
 
     def cached(self, auth_key_id: int) -> AuthKey | None:
         """Return the key if it is at hand and not expired."""

@@ -275,6 +275,7 @@ class Arrivals:
         place = self._admission.admit(account, self._clock.seconds(), named)
         try:
             _serve(port, accepted, address, place)
+            self._records.counts.let_in(port)
         except Exception:  # noqa: BLE001 - one connection must not end the others
             place.left()
             accepted.close()
@@ -324,8 +325,9 @@ class ClientPort(tcp.Port):
 
     arrivals: Arrivals
     is_balancer: IsBalancer
-    #: The listener, as records of its connections name it.
-    shown = ""
+    #: The listener, as records of its connections name it, and what is spoken there: empty where
+    #: connections are other workers', which count them.
+    shown = proto = ""
 
     def doRead(self) -> None:  # noqa: N802
         """Accept connections."""

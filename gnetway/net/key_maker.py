@@ -101,7 +101,8 @@ class KeyMaker:
         self._backend = backend
         self._keys = keys
         self._stores: CallLines[bool] = CallLines(clock, STORE_PATIENCE_SECONDS)
-        self._waiting = 0
+        #: Pieces of work that wait for a thread, or are done in one.
+        self.waiting = 0
         self._refilling = False
         self._sweep: IDelayedCall | None = None
 
@@ -130,7 +131,7 @@ class KeyMaker:
                 raise Unwanted
             return work()
 
-        self._waiting += 1
+        self.waiting += 1
         done = self._run_in_thread(do, network)
         return done.addBoth(self._finished)
 
@@ -163,9 +164,9 @@ class KeyMaker:
         return False
 
     def _finished(self, result: T) -> T:
-        self._waiting -= 1
+        self.waiting -= 1
         # Work that somebody waits for goes first; it makes for itself what is not there.
-        if not self._waiting and self._secrets.half_gone:
+        if not self.waiting and self._secrets.half_gone:
             self._refill()
         return result
 

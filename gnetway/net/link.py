@@ -150,10 +150,9 @@ class GatewayLink:
 
     def _pump(self) -> None:
         services, connection, output = self._services, self._connection, self.output
-        now, monotonic = services.wall(), services.clock.seconds()
+        now, monotonic, before = services.wall(), services.clock.seconds(), connection.messages
         output.is_corked = True
-        quiet = True
-        left = TURN_MESSAGES
+        quiet, left = True, TURN_MESSAGES
         try:
             while self.state is OPEN and not self._session_pauses:
                 event = connection.next_event(now, monotonic)
@@ -175,6 +174,7 @@ class GatewayLink:
             self.fail(error)
         finally:
             output.is_corked = False
+        services.handed_over(connection.messages - before, monotonic)
         if self.state is OPEN:
             unsent_bytes = output.packets.unsent_bytes
             # Here, not where it is read: the first message may have waited for its key.
@@ -394,7 +394,6 @@ class GatewayLink:
 
     def facts(self, cause: str = "") -> Facts:
         """See Served; ``cause`` is why the link ends now, empty while it is open."""
-        waits_for = None if self._pending is None else self._pending.phase
-        carrier, pending_bytes = self._protocol.carrier, self.output.pending_bytes
-        facts = link_facts(self._connection, waits_for, cause, self.client_ip, carrier)
-        return facts._replace(sessions=len(self._sessions), pending_bytes=pending_bytes)
+        waits = None if self._pending is None else self._pending.phase
+        facts = link_facts(self._connection, waits, cause, self.client_ip, self._protocol.carrier)
+        return facts._replace(sessions=len(self._sessions), pending_bytes=self.output.pending_bytes)

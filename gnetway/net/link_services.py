@@ -12,7 +12,7 @@ from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.interfaces import IKeyLookup, ISessionBackend
-from gnetway.metrics import Causes
+from gnetway.metrics import HANDED_MS, Causes, Histogram
 from gnetway.net.exchange_driver import ExchangeDriver
 from gnetway.net.idle import IdleWheel
 from gnetway.net.key_maker import KeyMaker
@@ -157,6 +157,18 @@ class LinkServices:
     unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))
     unfinished: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNFINISHED_BYTES))
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
+    #: Milliseconds from a message's decryption to when the backend has it.
+    handed: Histogram = field(default_factory=lambda: Histogram(HANDED_MS))
+
+    def handed_over(self, messages: int, since: float) -> None:
+        """Note messages, if any, that were decrypted and handed to the backend since then.
+
+        Each counts with its part of the time: to ask the clock for each would cost as much as to
+        hand it over.
+        """
+        if messages:
+            self.setup.traffic.messages_in += messages
+            self.handed.observe((self.clock.seconds() - since) * 1000 / messages, messages)
 
     def backend_cause(self, cause: str) -> str:
         """Return the cause of an end while something was wanted of the backend."""

@@ -21,8 +21,9 @@ from gnetway.admission.networks import client_network
 from gnetway.admission.place import NO_PLACE, Cut, Place
 from gnetway.admission.shares import Ranking
 from gnetway.connection.connection import Connection
-from gnetway.ends import SOUND, Phase, Stage, Who, hint_of, is_of_exchange, who_ended
+from gnetway.ends import SOUND, Phase, Stage, hint_of, is_of_exchange, who_ended
 from gnetway.metrics import Causes
+from gnetway.net.connection_counts import ConnectionCounts
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.try_write import read_tcp_info
 
@@ -202,9 +203,7 @@ class ConnectionRecords:
         self._causes = causes
         self._accounts = accounts
         self.ended = EndedRecords()
-        #: By who, phase and cause; by the stage that was reached.
-        self.ends: dict[tuple[Who, Phase, str], int] = {}
-        self.end_stages: dict[Stage, int] = {}
+        self.counts = ConnectionCounts()
         #: Hears of each end for which somebody may want to do something.
         self.when_failed: Callable[[End], None] = _tell_nobody
         #: The last id of a connection that was refused before it had a place.
@@ -238,16 +237,14 @@ class ConnectionRecords:
 
     def gone(self, place: Place, transport: Cut, tcp_info: bytes) -> None:
         """Freeze the record of a connection, whose transport is gone."""
+        self.counts.gone(getattr(transport, "server", None))
         if place.ended is not None:
             self.ended.add(
                 self._record(place, place.ended.facts, transport, tcp_info, self._wall())
             )
 
     def _count(self, end: End) -> None:
-        name = (who_ended(end.cause), end.facts.phase, end.cause)
-        self.ends[name] = self.ends.get(name, 0) + 1
-        stage = end.facts.stage
-        self.end_stages[stage] = self.end_stages.get(stage, 0) + 1
+        self.counts.ended(end)
         if end.cause not in SOUND:
             self.when_failed(end)
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTCP, IReactorTime
 from zope.interface import Attribute, Interface
 
+from gnetway.metrics import Measures
 from gnetway.rpc.peers import Network
 from gnetway.rpc.status import RpcStatus
 
@@ -213,6 +214,9 @@ class IRpcServer(Interface):
 
     def stop(grace_seconds: float) -> Deferred[None]:
         """Take no more calls; after the grace cancel what is open. Fires when all has ended."""
+
+    def measures() -> Measures:
+        """Return what it measures, by the names of ``gnetway.admin.metrics``."""
 
 
 class IRpcReactor(IReactorFromThreads, IReactorTCP, IReactorTime):

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Final, cast
+from typing import cast
 
 from twisted.internet import tcp
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IProtocolFactory,
     IReactorTime,
 )
@@ -20,9 +19,6 @@ from gnetway.admin.status import StatusSource
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.interfaces import IGatewayReactor
-from gnetway.metrics import LAG, GatewayCounts
-from gnetway.net.link_services import LinkServices
-from gnetway.runtime.process_limits import resident_bytes
 from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import (
     BoundSocket,
@@ -132,7 +128,7 @@ class AdminListeners:
         admin = self._config.admin
         if admin is not None:
             # Those of Prometheus stand behind them.
-            shown = ", ".join(map(_shown, self._sockets[: len(admin.addresses)]))
+            shown = ", ".join(map(str, self._sockets[: len(admin.addresses)]))
             self._log.info("admin site: {addresses}", addresses=shown)
             if admin.open_to_others:
                 self._log.warn(
@@ -164,81 +160,3 @@ class AdminListeners:
         self.close()
         ports, self._ports = self._ports, []
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
-
-
-def _shown(site: _SiteSocket) -> str:
-    return str(site) if site.file is not None else f"http://{site}"
-
-
-#: Seconds from one look at the reactor's delay to the next.
-_LOOK_SECONDS: Final = 1.0
-
-#: Looks after which the longest delay is forgotten, at the earliest: longer than from one scrape of
-#: Prometheus to the next as a rule.
-_LOOKS: Final = 60
-
-
-class LoopLag:
-    """By how much a timer of the reactor comes late: what every client waits for beside its own."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._timer: IDelayedCall | None = None
-        self._due = 0.0
-        self._looks = 0
-        self._longest = self._longest_before = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """The longest delay of the last minute or two."""
-        return max(self._longest, self._longest_before)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._due = self._clock.seconds() + _LOOK_SECONDS
-        self._timer = self._clock.callLater(_LOOK_SECONDS, self._look)
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        late = self._clock.seconds() - self._due
-        self._longest = max(self._longest, late)
-        self._looks += 1
-        if self._looks == _LOOKS:
-            self._looks = 0
-            self._longest_before, self._longest = self._longest, 0.0
-        self.start()
-
-
-def counted(counts: GatewayCounts, links: LinkServices, lag_seconds: float) -> GatewayCounts:
-    """Return counts with those of the connections."""
-    return counts._replace(
-        open_connections=len(links.open_links),
-        opened=links.open_links.opened,
-        keys=links.exchange_driver.keys_made,
-        gauges=gauges(links, lag_seconds),
-    )
-
-
-def gauges(links: LinkServices, lag_seconds: float) -> dict[str, float]:
-    """Return what there is now, by the names of ``gnetway.admin.metrics``."""
-    bounds = links.admission.bounds
-    return {
-        "connections_limit": bounds.connections,
-        "half_open": links.admission.half_open,
-        "half_open_limit": bounds.half_open,
-        "held": links.admission.held,
-        "networks": len(links.accounts),
-        "sessions": len(links.registry),
-        "exchange_steps": len(links.exchange_driver),
-        "unsent_bytes": links.unsent.total_bytes,
-        "unsent_bytes_limit": links.unsent.max_bytes,
-        "unfinished_bytes": links.unfinished.total_bytes,
-        "unfinished_bytes_limit": links.unfinished.max_bytes,
-        "resident_bytes": resident_bytes(),
-        LAG: lag_seconds,
-    }

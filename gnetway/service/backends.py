@@ -19,6 +19,7 @@ from gnetway.config.servers import Proto, ServerConfig
 from gnetway.config.session import EmbeddedConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.metrics import Measures
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.inherited import InheritedSockets
@@ -56,6 +57,9 @@ class BackendLifecycle(Protocol):
 
     def unready(self) -> list[str]:
         """Return why clients cannot be served now, one line each; asked once they are accepted."""
+
+    def measures(self) -> Measures:
+        """Return what the backend, and what only it needs, measure."""
 
     def pushes(self) -> Mapping[str, int]:
         """Return what became of the pushes of session services so far, by outcome."""
@@ -254,6 +258,10 @@ class EmbeddedLifecycle:
     def unready(self) -> list[str]:
         """See BackendLifecycle; nobody else is needed."""
         return []
+
+    def measures(self) -> Measures:
+        """See BackendLifecycle."""
+        return Measures() if self._backend is None else self._backend.measures()
 
     def pushes(self) -> Mapping[str, int]:
         """See BackendLifecycle; there are no session services."""

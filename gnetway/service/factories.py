@@ -237,6 +237,11 @@ class ClientPorts:
         """Return the fingerprints of our RSA keys, as hints have them."""
         return shown_keys(self._config)
 
+    @property
+    def rsa_keys(self) -> int:
+        """How many RSA keys clients may use."""
+        return len(self._config.rsa_keys)
+
     def bind(self) -> None:
         """Read the certificates and bind every socket, unless a parent has.
 
@@ -315,6 +320,8 @@ class ClientPorts:
         else:
             port = UnixPort(bound.dup(), file, factory, self._reactor, arrivals, is_balancer)
         port.shown = str(listener)
+        # Of whom another worker carries here, that one has counted the connection.
+        port.proto = "" if relayed else listener.server.proto.value
         port.startListening()
         # The port works on a duplicate of the descriptor.
         bound.close()

@@ -41,7 +41,7 @@ from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
 from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.runtime.work_threads import WorkThreads
-from gnetway.service.admin import AdminListeners, LoopLag, counted
+from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -55,6 +55,7 @@ from gnetway.service.factories import ClientPorts
 from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.link_services import ConfiguredLinks
 from gnetway.service.listeners import WorkerListeners
+from gnetway.service.measures import Measuring
 from gnetway.service.operations import Operations
 from gnetway.service.prepared import StartUp, warn_of_open_files
 from gnetway.service.readiness import Readiness
@@ -110,11 +111,11 @@ class GatewayService(MultiService):
         self._starting: Deferred[None] | None = None
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
-        self._lag = LoopLag(reactor)
         self._clients = ClientPorts(config, reactor, wall, worker, self._inherited)
         self._admin = AdminListeners(config, reactor, self._inherited)
         self._started_at = 0.0
         self.causes = Causes()
+        self._measuring = Measuring(self._clients, self.causes, reactor)
         #: What lists the connections, once clients are served.
         self.connections: Connections | None = None
         #: What stands before the ids of connections, where there are several processes.
@@ -178,7 +179,7 @@ class GatewayService(MultiService):
             keep_large_blocks(os.environ)
         self._started_at = self._wall()
         self.reloads.begin()
-        self._lag.start()
+        self._measuring.lag.start()
         if self._worker is None:
             stop = self._reactor.stop if self._own_process else None
             operations = Operations(
@@ -248,10 +249,7 @@ class GatewayService(MultiService):
 
     def counts(self) -> GatewayCounts:
         """Return what is counted so far."""
-        counts = GatewayCounts(
-            0, self.causes.as_dict(), self._lifecycle.pushes(), unready=tuple(self.unready())
-        )
-        return counts if self._links is None else counted(counts, self._links, self._lag.seconds)
+        return self._measuring.counts(self._lifecycle, self._links, self.unready())
 
     def status(self) -> Deferred[Status]:
         """Return the state of this moment, for the admin site."""
@@ -264,6 +262,7 @@ class GatewayService(MultiService):
                 self.backend_description,
                 counts,
                 self.refused_origins,
+                configuration=self.reloads.state(),
             )
         )
 
@@ -362,7 +361,7 @@ class GatewayService(MultiService):
             self._links.key_maker.stop()
         await self._lifecycle.stop()
         self._threads.stop()
-        self._lag.stop()
+        self._measuring.lag.stop()
         await self._admin.stop()
         tell_counts(self.counts())
         self.log_refused_origins()

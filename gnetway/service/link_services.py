@@ -14,7 +14,7 @@ from gnetway.admission.networks import NetworkTable
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
-from gnetway.connection.events import ConnectionSetup
+from gnetway.connection.events import ConnectionSetup, Traffic
 from gnetway.crypto.random_pool import RandomPool
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges
@@ -144,6 +144,8 @@ class ConfiguredLinks:
         limits = config.gnetway.limits
         self._reactor = reactor
         self._random_bytes = random_bytes
+        #: It outlives every setup.
+        self._traffic = Traffic()
         self._pool = RandomPool(random_bytes)
         self._takes_unbound = backend.takes_unbound
         self._walk: Iterator[None] = iter(())
@@ -249,6 +251,7 @@ class ConfiguredLinks:
             max_keys=limits.max_keys_per_connection,
             backend_takes_unbound=self._takes_unbound,
             unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
+            traffic=self._traffic,
         )
 
     def _begin(self, config: GatewayConfig) -> Callable[[ReqPq], KeyExchange]:

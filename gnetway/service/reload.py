@@ -158,6 +158,20 @@ class Reloads:
         self._refusal = ""
         self._results.append(ReloadResult(0, self._wall(), Outcome.STARTED, digest(self.config)))
 
+    def state(self) -> dict[str, object]:
+        """Return which configuration runs since when, and what has come of the last reload."""
+        if not self._results:
+            return {}
+        last = self._results[-1]
+        taken = [one for one in self._results if not one.faults] or [last]
+        return {
+            "digest": last.digest,
+            "loaded_at": round(taken[-1].at, 3),
+            "reloads": self._number,
+            "last_outcome": last.outcome.value,
+            "last_taken": not (last.faults or last.failed),
+        }
+
     def stop(self) -> None:
         """Refuse from now on: the gateway stops."""
         self._refusal = "the gateway stops"

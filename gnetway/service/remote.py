@@ -22,7 +22,7 @@ from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessionBackend
-from gnetway.metrics import Causes
+from gnetway.metrics import Causes, Measures
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from gnetway.runtime.turn_end import TurnEnd
@@ -101,6 +101,8 @@ class RemoteLifecycle:
         self._listening: Deferred[int] | None = None
         self._backend: ISessionBackend | None = None
         self._registration: IDiscovery | None = None
+        #: Whether the gateway is to be known, though its registration may still wait for etcd.
+        self._is_published = False
         #: The name by which session services know this gateway: the host:port they call.
         self.server_id = ""
 
@@ -162,6 +164,7 @@ class RemoteLifecycle:
         """See BackendLifecycle; an etcd that is not there is waited for, beside everything else."""
         registration, etcd = self._registration, self._config.etcd
         if registration is not None and etcd is not None:
+            self._is_published = True
             registration.register(etcd.prefix, self.server_id)
             registration.start().addErrback(self._registration_failed)
 
@@ -172,6 +175,7 @@ class RemoteLifecycle:
 
     def withdraw(self) -> Deferred[None]:
         """See BackendLifecycle: no new session comes to name this gateway."""
+        self._is_published = False
         return succeed(None) if self._registration is None else self._registration.withdraw()
 
     def stop(self) -> Deferred[None]:
@@ -194,6 +198,17 @@ class RemoteLifecycle:
         """See BackendLifecycle: session nodes, or the registration by which they find us."""
         reasons = [part.unready() for part in (self._backend, self._registration) if part]
         return [reason for reason in reasons if reason]
+
+    def measures(self) -> Measures:
+        """See BackendLifecycle."""
+        measures = Measures()
+        for part in (self._backend, self._server):
+            if part is not None:
+                measures = measures.plus(part.measures())
+        if self._registration is not None:
+            registered = {"": int(self._is_published and not self._registration.unready())}
+            measures = measures.plus(Measures(levels={"etcd_registered": registered}))
+        return measures
 
     def pushes(self) -> Mapping[str, int]:
         """See BackendLifecycle."""

@@ -118,8 +118,8 @@ class UnixPort(SocketFilePort):
 
     transport = UnixClientTransport
 
-    #: The listener, as records of its connections name it.
-    shown = ""
+    #: See ClientPort.
+    shown = proto = ""
 
     def __init__(
         self,

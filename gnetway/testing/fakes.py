@@ -19,6 +19,7 @@ from gnetway.interfaces import (
     ISessionBackend,
     SessionClient,
 )
+from gnetway.metrics import Measures
 
 Done = Callable[[BackendError | None], None]
 
@@ -108,6 +109,10 @@ class FakeBackend:
         """Keep the session in ``closed``."""
         self.closed.append(client)
 
+    def measures(self) -> Measures:
+        """Return none."""
+        return Measures()
+
     def start(self, target: IPushTarget) -> Deferred[None]:
         """Be ready at once."""
         return succeed(None)
@@ -129,6 +134,10 @@ class FakeKeys:
     keys: dict[int, AuthKey] = field(default_factory=dict)
     forgotten: list[int] = field(default_factory=list)
     doubted: list[int] = field(default_factory=list)
+
+    def measures(self) -> Measures:
+        """Return none."""
+        return Measures()
 
     def cached(self, auth_key_id: int) -> AuthKey | None:
         """Return the key if it was added."""

@@ -18,7 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.metrics import GatewayCounts
+from gnetway.metrics import GatewayCounts, Measures
 
 #: Where a worker writes its reports: the first descriptor behind the standard ones.
 REPORTS: Final = 3
@@ -128,10 +128,14 @@ def unpack(line: bytes) -> Report:
                 int(keys),
                 dict(gauges),
                 list(unready),
+                [dict(totals), dict(levels), dict(histograms)],
             ],
         ]:
             why = tuple(map(str, unready))
-            return Counted(GatewayCounts(open_now, causes, pushes, opened, keys, gauges, why))
+            measures = Measures(totals, levels, histograms)
+            return Counted(
+                GatewayCounts(open_now, causes, pushes, opened, keys, gauges, why, measures)
+            )
         case ["KeyGone", int(auth_key_id)]:
             return KeyGone(auth_key_id)
         case ["Taken", int(number), str(backend), list(faults)]:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorProcess
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admin.status import Status
+from gnetway.admin.status import Status, WorkerState
 from gnetway.backoff import BackOff
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
@@ -281,6 +281,11 @@ class WorkersService(MultiService):
             {},
             self._count,
             len(self._ready),
+            tuple(
+                WorkerState(number, number in self._ready, supervisor.pid)
+                for number, supervisor in enumerate(self._supervisors)
+            ),
+            self.reloads.state(),
         )
 
     def _collected(self) -> Deferred[None]:

@@ -133,6 +133,11 @@ class WorkerSupervisor:
             },
         )
 
+    @property
+    def pid(self) -> int:
+        """The process id of the worker, 0 where it has no process now."""
+        return 0 if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Begin; goes on until ``stop``."""
         self.life.advance(Event.START)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.admin.metrics import GAUGES
 from gnetway.admin.site import IDLE_SECONDS, MAX_CONNECTIONS, admin_site, metrics_site
 from gnetway.admin.status import NotFound, QueryFault, Status
-from gnetway.metrics import GatewayCounts
+from gnetway.metrics import GatewayCounts, Measures
 
 TOKEN = "0123456789abcdef"
 
@@ -27,6 +27,9 @@ COUNTS = GatewayCounts(
     opened=10,
     keys=7,
     gauges={"sessions": 2, "unsent_bytes": 100, "unsent_bytes_limit": 1000},
+    measures=Measures(
+        totals={"conn_open": {"tcp": 9, "auto": 1}, "conn_close": {"tcp": 8, "auto": 0}}
+    ),
 )
 
 
@@ -153,8 +156,8 @@ class MetricsTests(SiteCase):
 
     def test_under_the_names_of_the_go_gateway(self) -> None:
         metrics = self.metrics()
-        self.assertEqual(metrics["gnetway_conn_open_total"], 10)
-        self.assertEqual(metrics["gnetway_conn_close_total"], 8)
+        self.assertEqual(metrics['gnetway_conn_open_total{proto="tcp"}'], 9)
+        self.assertEqual(metrics['gnetway_conn_close_total{proto="auto"}'], 0)
         self.assertEqual(metrics["gnetway_conn_timeout_total"], 4)
         self.assertEqual(metrics['gnetway_handshake_total{result="ok"}'], 7)
         self.assertEqual(metrics['gnetway_handshake_total{result="error"}'], 5)

@@ -49,9 +49,7 @@ class AdminPage:
     def metrics(self) -> dict[str, float]:
         status, text = self.ask("/metrics")
         assert status == 200, text
-        return {
-            name: float(value) for name, value in re.findall(r"(?m)^(gnetway_[^ ]+) ([^ ]+)$", text)
-        }
+        return {name: float(value) for name, value in re.findall(r"(?m)^(gnetway_.+) (\S+)$", text)}
 
     def connections(self, query: str = "") -> list[dict[str, Any]]:
         status, text = self.ask(f"/api/connections?{query}")
@@ -95,8 +93,19 @@ class SingleTests(TestCase):
             self.assertEqual(metrics['gnetway_handshake_total{result="ok"}'], 1)
         until(lambda: page.gauge("connections") == 0, "the connection is gone")
         metrics = page.metrics()
-        self.assertEqual(metrics["gnetway_conn_open_total"], 1)
-        self.assertEqual(metrics["gnetway_conn_close_total"], 1)
+        self.assertEqual(metrics['gnetway_conn_open_total{proto="tcp"}'], 1)
+        self.assertEqual(metrics['gnetway_conn_close_total{proto="tcp"}'], 1)
+        end = 'cause="client_closed",phase="in use",who="client"'
+        self.assertEqual(metrics[f"gnetway_connection_ends_total{{{end}}}"], 1)
+        self.assertEqual(metrics['gnetway_connection_end_stages_total{stage="answered"}'], 1)
+        self.assertEqual(metrics["gnetway_received_messages_total"], 1)
+        self.assertGreaterEqual(metrics["gnetway_sent_messages_total"], 1)
+        self.assertGreater(metrics["gnetway_received_bytes_total"], 500)
+        self.assertGreater(metrics["gnetway_sent_bytes_total"], 500)
+        counted = 'gnetway_msg_process_duration_ms_count{type="encrypted"}'
+        self.assertEqual(metrics[counted], 1)
+        self.assertEqual(metrics["gnetway_key_cache_keys"], 1)
+        self.assertEqual(metrics["gnetway_rsa_keys"], 1)
         self.assertEqual(metrics['gnetway_ends_total{cause="client_closed"}'], 1)
         self.assertGreater(metrics["gnetway_resident_memory_bytes"], 1 << 20)
 
@@ -120,7 +129,9 @@ class SingleTests(TestCase):
         self.assertEqual(established(self.gateway.port), len(kept))
         metrics = page.metrics()
         self.assertEqual(metrics["gnetway_half_open_connections"], len(kept))
-        opened, closed = (metrics[f"gnetway_conn_{what}_total"] for what in ("open", "close"))
+        opened, closed = (
+            metrics[f'gnetway_conn_{what}_total{{proto="tcp"}}'] for what in ("open", "close")
+        )
         self.assertEqual((opened, closed), (300, 300 - len(kept)))
         self.assertEqual(len(page.connections("limit=1000")), len(kept))
 
@@ -220,4 +231,17 @@ class UnreadyTests(ClusterTestCase):
         (node,) = self.start_nodes(1)
         self.list_node(node.address)
         until(lambda: self.page.ask("/readyz") == (200, "ready\n"), "ready")
-        self.assertTrue(json.loads(self.page.ask("/api/status")[1])["ready"])
+        with LiveClient(self.gateway) as client:
+            client.make_key()
+        status = json.loads(self.page.ask("/api/status")[1])
+        self.assertTrue(status["ready"])
+        self.assertEqual(status["etcd"], {"registered": True})
+        (shown,) = status["nodes"]
+        self.assertEqual((shown["address"], shown["state"]), (node.address, "up"))
+        self.assertEqual((shown["breaker"], shown["ring_share"]), ("closed", 1))
+        self.assertEqual((shown["requests"], shown["failures"]), (1, 0))
+        self.assertGreater(shown["latency_ms"], 0)
+        latency = f'method="session_setAuthKey",node="{node.address}"'
+        metrics = self.page.metrics()
+        self.assertEqual(metrics[f"gnetway_backend_latency_seconds_count{{{latency}}}"], 1)
+        self.assertEqual(metrics["gnetway_outage_messages"], 0)

@@ -92,7 +92,7 @@ class EndTests(RecordsCase):
         place = self.let_in()
         self.records.note_end(place, "slow_reader", TALKING)
         self.records.note_end(place, "client_lost", TALKING)
-        self.assertEqual(self.records.ends, {(Who.LIMIT, Phase.IN_USE, "slow_reader"): 1})
+        self.assertEqual(self.records.counts.ends, {(Who.LIMIT, Phase.IN_USE, "slow_reader"): 1})
 
     def test_an_open_one(self) -> None:
         place = self.let_in()
@@ -234,7 +234,7 @@ class StageTests(SynchronousTestCase):
             else:
                 gateway.wait(80)
             self.assertEqual(gateway.ended(), {"gave_up_at_res_pq": 1})
-            ((who, phase, _),) = gateway.records.ends
+            ((who, phase, _),) = gateway.records.counts.ends
             self.assertEqual((who, phase), (Who.CLIENT, Phase.EXCHANGE_1))
 
     def test_a_fault_in_a_step(self) -> None:
@@ -246,7 +246,7 @@ class StageTests(SynchronousTestCase):
         query = client.receive(link.ask(client.begin()))
         assert query is not None
         link.query(query)
-        ((who, phase, cause),) = gateway.records.ends
+        ((who, phase, cause),) = gateway.records.counts.ends
         self.assertEqual(
             (who, phase, cause), (Who.GATEWAY, Phase.EXCHANGE_2, "handshake_fingerprint")
         )

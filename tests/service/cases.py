@@ -15,7 +15,7 @@ from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import generate_pem
 from gnetway.interfaces import IDiscovery, IPushTarget, ISessionBackend
-from gnetway.metrics import Causes
+from gnetway.metrics import Causes, Measures
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
 from tests.fakes import FakeBackend
@@ -85,6 +85,9 @@ class FakeServer:
     def stop(self, grace_seconds: float) -> Deferred[None]:
         self.life.append("server stopped")
         return succeed(None)
+
+    def measures(self) -> Measures:
+        return Measures(levels={"rpc_connections": {"": 3}})
 
 
 @implementer(ISessionBackend)

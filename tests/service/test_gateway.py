@@ -18,6 +18,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
+from gnetway.metrics import Measures
 from gnetway.service.gateway import GatewayService, make_gateway
 from gnetway.service.listeners import Listener
 from gnetway.service.reload import Outcome
@@ -68,6 +69,9 @@ class NotedLifecycle:
 
     def pushes(self) -> dict[str, int]:
         return {"delivered": 3}
+
+    def measures(self) -> Measures:
+        return Measures(levels={"rpc_connections": {"": 2}})
 
     def descriptors(self) -> list[int]:
         return []

@@ -13,7 +13,7 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.metrics import GatewayCounts
+from gnetway.metrics import GatewayCounts, Measures
 from gnetway.workers.pipe import (
     Counted,
     KeyGone,
@@ -26,6 +26,12 @@ from gnetway.workers.pipe import (
     unpack,
 )
 
+SERIES = dictionaries(text(max_size=5), dictionaries(text(max_size=5), floats(0, 1e9)), max_size=2)
+ROWS = dictionaries(
+    text(max_size=5),
+    dictionaries(text(max_size=5), lists(floats(0, 1e9), max_size=3), max_size=2),
+    max_size=2,
+)
 COUNTS = builds(
     GatewayCounts,
     integers(0),
@@ -35,6 +41,7 @@ COUNTS = builds(
     integers(0),
     dictionaries(text(), integers(0) | floats(0, 1e9)),
     lists(text()).map(tuple),
+    builds(Measures, SERIES, SERIES, ROWS),
 )
 REPORTS = (
     builds(Ready, text())

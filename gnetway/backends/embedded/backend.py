@@ -37,6 +37,7 @@ from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
+from gnetway.metrics import Measures
 from gnetway.mtproto.http_answers import read_http_wants
 from gnetway.runtime.clocks import WallClock
 from gnetway.tl.unwrap import UnwrapLimits
@@ -102,6 +103,10 @@ class EmbeddedBackend:
         self.sessions = RpcSessions(wall, self._directory, self._runner)
         other = None if handler_factory is None else check_handler(handler_factory(self.sessions))
         self._runner.calls.handler = StockHandler(wall, config, other)
+
+    def measures(self) -> Measures:
+        """See ISessionBackend."""
+        return Measures(levels=self._directory.levels())
 
     # -- life ----------------------------------------------------------------------------------
 

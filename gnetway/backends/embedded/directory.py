@@ -18,6 +18,7 @@ from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.unacked import Unacked, UnackedBudget
 from gnetway.errors import BackendError
 from gnetway.interfaces import SessionClient
+from gnetway.metrics import Series
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 
 #: Messages of one session that may wait until its salts are loaded, or for its turn.
@@ -118,6 +119,14 @@ class SessionDirectory:
             # A message is good while the seconds of its msg_id are at most so far ahead.
             newest = ((int(now) + MAX_FUTURE_SECONDS + 1) << 32) - 1
         self._before_start = newest
+
+    def levels(self) -> dict[str, Series]:
+        """Return what is kept to be sent again, and how much that may be; see ``Measures``."""
+        unacked = self._unacked
+        return {
+            "unacked_bytes": {"": unacked.total_bytes},
+            "unacked_bytes_limit": {"": unacked.max_bytes},
+        }
 
     def newest(self) -> int:
         """Return the highest msg_id that this process and those before it can have taken."""

@@ -79,6 +79,11 @@ class UnackedBudget:
         """How much is counted now."""
         return self._pages << _PAGE_BITS
 
+    @property
+    def max_bytes(self) -> int:
+        """How much it may be."""
+        return self._max_pages << _PAGE_BITS
+
     def note(self, unacked: Unacked, pages: int) -> None:
         """See ``Unacked.hold``."""
         network = unacked.network

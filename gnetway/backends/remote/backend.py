@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from gnetway.backends.remote.connections import NodeConnections, NodeLog
+from gnetway.backends.remote.measures import remote_measures
 from gnetway.backends.remote.settings import RemoteSettings, dispatch_settings
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
@@ -51,7 +52,7 @@ from gnetway.interfaces import (
     ISessionBackend,
     SessionClient,
 )
-from gnetway.metrics import Causes
+from gnetway.metrics import Causes, Measures
 from gnetway.rpc.calls import IRpcCarrier, RpcOptions
 from gnetway.rpc.status import RpcStatus
 
@@ -156,6 +157,10 @@ class RemoteBackend:
         """See ISessionBackend: where no node is known, discovery knows best why."""
         why = self._core.why_unready()
         return why and (self._discovery.unready() or why)
+
+    def measures(self) -> Measures:
+        """See ISessionBackend."""
+        return remote_measures(self._core.nodes, self._core.buffer)
 
     # -- what the core wants done --------------------------------------------------------------
 

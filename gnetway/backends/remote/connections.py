@@ -174,7 +174,7 @@ class NodeConnections:
         if self._settings.use_stream:
             link = StreamLink(self._clock, node, client, timeout, listener)
         else:
-            link = UnaryLink(client, timeout, listener)
+            link = UnaryLink(self._clock, node, client, timeout, listener)
         return NodeConnection(
             self._clock, node, client, link, listener, self._random_bytes, timeout
         )

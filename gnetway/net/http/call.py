@@ -109,6 +109,7 @@ class HttpCall:
     def receive(self, data: bytes) -> None:
         """Take the next part of the body; ``came`` has it looked at."""
         if self._state is not _OVER:
+            self._services.links.setup.traffic.bytes_in += len(data)
             self._codec.receive(data)
 
     def came(self) -> None:
@@ -166,6 +167,7 @@ class HttpCall:
         links = self._services.links
         now, monotonic = links.wall(), links.clock.seconds()
         connection = self._connection
+        before = connection.messages
         try:
             # An event may end the request, and then nobody wants the next.
             while (
@@ -179,6 +181,8 @@ class HttpCall:
                 self._heard(event)
         except ProtocolError as error:
             self.fail(error)
+        finally:
+            links.handed_over(connection.messages - before, monotonic)
 
     def _take_turn(self) -> None:
         """Take the next slice of a long packet."""

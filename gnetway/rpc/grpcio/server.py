@@ -15,6 +15,7 @@ import grpc
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from gnetway.metrics import Measures
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.grpcio.bridge import run_in_thread
 from gnetway.rpc.grpcio.options import server_arguments, server_credentials
@@ -175,6 +176,10 @@ class GrpcioServer:
         self._started = True
         # Binding may ask a name server.
         return run_in_thread(self._reactor, f"rpc-start-{self._address}", self._listen)
+
+    def measures(self) -> Measures:
+        """See IRpcServer; grpcio tells nothing of itself."""
+        return Measures()
 
     def stop(self, grace_seconds: float) -> Deferred[None]:
         """See IRpcServer."""

@@ -24,6 +24,7 @@ from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
 from gnetway.http2.heads import quoted
 from gnetway.http2.server import ServerConnection
 from gnetway.http2.stream import Stream
+from gnetway.metrics import Measures
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.native.connection import Http2Protocol
@@ -230,6 +231,18 @@ class NativeServer:
         """See IRpcServer."""
         self._grace_seconds = grace_seconds
         return self._end.ask()
+
+    def measures(self) -> Measures:
+        """See IRpcServer."""
+        options = self.options
+        return Measures(
+            levels={
+                "rpc_connections": {"": len(self.open_connections)},
+                "rpc_connections_limit": {"": options.max_connections},
+                "rpc_input_bytes": {"": self.input.total_bytes},
+                "rpc_input_bytes_limit": {"": self.input.max_bytes},
+            }
+        )
 
     def _begin_stop(self) -> Deferred[None]:
         ended: Deferred[None] = Deferred()

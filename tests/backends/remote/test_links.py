@@ -72,7 +72,7 @@ class LinkCase(SynchronousTestCase):
 
 class UnaryTests(LinkCase):
     def link(self) -> UnaryLink:
-        return UnaryLink(self.client(), 3.0, self)
+        return UnaryLink(self.clock, self.node, self.client(), 3.0, self)
 
     def test_answers(self) -> None:
         key = some_key(1)
