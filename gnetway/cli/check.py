@@ -7,16 +7,13 @@ What needs no other process comes first (``check_here``), then etcd and the sess
 
 import argparse
 import sys
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from gnetway.cli.check_report import Report
+from gnetway.cli.reactor import run_in_reactor
 from gnetway.testing.dial import address
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
-
     from gnetway.config.addresses import Address
     from gnetway.config.model import GatewayConfig
     from gnetway.interfaces import IGatewayReactor
@@ -69,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         loaded = config
         check_here.before_peers(report, loaded)
-        ended = _with_reactor(
+        ended = run_in_reactor(
             lambda reactor: _go_on(report, reactor, loaded, options.against, options.timeout)
         )
         if not ended:
@@ -94,29 +91,6 @@ async def _go_on(
         await check_trial.try_running(report, reactor, config, against, seconds)
     elif check_here.has_web_packages(config):
         await check_trial.try_itself(report, reactor, config, seconds)
-
-
-def _with_reactor(work: "Callable[[IGatewayReactor], Coroutine[Deferred[Any], Any, None]]") -> bool:
-    """Run ``work`` in the reactor; return whether it has come to its end, and was not interrupted.
-
-    The reactor runs once in a process, which is this command's own.
-    """
-    from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
-    from twisted.internet.defer import Deferred  # noqa: PLC0415
-
-    reactor = cast("IGatewayReactor", installed)
-    ends: list[Failure | None] = []
-
-    def begin() -> None:
-        done = Deferred.fromCoroutine(work(reactor))
-        done.addBoth(ends.append)
-        done.addBoth(lambda _: reactor.stop())
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    if ends and ends[0] is not None:
-        ends[0].raiseException()
-    return bool(ends)
 
 
 def _seconds(text: str) -> float:

@@ -5,7 +5,8 @@ from typing import cast
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
 
-from gnetway.cli.check_report import Report, counted
+from gnetway.cli.check_report import Report
+from gnetway.cli.terminal import counted
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EtcdConfig
 from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed, Snapshot
@@ -57,7 +58,9 @@ class _Peers:
         for host in etcd.hosts:
             with self._report.busy(f"asking etcd at {host}"):
                 try:
-                    snapshot = await self._read(host, etcd)
+                    snapshot = await read_etcd(
+                        self._reactor, self._carrier, host, etcd, self._seconds
+                    )
                 except EtcdError as error:
                     failed.append((host, error))
                     continue
@@ -68,22 +71,6 @@ class _Peers:
             tell = self._report.fault if found is None else self._report.warn
             tell("etcd", f"{section}: {host}: {_without(host, why)}", etcd_remedy(section, why))
         return found
-
-    async def _read(self, host: str, etcd: EtcdConfig) -> Snapshot:
-        clients = EtcdConnections(self._reactor, self._carrier, etcd_settings(etcd))
-        client = clients.client(host)
-
-        async def read() -> Snapshot:
-            await client.open()
-            return await client.read(f"{etcd.prefix}/")
-
-        asked = Deferred.fromCoroutine(read())
-        try:
-            return await asked.addTimeout(self._seconds, self._reactor)
-        except defer.TimeoutError:
-            raise EtcdError(f"{host}: no answer in {self._seconds:g} s") from None
-        finally:
-            await clients.stop()
 
     async def find_nodes(self, etcd: EtcdConfig) -> list[str]:
         """Return the session nodes that etcd names."""
@@ -129,6 +116,29 @@ class _Peers:
             if node not in well:
                 tell = self._report.warn if well else self._report.fault
                 tell("session node", f"{node}: {_told(status)}", node_remedy(status))
+
+
+async def read_etcd(
+    reactor: IGatewayReactor, chosen: IRpcCarrier, host: str, etcd: EtcdConfig, seconds: float
+) -> Snapshot:
+    """Return what stands below the prefix, as one host of etcd has it.
+
+    :raises EtcdError: it does not answer in time, or refuses.
+    """
+    clients = EtcdConnections(reactor, chosen, etcd_settings(etcd))
+    client = clients.client(host)
+
+    async def read() -> Snapshot:
+        await client.open()
+        return await client.read(f"{etcd.prefix}/")
+
+    asked = Deferred.fromCoroutine(read())
+    try:
+        return await asked.addTimeout(seconds, reactor)
+    except defer.TimeoutError:
+        raise EtcdError(f"{host}: no answer in {seconds:g} s") from None
+    finally:
+        await clients.stop()
 
 
 def _is_bad(status: object) -> bool:

@@ -7,11 +7,10 @@ from enum import Enum
 from threading import Event, Lock, Thread
 from typing import Final, NamedTuple, TextIO
 
+from gnetway.cli.terminal import CLEAR_LINE, counted, printable
+
 #: After so many seconds what is waited for is named, and from then on how long it takes.
 _SILENT_SECONDS: Final = 1.0
-
-#: Takes back what stands on the terminal's last line.
-_CLEAR: Final = "\r\x1b[K"
 
 
 class Level(Enum):
@@ -76,7 +75,7 @@ class Report:
 
     def _add(self, finding: Finding) -> None:
         # Names come from etcd and from other processes, too: none is to reach the terminal raw.
-        finding = finding._replace(text=_escaped(finding.text), remedy=_escaped(finding.remedy))
+        finding = finding._replace(text=printable(finding.text), remedy=printable(finding.remedy))
         self.findings.append(finding)
         if not self._as_json:
             with self._lock:
@@ -104,7 +103,7 @@ class Report:
         while not over.wait(_SILENT_SECONDS):
             seconds += 1
             with self._lock:
-                terminal.write(f"{_CLEAR}{what} … {seconds} s")
+                terminal.write(f"{CLEAR_LINE}{what} … {seconds} s")
                 terminal.flush()
                 self._shown = True
         with self._lock:
@@ -113,7 +112,7 @@ class Report:
     def _clear(self) -> None:
         """Take back what stands on the terminal."""
         if self._shown and self._terminal is not None:
-            self._terminal.write(_CLEAR)
+            self._terminal.write(CLEAR_LINE)
             self._terminal.flush()
         self._shown = False
 
@@ -139,15 +138,3 @@ class Report:
 
     def _number(self, level: Level) -> int:
         return sum(finding.level is level for finding in self.findings)
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
-def _escaped(text: str) -> str:
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
