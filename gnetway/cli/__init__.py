@@ -1,1 +1,1 @@
-"""The ``gnetway`` command: one file a subcommand."""
+"""The ``gnetway`` command: one file a subcommand, or a few that belong together."""

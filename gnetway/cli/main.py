@@ -11,6 +11,7 @@ from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.cli import (
     check,
+    config,
     make_config,
     make_key,
     ping,
@@ -49,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
     parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in (make_key, make_config, check, ping):
+    for module in (make_key, make_config, check, ping, config):
         module.add_to(subcommands)
     return parser
 

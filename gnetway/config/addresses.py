@@ -13,7 +13,17 @@ from gnetway.config.document import Node
 from gnetway.config.faults import shown
 from gnetway.config.files import output_path
 from gnetway.config.reader import section
-from gnetway.config.values import Reading, flag, key, list_of, whole
+from gnetway.config.values import (
+    TEXT,
+    Reading,
+    described,
+    flag,
+    key,
+    list_of,
+    optional,
+    schema_of,
+    whole,
+)
 
 _ALLOWED_TO_LISTEN: Final = "host:port or [IPv6]:port, the port from 0 to 65535 (0: any free one)"
 
@@ -30,6 +40,10 @@ _ALLOWED_UNIX: Final = "unix: and the path of a socket, at most 107 bytes with i
 _MAX_UNIX_BYTES: Final = 107
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+
+#: The same for other programs' expressions.
+_SHAPE: Final = r"(?:\[[^\[\]]*\]|[^:\[\]]*):[0-9]{1,5}"
+
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
 _ONLY_DIGITS: Final = re.compile(r"[0-9.]+")
 
@@ -67,6 +81,7 @@ class UnixAddress:
         return f"{_UNIX}{self.file}"
 
 
+@described({"type": "string", "pattern": f"^(?:{_UNIX}.+|{_SHAPE})$"})
 def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     """Read an address at which clients are served, which may be a socket in the file system."""
     read: Address | UnixAddress
@@ -81,6 +96,7 @@ def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     return read
 
 
+@described(TEXT)
 def socket_file(node: Node, reading: Reading) -> UnixAddress:
     """Read an address that can only be a socket in the file system."""
     read = listener_address(node, reading)
@@ -120,6 +136,7 @@ def reject_second(
     reading.reject(node, f"{read} a second time, after {first}", "each address once")
 
 
+@described({"type": "string", "pattern": f"^{_SHAPE}$"})
 def address(node: Node, reading: Reading) -> Address:
     """Read one address; the same one a second time is a fault."""
     read = _address(node, reading)
@@ -136,6 +153,7 @@ def _address(node: Node, reading: Reading) -> Address:
     return Address(host, port, node.path)
 
 
+@described({"type": "string", "pattern": f"^{_SHAPE}$"})
 def endpoint(node: Node, reading: Reading) -> str:
     """Read the address of a service.
 
@@ -191,6 +209,7 @@ _ALLOWED_PUBLIC_HOST: Final = "an IP address of a place, or a host name"
 _ALLOWED_PUBLIC: Final = "host, host:port or [IPv6]:port, or a mapping with Host"
 
 
+@described({"type": "string"})
 def _host_name(node: Node, reading: Reading) -> str:
     host = public_host(node.value) if isinstance(node.value, str) else ""
     if not host or _is_no_place(host):
@@ -230,6 +249,11 @@ class PublicAddressConfig:
     path: str = field(default="", compare=False, repr=False)
 
 
+@described(
+    lambda pattern: {
+        "anyOf": [{"type": "string"}, schema_of(section(PublicAddressConfig), pattern)]
+    }
+)
 def _public_address(node: Node, reading: Reading) -> PublicAddressConfig:
     if not isinstance(node.value, str):
         if not isinstance(node.value, dict):
@@ -246,6 +270,14 @@ def _public_address(node: Node, reading: Reading) -> PublicAddressConfig:
     return PublicAddressConfig(host=host, port=port, path=node.path)
 
 
+@described(
+    lambda pattern: {
+        "anyOf": [
+            schema_of(_public_address, pattern),
+            schema_of(optional(list_of(_public_address)), pattern),
+        ]
+    }
+)
 def public_addresses(node: Node, reading: Reading) -> tuple[PublicAddressConfig, ...]:
     """Read one address or a list of them, each as a text or as a mapping."""
     if node.value in (None, "", [], {}):
@@ -262,6 +294,7 @@ Network = IPv4Network | IPv6Network
 _ALLOWED_NETWORKS: Final = "a network such as 10.0.0.0/8 or fd00::/8, or one address"
 
 
+@described({"type": "string"})
 def network(node: Node, reading: Reading) -> Network:
     """Read a network, or an address, which is a network of one."""
     if not isinstance(node.value, str) or "%" in node.value:

@@ -12,12 +12,23 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
 from gnetway.config.reader import section
 from gnetway.config.servers import DEFAULT_MODE, unix_mode
-from gnetway.config.values import Reading, key, list_of, optional, secret, text, whole
+from gnetway.config.values import (
+    Reading,
+    described,
+    key,
+    list_of,
+    optional,
+    schema_as,
+    secret,
+    text,
+    whole,
+)
 
 #: A token that is shorter could be found out by trying.
 MIN_TOKEN_CHARS: Final = 16
 
 
+@described({"type": "string", "minLength": MIN_TOKEN_CHARS})
 def _token(node: Node, reading: Reading) -> str:
     read = secret(node, reading)
     if len(read) < MIN_TOKEN_CHARS or not read.isascii() or not read.isprintable():
@@ -62,6 +73,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@described({"type": "string", "pattern": "^/"})
 def _path(node: Node, reading: Reading) -> str:
     read = text(node, reading)
     if not read.startswith("/"):
@@ -81,6 +93,7 @@ class PrometheusConfig:
     path: str = field(default="/metrics", metadata=key("Path", _path, "", "go-zero's default"))
 
 
+@described(schema_as(section(PrometheusConfig)))
 def prometheus(node: Node, reading: Reading) -> PrometheusConfig | None:
     """Read Prometheus; None where nobody is to listen."""
     read = section(PrometheusConfig)(node, reading)

@@ -18,7 +18,19 @@ from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.servers import ServerConfig
 from gnetway.config.session import EtcdConfig, SessionConfig, etcd, session
-from gnetway.config.values import Reading, flag, is_whole, key, keys_of, list_of, optional, text
+from gnetway.config.values import (
+    Reading,
+    described,
+    flag,
+    is_needed,
+    is_whole,
+    key,
+    keys_of,
+    list_of,
+    optional,
+    schema_as,
+    text,
+)
 from gnetway.errors import ConfigError
 
 # Server at the head of the file: the listeners of Teamgram's gateway before there was Gnetway.
@@ -42,6 +54,7 @@ class OlderServerConfig:
     )
 
 
+@described(schema_as(section(OlderServerConfig)))
 def older_server(node: Node, reading: Reading) -> OlderServerConfig:
     """Read Server; a list of listeners belongs elsewhere."""
     if isinstance(node.value, list):
@@ -58,6 +71,7 @@ AUTO: Final = "auto"
 MAX_WORKERS: Final = 256
 
 
+@described({"anyOf": [{"const": AUTO}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]})
 def workers(node: Node, reading: Reading) -> int | None:
     """Read a number of processes; None for ``auto``."""
     value = node.value
@@ -88,6 +102,7 @@ _BUDGET: Final = "Gnetway.Limits.MemoryBudget"
 _NO_KEY: Final = "RSAKey, a list with KeyFile: the path of an RSA key in PEM"
 
 
+@described({"type": ["string", "integer"]})
 def _elsewhere(_node: Node, _reading: Reading) -> None:
     """Pass by a key that :func:`_single_key` reads."""
 
@@ -155,19 +170,55 @@ def load_file(path: str) -> GatewayConfig:
     :raises ConfigError: with every fault that it has.
     """
     faults = Faults(path)
+    return _load(lambda: _read_yaml(path, faults), _reading_of(path, faults))
 
-    def parse() -> Node:
-        try:
-            content = read_bounded(path, MAX_CONFIG_BYTES)
-            return from_yaml(content.decode("utf-8-sig"), faults)
-        except Unreadable as error:
-            faults.add(0, "", f"no readable file: {error}", "a YAML file")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            faults.add(line, "", "bytes that are no UTF-8", "a YAML file in UTF-8")
-        raise Rejected
 
-    return _load(parse, Reading(faults, os.path.dirname(os.path.abspath(path))))
+def load_keys(path: str, *names: str) -> dict[str, Any]:
+    """Return some keys of the file's head, whatever stands in the others.
+
+    What is not there has its default, or is None where it has none. So who may not read the RSA
+    key can ask where the gateway is.
+
+    :raises ConfigError: with every fault of the file as such, or of these keys.
+    """
+    faults = Faults(path)
+    reading = _reading_of(path, faults)
+    wanted = {entry.name: (item, entry) for item, entry in keys_of(FileConfig)}
+    read: dict[str, Any] = {}
+    with suppress(Rejected):
+        root = _read_yaml(path, faults)
+        if not isinstance(root.value, dict):
+            reading.reject(root, shown(root.value), "a mapping of keys")
+        spelt = {name.casefold(): child for name, child in root.value.items()}
+        for name in names:
+            item, entry = wanted[name]
+            child = spelt.get(name.casefold())
+            if child is None:
+                read[name] = None if is_needed(item) else _default(item)
+                continue
+            child.path = child.pattern = name
+            reading.lines[name] = child.line
+            with suppress(Rejected):
+                read[name] = entry.parse(child, reading)
+    if faults.lines():
+        raise ConfigError(faults.lines())
+    return read
+
+
+def _reading_of(path: str, faults: Faults) -> Reading:
+    return Reading(faults, os.path.dirname(os.path.abspath(path)))
+
+
+def _read_yaml(path: str, faults: Faults) -> Node:
+    try:
+        content = read_bounded(path, MAX_CONFIG_BYTES)
+        return from_yaml(content.decode("utf-8-sig"), faults)
+    except Unreadable as error:
+        faults.add(0, "", f"no readable file: {error}", "a YAML file")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        faults.add(line, "", "bytes that are no UTF-8", "a YAML file in UTF-8")
+    raise Rejected
 
 
 def load_mapping(data: Mapping[str, object], source: str = "<dict>") -> GatewayConfig:

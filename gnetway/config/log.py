@@ -15,7 +15,18 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
 from gnetway.config.files import output_path
 from gnetway.config.reader import section
-from gnetway.config.values import Reading, choice, flag, key, optional, text, whole
+from gnetway.config.values import (
+    TEXT,
+    Reading,
+    choice,
+    described,
+    flag,
+    key,
+    optional,
+    schema_as,
+    text,
+    whole,
+)
 
 
 class LogMode(StrEnum):
@@ -50,6 +61,7 @@ class Level(StrEnum):
     SEVERE = "severe"
 
 
+@described(TEXT)
 def _path(node: Node, reading: Reading) -> str:
     read = text(node, reading)
     if "\0" in read:
@@ -57,6 +69,7 @@ def _path(node: Node, reading: Reading) -> str:
     return output_path(read, reading.directory)
 
 
+@described({"type": "object", "additionalProperties": {"enum": list(Level)}})
 def _levels(node: Node, reading: Reading) -> Mapping[str, Level]:
     """Read a mapping of namespaces to levels."""
     if not isinstance(node.value, dict):
@@ -171,6 +184,7 @@ DEFAULT_BACKUPS: Final = 10
 _OF_FILES: Final = ("Path", "Rotation", "MaxSize", "MaxBackups", "KeepDays", "Compress")
 
 
+@described(schema_as(section(LogConfig)))
 def log(node: Node, reading: Reading) -> LogConfig:
     """Read Log; what means nothing in its Mode is listed."""
     read = section(LogConfig)(node, reading)

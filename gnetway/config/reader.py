@@ -1,12 +1,22 @@
 """Filling sections from a tree: each key to its parser, every fault recorded before the end."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from gnetway.config.document import Node, join
 from gnetway.config.faults import ALMOST, Rejected, closest, shown
-from gnetway.config.values import Parser, Reading, is_needed, keys_of
+from gnetway.config.values import (
+    Key,
+    Parser,
+    Reading,
+    Schema,
+    described,
+    is_needed,
+    keys_of,
+    schema_of,
+)
 
 # The part of Teamgram's vocabulary that gnetway does not use: refused by name, or without effect.
 #
@@ -149,10 +159,59 @@ def section(cls: type[T]) -> Parser[T]:
     All of its faults are recorded before it raises Rejected.
     """
 
+    @described(lambda pattern: _schema(cls, pattern))
     def parse(node: Node, reading: Reading) -> T:
         return _SectionReader(node, reading, cls).read()
 
     return parse
+
+
+#: By the kinds of a value without effect.
+_JSON_TYPES: Final = {
+    str: "string",
+    int: "integer",
+    bool: "boolean",
+    dict: "object",
+    list: "array",
+}
+
+
+def _schema(cls: type[Any], pattern: str) -> Schema:
+    """Return what a section may be.
+
+    Keys are there as they are written here: that other cases are read, too, no schema can say.
+    """
+    properties: dict[str, Schema] = {}
+    needed = []
+    for item, entry in keys_of(cls):
+        schema = schema_of(entry.parse, join(pattern, entry.name))
+        properties[entry.name] = schema | _told(item, entry)
+        if is_needed(item):
+            needed.append(entry.name)
+    for name in names_in(pattern):
+        ignored = IGNORED.get(join(pattern, name))
+        kinds = {"type": [_JSON_TYPES[kind] for kind in ignored.kinds]} if ignored else {}
+        why = "without effect" if ignored else "not implemented in this version"
+        teamgrams = kinds | {"description": f"Teamgram's; {why}.", "deprecated": True}
+        properties.setdefault(name, teamgrams)
+    schema = {"type": "object" if needed else ["object", "null"], "properties": properties}
+    if needed:
+        schema["required"] = needed
+    return schema | {"additionalProperties": pattern in GO_ZERO}
+
+
+def _told(item: Field[Any], entry: Key) -> Schema:
+    """Return what a person should know of a key: its unit, its default and the reason."""
+    default = list(item.default) if isinstance(item.default, tuple) else item.default
+    unit = f" {entry.unit}" if entry.unit else ""
+    # Of secrets nothing is told, and an empty default says what the reason does.
+    if not isinstance(default, bool | int | str | list) or default in ("", []) or not item.repr:
+        return {"description": f"{entry.reason}{unit and f' ({entry.unit})'}."}
+    if entry.name == "UnixMode":
+        # Octal, which is another number to a newer YAML.
+        default = f"{default:04o}"
+    told = json.dumps(default).strip('"')
+    return {"default": default, "description": f"Default: {told}{unit}. {entry.reason}."}
 
 
 class _SectionReader(Generic[T]):

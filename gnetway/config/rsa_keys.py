@@ -9,7 +9,7 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
 from gnetway.config.files import Unreadable, input_path, read_bounded
 from gnetway.config.reader import section
-from gnetway.config.values import Reading, key, text
+from gnetway.config.values import TEXT, Reading, described, key, schema_as, text
 from gnetway.crypto.rsa import RsaKey, RsaKeyError
 
 #: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.
@@ -53,6 +53,7 @@ def _loaded(path: str, pem: bytes, was_sound: bool = False) -> RsaKeyConfig:
     return RsaKeyConfig(path, RsaKey.from_pem(pem, was_sound), pem)
 
 
+@described(TEXT)
 def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
     """Read the path of a key file, and the file."""
     name = text(node, reading)
@@ -68,6 +69,7 @@ def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
         reading.reject(node, f"{shown(name)}, not usable ({path}): {error}", _ALLOWED)
 
 
+@described({"type": ["string", "integer"]})
 def fingerprint(node: Node, reading: Reading) -> frozenset[int]:
     """Read a fingerprint as the unsigned 64-bit numbers it may mean; none if it is empty.
 
@@ -101,6 +103,7 @@ class _RsaKeySection:
     )
 
 
+@described(schema_as(section(_RsaKeySection)))
 def rsa_key(node: Node, reading: Reading) -> RsaKeyConfig:
     """Read an item of RSAKey; KeyFingerprint, where it is given, has to be that of KeyFile."""
     entry = section(_RsaKeySection)(node, reading)

@@ -21,7 +21,18 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import shown
 from gnetway.config.files import PemFile, certificates, private_key, section_with_pair
 from gnetway.config.reader import section
-from gnetway.config.values import Reading, choice, flag, key, list_of, optional, whole
+from gnetway.config.values import (
+    TEXT,
+    Reading,
+    choice,
+    described,
+    flag,
+    key,
+    list_of,
+    optional,
+    schema_as,
+    whole,
+)
 
 # Gnetway.Server.AllowedOrigins: the web pages that may connect.
 
@@ -42,6 +53,7 @@ _ORIGIN: Final = re.compile(
 )
 
 
+@described(TEXT)
 def origin(node: Node, reading: Reading) -> str:
     """Read an origin; ``*`` stands for any characters, and browsers send it in lower case."""
     value = node.value.lower() if isinstance(node.value, str) else ""
@@ -56,11 +68,13 @@ DEFAULT_MODE: Final = 0o660
 
 #: What makes sense for a socket, whose other bits mean nothing. So few that a decimal number
 #: never passes for an octal one: YAML tells 0660 from 660, and then both are just numbers.
+#: To YAML 1.2, which many editors speak, 0660 is the number 660.
 _MODES: Final = {"0600": 0o600, "0660": 0o660, "0666": 0o666}
 
 _ALLOWED_MODES: Final = f"{', '.join(_MODES)} (octal, with its leading zero)"
 
 
+@described({"enum": [*_MODES, *_MODES.values(), *(int(digits) for digits in _MODES)]})
 def unix_mode(node: Node, reading: Reading) -> int:
     """Read the mode of a socket file: an octal number of YAML, or a text of its digits."""
     value = node.value
@@ -114,6 +128,7 @@ class TlsVersion(StrEnum):
     TLS_1_3 = "1.3"
 
 
+@described({"enum": [*TlsVersion, *map(float, TlsVersion)]})
 def _version(node: Node, reading: Reading) -> TlsVersion:
     # YAML takes 1.3 without quotes for a number.
     value = str(node.value) if isinstance(node.value, float) else node.value
@@ -236,6 +251,7 @@ class ServerConfig:
         return ProxyProtocolConfig() if self.ppv1 else self.proxy_protocol
 
 
+@described(schema_as(section(ServerConfig)))
 def server(node: Node, reading: Reading) -> ServerConfig:
     """Read an item of Gnetway.Server; keys that mean nothing beside the others are listed."""
     read = section(ServerConfig)(node, reading)
@@ -299,6 +315,7 @@ class _SharedAddress:
     items: list[ServerConfig]
 
 
+@described(schema_as(list_of(server)))
 def servers(node: Node, reading: Reading) -> tuple[ServerConfig, ...]:
     """Read Gnetway.Server: each address comes out once.
 

@@ -12,13 +12,17 @@ from gnetway.config.files import PemFile, certificates, output_path, private_key
 from gnetway.config.limits import MIB
 from gnetway.config.reader import section
 from gnetway.config.values import (
+    TEXT,
     Parser,
     Reading,
     choice,
     class_name,
+    described,
     key,
     list_of,
     optional,
+    schema_as,
+    schema_of,
     secret,
     text,
     whole,
@@ -30,6 +34,7 @@ from gnetway.config.values import (
 MEMORY: Final = "memory"
 
 
+@described(TEXT)
 def store(node: Node, reading: Reading) -> str:
     """Read a store: ``memory``, or the path of an SQLite file, which comes out absolute."""
     name = text(node, reading)
@@ -114,6 +119,7 @@ def etcd(cls: type[E]) -> Parser[E]:
     """Return a parser of Etcd or Session.Etcd, in which some keys need others beside them."""
     parse_section = section_with_pair(cls, "CertKeyFile")
 
+    @described(schema_as(parse_section))
     def parse(node: Node, reading: Reading) -> E:
         read = parse_section(node, reading)
         for name, value, needed_by, needs in (
@@ -284,6 +290,12 @@ class SessionConfig:
         return self.embedded is None
 
 
+@described(
+    lambda pattern: {
+        **schema_of(section(SessionConfig), pattern),
+        "anyOf": [{"required": [name]} for name in _PLACES],
+    }
+)
 def session(node: Node, reading: Reading) -> SessionConfig:
     """Read Session, and hold it to one place for the backend."""
     read = section(SessionConfig)(node, reading)

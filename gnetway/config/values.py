@@ -49,6 +49,42 @@ class Reading:
 Parser = Callable[[Node, Reading], Section]
 
 
+#: What a value may be, as JSON Schema says it.
+Schema = dict[str, Any]
+
+_SCHEMA: Final = "schema"
+
+
+def described(
+    schema: Schema | Callable[[str], Schema],
+) -> Callable[[Parser[Section]], Parser[Section]]:
+    """Return a decorator that tells what a parser takes, for editors: ``schema_of`` has it.
+
+    It may take more than the parser, and never less. A function is given the key path without
+    indexes under which the value stands.
+    """
+
+    def decorate(parse: Parser[Section]) -> Parser[Section]:
+        parse.__dict__[_SCHEMA] = schema
+        return parse
+
+    return decorate
+
+
+def schema_of(parse: Parser[Any], pattern: str) -> Schema:
+    """Return what ``described`` tells of a parser.
+
+    :raises KeyError: it tells nothing.
+    """
+    schema: Schema | Callable[[str], Schema] = parse.__dict__[_SCHEMA]
+    return schema(pattern) if callable(schema) else schema
+
+
+def schema_as(parse: Parser[Any]) -> Callable[[str], Schema]:
+    """Return the schema of another parser, for ``described``."""
+    return lambda pattern: schema_of(parse, pattern)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key of a section: its name in the file, and what a person should know of it.
@@ -89,6 +125,14 @@ E = TypeVar("E", bound=StrEnum)
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
+#: Of a text that is not empty.
+TEXT: Final[Schema] = {"type": "string", "pattern": r"\S"}
+
+#: What ``optional`` takes for a key that is not there.
+NOTHING: Final[Schema] = {"enum": [None, "", [], {}]}
+
+
+@described(TEXT)
 def text(node: Node, reading: Reading) -> str:
     """Read a text that is not empty."""
     if not isinstance(node.value, str) or not node.value.strip():
@@ -96,6 +140,7 @@ def text(node: Node, reading: Reading) -> str:
     return node.value
 
 
+@described(TEXT)
 def secret(node: Node, reading: Reading) -> str:
     """Read a text that is not empty; a fault does not show what was found."""
     if not isinstance(node.value, str) or not node.value.strip():
@@ -106,12 +151,14 @@ def secret(node: Node, reading: Reading) -> str:
 def optional(parse: Parser[T]) -> Parser[T | None]:
     """Return a parser that takes an empty value for a key that is not there, as Teamgram does."""
 
+    @described(lambda pattern: {"anyOf": [schema_of(parse, pattern), NOTHING]})
     def parse_optional(node: Node, reading: Reading) -> T | None:
         return None if node.value in (None, "", [], {}) else parse(node, reading)
 
     return parse_optional
 
 
+@described({"type": "boolean"})
 def flag(node: Node, reading: Reading) -> bool:
     """Read true or false."""
     if not isinstance(node.value, bool):
@@ -119,6 +166,7 @@ def flag(node: Node, reading: Reading) -> bool:
     return node.value
 
 
+@described({"type": "string", "pattern": f"^{_DOTTED.pattern}$"})
 def class_name(node: Node, reading: Reading) -> str:
     """Read the name of a class, with its package and module."""
     if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
@@ -136,7 +184,9 @@ def whole(low: int, high: int, *, or_zero: bool = False) -> Parser[int]:
     allowed = f"a whole number from {low} to {high}"
     if or_zero:
         allowed = f"0, or {allowed}"
+    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
 
+    @described({"anyOf": [{"const": 0}, schema]} if or_zero else schema)
     def parse(node: Node, reading: Reading) -> int:
         value = node.value
         if not is_whole(value, low, high) and not (or_zero and is_whole(value, 0, 0)):
@@ -149,6 +199,7 @@ def whole(low: int, high: int, *, or_zero: bool = False) -> Parser[int]:
 def choice(cls: type[E]) -> Parser[E]:
     """Return a parser of the values of an enum."""
 
+    @described({"enum": [member.value for member in cls]})
     def parse(node: Node, reading: Reading) -> E:
         values = [member.value for member in cls]
         if not isinstance(node.value, str):
@@ -164,6 +215,9 @@ def choice(cls: type[E]) -> Parser[E]:
 def list_of(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
     """Return a parser of lists with at least one item; every bad item gets its fault."""
 
+    @described(
+        lambda pattern: {"type": "array", "minItems": 1, "items": schema_of(parse_item, pattern)}
+    )
     def parse(node: Node, reading: Reading) -> tuple[T, ...]:
         if not isinstance(node.value, list) or not node.value:
             found = "an empty list" if node.value == [] else shown(node.value)

@@ -36,6 +36,8 @@ RUN_BY = {
     ".venv/bin/python -m benchmarks.": "commands.test_benchmarks.ProgramTests",
     "etcdctl get --prefix": "commands.test_etcdctl.EtcdctlTests",
     "etcdctl lease timetolive": "commands.test_etcdctl.EtcdctlTests",
+    "gnetway check": "test_check.ListenersTests",
+    "gnetway config": "test_running.DocumentedTests",
     "openssl req": "test_documents.CertificateTests",
 }
 

@@ -1,0 +1,268 @@
+"""``gnetway config``: what a configuration comes to, key by key; and what a file may be.
+
+    file       it stands there, at that line
+    default    nothing is said, and the reason of the default is told
+    derived    nothing, or 0, is said, and it follows from this machine or from another key
+
+What is derived is that of a gateway which this very user would start on this machine now.
+"""
+
+import argparse
+import json
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from gnetway.cli.terminal import Column, printable, room, say, table
+
+if TYPE_CHECKING:
+    from gnetway.config.model import GatewayConfig
+    from gnetway.config.values import Key, Schema
+
+#: In place of what nobody is to see.
+_HIDDEN: Final = "***"
+
+
+def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the subcommand."""
+    parser = subcommands.add_parser(
+        "config",
+        help="print what a configuration comes to, and where each value is from",
+        description="Print every key with its value and where that is from: a line of the file, the"
+        " default, or derived from this machine. Passwords and tokens are not shown.",
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        default="etc/gnetway.yaml",
+        metavar="FILE",
+        help="the configuration (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of configurations, for editors; no file is read",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key, its value as JSON has it, and where that is from; ``line`` is 0 for no line."""
+
+    path: str
+    value: object
+    unit: str
+    source: str
+    line: int
+    reason: str
+    has_effect: bool = True
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the configuration, or the schema."""
+    from gnetway.config.load import load_file  # noqa: PLC0415
+
+    if options.schema:
+        say(json.dumps(file_schema(), indent=1))
+        return 0
+    config = load_file(options.config)
+    settings = list(Settings(config, derived(config)).all())
+    if options.json:
+        shown = [
+            {name: getattr(setting, name) for name in Setting.__dataclass_fields__}
+            for setting in settings
+        ]
+        whole = {"file": config.source, "settings": shown, "notes": list(config.notes)}
+        say(json.dumps(whole | {"unused": list(config.unused)}, indent=1))
+        return 0
+    columns = [Column("KEY"), Column("VALUE", shrinks=True), Column("FROM", shrinks=True)]
+    rows = [
+        [setting.path, f"{_text(setting.value)} {setting.unit}".strip(), _from(setting, config)]
+        for setting in settings
+    ]
+    for line in table(columns, rows, room()):
+        say(line)
+    for note in config.notes:
+        say(printable(note))
+    others = [path for path in config.unused if path not in {one.path for one in settings}]
+    if others:
+        say(printable(f"without effect: {', '.join(others)}"))
+    return 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _from(setting: Setting, config: "GatewayConfig") -> str:
+    place = f"{config.source}:{setting.line}" if setting.line else ""
+    if setting.source == "file":
+        return place + ("" if setting.has_effect else ", without effect")
+    return f"{setting.source}{f' ({place})' if place else ''}: {setting.reason}"
+
+
+def file_schema() -> "Schema":
+    """Return what a file may be, as JSON Schema says it, but for what keys ask of each other."""
+    from gnetway.config.load import FileConfig  # noqa: PLC0415
+    from gnetway.config.reader import section  # noqa: PLC0415
+    from gnetway.config.values import schema_of  # noqa: PLC0415
+
+    schema = schema_of(section(FileConfig), "")
+    listeners = {"anyOf": [{"required": ["Gnetway"]}, {"required": ["Server"]}]}
+    keys = {"anyOf": [{"required": ["RSAKey"]}, {"required": ["KeyFile"]}]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gnetway.yaml",
+        "description": "The configuration of gnetway; etc/gnetway.yaml explains every key.",
+        **schema,
+        "allOf": [listeners, keys],
+    }
+
+
+# What is derived.
+
+
+def derived(config: "GatewayConfig") -> "GatewayConfig":
+    """Return the configuration with what a start on this machine would put in place of 0.
+
+    With several workers each has its part, but of MemoryBudget, which is that of all.
+    """
+    from gnetway.backends.embedded.help_config import DEFAULT_DC  # noqa: PLC0415
+    from gnetway.config.limits import MIB  # noqa: PLC0415
+    from gnetway.config.model import budget_bytes, share_out  # noqa: PLC0415
+    from gnetway.runtime.process_limits import left_for_clients, machine_memory  # noqa: PLC0415
+    from gnetway.service.link_services import connection_bounds, limits_by_network  # noqa: PLC0415
+    from gnetway.workers.handover import processors  # noqa: PLC0415
+
+    count = config.worker_count(processors())
+    memory = machine_memory()
+    shared_out = share_out(config, memory, count)
+    gnetway = shared_out.gnetway
+    share = gnetway.admission.share(count)
+    # To which a gateway raises its own limit.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    bounds = connection_bounds(share, left_for_clients(hard))
+    usual = limits_by_network(
+        replace(share, networks=None, allow=None, deny=None), bounds.connections
+    )("192.0.2.1")
+    admission = replace(
+        gnetway.admission,
+        connections=bounds.connections,
+        half_open=bounds.half_open,
+        connections_per_address=usual.connections,
+        half_open_per_address=usual.half_open,
+    )
+    limits = replace(gnetway.limits, memory_budget=budget_bytes(config, memory) // MIB)
+    cache = gnetway.key_cache_bytes // MIB
+    session, embedded = shared_out.session, shared_out.session.embedded
+    if embedded is not None:
+        this_dc = embedded.this_dc or gnetway.strict_dc or DEFAULT_DC
+        session = replace(session, embedded=replace(embedded, this_dc=this_dc))
+    return replace(
+        shared_out,
+        workers=count,
+        session=session,
+        gnetway=replace(gnetway, admission=admission, limits=limits, auth_key_cache_mib=cache),
+    )
+
+
+# The keys.
+
+
+class Settings:
+    """Goes through a configuration, and beside it through what is derived from it."""
+
+    def __init__(self, config: "GatewayConfig", derived_config: "GatewayConfig") -> None:
+        self._config = config
+        self._derived = derived_config
+
+    def all(self) -> Iterator[Setting]:
+        """Yield every key with its value, in the order of the model."""
+        from gnetway.config.load import FileConfig  # noqa: PLC0415
+        from gnetway.config.values import keys_of  # noqa: PLC0415
+
+        for item, entry in keys_of(FileConfig):
+            if item.name == "rsa_keys":
+                yield from self._rsa_keys()
+            # Of the older forms the newer ones tell.
+            elif hasattr(self._config, item.name):
+                values = getattr(self._config, item.name), getattr(self._derived, item.name)
+                yield from self._value(entry.name, entry, *values)
+
+    def _value(self, path: str, entry: "Key", value: Any, effective: Any) -> Iterator[Setting]:
+        if _is_section(value):
+            yield from self._section(path, value, effective)
+        elif isinstance(value, tuple) and any(map(_is_section, value)):
+            for index, (one, other) in enumerate(zip(value, effective, strict=True)):
+                below = getattr(one, "path", "") or f"{path}[{index}]"
+                yield from self._section(below, one, other)
+        else:
+            yield self._setting(path, entry, value, effective)
+
+    def _section(self, path: str, section: Any, effective: Any) -> Iterator[Setting]:
+        from gnetway.config.values import keys_of  # noqa: PLC0415
+
+        for item, entry in keys_of(type(section)):
+            value, other = getattr(section, item.name), getattr(effective, item.name)
+            if not item.repr:
+                value = other = _HIDDEN if value else ""
+            elif item.name == "proto":
+                # Several items of the file may have one address.
+                value = other = ", ".join(section.protos)
+            yield from self._value(f"{path}.{entry.name}", entry, value, other)
+
+    def _setting(self, path: str, entry: "Key", value: Any, effective: Any) -> Setting:
+        line = self._config.lines.get(path, 0)
+        source = "file" if line else "default"
+        if not value and value != effective:
+            value, source = effective, "derived"
+        if entry.name == "UnixMode":
+            value = f"{value:04o}"
+        unit = entry.unit if isinstance(value, int) else ""
+        has_effect = path not in self._config.unused
+        return Setting(path, _plain(value), unit, source, line, entry.reason, has_effect)
+
+    def _rsa_keys(self) -> Iterator[Setting]:
+        lines = self._config.lines
+        paths = [path for path in lines if path.endswith("KeyFile") and path.startswith("RSAKey[")]
+        paths += ["KeyFile"] if "KeyFile" in lines else []
+        keys = self._config.rsa_keys
+        if len(paths) != len(keys):
+            # One of them stands there twice: which line is whose was not kept.
+            paths = [f"RSAKey[{index}].KeyFile" for index in range(len(keys))]
+            lines = {}
+        for path, key in zip(paths, keys, strict=True):
+            line = lines.get(path, 0)
+            yield Setting(path, key.path, "", "file", line, "")
+            number = key.key.fingerprint % (1 << 64)
+            path = path.replace("KeyFile", "KeyFingerprint")
+            value = f"{number} ({key.key.fingerprint_hex})"
+            yield Setting(path, value, "", "derived", lines.get(path, 0), "computed from the key")
+
+
+def _is_section(value: object) -> bool:
+    from gnetway.config.values import keys_of  # noqa: PLC0415
+
+    return is_dataclass(value) and bool(keys_of(type(value)))
+
+
+def _plain(value: Any) -> object:
+    """Return a value as JSON has it."""
+    from gnetway.config.files import PemFile  # noqa: PLC0415
+
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case tuple() | list():
+            return [_plain(one) for one in value]
+        case dict():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case PemFile():
+            return value.path
+    return str(value)
