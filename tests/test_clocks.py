@@ -21,6 +21,10 @@ FROM_TIME: Final = {
     "net/key_maker.py": {"sleep"},
     # How long an answer took, for a person to read.
     "testing/dial.py": {"perf_counter"},
+    # Commands without a reactor, which wait for a gateway, and show a person its times.
+    "cli/connections.py": {"localtime", "sleep", "strftime"},
+    "cli/orders.py": {"monotonic", "sleep"},
+    "cli/status.py": {"monotonic", "sleep"},
     # What systemd compares with its own.
     "runtime/systemd.py": {"monotonic_ns"},
 }

@@ -12,9 +12,12 @@ from gnetway._version import __version__
 from gnetway.cli import (
     check,
     config,
+    connections,
     make_config,
     make_key,
+    orders,
     ping,
+    status,
 )
 from gnetway.cli.terminal import printable
 from gnetway.errors import GatewayError
@@ -50,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
     parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in (make_key, make_config, check, ping, config):
+    for module in (make_key, make_config, check, ping, status, connections, orders, config):
         module.add_to(subcommands)
     return parser
 
