@@ -17,6 +17,7 @@ from gnetway.cli import (
     make_key,
     orders,
     ping,
+    ring,
     status,
 )
 from gnetway.cli.terminal import printable
@@ -53,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
     parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in (make_key, make_config, check, ping, status, connections, orders, config):
+    for module in (make_key, make_config, check, ping, status, connections, orders, config, ring):
         module.add_to(subcommands)
     return parser
 

@@ -38,6 +38,7 @@ RUN_BY = {
     "etcdctl lease timetolive": "commands.test_etcdctl.EtcdctlTests",
     "gnetway check": "test_check.ListenersTests",
     "gnetway config": "test_running.DocumentedTests",
+    "gnetway ring": "test_running.DocumentedTests",
     "gnetway status": "test_running.RunningTests",
     "gnetway connections": "test_running.RunningTests",
     "openssl req": "test_documents.CertificateTests",

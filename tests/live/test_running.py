@@ -81,6 +81,9 @@ class DocumentedTests(TestCase):
             "ListenOn: 127.0.0.1:20110\n"
             "Session: {Endpoints: ['10.0.0.7:20120', '10.0.0.8:20120']}\n"
         )
-        for command in shown(DOCUMENT, "gnetway config"):
+        text = (ROOT / DOCUMENT).read_text()
+        for command in shown(DOCUMENT, "gnetway config", "gnetway ring"):
             done = run(*shlex.split(command)[1:], "-c", str(file))
             self.assertEqual((done.status, done.err), (0, ""), command)
+            if "ring" in command:
+                self.assertIn(f"$ {command}\n{done.out}```", text)
