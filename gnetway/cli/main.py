@@ -11,6 +11,7 @@ from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.cli import (
     check,
+    completion,
     config,
     connections,
     make_config,
@@ -56,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
     for module in (make_key, make_config, check, ping, status, connections, orders, config, ring):
         module.add_to(subcommands)
+    completion.add_to(subcommands, parser)
     return parser
 
 
