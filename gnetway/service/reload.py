@@ -143,6 +143,8 @@ class Reloads:
         self._refusal = "the gateway has not started"
         self._results: deque[ReloadResult] = deque(maxlen=MAX_RESULTS)
         self._number = 0
+        #: When what runs was read.
+        self._loaded_at = 0.0
         #: Who waits for the next reload, and what that is to read.
         self._waiters: list[Deferred[ReloadResult]] = []
         self._next_read = self._read
@@ -156,6 +158,7 @@ class Reloads:
     def begin(self) -> None:
         """Note the configuration of the start, which is taken by now."""
         self._refusal = ""
+        self._loaded_at = self._wall()
         self._results.append(ReloadResult(0, self._wall(), Outcome.STARTED, digest(self.config)))
 
     def state(self) -> dict[str, object]:
@@ -163,10 +166,9 @@ class Reloads:
         if not self._results:
             return {}
         last = self._results[-1]
-        taken = [one for one in self._results if not one.faults] or [last]
         return {
             "digest": last.digest,
-            "loaded_at": round(taken[-1].at, 3),
+            "loaded_at": round(self._loaded_at, 3),
             "reloads": self._number,
             "last_outcome": last.outcome.value,
             "last_taken": not (last.faults or last.failed),
@@ -225,6 +227,7 @@ class Reloads:
 
     def _taken(self, judged: _Judged, failed: tuple[str, ...]) -> ReloadResult:
         (self.config, taken, waiting) = judged.changes
+        self._loaded_at = self._wall()
         for listener in self.listeners:
             with self._log.failuresHandled("a listener failed on another configuration"):
                 listener(self.config)

@@ -1,6 +1,7 @@
 """The ring against known answers, and what must hold for any nodes and keys."""
 
 import json
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
@@ -71,6 +72,17 @@ class MembershipTests(SynchronousTestCase):
         ring.remove("a:1")
         self.assertEqual(len(ring), 0)
         self.assertRaises(RingEmpty, ring.node_for, 1)
+
+    def test_shares(self) -> None:
+        """Each has what keys go to it, and all of them together everything."""
+        ring = ring_of(["a:1", "b:1", "c:1"])
+        shares = ring.shares()
+        self.assertAlmostEqual(sum(shares.values()), 1)
+        went = Counter(ring.node_for(key) for key in range(3000))
+        for node, share in shares.items():
+            self.assertLess(abs(went[node] / 3000 - share), 0.04)
+        self.assertEqual(ring_of([]).shares(), {})
+        self.assertEqual(ring_of(["a:1"]).shares(), {"a:1": 1.0})
 
     def test_spread(self) -> None:
         """With 100 points each, no node of four holds less than half of its fair share."""

@@ -42,8 +42,14 @@ def tcp_info(silent_ms: int, rtt_us: int, received: int, sent: int) -> bytes:
     return bytes(info)
 
 
+class FakePort:
+    def __init__(self, proto: str) -> None:
+        self.proto = proto
+
+
 class FakeTransport:
     client = ("192.0.2.1", 40000)
+    server: FakePort | None = None
 
     def abortConnection(self) -> None:  # noqa: N802
         """See Cut."""
@@ -87,6 +93,34 @@ class EndTests(RecordsCase):
         self.assertEqual(shown["uptime_seconds"], 7)
         self.assertEqual(shown["last_activity_at"], WALL + 105.5)
         self.assertEqual((shown["state"], shown["phase"]), ("ended", "in use"))
+
+    def test_what_could_not_be_decoded(self) -> None:
+        """Counted by how the client has spoken, by no name of its own."""
+        for transport, cause in (
+            ("obfuscated abridged", "bad_msg_key"),
+            ("websocket, obfuscated intermediate", "bad_msg_key"),
+            ("http", "http_413"),
+            ("", "unknown_transport"),
+            ("", "idle"),
+        ):
+            place = self.let_in()
+            self.records.note_end(place, cause, TALKING._replace(transport=transport))
+        self.assertEqual(
+            self.records.counts.totals()["codec_decode_errors"],
+            {"tcp|decrypt": 1, "websocket|decrypt": 1, "http|bad_len": 1, "tcp|bad_magic": 1},
+        )
+
+    def test_opened_and_closed_by_what_the_listener_speaks(self) -> None:
+        port, relayed = FakePort("auto"), FakePort("")
+        for _ in range(3):
+            self.records.counts.let_in(port)
+        self.records.counts.let_in(relayed)
+        transport = FakeTransport()
+        transport.server = port
+        self.let_in().gone(transport, b"")
+        totals = self.records.counts.totals()
+        self.assertEqual((totals["conn_open"], totals["conn_close"]), ({"auto": 3}, {"auto": 1}))
+        self.assertEqual(self.records.counts.open_now, 2)
 
     def test_what_was_decided_first_counts(self) -> None:
         place = self.let_in()

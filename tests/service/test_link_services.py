@@ -158,6 +158,13 @@ class TakeTests(LinkServicesCase):
         links.take(self.config)
         return links.services
 
+    def test_what_was_carried_stays_counted(self) -> None:
+        links = self.services()
+        before = links.setup
+        self.links.take(self.config)
+        self.assertIsNot(links.setup, before)
+        self.assertIs(links.setup.traffic, before.traffic)
+
     def test_limits(self) -> None:
         limits = {
             "IdleSeconds": 60,

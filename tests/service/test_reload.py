@@ -50,10 +50,11 @@ class ReloadsCase(ServiceCase):
         self.taking: list[Callable[[], Deferred[tuple[str, ...]] | None]] = []
         self.held: list[Callable[[], object]] | None = None
         self.start = load_file(str(self.file))
+        self.now = NOW
         self.reloads = Reloads(
             self.start,
             cast(IReactorFromThreads, None),
-            lambda: NOW,
+            lambda: self.now,
             False,
             self.take,
             self.run_apart,
@@ -125,6 +126,34 @@ class OutcomeTests(ReloadsCase):
         taking = "reload 1: taken are Gnetway.Drain.PerSecond; the configuration is"
         self.assertEqual(
             self.lines, [f"{taking} {result.digest}", "reload 1: these need a restart: Name"]
+        )
+
+    def test_which_runs_is_told(self) -> None:
+        """Since when, and whether the last reload was taken, also of one that was not."""
+        first = {
+            "digest": digest(self.start),
+            "loaded_at": NOW,
+            "reloads": 0,
+            "last_outcome": "started",
+            "last_taken": True,
+        }
+        self.assertEqual(self.reloads.state(), first)
+        self.now += 60
+        self.write(PerSecond=-1)
+        self.reload()
+        not_taken = {"reloads": 1, "last_outcome": "faulty", "last_taken": False}
+        self.assertEqual(self.reloads.state(), first | not_taken)
+        self.write(PerSecond=2)
+        result = self.reload()
+        self.assertEqual(
+            self.reloads.state(),
+            {
+                "digest": result.digest,
+                "loaded_at": NOW + 60,
+                "reloads": 2,
+                "last_outcome": "taken",
+                "last_taken": True,
+            },
         )
 
     def test_it_runs_from_then_on(self) -> None:

@@ -6,8 +6,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.requests import AGAIN_SECONDS, StreamLink, UnaryLink
-from gnetway.dispatch.encoding import query_request
+from gnetway.backends.remote.requests import (
+    AGAIN_SECONDS,
+    MEASURED_EACH,
+    StreamLink,
+    UnaryLink,
+)
+from gnetway.dispatch.encoding import query_request, stream_ack
 from gnetway.dispatch.lone_request import LoneRequest
 from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import CircuitBreaker, Node
@@ -141,6 +146,22 @@ class StreamTests(LinkCase):
         self.send(link, 2)
         self.assertEqual(self.carrier.client_of(A).opened, 1)
         self.assertEqual(self.request_ids(), ["1", "2"])
+
+    def test_latency_of_lone_requests_and_of_one_of_many(self) -> None:
+        link = self.link()
+        self.send(link, 1)
+        self.clock.advance(0.02)
+        self.stream().listener.message_received(stream_ack(b"1"))
+        (histogram,) = self.node.latency.values()
+        total, *counts = histogram.as_row()
+        self.assertAlmostEqual(total, 0.02)
+        self.assertEqual(counts, [0, 0, 1, 0, 0, 0, 0])
+        for number in range(2, 2 + 2 * MEASURED_EACH):
+            self.send(link, number)
+        for number in range(2, 2 + 2 * MEASURED_EACH):
+            self.stream().listener.message_received(stream_ack(b"%d" % number))
+        # Two of them, and the last one, with which no other was under way.
+        self.assertEqual(sum(histogram.as_row()[1:]), 1 + 2 + 1)
 
     def test_answers_are_matched(self) -> None:
         """By id, in whatever order; what nobody asked is passed over."""
