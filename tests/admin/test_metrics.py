@@ -45,7 +45,13 @@ def everything() -> Status:
         measures=EVERYTHING,
     )
     processes = (WorkerState(0, True, 77), WorkerState(1, False, 0))
-    return status(counts, workers=2, workers_ready=1, processes=processes)
+    return status(
+        counts,
+        workers=2,
+        workers_ready=1,
+        processes=processes,
+        configuration={"digest": "ab12", "loaded_at": 5.5, "last_taken": False},
+    )
 
 
 def samples(of: Status) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -111,6 +117,9 @@ class RenderTests(SynchronousTestCase):
         self.assertEqual(found["gnetway_worker_up", ("0",)], 1)
         self.assertEqual(found["gnetway_worker_up", ("1",)], 0)
         self.assertEqual(found["gnetway_worker_pid", ("0",)], 77)
+        self.assertEqual(found["gnetway_config_info", ("ab12",)], 1)
+        self.assertEqual(found["gnetway_config_load_timestamp_seconds", ()], 5.5)
+        self.assertEqual(found["gnetway_config_last_reload_successful", ()], 0)
         self.assertNotIn(("gnetway_worker_pid", ("1",)), found)
         self.assertEqual(found["gnetway_refused_total", ("address_denied",)], 2)
         self.assertNotIn(("gnetway_refused_total", ("idle",)), found)
