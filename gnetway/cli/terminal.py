@@ -193,7 +193,7 @@ def live(draw: Callable[[], list[str]], wait: Callable[[], object]) -> None:
             lines = draw()
             columns, rows = shutil.get_terminal_size()
             shown = [cut(line, columns) for line in lines[:rows]]
-            sys.stdout.write(_HOME + "\r\n".join(shown))
+            sys.stdout.write(_HOME + "\n".join(shown))
             sys.stdout.flush()
             wait()
     except KeyboardInterrupt:

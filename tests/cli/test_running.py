@@ -359,7 +359,7 @@ class StatusTests(AdminCase):
         self.assertEqual(ran.status, 0)
         self.assertTrue(ran.out.startswith("\x1b[?1049h") and ran.out.endswith("\x1b[?1049l"))
         drawn = ran.out.split("\x1b[H\x1b[J")[1:]
-        self.assertEqual([shown.count("\r\n") for shown in drawn], [7, 7])
+        self.assertEqual([shown.count("\n") for shown in drawn], [7, 7])
         self.assertIn(" opened, ", drawn[1])
 
     def test_rates(self) -> None:
