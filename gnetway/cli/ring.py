@@ -28,7 +28,8 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="tell which session node has an auth key",
         description="Tell which session node has an auth key by the consistent hash, who would take"
         " over from it, and the share of each node. The nodes are those that etcd, or the"
-        " configuration, names at this moment; no gateway is asked.",
+        " configuration, names at this moment; no gateway is asked, which leaves out those"
+        " that it is not connected to.",
     )
     parser.add_argument(
         "key_id",
