@@ -51,7 +51,10 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key, its value as JSON has it, and where that is from; ``line`` is 0 for no line."""
+    """A key, its value as JSON has it, and where that is from; ``line`` is 0 for no line.
+
+    ``live`` is whether a reload takes another value.
+    """
 
     path: str
     value: object
@@ -59,6 +62,7 @@ class Setting:
     source: str
     line: int
     reason: str
+    live: bool
     has_effect: bool = True
 
 
@@ -79,9 +83,19 @@ def run(options: argparse.Namespace) -> int:
         whole = {"file": config.source, "settings": shown, "notes": list(config.notes)}
         say(json.dumps(whole | {"unused": list(config.unused)}, indent=1))
         return 0
-    columns = [Column("KEY"), Column("VALUE", shrinks=True), Column("FROM", shrinks=True)]
+    columns = [
+        Column("KEY"),
+        Column("VALUE", shrinks=True),
+        Column("CHANGES BY"),
+        Column("FROM", shrinks=True),
+    ]
     rows = [
-        [setting.path, f"{_text(setting.value)} {setting.unit}".strip(), _from(setting, config)]
+        [
+            setting.path,
+            f"{_text(setting.value)} {setting.unit}".strip(),
+            "reload" if setting.live else "restart",
+            _from(setting, config),
+        ]
         for setting in settings
     ]
     for line in table(columns, rows, room()):
@@ -187,23 +201,32 @@ class Settings:
 
         for item, entry in keys_of(FileConfig):
             if item.name == "rsa_keys":
-                yield from self._rsa_keys()
+                yield from self._rsa_keys(bool(entry.live))
             # Of the older forms the newer ones tell.
             elif hasattr(self._config, item.name):
                 values = getattr(self._config, item.name), getattr(self._derived, item.name)
-                yield from self._value(entry.name, entry, *values)
+                yield from self._value(entry.name, entry, *values, bool(entry.live))
 
-    def _value(self, path: str, entry: "Key", value: Any, effective: Any) -> Iterator[Setting]:
+    def _value(
+        self, path: str, entry: "Key", value: Any, effective: Any, live: bool, line: int = 0
+    ) -> Iterator[Setting]:
         if _is_section(value):
-            yield from self._section(path, value, effective)
+            yield from self._section(path, value, effective, live)
         elif isinstance(value, tuple) and any(map(_is_section, value)):
             for index, (one, other) in enumerate(zip(value, effective, strict=True)):
                 below = getattr(one, "path", "") or f"{path}[{index}]"
-                yield from self._section(below, one, other)
+                yield from self._section(below, one, other, live)
         else:
-            yield self._setting(path, entry, value, effective)
+            line = self._config.lines.get(path, line)
+            source = "file" if line else "default"
+            if not value and value != effective:
+                value, source = effective, "derived"
+            shown = f"{value:04o}" if entry.name == "UnixMode" else _plain(value)
+            unit = entry.unit if isinstance(value, int) else ""
+            has_effect = path not in self._config.unused
+            yield Setting(path, shown, unit, source, line, entry.reason, live, has_effect)
 
-    def _section(self, path: str, section: Any, effective: Any) -> Iterator[Setting]:
+    def _section(self, path: str, section: Any, effective: Any, live: bool) -> Iterator[Setting]:
         from gnetway.config.values import keys_of  # noqa: PLC0415
 
         for item, entry in keys_of(type(section)):
@@ -213,20 +236,13 @@ class Settings:
             elif item.name == "proto":
                 # Several items of the file may have one address.
                 value = other = ", ".join(section.protos)
-            yield from self._value(f"{path}.{entry.name}", entry, value, other)
+            # Of an address that is one text the parts have no lines of their own.
+            whole = self._config.lines.get(getattr(section, "path", ""), 0)
+            line = 0 if value == item.default else whole
+            is_live = live if entry.live is None else entry.live
+            yield from self._value(f"{path}.{entry.name}", entry, value, other, is_live, line)
 
-    def _setting(self, path: str, entry: "Key", value: Any, effective: Any) -> Setting:
-        line = self._config.lines.get(path, 0)
-        source = "file" if line else "default"
-        if not value and value != effective:
-            value, source = effective, "derived"
-        if entry.name == "UnixMode":
-            value = f"{value:04o}"
-        unit = entry.unit if isinstance(value, int) else ""
-        has_effect = path not in self._config.unused
-        return Setting(path, _plain(value), unit, source, line, entry.reason, has_effect)
-
-    def _rsa_keys(self) -> Iterator[Setting]:
+    def _rsa_keys(self, live: bool) -> Iterator[Setting]:
         lines = self._config.lines
         paths = [path for path in lines if path.endswith("KeyFile") and path.startswith("RSAKey[")]
         paths += ["KeyFile"] if "KeyFile" in lines else []
@@ -237,11 +253,12 @@ class Settings:
             lines = {}
         for path, key in zip(paths, keys, strict=True):
             line = lines.get(path, 0)
-            yield Setting(path, key.path, "", "file", line, "")
+            yield Setting(path, key.path, "", "file", line, "", live)
             number = key.key.fingerprint % (1 << 64)
             path = path.replace("KeyFile", "KeyFingerprint")
             value = f"{number} ({key.key.fingerprint_hex})"
-            yield Setting(path, value, "", "derived", lines.get(path, 0), "computed from the key")
+            reason = "computed from the key"
+            yield Setting(path, value, "", "derived", lines.get(path, 0), reason, live)
 
 
 def _is_section(value: object) -> bool:

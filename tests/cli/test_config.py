@@ -67,11 +67,28 @@ class ConfigTests(ConfigCase):
         self.assertEqual(connections["source"], "derived")
         self.assertGreater(connections["value"], 0)
 
+    def test_what_a_reload_takes(self) -> None:
+        found = self.settings()
+        live = {path for path, setting in found.items() if setting["live"]}
+        for path in ("RSAKey[0].KeyFile", "Gnetway.Limits.IdleSeconds", "Gnetway.Server[0].TLS"):
+            self.assertIn(path, live)
+        for path in ("Gnetway.Server[0].Addresses", "Gnetway.Limits.MemoryBudget", "Workers"):
+            self.assertNotIn(path, live)
+
+    def test_an_address_as_one_text(self) -> None:
+        text = TEXT.replace("UnixMode: 0600", "PublicAddress: 203.0.113.5")
+        found = self.settings(text)
+        for name, source in (("Host", "file"), ("MediaOnly", "default")):
+            setting = found[f"Gnetway.Server[0].PublicAddress.{name}"]
+            self.assertEqual(setting["source"], source)
+
     def test_for_people(self) -> None:
         ran = run("config", "-c", self.write("gnetway.yaml", TEXT))
-        self.assertRegex(ran.out, r"Gnetway.Limits.IdleSeconds +200 seconds +.*gnetway.yaml:11\n")
-        self.assertRegex(ran.out, r"UnixMode +0600 +.*:9, without effect\n")
-        self.assertRegex(ran.out, r"MaxUnsentBytes +67108864 bytes +derived: what may wait")
+        self.assertRegex(
+            ran.out, r"IdleSeconds +200 seconds +reload +.*gnetway.yaml:11\n"
+        )
+        self.assertRegex(ran.out, r"UnixMode +0600 +restart +.*:9, without effect\n")
+        self.assertRegex(ran.out, r"MaxUnsentBytes +67108864 bytes +reload +derived: what may wait")
 
     def test_no_secret(self) -> None:
         etcd = "{Hosts: ['127.0.0.1:2379'], User: root, Pass: a very secret word}"
