@@ -91,6 +91,9 @@ class InstalledTests(InstallTestCase):
         self.assertIn("try it: ", log.read_text())
         said = self.prompt.must(self.ping.replace(":10443", f":{self.port}"))
         self.assertIn(": pong 3 after ", said)
+        (admin,) = re.findall(r"admin site: http://127.0.0.1:([0-9]+)", log.read_text())
+        for typed in shown("docs/admin.md", "curl 'http://127.0.0.1:11080/api/"):
+            self.assertIn('"connections"', self.prompt.must(typed.replace(":11080", f":{admin}")))
 
     def test_a_daemon_with_its_log_in_a_file(self) -> None:
         pid_file = self.prompt.above / "run" / "gnetway.pid"
@@ -103,6 +106,9 @@ class InstalledTests(InstallTestCase):
         pid = int(pid_file.read_text())
         self.addCleanup(self.end, pid)
         until(lambda: log.exists() and "try it: " in log.read_text(), "ready")
+        (reload,) = shown("docs/reload.md", "kill -HUP ")
+        self.prompt.must(reload.replace("twistd.pid", str(pid_file)))
+        until(lambda: "reload 1: nothing differs" in log.read_text(), "a reload")
         os.kill(pid, signal.SIGTERM)
         until(lambda: not pid_file.exists(), "the end")
 
