@@ -84,9 +84,7 @@ class ConfigTests(ConfigCase):
 
     def test_for_people(self) -> None:
         ran = run("config", "-c", self.write("gnetway.yaml", TEXT))
-        self.assertRegex(
-            ran.out, r"IdleSeconds +200 seconds +reload +.*gnetway.yaml:11\n"
-        )
+        self.assertRegex(ran.out, r"IdleSeconds +200 seconds +reload +.*gnetway.yaml:11\n")
         self.assertRegex(ran.out, r"UnixMode +0600 +restart +.*:9, without effect\n")
         self.assertRegex(ran.out, r"MaxUnsentBytes +67108864 bytes +reload +derived: what may wait")
 
