@@ -39,7 +39,6 @@ RUN_BY = {
     ".venv/bin/python -m benchmarks.": "commands.test_benchmarks.ProgramTests",
     "etcdctl get --prefix": "commands.test_etcdctl.EtcdctlTests",
     "etcdctl lease timetolive": "commands.test_etcdctl.EtcdctlTests",
-    "gnetway check": "test_check.ListenersTests",
     "gnetway config": "test_running.DocumentedTests",
     "gnetway ring": "test_running.DocumentedTests",
     "gnetway status": "test_running.RunningTests",
