@@ -222,9 +222,9 @@ class StatusSource(Protocol):
     def ask(self, what: str, given: Mapping[str, str]) -> Deferred[dict[str, Any]]:
         """Answer a question about connections, or do something to one.
 
-        ``what`` is connections, connection, failures, end or drain, or of the configuration reload
-        or reloads; ``given`` are the parameters of its address. It may fail with QueryFault or
-        NotFound.
+        ``what`` is connections, connection, summary, failures, end or drain, or of the
+        configuration reload or reloads; ``given`` are the parameters of its address. It may fail
+        with QueryFault or NotFound.
         """
 
     def drain(self) -> bool:

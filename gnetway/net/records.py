@@ -261,17 +261,18 @@ class ConnectionRecords:
         found.sort(key=_since)
         return found
 
+    def facts_of(self, place: Place) -> Facts | None:
+        """Return what serves a connection says of it; None where it is just coming or going."""
+        if place.transport is None:
+            return None
+        if place.ended is not None:
+            return place.ended.facts._replace(phase=Phase.ENDING)
+        return None if place.served is None else place.served.facts()
+
     def record_of(self, place: Place) -> Record | None:
         """Return what is known of a connection now; None where it is just coming or going."""
-        served, transport = place.served, place.transport
-        if transport is None:
-            return None
-        ended = place.ended
-        if ended is not None:
-            facts = ended.facts._replace(phase=Phase.ENDING)
-        elif served is not None:
-            facts = served.facts()
-        else:
+        facts, transport = self.facts_of(place), place.transport
+        if facts is None or transport is None:
             return None
         connected = getattr(transport, "socket", None)
         tcp_info = b"" if connected is None else read_tcp_info(connected)

@@ -2,6 +2,7 @@
 
     query    state, filters, sort, order, limit, offset     as in the address of /api/connections
     page     the rows of that part, and how many there are in all
+    summary  how many are open, by transport, stage and application
 
 All connections are looked at, some at a time: between them clients have their turns.
 """
@@ -20,6 +21,7 @@ from gnetway.admission.networks import is_in, shown_range
 from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
 from gnetway.net.records import ConnectionRecords, Record, id_of
+from gnetway.service.summary import Summary
 
 #: Rows of a page, and rows before and in it: each worker brings as many.
 MAX_LIMIT: Final = 1000
@@ -231,6 +233,11 @@ def failures_as_json(kinds: Mapping[Kind, Failures], keys: str) -> list[dict[str
     return shown
 
 
+#: Seconds for which a count of all connections is new enough: many who look at the status page then
+#: cost no more than one.
+SUMMARY_SECONDS: Final = 5.0
+
+
 #: A connection that is drained ends when it has been silent for so long, or after so long in all.
 SILENT_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 30.0
@@ -247,6 +254,8 @@ class Connections:
         self._reactor = reactor
         self._records = records
         self._prefix = prefix
+        self._summary: Summary | None = None
+        self._summary_due = 0.0
 
     async def page(self, query: Query, now: float) -> Page:
         """Return the rows before and in a page; ``now`` is in Unix seconds."""
@@ -277,6 +286,23 @@ class Connections:
         if state != "open":
             # As it is now: others end meanwhile.
             yield from list(records.ended)
+
+    async def summary(self) -> Summary:
+        """Return how many open connections there are of each kind, now or some seconds ago."""
+        now = self._reactor.seconds()
+        if self._summary is not None and now < self._summary_due:
+            return self._summary
+        # From here on, so that those who ask while it is counted do not have it counted again.
+        self._summary_due = now + SUMMARY_SECONDS
+        summary = Summary.none()
+        for number, place in enumerate(self._records.places()):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await deferLater(self._reactor, 0)
+            facts = self._records.facts_of(place)
+            if facts is not None:
+                summary.add(facts)
+        self._summary = summary
+        return summary
 
     async def failures(self) -> dict[Kind, Failures]:
         """Return the failures among the connections that have ended, by kind."""

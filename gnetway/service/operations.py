@@ -22,6 +22,7 @@ from gnetway.service.connections import (
     failures_as_json,
 )
 from gnetway.service.reload import Reloads
+from gnetway.service.summary import Summary
 
 Part = dict[str, Any]
 
@@ -55,6 +56,8 @@ async def part_of(
     if what == "connections":
         page = await connections.page(Query.parse(given), now)
         return page._asdict()
+    if what == "summary":
+        return (await connections.summary())._asdict()
     if what == "failures":
         kinds = await connections.failures()
         return {"kinds": [[list(kind), *failures] for kind, failures in kinds.items()]}
@@ -80,6 +83,9 @@ def joined(
             for part in parts
         ]
         return Page.of_all(pages, query).as_json(query, now)
+    if what == "summary":
+        counts = [[part[name] for name in Summary._fields] for part in parts]
+        return Summary.of_all(counts).as_json(now)
     if what == "failures":
         return {"now": round(now, 3), "failures": failures_as_json(_kinds(parts), keys)}
     found = next((part for part in parts if part.get("found") or part.get("done")), None)

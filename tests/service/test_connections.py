@@ -1,5 +1,6 @@
 """Lists of connections: what is asked for, in order and by pages, from one process or several."""
 
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from gnetway.ends import Phase, Stage
 from gnetway.metrics import Causes
 from gnetway.net.records import ConnectionRecords, id_of
 from gnetway.service import connections
-from gnetway.service.connections import DRAIN_SECONDS, Connections, Query
+from gnetway.service.connections import DRAIN_SECONDS, SUMMARY_SECONDS, Connections, Query
 from gnetway.service.operations import Operations, joined, part_of, split_id
 from gnetway.service.reload import Outcome, ReloadResult, Reloads
 from gnetway.tl.client_info import ClientInfo
@@ -106,6 +107,13 @@ class ConnectionsCase(SynchronousTestCase):
     def ids(self, **given: str) -> list[str]:
         return [shown["id"] for shown in self.ask("connections", **given)["connections"]]
 
+    def noted(self, turns: list[float]) -> Callable[[Clock, float], Deferred[None]]:
+        def later(clock: Clock, seconds: float) -> Deferred[None]:
+            turns.append(seconds)
+            return succeed(None)
+
+        return later
+
 
 class ListTests(ConnectionsCase):
     def test_open_and_ended_ones(self) -> None:
@@ -171,13 +179,6 @@ class ListTests(ConnectionsCase):
         self.patch(connections, "deferLater", self.noted(turns))
         self.successResultOf(self.operations.ask("connections", {}))
         self.assertEqual(len(turns), 7)
-
-    def noted(self, turns: list[float]) -> Callable[[Clock, float], Deferred[None]]:
-        def later(clock: Clock, seconds: float) -> Deferred[None]:
-            turns.append(seconds)
-            return succeed(None)
-
-        return later
 
     def test_before_clients_are_served(self) -> None:
         nobody = self.over(lambda: None)
@@ -245,6 +246,37 @@ class FailuresTests(ConnectionsCase):
         self.assertIn("docs/clients.md", kind["hint"])
 
 
+class SummaryTests(ConnectionsCase):
+    def test_open_ones_by_kind(self) -> None:
+        self.connect(client=PIXEL, transport="websocket, intermediate")
+        self.connect(client=PIXEL._replace(application="", device="<script>"))
+        self.connect(stage=Stage.ACCEPTED, transport="")
+        self.ends()
+        summary = self.ask("summary")
+        self.assertEqual(summary["open"], 3)
+        transports = {"websocket, intermediate": 1, "abridged": 1, "not known yet": 1}
+        self.assertEqual(summary["by_transport"], transports)
+        self.assertEqual(list(summary["by_stage"].items()), [("accepted", 1), ("answered", 2)])
+        self.assertEqual(summary["by_application"], {"Android": 1, "another": 1, "not said": 1})
+
+    def test_it_is_counted_every_few_seconds_only(self) -> None:
+        for _ in range(1000):
+            self.connect()
+        turns: list[float] = []
+        self.patch(connections, "deferLater", self.noted(turns))
+        for _ in range(3):
+            self.assertEqual(self.ask("summary")["open"], 1000)
+        self.assertEqual(len(turns), 7)
+        self.connect()
+        self.clock.advance(SUMMARY_SECONDS)
+        self.assertEqual(self.ask("summary")["open"], 1001)
+
+    def test_before_clients_are_served(self) -> None:
+        nobody = self.over(lambda: None)
+        answer = self.successResultOf(nobody.ask("summary", {}))
+        self.assertEqual((answer["open"], answer["by_stage"]), (0, {}))
+
+
 class JoinedTests(ConnectionsCase):
     """Several processes: their parts make one answer."""
 
@@ -266,6 +298,12 @@ class JoinedTests(ConnectionsCase):
         part = self.part("failures")
         (kind,) = joined("failures", {}, [part, part], "", self.wall())["failures"]
         self.assertEqual((kind["count"], kind["networks"]), (2, {"192.0.2.0/24": 2}))
+
+    def test_summaries(self) -> None:
+        self.connect()
+        part = self.part("summary")
+        answer = joined("summary", {}, [part, json.loads(json.dumps(part))], "", self.wall())
+        self.assertEqual((answer["open"], answer["by_transport"]), (2, {"abridged": 2}))
 
     def test_ids(self) -> None:
         self.assertEqual(split_id({"id": "3-17"}), (3, 17))

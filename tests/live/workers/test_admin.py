@@ -31,6 +31,8 @@ class WorkersAdminTests(WorkersCase):
         shown = page.connections("sort=started&order=asc")
         self.assertEqual(len({one["id"].partition("-")[0] for one in shown}), 2)
         self.assertEqual([one["stage"] for one in shown], ["key known"] * 6)
+        summary = json.loads(page.ask("/api/summary")[1])
+        self.assertEqual(summary["by_stage"], {"key known": 6})
         path = f"/api/connections/{shown[3]['id']}/end"
         self.assertEqual(page.ask(path, method="POST")[0], 200)
         until(lambda: len(page.connections()) == 5, "it is gone")
