@@ -1,13 +1,16 @@
 """The admin site: what balancers, Prometheus and people ask a gateway, over HTTP.
 
+    GET /             the status page, which asks the API; no token
     GET /healthz      200 while the process works at all; no token
     GET /readyz       200 where clients can be served, else 503 and why, a line each; no token
     GET /metrics      for Prometheus
     GET /api/status   all of it as JSON
+    GET /api/schema   the JSON schema of the API's answers; no token
 
     GET  /api/connections             open and ended connections: filtered, sorted, by pages
     GET  /api/connections/ID          one of them
     POST /api/connections/ID/end      end it; .../drain: once nothing is under way on it
+    GET  /api/summary                 how many are open, by transport, stage and application
     GET  /api/failures                the ended ones that failed, by kind, with hints
     POST /api/reload                  read the configuration again, as at SIGHUP; .../reloads: what
                                       has come of the last ones
@@ -23,8 +26,9 @@ itself, and whatever changes something a header that no such page can send.
 # (twisted.web has few types)
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from hmac import compare_digest
+from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any, Final, cast
 
@@ -99,6 +103,69 @@ class _Folder(Resource):
         return cast("bytes | int", notFound().render(request))
 
 
+#: What every answer tells a browser: to run nothing that is not a file of this site, whatever a
+#: client calls itself, to guess no type, and to show it in no page of others.
+_HEADERS: Final = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'none';"
+    b" frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+}
+
+
+def _begin(request: Request, *methods: bytes) -> bool:
+    """Set what every answer has; return whether the method is among those that there are."""
+    for name, value in _HEADERS.items():
+        request.setHeader(name, value)
+    if request.method in methods:
+        return True
+    request.setResponseCode(NOT_ALLOWED)
+    request.setHeader(b"allow", b", ".join(methods))
+    return False
+
+
+class _File(Resource):
+    """A file of this package, which is no secret."""
+
+    isLeaf = True
+
+    def __init__(self, name: str, content_type: bytes) -> None:
+        super().__init__()
+        self._content_type = content_type
+        self._body = files("gnetway.admin").joinpath(name).read_bytes()
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer with it; twisted.web leaves it out for HEAD."""
+        if not _begin(request, b"GET", b"HEAD"):
+            return b""
+        request.setHeader(b"content-type", self._content_type)
+        return self._body
+
+
+_SCRIPT: Final = b"text/javascript; charset=utf-8"
+
+#: The status page: path, file, type.
+_FILES: Final = (
+    (b"", "page.html", b"text/html; charset=utf-8"),
+    (b"page.css", "page.css", b"text/css; charset=utf-8"),
+    (b"page.js", "page.js", _SCRIPT),
+    (b"list.js", "list.js", _SCRIPT),
+    (b"parts.js", "parts.js", _SCRIPT),
+)
+
+_API_FILES: Final = ((b"schema", "api.schema.json", b"application/schema+json"),)
+
+
+def _folder_of(known: Iterable[tuple[bytes, str, bytes]]) -> Resource:
+    """Return a path with these files below it."""
+    folder = _Folder()
+    for path, name, content_type in known:
+        folder.putChild(path, _File(name, content_type))
+    return folder
+
+
 class _Page(Resource):
     """A page made anew for each request; without the ``token`` it answers 401.
 
@@ -126,12 +193,8 @@ class _Page(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """Answer, or begin to."""
-        methods = (b"POST",) if self._acts else (b"GET", b"HEAD")
-        if request.method not in methods:
-            request.setResponseCode(NOT_ALLOWED)
-            request.setHeader(b"allow", b", ".join(methods))
+        if not _begin(request, *((b"POST",) if self._acts else (b"GET", b"HEAD"))):
             return b""
-        request.setHeader(b"cache-control", b"no-store")
         given = request.getHeader(b"authorization") or b""
         if self._token and not compare_digest(given, b"Bearer " + self._token.encode()):
             request.setResponseCode(UNAUTHORIZED)
@@ -244,8 +307,8 @@ def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> Wrappin
     async def status(_: Request) -> bytes:
         return _packed((await source.status()).as_json())
 
-    root = _Folder()
-    api = _Folder()
+    root = _folder_of(_FILES)
+    api = _folder_of(_API_FILES)
     root.putChild(b"healthz", _Page(_TEXT, healthz))
     root.putChild(b"readyz", _Page(_TEXT, readyz))
     root.putChild(b"metrics", _metrics(source, token))
@@ -268,6 +331,7 @@ def admin_site(source: StatusSource, token: str, clock: IReactorTime) -> Wrappin
         return _packed({"done": "drain"})
 
     api.putChild(b"connections", _Connections(question))
+    api.putChild(b"summary", question("summary"))
     api.putChild(b"failures", question("failures"))
     api.putChild(b"reload", question("reload", acts=True))
     api.putChild(b"reloads", question("reloads"))

@@ -13,6 +13,7 @@ from unittest import TestCase
 
 from gnetway.testing import plain_packet
 from gnetway.tl.key_exchange import ReqPq
+from tests.admin.json_schema import faults
 from tests.live.client import LiveClient
 from tests.live.cluster.cluster import ClusterTestCase
 from tests.live.gateway import Gateway, until
@@ -167,6 +168,20 @@ class SingleTests(TestCase):
         hint = found["client", "exchange step 1", "gave_up_at_res_pq"]
         self.assertIn("give it our .pub file", hint)
         until(lambda: "exchange step 1: gave_up_at_res_pq" in self.gateway.log, "the log says so")
+
+    def test_answers_are_as_the_schema_has_them(self) -> None:
+        client = self.enterContext(LiveClient(self.gateway))
+        client.ping(client.make_key())
+        for path, definition in {
+            "status": "status",
+            "summary": "summary",
+            "connections?state=all": "connections",
+            "failures": "failures",
+            "reloads": "reloads",
+            "connections?limit=x": "error",
+        }.items():
+            answer = json.loads(self.page.ask(f"/api/{path}")[1])
+            self.assertEqual(faults(definition, answer), [], path)
 
     def test_no_secret_is_shown(self) -> None:
         with LiveClient(self.gateway) as client:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+from tests.admin.json_schema import faults
 from tests.live.client import LiveClient
 from tests.live.gateway import until
 from tests.live.test_admin import AdminPage
@@ -39,7 +40,10 @@ class WorkersAdminTests(WorkersCase):
         (ended,) = page.connections("state=ended")
         self.assertEqual((ended["id"], ended["cause"]), (shown[3]["id"], "ended_by_operator"))
         status = json.loads(page.ask("/api/status")[1])
-        self.assertEqual(status["workers"], {"configured": 2, "ready": 2})
+        workers = status["workers"]
+        self.assertEqual((workers["configured"], workers["ready"]), (2, 2))
+        self.assertEqual([process["up"] for process in workers["processes"]], [True, True])
+        self.assertEqual(faults("status", status), [])
 
     def test_a_worker_that_dies(self) -> None:
         self.serve()
