@@ -66,11 +66,8 @@ class PacketOutput:
             self._out = [framed]
         else:
             out.append(framed)
-        size = len(framed)
-        self.unsent_bytes += size
-        traffic = setup.traffic
-        traffic.messages_out += 1
-        traffic.bytes_out += size
+        self.unsent_bytes += len(framed)
+        setup.traffic.messages_out += 1
 
     def send_quick_ack(self, token: int) -> None:
         """Tell the client that a message was accepted, in the form of its codec."""
@@ -120,7 +117,10 @@ class PacketOutput:
         out = self._out
         if out is None:
             return []
+        # Here, and not where each is framed: a turn's packets are taken together.
+        traffic = self._setup.traffic
         if join_bytes is None or self.unsent_bytes <= join_bytes:
+            traffic.bytes_out += self.unsent_bytes
             self._out = None
             self.unsent_bytes = 0
             return out
@@ -135,6 +135,7 @@ class PacketOutput:
         if not out:
             self._out = None
         self.unsent_bytes -= size
+        traffic.bytes_out += size
         return packets
 
     def rest(self) -> None:
@@ -155,4 +156,3 @@ class PacketOutput:
         else:
             self._out.append(framed)
         self.unsent_bytes += len(framed)
-        self._setup.traffic.bytes_out += len(framed)
