@@ -42,7 +42,16 @@ class WorkersAdminTests(WorkersCase):
         status = json.loads(page.ask("/api/status")[1])
         workers = status["workers"]
         self.assertEqual((workers["configured"], workers["ready"]), (2, 2))
-        self.assertEqual([process["up"] for process in workers["processes"]], [True, True])
+        processes = {one["number"]: (one["up"], one["pid"]) for one in workers["processes"]}
+        running = self.workers()
+        self.assertEqual(processes, {number: (True, running[number]) for number in (0, 1)})
+        self.assertEqual(metrics['gnetway_worker_up{worker="1"}'], 1)
+        # Each connection once, and what is one thing to all of them not summed.
+        self.assertEqual(metrics['gnetway_conn_open_total{proto="tcp"}'], 6)
+        self.assertEqual(metrics["gnetway_rsa_keys"], 1)
+        (node,) = status["nodes"]
+        self.assertEqual((node["state"], node["ring_share"]), ("up", 1))
+        self.assertEqual(status["etcd"], {"registered": True})
         self.assertEqual(faults("status", status), [])
 
     def test_a_worker_that_dies(self) -> None:
@@ -51,4 +60,5 @@ class WorkersAdminTests(WorkersCase):
         os.kill(self.workers()[1], signal.SIGKILL)
         until(lambda: self.page.ask("/readyz") == (503, "worker 1 does not serve\n"), "told")
         self.assertEqual(self.page.ask("/healthz")[0], 200)
+        self.assertEqual(self.page.metrics()['gnetway_worker_up{worker="1"}'], 0)
         until(lambda: self.page.ask("/readyz")[0] == 200, "it is back")
