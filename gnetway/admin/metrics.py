@@ -179,7 +179,7 @@ HISTOGRAMS: Final[Mapping[str, tuple[_Measure, tuple[float, ...]]]] = {
     "backend_latency_seconds": (
         _Measure(
             "backend_latency_seconds",
-            "Seconds until a session node has answered; by stream of some requests only.",
+            "Seconds until a session node has answered; of many requests some are timed.",
             ("node", "method"),
         ),
         LATENCY_SECONDS,

@@ -79,6 +79,19 @@ class UnaryTests(LinkCase):
     def link(self) -> UnaryLink:
         return UnaryLink(self.clock, self.node, self.client(), 3.0, self)
 
+    def test_latency_of_lone_requests_and_of_one_of_many(self) -> None:
+        link = self.link()
+        for in_flight, measured in ((1, 4), (2, 5)):
+            self.node.in_flight = in_flight
+            self.node.latency.clear()
+            for number in range(4 if in_flight == 1 else 5 * MEASURED_EACH):
+                self.node.sent = number
+                self.send(link, number)
+                self.clock.advance(0.02)
+                self.carrier.client_of(A).calls.pop().answer.callback(b"x")
+            (histogram,) = self.node.latency.values()
+            self.assertEqual(sum(histogram.as_row()[1:]), measured)
+
     def test_answers(self) -> None:
         key = some_key(1)
         self.carrier.node(A).keys[key.auth_key_id] = key
