@@ -49,10 +49,22 @@ class Histogram:
 
 #: Milliseconds by which messages are counted that were handed to the backend.
 #: Source: Teamgram's gateway, msg_process_duration_ms.
-HANDED_MS: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0)
+# mypyc: with its type, or another compiled module finds it not set.
+HANDED_MS: Final[tuple[float, ...]] = (
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1000.0,
+    5000.0,
+)
 
 #: Seconds by which answers of nodes are counted: few, as there is a row for each node and call.
-LATENCY_SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
+LATENCY_SECONDS: Final[tuple[float, ...]] = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
 
 #: The values of one measure, by the values of its labels: one text, in which they stand in their
 #: order with LABEL_END between them; empty where it has none.
