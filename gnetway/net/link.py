@@ -174,7 +174,7 @@ class GatewayLink:
             self.fail(error)
         finally:
             output.is_corked = False
-        services.handed_over(connection.messages - before, monotonic)
+        services.handed.note(connection.messages - before, monotonic)
         if self.state is OPEN:
             unsent_bytes = output.packets.unsent_bytes
             # Here, not where it is read: the first message may have waited for its key.

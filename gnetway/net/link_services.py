@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
-from gnetway.connection.events import ConnectionSetup
+from gnetway.connection.events import ConnectionSetup, Traffic
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import HANDED_MS, Causes, Histogram
 from gnetway.net.exchange_driver import ExchangeDriver
@@ -123,6 +123,38 @@ class LinkLimits:
         object.__setattr__(self, "idle_choices", choices)
 
 
+class HandedOver:
+    """How long messages take from their decryption until the session backend has them.
+
+    They are counted by turns of the reactor, each with its part of the turn's time: to ask the
+    clock for each, and to look for its place among the bounds, would be 2 % of what it costs.
+    """
+
+    __slots__ = ("_clock", "_messages", "_since", "_traffic", "_turn_end", "milliseconds")
+
+    def __init__(self, clock: IReactorTime, turn_end: TurnEnd, traffic: Traffic) -> None:
+        self._clock = clock
+        self._turn_end = turn_end
+        self._traffic = traffic
+        self._messages = 0
+        self._since = 0.0
+        self.milliseconds = Histogram(HANDED_MS)
+
+    def note(self, messages: int, since: float) -> None:
+        """Note messages, if any, that were decrypted and handed to the backend since then."""
+        if messages:
+            if not self._messages:
+                self._since = since
+                # Before the work at the end of the turn that comes of them, which is not theirs.
+                self._turn_end.call(self._turn_ended)
+            self._messages += messages
+
+    def _turn_ended(self) -> None:
+        messages, self._messages = self._messages, 0
+        self._traffic.messages_in += messages
+        self.milliseconds.observe((self._clock.seconds() - self._since) * 1000 / messages, messages)
+
+
 def _open_to_all() -> Admission:
     return Admission(Bounds(), lambda cause: None)
 
@@ -157,18 +189,10 @@ class LinkServices:
     unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))
     unfinished: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNFINISHED_BYTES))
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
-    #: Milliseconds from a message's decryption to when the backend has it.
-    handed: Histogram = field(default_factory=lambda: Histogram(HANDED_MS))
+    handed: HandedOver = field(init=False)
 
-    def handed_over(self, messages: int, since: float) -> None:
-        """Note messages, if any, that were decrypted and handed to the backend since then.
-
-        Each counts with its part of the time: to ask the clock for each would cost as much as to
-        hand it over.
-        """
-        if messages:
-            self.setup.traffic.messages_in += messages
-            self.handed.observe((self.clock.seconds() - since) * 1000 / messages, messages)
+    def __post_init__(self) -> None:
+        self.handed = HandedOver(self.clock, self.turn_end, self.setup.traffic)
 
     def backend_cause(self, cause: str) -> str:
         """Return the cause of an end while something was wanted of the backend."""

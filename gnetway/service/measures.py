@@ -149,5 +149,5 @@ def _of_links(links: LinkServices) -> Measures:
     }
     # Of what Teamgram's gateway measures so, the unencrypted messages are steps of key exchanges,
     # most of whose time is that of threads: it is not taken here.
-    handed = {"msg_process_duration_ms": {"encrypted": links.handed.as_row()}}
+    handed = {"msg_process_duration_ms": {"encrypted": links.handed.milliseconds.as_row()}}
     return Measures(totals, levels, handed).plus(links.keys.measures())

@@ -182,7 +182,7 @@ class HttpCall:
         except ProtocolError as error:
             self.fail(error)
         finally:
-            links.handed_over(connection.messages - before, monotonic)
+            links.handed.note(connection.messages - before, monotonic)
 
     def _take_turn(self) -> None:
         """Take the next slice of a long packet."""
