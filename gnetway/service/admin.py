@@ -56,6 +56,10 @@ class _SiteSocket(BoundSocket):
     make_site: _MakeSite = field(kw_only=True)
 
 
+def _shown(site: _SiteSocket) -> str:
+    return str(site) if site.file is not None else f"http://{site}"
+
+
 class AdminListeners:
     """Listen where Admin and Prometheus say; nowhere without them."""
 
@@ -128,7 +132,7 @@ class AdminListeners:
         admin = self._config.admin
         if admin is not None:
             # Those of Prometheus stand behind them.
-            shown = ", ".join(map(str, self._sockets[: len(admin.addresses)]))
+            shown = ", ".join(map(_shown, self._sockets[: len(admin.addresses)]))
             self._log.info("admin site: {addresses}", addresses=shown)
             if admin.open_to_others:
                 self._log.warn(
