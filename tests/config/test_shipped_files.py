@@ -48,8 +48,8 @@ class ShippedFileTests(ConfigCase):
         shown, count = re.subn(r"(?m)^( *)# (\w+: \d+)$", r"\1\2", self.text)
         shown_as = (*keys_of(AdmissionConfig), *keys_of(LimitsConfig), *keys_of(DrainConfig))
         numbers = [item for item, _ in shown_as if type(item.default) is int]
-        # AuthKeyCacheM, StrictDC, UnixMode, MaxKeys, MaxUnackedBytes and ThisDC beside them.
-        self.assertEqual(count, 6 + len(numbers))
+        # AuthKeyCacheM, StrictDC, MaxKeys, MaxUnackedBytes, ThisDC and two of UnixMode beside them.
+        self.assertEqual(count, 7 + len(numbers))
         self.assertEqual(
             load_file(self.write("shown.yaml", shown)).gnetway,
             load_file(self.write("gnetway.yaml", self.text)).gnetway,

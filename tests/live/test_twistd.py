@@ -215,7 +215,7 @@ class CommandLineTests(TestCase):
         gateway = Gateway()
         self.addCleanup(gateway.remove)
         text = (ROOT / "etc" / "gnetway.yaml").read_text()
-        for port in ("0.0.0.0:10443", "0.0.0.0:5222", "0.0.0.0:11443"):
+        for port in ("0.0.0.0:10443", "0.0.0.0:5222", "0.0.0.0:11443", "127.0.0.1:11080"):
             self.assertIn(port, text)
             text = text.replace(port, "127.0.0.1:0")
         gateway.config_file.write_text(text)

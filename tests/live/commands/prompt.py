@@ -84,7 +84,8 @@ class Prompt:
 def listen_elsewhere(config: Path) -> int:
     """Have a copy of etc/gnetway.yaml listen on free ports; return the one for 10443."""
     port = free_port()
-    text = re.sub(r"0\.0\.0\.0:(?!10443)[0-9]+", "127.0.0.1:0", config.read_text())
+    text = config.read_text().replace("127.0.0.1:11080", "127.0.0.1:0")
+    text = re.sub(r"0\.0\.0\.0:(?!10443)[0-9]+", "127.0.0.1:0", text)
     config.write_text(text.replace("0.0.0.0:10443", f"127.0.0.1:{port}"))
     return port
 
