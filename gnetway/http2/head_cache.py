@@ -89,9 +89,9 @@ class RequestHeads:
             if where is not None:
                 head = self._timed.get((block[:length], block[where[2] :]))
                 if head is not None:
-                    path, refusal, encoding, content_length, _ = head
+                    path, refusal, encoding, content_length, _, trace = head
                     timeout = self._timeout(block[where[1] : where[2]])
-                    head = RequestHead(path, refusal, encoding, content_length, timeout)
+                    head = RequestHead(path, refusal, encoding, content_length, timeout, trace)
                     self._remember(block, head)
                     return head
         return None

@@ -224,7 +224,8 @@ class RequestHead(NamedTuple):
 
     ``refusal`` is the HTTP status that a request gets which is no gRPC, 0 if it is;
     ``encoding`` is what its messages are compressed with, empty for nothing; ``content_length``
-    is -1 and ``timeout_seconds`` 0 where there is none.
+    is -1 and ``timeout_seconds`` 0 where there is none. ``traceparent`` is as it has come, empty
+    for none.
     """
 
     path: str
@@ -232,6 +233,7 @@ class RequestHead(NamedTuple):
     encoding: str
     content_length: int
     timeout_seconds: float
+    traceparent: bytes = b""
 
 
 class ResponseHead(NamedTuple):
@@ -262,7 +264,12 @@ def read_request(fields: Iterable[Field]) -> RequestHead:
     elif not _is_grpc(found):
         refusal = 415
     return RequestHead(
-        path.decode("latin-1"), refusal, _encoding(found), _length(found), _timeout(found)
+        path.decode("latin-1"),
+        refusal,
+        _encoding(found),
+        _length(found),
+        _timeout(found),
+        found.get(b"traceparent", b""),
     )
 
 

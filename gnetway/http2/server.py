@@ -347,7 +347,7 @@ class ServerConnection:
         stream.send_window = self._sender.initial_window
         stream.receive_window = STREAM_WINDOW_BYTES
         stream.missing_bytes = head.content_length
-        stream.timeout_seconds = head.timeout_seconds
+        stream.head = head
         self._streams[stream_id] = stream
         return stream
 

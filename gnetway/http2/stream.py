@@ -25,10 +25,14 @@ from typing import Final, Protocol
 
 from gnetway.admission.byte_budget import Holding
 from gnetway.http2.frames import MESSAGE_PREFIX, ErrorCode, Http2Error
+from gnetway.http2.heads import RequestHead
 from gnetway.http2.messages import MessageJoiner
 
 #: Up to this size a message is copied behind its prefix, beyond they are two pieces.
 _JOIN_BYTES: Final = 4_096
+
+#: Of streams of a client, which has no use for it.
+NO_HEAD: Final = RequestHead("", 0, "", -1, 0.0)
 
 #: Ids of reset streams that are remembered at least.
 _REMEMBERED: Final = 16_384
@@ -85,6 +89,7 @@ class Stream:
         "_offset",
         "ending",
         "fields",
+        "head",
         "headed",
         "holding",
         "id",
@@ -101,7 +106,6 @@ class Stream:
         "room_messages",
         "send_window",
         "state",
-        "timeout_seconds",
         "unary",
         "unsent_bytes",
         "unsent_messages",
@@ -118,8 +122,8 @@ class Stream:
         self.receive_window = 0
         #: Client: the field block that opens it. Server: nothing.
         self.fields = b""
-        #: Server: seconds from grpc-timeout, 0 for none.
-        self.timeout_seconds = 0.0
+        #: Server: what the request says.
+        self.head: RequestHead = NO_HEAD
         #: What content-length leaves to come; -1 if there was none.
         self.missing_bytes = -1
         self.joiner: MessageJoiner | None = None

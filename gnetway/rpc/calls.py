@@ -75,9 +75,13 @@ class RpcOptions:
 
 
 class RpcPeer(NamedTuple):
-    """Who calls; ``address`` is for logs, e.g. ``ipv4:10.0.0.7:40312``."""
+    """Who calls; ``address`` is for logs, e.g. ``ipv4:10.0.0.7:40312``.
+
+    ``traceparent`` is what a unary call has in that field, for handlers that want it.
+    """
 
     address: str
+    traceparent: str = ""
 
 
 class IRpcStream(Interface):
@@ -199,11 +203,13 @@ class RpcHandlers:
 
     A unary handler returns or fires the reply; RpcStatus becomes the status, any other error is
     logged and becomes INTERNAL. Its Deferred is cancelled where the caller has gone. A stream
-    handler is called for each new stream and returns its listener.
+    handler is called for each new stream and returns its listener. ``want_traceparent`` is whether
+    the unary ones look at that of RpcPeer, which costs a little.
     """
 
     unary: Mapping[str, UnaryHandler] = field(default_factory=dict)
     streams: Mapping[str, StreamHandler] = field(default_factory=dict)
+    want_traceparent: bool = False
 
 
 class IRpcServer(Interface):

@@ -60,7 +60,7 @@ class BothRolesTests(SynchronousTestCase):
             pair.client.core.sender.send_last(stream, request)
         pair.run()
         for stream in called(pair.server_events):
-            self.assertEqual(stream.timeout_seconds, 3.5)
+            self.assertEqual(stream.head.timeout_seconds, 3.5)
             pair.server.reply(stream, stream.message)
         pair.run()
         self.assertEqual([stream.message for stream in streams], requests)

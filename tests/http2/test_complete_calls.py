@@ -199,7 +199,7 @@ def plain(event: Event) -> list[object]:
 
 
 def state(what: str, stream: Stream) -> tuple[object, ...]:
-    return what, stream.id, stream.path, stream.message, stream.timeout_seconds
+    return what, stream.id, stream.path, stream.message, stream.head.timeout_seconds
 
 
 def served(segments: list[bytes], max_streams: int) -> Outcome:

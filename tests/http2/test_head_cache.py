@@ -56,9 +56,12 @@ class RequestHeadsTests(CacheCase):
     def test_timeouts_that_differ_are_no_reason_to_decode(self) -> None:
         heads, blocks = RequestHeads(), constant_blocks()
         for micros in range(100, 9000, 7):
-            encoded = block([*REQUEST, (b"grpc-timeout", b"%du" % micros), (b"a", b"b")])
+            encoded = block(
+                [*REQUEST, (b"grpc-timeout", b"%du" % micros), (b"traceparent", b"00-1")]
+            )
             head = heads.read(encoded, blocks)
             self.assertAlmostEqual(head.timeout_seconds, micros / 1e6)
+            self.assertEqual(head.traceparent, b"00-1")
             self.assertEqual(heads.read(encoded, blocks), head)
         self.assertEqual(self.decoded, 1)
         self.assertLessEqual(len(heads._heads), 256)

@@ -140,7 +140,7 @@ class CallTests(AnswerCase):
         fields = [*REQUEST, (b"grpc-timeout", b"250m")]
         (opened,) = self.receive(headers(fields))
         assert isinstance(opened, StreamOpened)
-        self.assertEqual(opened.stream.timeout_seconds, 0.25)
+        self.assertEqual(opened.stream.head.timeout_seconds, 0.25)
 
     def test_no_grpc(self) -> None:
         for number, (field, status) in enumerate(

@@ -9,7 +9,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from gnetway.rpc.calls import IRpcClient, IRpcServer, RpcOptions
+from gnetway.rpc.calls import IRpcClient, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.status import (
     ListenFailed,
     RpcStatus,
@@ -54,6 +54,26 @@ class UnaryConformance(CarrierCase):
         client = await self.pair()
         request = bytes(range(256)) * (5 * MIB // 256)
         self.assertEqual(await client.unary(ECHO, request, 10), request)
+
+    async def test_traceparent(self) -> None:
+        """Handlers that want it are told, others not."""
+        self.assertEqual(await self.told_of("00-1-2-01", want=True), b"00-1-2-01")
+        self.assertEqual(await self.told_of("00-1-2-01", want=False), b"")
+        self.assertEqual(await self.told_of("", want=True), b"")
+
+    async def told_of(self, traceparent: str, *, want: bool) -> bytes:
+        """Return what a handler is told of a call's traceparent."""
+        handlers = RpcHandlers(
+            {ECHO: lambda _, peer: peer.traceparent.encode()}, want_traceparent=want
+        )
+        server = self.carrier.server("127.0.0.1:0", handlers, RpcOptions(threads=2))
+        self.addCleanup(server.stop, 0)
+        client = self.call(f"127.0.0.1:{await server.start()}")
+        heard: list[bytes] = []
+        metadata = (("traceparent", traceparent),) if traceparent else ()
+        client.call(ECHO, b"", 5, lambda reply, _: heard.append(reply), metadata)
+        await self.until(lambda: bool(heard))
+        return heard[0]
 
     async def test_without_deferreds(self) -> None:
         client = await self.pair()

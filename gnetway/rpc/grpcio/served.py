@@ -35,6 +35,18 @@ def _code(status: RpcStatus) -> Any:
     return _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
 
 
+def caller(context: Any) -> RpcPeer:
+    """Return who calls."""
+    return RpcPeer(context.peer())
+
+
+def traced_caller(context: Any) -> RpcPeer:
+    """Return who calls, with the call's traceparent."""
+    fields = dict(context.invocation_metadata())
+    traceparent = fields.get("traceparent", "")
+    return RpcPeer(context.peer(), traceparent if isinstance(traceparent, str) else "")
+
+
 class ServedCall:
     """A unary call on its way through the reactor."""
 
@@ -49,12 +61,19 @@ class ServedCall:
         self._given_up = False
 
     @classmethod
-    def serve(cls, batch: Batch, handle: UnaryHandler, request: bytes, context: Any) -> bytes:
+    def serve(
+        cls,
+        batch: Batch,
+        handle: UnaryHandler,
+        peer_of: Callable[[Any], RpcPeer],
+        request: bytes,
+        context: Any,
+    ) -> bytes:
         """Have the reactor answer; called by grpcio in a worker thread."""
         call = cls(batch, handle)
         if not context.add_callback(call._gone):
             return b""  # over already; nobody will see it
-        batch.post(call._begin, request, RpcPeer(context.peer()))
+        batch.post(call._begin, request, peer_of(context))
         outcome = call._outcomes.get()
         call._answered = True
         if isinstance(outcome, RpcStatus):

@@ -19,7 +19,7 @@ from gnetway.metrics import Measures
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.grpcio.bridge import run_in_thread
 from gnetway.rpc.grpcio.options import server_arguments, server_credentials
-from gnetway.rpc.grpcio.served import ServedCall, ServedStreams
+from gnetway.rpc.grpcio.served import ServedCall, ServedStreams, caller, traced_caller
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.peers import host_of_peer, is_allowed
 from gnetway.rpc.status import ListenFailed
@@ -144,8 +144,9 @@ class GrpcioServer:
         batch = Batch(reactor)
         self._streams = ServedStreams(reactor, batch, options, self._pool.leave)
         self._table: dict[str, Any] = {}
+        peer_of = traced_caller if handlers.want_traceparent else caller
         for method, handle in handlers.unary.items():
-            behavior: Callable[..., bytes] = partial(ServedCall.serve, batch, handle)
+            behavior: Callable[..., bytes] = partial(ServedCall.serve, batch, handle, peer_of)
             self._table[method] = grpc.unary_unary_rpc_method_handler(self._guarded(behavior))
         for method, opened in handlers.streams.items():
             self._table[method] = grpc.stream_stream_rpc_method_handler(

@@ -50,8 +50,8 @@ class ServedCall:
         """Answer the call when ``answer`` fires."""
         self._stream.owner = self
         self._waiting = answer
-        if self._stream.timeout_seconds:
-            self._tick = self._deadlines.add(self, self._stream.timeout_seconds)
+        if timeout_seconds := self._stream.head.timeout_seconds:
+            self._tick = self._deadlines.add(self, timeout_seconds)
         answer.addCallbacks(self._answered, self._failed).addErrback(self._broke)
 
     def _answered(self, reply: bytes) -> None:
@@ -144,8 +144,8 @@ class ServingRole:
         self._release = release
         self._tick = 0
         native.role = self
-        if stream.timeout_seconds:
-            self._tick = deadlines.add(self, stream.timeout_seconds)
+        if stream.head.timeout_seconds:
+            self._tick = deadlines.add(self, stream.head.timeout_seconds)
 
     def handler_failed(self) -> None:
         """End the stream, as nobody listens; what went wrong is logged and not told."""

@@ -128,7 +128,7 @@ class AcceptedConnection:
         """Take calls, a new stream, or note that the client knows of the end."""
         if isinstance(event, CallsReceived):
             for stream in event.streams:
-                self._server.serve_call(self, stream)
+                self._server.serve_call(self, stream, self.rpc_peer)
         elif isinstance(event, StreamOpened):
             self._server.serve_stream(self, event.stream)
         elif isinstance(event, PingAnswered) and event.payload == _DRAINING:
@@ -182,6 +182,8 @@ class NativeServer:
         self.reactor = reactor
         self.turn_end = turn_end
         self.handlers = handlers
+        #: Has a unary call answered. Chosen once: what is not traced does not pay for it.
+        self.serve_call = self._serve_traced if handlers.want_traceparent else self._serve_call
         self.options = options
         self.open_connections: set[AcceptedConnection] = set()
         self.slow_readers = SlowReaders(reactor)
@@ -295,13 +297,18 @@ class NativeServer:
         self.refused.note(TOO_MANY_CONNECTIONS, connection.peer)
         connection.protocol.abort(_PLACE_GIVEN)
 
-    def serve_call(self, connection: AcceptedConnection, stream: Stream) -> None:
+    def _serve_traced(self, connection: AcceptedConnection, stream: Stream, peer: RpcPeer) -> None:
+        """Have a unary call answered by a handler that wants its traceparent."""
+        traceparent = stream.head.traceparent.decode("latin-1")
+        self._serve_call(connection, stream, RpcPeer(peer.address, traceparent))
+
+    def _serve_call(self, connection: AcceptedConnection, stream: Stream, peer: RpcPeer) -> None:
         """Have a unary call answered."""
         if self._calls >= self.options.max_calls:
             connection.http2.end(stream, StatusCode.RESOURCE_EXHAUSTED, "too many calls")
             return
         try:
-            reply = self.handlers.unary[stream.path](stream.message, connection.rpc_peer)
+            reply = self.handlers.unary[stream.path](stream.message, peer)
         except Exception:  # noqa: BLE001 - becomes the call's status
             refuse(connection, stream, Failure())
             return
