@@ -168,6 +168,7 @@ def _stand_in(config: GatewayConfig, folder: str) -> GatewayConfig:
         etcd=None,
         admin=None,
         prometheus=None,
+        telemetry=None,
         workers=1,
     )
 

@@ -18,6 +18,7 @@ from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.servers import ServerConfig
 from gnetway.config.session import EtcdConfig, SessionConfig, etcd, session
+from gnetway.config.telemetry import TelemetryConfig, telemetry
 from gnetway.config.values import (
     Reading,
     described,
@@ -92,7 +93,7 @@ _SINGLE_KEY_NAMES: Final = frozenset({"keyfile", "keyfingerprint"})
 MESSAGE_OVERHEAD_BYTES: Final = 4096
 
 #: Without effect beside Session.Embedded: keys of the file, and keys of Session.
-_REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc"})
+_REMOTE: Final = frozenset({"ListenOn", "Etcd", "UseStreamSession", "Rpc", "Telemetry"})
 _REMOTE_INNER: Final = frozenset({"Announce", "Timeout", "MaxMessageBytes", "Hold"})
 
 _LISTENERS: Final = "a section with Server: listeners"
@@ -149,6 +150,10 @@ class FileConfig:
     )
     prometheus: PrometheusConfig | None = field(
         default=None, metadata=key("Prometheus", optional(prometheus), "", "nobody listens")
+    )
+    telemetry: TelemetryConfig | None = field(
+        default=None,
+        metadata=key("Telemetry", optional(telemetry), "", "nothing is traced"),
     )
     log: LogConfig | None = field(
         default=None, metadata=key("Log", optional(log), "", "the log is twistd's")
@@ -261,6 +266,7 @@ def _load(parse: Callable[[], Node], reading: Reading) -> GatewayConfig:
         workers=None if gnetway.multicore and "Workers" not in reading.lines else file.workers,
         admin=file.admin,
         prometheus=file.prometheus,
+        telemetry=file.telemetry,
         log=file.log,
         notes=() if file.older is None else (OLDER_NOTE,),
         unused=tuple(sorted(reading.unused, key=lambda path: reading.lines[path])),

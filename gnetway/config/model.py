@@ -19,6 +19,7 @@ from gnetway.config.rpc import RpcConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import ServerConfig, servers
 from gnetway.config.session import EtcdConfig, SessionConfig
+from gnetway.config.telemetry import TelemetryConfig
 from gnetway.config.values import flag, key, optional, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.
@@ -91,10 +92,11 @@ class GatewayConfig:
     is set: where the gateway's own gRPC service listens; ``etcd`` is where it makes itself known,
     None for nowhere. ``workers`` is in how many processes it serves, None for one a processor;
     ``worker_count`` says what comes of it. ``admin`` and ``prometheus`` are where it can be asked
-    how it is, None for nowhere; ``log`` is None where that is twistd's. ``unused`` has the paths of
-    the keys that were read and have no effect, in the order of the file; ``notes`` are lines for
-    the log about what was taken in another way than it is written. ``source`` names the file,
-    ``lines`` has the line of each key by its path.
+    how it is, None for nowhere; ``telemetry`` is where traces go, None where nothing is traced;
+    ``log`` is None where that is twistd's. ``unused`` has the paths of the keys that were read and
+    have no effect, in the order of the file; ``notes`` are lines for the log about what was taken
+    in another way than it is written. ``source`` names the file, ``lines`` has the line of each key
+    by its path.
     """
 
     gnetway: GnetwayConfig
@@ -108,6 +110,7 @@ class GatewayConfig:
     workers: int | None = 1
     admin: AdminConfig | None = None
     prometheus: PrometheusConfig | None = None
+    telemetry: TelemetryConfig | None = None
     log: LogConfig | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

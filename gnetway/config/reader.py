@@ -103,7 +103,6 @@ _LIST: Final = Ignored((list,), "a list")
 #: What only tunes or watches the Go gateway: read, named once at start, without effect.
 IGNORED: Final[dict[str, Ignored]] = {
     "Mode": _TEXT,
-    "Telemetry": _SECTION,
     "Timeout": _WHOLE,
     "CpuThreshold": _WHOLE,
     "MaxProc": _WHOLE,
@@ -135,7 +134,7 @@ IGNORED: Final[dict[str, Ignored]] = {
 
 #: Sections of go-zero's own, which passes over keys that it does not know; so do they, and are
 #: listed as without effect. A key that looks like one with an effect is a fault all the same.
-GO_ZERO: Final = frozenset({"Log", "Prometheus", "Etcd", "Session", "Session.Etcd"})
+GO_ZERO: Final = frozenset({"Log", "Prometheus", "Telemetry", "Etcd", "Session", "Session.Etcd"})
 
 
 def names_in(pattern: str) -> list[str]:
@@ -205,7 +204,11 @@ def _told(item: Field[Any], entry: Key) -> Schema:
     default = list(item.default) if isinstance(item.default, tuple) else item.default
     unit = f" {entry.unit}" if entry.unit else ""
     # Of secrets nothing is told, and an empty default says what the reason does.
-    if not isinstance(default, bool | int | str | list) or default in ("", []) or not item.repr:
+    if (
+        not isinstance(default, bool | int | float | str | list)
+        or default in ("", [])
+        or not item.repr
+    ):
         return {"description": f"{entry.reason}{unit and f' ({entry.unit})'}."}
     if entry.name == "UnixMode":
         # Octal, which is another number to a newer YAML.

@@ -17,6 +17,7 @@ from gnetway.config.files import PemFile
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rpc import Carrier
 from gnetway.config.servers import Proto, ServerConfig
+from gnetway.config.telemetry import Batcher
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.clocks import WallClock, follow_monotonic
@@ -95,6 +96,15 @@ _FOR_TLS: Final = {"OpenSSL": "pyopenssl"}
 _FOR_REMOTE: Final = {"google.protobuf": "protobuf", "mmh3": "mmh3"}
 _FOR_CARRIER: Final = {Carrier.NATIVE: {"hpack": "hpack"}, Carrier.GRPCIO: {"grpc": "grpcio"}}
 _FOR_NATIVE_TLS: Final = _FOR_TLS | {"service_identity": "service-identity"}
+_FOR_TRACES: Final = {"opentelemetry.sdk": "opentelemetry-sdk"}
+_FOR_BATCHER: Final = {
+    Batcher.OTLP_GRPC: {
+        "opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc"
+    },
+    Batcher.OTLP_HTTP: {
+        "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http"
+    },
+}
 _FOR_ETCD: Final = {"grpc": "grpcio", "etcd3": "etcd3"}
 
 
@@ -121,14 +131,30 @@ def for_remote(config: GatewayConfig) -> Mapping[str, str]:
     return needed
 
 
+def for_traces(batcher: Batcher) -> Mapping[str, str]:
+    """Return what traces need: module → package."""
+    return _FOR_TRACES | _FOR_BATCHER[batcher]
+
+
 def remote_package_faults(config: GatewayConfig) -> list[str]:
-    """Return a line if packages are not there that the remote session backend needs."""
-    packages = missing(for_remote(config))
-    if not packages:
-        return []
+    """Return a line if packages are not there that the remote session backend needs.
+
+    And one if those are not that its traces need.
+    """
     path = "Session.Etcd" if config.session.etcd else "Session.Endpoints"
-    found = f"it, but without the packages that it needs: {', '.join(packages)}"
-    return [config.fault(path, found, f"it after {remedy(packages)}, or Session.Embedded")]
+    asked: list[tuple[str, Mapping[str, str], str]] = [
+        (path, for_remote(config), "Session.Embedded")
+    ]
+    if config.telemetry is not None:
+        needed = for_traces(config.telemetry.batcher)
+        asked.append(("Telemetry.Endpoint", needed, "Telemetry: {Disabled: true}"))
+    faults = []
+    for path, needed, other in asked:
+        packages = missing(needed)
+        if packages:
+            found = f"it, but without the packages that it needs: {', '.join(packages)}"
+            faults.append(config.fault(path, found, f"it after {remedy(packages)}, or {other}"))
+    return faults
 
 
 def check_web_packages(config: GatewayConfig) -> None:

@@ -72,6 +72,9 @@ class RemoteParts(Protocol):
     def take(self, config: GatewayConfig) -> None:
         """Go on with the session nodes of another configuration, where it names them."""
 
+    def stop(self) -> Deferred[None]:
+        """Deliver the traces that wait."""
+
 
 class RemoteLifecycle:
     """The remote session backend and all that belongs to it: a BackendLifecycle."""
@@ -193,6 +196,8 @@ class RemoteLifecycle:
             await self._server.stop(GRACE_SECONDS)
         if self._registration is not None:
             await self._registration.stop()
+        if self._parts is not None:
+            await self._parts.stop()
 
     def unready(self) -> list[str]:
         """See BackendLifecycle: session nodes, or the registration by which they find us."""

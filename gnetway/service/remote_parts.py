@@ -1,21 +1,27 @@
 """What a remote session backend is made of, from the configuration; imports their packages."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.defer import Deferred, succeed
 
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import GatewayConfig
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.session import EtcdConfig, SessionConfig
+from gnetway.config.telemetry import TelemetryConfig
 from gnetway.discovery.etcd import make_etcd_discovery
 from gnetway.discovery.etcd_connection import EtcdSettings
 from gnetway.discovery.nodes import StaticDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.push.server import PushServer
-from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcOptions, TlsOptions
+from gnetway.rpc.calls import IRpcCarrier, IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
 from gnetway.runtime.turn_end import TurnEnd
+
+if TYPE_CHECKING:
+    from gnetway.rpc.traces import Export
 
 
 class GrpcParts:
@@ -33,12 +39,23 @@ class GrpcParts:
         self._random_bytes = random_bytes
         self._options = rpc_options(config.rpc)
         self._carrier = carrier(config.rpc.carrier, cast(IRpcReactor, reactor), turn_end)
+        #: Carries what is traced, where anything is: calls to session nodes, and pushes.
+        self._traced: IRpcCarrier = self._carrier
+        self._export: Export | None = None
+        if config.telemetry is not None:
+            self._traced, self._export = _traced(
+                self._carrier,
+                config.telemetry,
+                config.name,
+                cast(IRpcReactor, reactor),
+                random_bytes,
+            )
         self._fixed_nodes = StaticDiscovery(config.session.endpoints or ())
         self.pushes = PushServer()
 
     def server(self) -> IRpcServer:
         """See RemoteParts."""
-        return self._carrier.server(
+        return self._traced.server(
             str(self._config.listen_on), self.pushes.handlers(), self._options
         )
 
@@ -50,7 +67,7 @@ class GrpcParts:
             nodes = self._etcd_discovery(session.etcd, session.etcd.prefix)
         return RemoteBackend(
             self._reactor,
-            self._carrier,
+            self._traced,
             self._options,
             nodes,
             remote_settings(self._config, server_id),
@@ -67,8 +84,26 @@ class GrpcParts:
         if config.session.endpoints is not None:
             self._fixed_nodes.change(config.session.endpoints)
 
+    def stop(self) -> Deferred[None]:
+        """See RemoteParts."""
+        return succeed(None) if self._export is None else self._export.stop()
+
     def _etcd_discovery(self, etcd: EtcdConfig, watched: str | None) -> IDiscovery:
         return make_etcd_discovery(self._reactor, self._carrier, etcd_settings(etcd), watched)
+
+
+def _traced(
+    carrier: IRpcCarrier,
+    telemetry: TelemetryConfig,
+    gateway: str,
+    reactor: IRpcReactor,
+    random_bytes: Callable[[int], bytes],
+) -> "tuple[IRpcCarrier, Export]":
+    """Return a carrier that is traced, and what has its traces delivered."""
+    from gnetway.rpc.traces import Export, TracedCarrier  # noqa: PLC0415 - needs opentelemetry
+
+    export = Export(telemetry, gateway, reactor, random_bytes)
+    return TracedCarrier(carrier, export.spans), export
 
 
 def rpc_options(rpc: RpcConfig) -> RpcOptions:

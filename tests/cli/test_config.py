@@ -139,6 +139,7 @@ def faults(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
         "array": (list,),
         "string": (str,),
         "integer": (int,),
+        "number": (int, float),
         "boolean": (bool,),
         "null": (type(None),),
     }
@@ -232,4 +233,4 @@ class SchemaTests(ConfigCase):
         idle = limits["IdleSeconds"]
         self.assertEqual((idle["default"], idle["minimum"]), (300, 10))
         self.assertTrue(idle["description"].startswith("Default: 300 seconds. without a byte"))
-        self.assertTrue(self.schema["properties"]["Telemetry"]["deprecated"])
+        self.assertTrue(self.schema["properties"]["MaxProc"]["deprecated"])

@@ -179,5 +179,9 @@ class FakeParts:
     def take(self, config: GatewayConfig) -> None:
         self.life.append("nodes taken")
 
+    def stop(self) -> Deferred[None]:
+        self.life.append("traces delivered")
+        return succeed(None)
+
     def registration(self) -> IDiscovery | None:
         return self.fake_registration

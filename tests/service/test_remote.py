@@ -158,6 +158,20 @@ class PrepareTests(ClusterCase):
         (fault,) = self.faults(config)
         self.assertTrue(fault.startswith("app: Session.Endpoints: found it, but without"), fault)
 
+    def test_packages_of_traces(self) -> None:
+        for batcher, part in (("otlpgrpc", "grpc"), ("otlphttp", "http")):
+            traced = self.remote(Telemetry={"Endpoint": "jaeger:4317", "Batcher": batcher})
+            module = f"opentelemetry.exporter.otlp.proto.{part}"
+            self.without("opentelemetry.sdk", module)
+            self.lifecycle(self.remote()).prepare()
+            package = f"opentelemetry-exporter-otlp-proto-{part}"
+            fault = (
+                "app: Telemetry.Endpoint: found it, but without the packages that it needs:"
+                f" opentelemetry-sdk, {package}; allowed: it after `pip install"
+                f" opentelemetry-sdk {package}`, or Telemetry: {{Disabled: true}}"
+            )
+            self.assertEqual(self.faults(traced), [fault])
+
     def test_packages_of_the_carrier_that_is_chosen(self) -> None:
         grpcio = self.remote(Rpc={"Carrier": "grpcio"})
         self.without("grpc")
@@ -241,6 +255,7 @@ class LifeTests(ClusterCase):
                 "pushes ended",
                 "server stopped",
                 "registration stopped",
+                "traces delivered",
             ],
         )
 
@@ -338,4 +353,7 @@ class LifeTests(ClusterCase):
         self.assertNoResult(stopped)
         self.parts.fake_server.starting.callback(1)
         self.successResultOf(stopped)
-        self.assertEqual(self.parts.life, ["server started", "pushes ended", "server stopped"])
+        self.assertEqual(
+            self.parts.life,
+            ["server started", "pushes ended", "server stopped", "traces delivered"],
+        )

@@ -1,18 +1,24 @@
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import cast
 
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import share_out
+from gnetway.config.telemetry import Batcher
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
+from gnetway.rpc.native.server import NativeServer
 from gnetway.runtime.turn_end import TurnEnd
+from gnetway.service.prepared import for_traces, missing
 from gnetway.service.remote import RemoteParts
 from gnetway.service.remote_parts import GrpcParts, etcd_settings, remote_settings, rpc_options
+from tests import needs
 from tests.config.test_pem_files import pair
 from tests.service.cases import ServiceCase
 from tests.strategies import SeededBytes
@@ -116,6 +122,37 @@ class SettingsTests(ServiceCase):
         assert config.etcd is not None
         settings = etcd_settings(config.etcd)
         self.assertEqual((settings.user, settings.password, settings.tls), ("", "", None))
+
+
+class _Threads(MemoryReactorClock):
+    """A reactor that does not run: what threads post to it stays undone."""
+
+    def callFromThread(self, call: Callable[..., object], *args: object) -> None:  # noqa: N802
+        pass
+
+
+class TracesTests(ServiceCase):
+    def test_nothing_is_traced_without_telemetry(self) -> None:
+        reactor = cast(IGatewayReactor, Clock())
+        parts = GrpcParts(self.remote(), reactor, SeededBytes(1), TurnEnd(reactor))
+        self.assertIsInstance(parts.server(), NativeServer)
+        self.successResultOf(parts.stop())
+
+    def test_telemetry(self) -> None:
+        if missing(for_traces(Batcher.OTLP_HTTP)):
+            needs.missing("the extra telemetry is not installed")
+        telemetry = {"Endpoint": "127.0.0.1:1", "Batcher": "otlphttp"}
+        reactor = _Threads()
+        gateway = cast(IGatewayReactor, reactor)
+        parts = GrpcParts(
+            self.remote(Telemetry=telemetry), gateway, SeededBytes(1), TurnEnd(gateway)
+        )
+        server = parts.server()
+        assert isinstance(server, NativeServer)
+        self.assertTrue(server.handlers.want_traceparent)
+        stopped = parts.stop()
+        reactor.advance(60)
+        self.successResultOf(stopped)
 
 
 class PartsTests(ServiceCase):

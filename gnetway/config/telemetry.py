@@ -1,0 +1,126 @@
+"""Telemetry: where traces go, go-zero's section. Nothing is traced without an Endpoint.
+
+Source: github.com/zeromicro/go-zero, core/trace/config.go
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from gnetway.config.addresses import endpoint
+from gnetway.config.document import Node, join
+from gnetway.config.faults import Rejected, shown
+from gnetway.config.reader import section
+from gnetway.config.values import (
+    Reading,
+    choice,
+    described,
+    flag,
+    key,
+    optional,
+    schema_as,
+    secret,
+    text,
+)
+
+
+class Batcher(StrEnum):
+    """What a collector is spoken to in; go-zero's zipkin and file are not taken."""
+
+    OTLP_GRPC = "otlpgrpc"
+    OTLP_HTTP = "otlphttp"
+
+
+@described({"type": "number", "minimum": 0, "maximum": 1})
+def _ratio(node: Node, reading: Reading) -> float:
+    value = node.value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        reading.reject(node, shown(value), "a number from 0 to 1")
+    return float(value)
+
+
+@described({"type": "string", "pattern": "^/"})
+def _path(node: Node, reading: Reading) -> str:
+    read = text(node, reading)
+    if not read.startswith("/"):
+        reading.reject(node, shown(read), "a path that begins with /", f"/{read}")
+    return read
+
+
+#: Of gRPC, whose names are the narrower ones.
+_FIELD_NAME: Final = re.compile(r"[0-9a-z_.-]+")
+
+
+@described({"type": "object", "additionalProperties": {"type": "string"}})
+def _headers(node: Node, reading: Reading) -> Mapping[str, str]:
+    """Read a mapping of names to texts, which are secrets: collectors know their users by them."""
+    if not isinstance(node.value, dict):
+        reading.reject(node, "no mapping", "a mapping of names to texts")
+    headers = {}
+    sound = True
+    for name, child in node.value.items():
+        child.path = join(node.path, name)
+        reading.lines[child.path] = child.line
+        try:
+            value = secret(child, reading)
+            if not _FIELD_NAME.fullmatch(name.lower()):
+                reading.reject(child, "a name with other characters", "letters, digits, -, _, .")
+            if not value.isascii() or not value.isprintable():
+                reading.reject(child, "a value with others", "printable characters of ASCII")
+            headers[name.lower()] = value
+        except Rejected:
+            sound = False
+    if not sound:
+        raise Rejected
+    return headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """Telemetry; ``ratio`` is of the calls that begin a trace here."""
+
+    name: str = field(default="", metadata=key("Name", optional(text), "", "that of the gateway"))
+    endpoint: str | None = field(
+        default=None,
+        metadata=key("Endpoint", optional(endpoint), "", "host:port; nothing is traced"),
+    )
+    ratio: float = field(
+        default=1.0, metadata=key("Sampler", _ratio, "", "go-zero's default: every call is traced")
+    )
+    batcher: Batcher = field(
+        default=Batcher.OTLP_GRPC,
+        metadata=key("Batcher", choice(Batcher), "", "go-zero's default"),
+    )
+    headers: Mapping[str, str] | None = field(
+        default=None,
+        repr=False,
+        metadata=key("OtlpHeaders", optional(_headers), "", "none"),
+    )
+    http_path: str = field(
+        default="/v1/traces", metadata=key("OtlpHttpPath", _path, "", "OTLP's own")
+    )
+    http_secure: bool = field(
+        default=False, metadata=key("OtlpHttpSecure", flag, "", "http; https where it is true")
+    )
+    disabled: bool = field(default=False, metadata=key("Disabled", flag, "", "go-zero's default"))
+
+
+_OF_HTTP: Final = ("OtlpHttpPath", "OtlpHttpSecure")
+_OF_ALL: Final = ("Name", "Sampler", "Batcher", "OtlpHeaders", *_OF_HTTP)
+
+
+@described(schema_as(section(TelemetryConfig)))
+def telemetry(node: Node, reading: Reading) -> TelemetryConfig | None:
+    """Read Telemetry; None where nothing is to be traced, and what then means nothing is listed."""
+    read = section(TelemetryConfig)(node, reading)
+    is_off = read.disabled or read.endpoint is None
+    meaningless: tuple[str, ...] = ()
+    if is_off:
+        meaningless = _OF_ALL if read.endpoint is None else ("Endpoint", *_OF_ALL)
+    elif read.batcher is Batcher.OTLP_GRPC:
+        meaningless = _OF_HTTP
+    paths = (join(node.path, name) for name in meaningless)
+    reading.unused.extend(path for path in paths if path in reading.lines)
+    return None if is_off else read
