@@ -25,18 +25,17 @@ DEFAULT_MAX_KEYS: Final = 8
 
 
 class Traffic:
-    """What all connections have carried: bytes of the transports of MTProto, encrypted messages.
+    """What all connections have carried: bytes of the transports of MTProto, messages sent.
 
-    Bytes are those without TLS, WebSocket's frames and the heads of HTTP.
+    Those that have come the shell counts, many at a time. Bytes are those without TLS, WebSocket's
+    frames and the heads of HTTP.
     """
 
-    __slots__ = ("bytes_in", "bytes_out", "messages_in", "messages_out", "quick_acks")
+    __slots__ = ("bytes_in", "bytes_out", "messages_out", "quick_acks")
 
     def __init__(self) -> None:
         self.bytes_in = 0
         self.bytes_out = 0
-        #: Counted by the shell, many at a time.
-        self.messages_in = 0
         self.messages_out = 0
         self.quick_acks = 0
 

@@ -137,7 +137,7 @@ def _of_links(links: LinkServices) -> Measures:
         **links.records.counts.totals(),
         "received_bytes": {"": traffic.bytes_in},
         "sent_bytes": {"": traffic.bytes_out},
-        "received_messages": {"": traffic.messages_in},
+        "received_messages": {"": links.handed.messages},
         "sent_messages": {"": traffic.messages_out},
         "msg_quick_ack": {"": traffic.quick_acks},
     }
@@ -149,5 +149,5 @@ def _of_links(links: LinkServices) -> Measures:
     }
     # Of what Teamgram's gateway measures so, the unencrypted messages are steps of key exchanges,
     # most of whose time is that of threads: it is not taken here.
-    handed = {"msg_process_duration_ms": {"encrypted": links.handed.milliseconds.as_row()}}
+    handed = {"msg_process_duration_ms": {"encrypted": links.handed.as_row()}}
     return Measures(totals, levels, handed).plus(links.keys.measures())
