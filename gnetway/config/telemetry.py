@@ -27,7 +27,7 @@ from gnetway.config.values import (
 
 
 class Batcher(StrEnum):
-    """What a collector is spoken to in; go-zero's zipkin and file are not taken."""
+    """What a collector is spoken to in; go-zero's others are not taken, and then nothing is."""
 
     OTLP_GRPC = "otlpgrpc"
     OTLP_HTTP = "otlphttp"
@@ -107,6 +107,19 @@ class TelemetryConfig:
     disabled: bool = field(default=False, metadata=key("Disabled", flag, "", "go-zero's default"))
 
 
+#: Those of go-zero, now or before, that collectors have given up for OTLP.
+_NOT_TAKEN: Final = frozenset({"jaeger", "zipkin", "file"})
+
+
+def _batcher(node: Node) -> object:
+    """Return the value of Batcher, whatever stands there."""
+    if not isinstance(node.value, dict):
+        return None
+    return next(
+        (child.value for name, child in node.value.items() if name.lower() == "batcher"), None
+    )
+
+
 _OF_HTTP: Final = ("OtlpHttpPath", "OtlpHttpSecure")
 _OF_ALL: Final = ("Name", "Sampler", "Batcher", "OtlpHeaders", *_OF_HTTP)
 
@@ -114,6 +127,10 @@ _OF_ALL: Final = ("Name", "Sampler", "Batcher", "OtlpHeaders", *_OF_HTTP)
 @described(schema_as(section(TelemetryConfig)))
 def telemetry(node: Node, reading: Reading) -> TelemetryConfig | None:
     """Read Telemetry; None where nothing is to be traced, and what then means nothing is listed."""
+    if _batcher(node) in _NOT_TAKEN:
+        # Its other keys are of that one, such as an Endpoint that is an address of the web.
+        reading.unused.append(node.path)
+        return None
     read = section(TelemetryConfig)(node, reading)
     is_off = read.disabled or read.endpoint is None
     meaningless: tuple[str, ...] = ()

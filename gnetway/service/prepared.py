@@ -108,6 +108,9 @@ _FOR_BATCHER: Final = {
 _FOR_ETCD: Final = {"grpc": "grpcio", "etcd3": "etcd3"}
 
 
+_log: Final = Logger("gnetway")
+
+
 def missing(needed: Mapping[str, str]) -> list[str]:
     """Return the packages whose modules are not there; ``needed`` is module → package."""
     return [package for module, package in needed.items() if not _is_there(module)]
@@ -136,25 +139,30 @@ def for_traces(batcher: Batcher) -> Mapping[str, str]:
     return _FOR_TRACES | _FOR_BATCHER[batcher]
 
 
-def remote_package_faults(config: GatewayConfig) -> list[str]:
-    """Return a line if packages are not there that the remote session backend needs.
+def can_trace(batcher: Batcher) -> bool:
+    """Return whether the packages of traces are there; the log says which are not.
 
-    And one if those are not that its traces need.
+    It is no fault: Teamgram's own files ask for traces, and clients are served without them.
     """
+    packages = missing(for_traces(batcher))
+    if packages:
+        _log.warn(
+            "nothing is traced (Telemetry.Endpoint): {packages} are not installed; {remedy}, or"
+            " Telemetry: {{Disabled: true}}",
+            packages=", ".join(packages),
+            remedy=remedy(packages),
+        )
+    return not packages
+
+
+def remote_package_faults(config: GatewayConfig) -> list[str]:
+    """Return a line if packages are not there that the remote session backend needs."""
+    packages = missing(for_remote(config))
+    if not packages:
+        return []
     path = "Session.Etcd" if config.session.etcd else "Session.Endpoints"
-    asked: list[tuple[str, Mapping[str, str], str]] = [
-        (path, for_remote(config), "Session.Embedded")
-    ]
-    if config.telemetry is not None:
-        needed = for_traces(config.telemetry.batcher)
-        asked.append(("Telemetry.Endpoint", needed, "Telemetry: {Disabled: true}"))
-    faults = []
-    for path, needed, other in asked:
-        packages = missing(needed)
-        if packages:
-            found = f"it, but without the packages that it needs: {', '.join(packages)}"
-            faults.append(config.fault(path, found, f"it after {remedy(packages)}, or {other}"))
-    return faults
+    found = f"it, but without the packages that it needs: {', '.join(packages)}"
+    return [config.fault(path, found, f"it after {remedy(packages)}, or Session.Embedded")]
 
 
 def check_web_packages(config: GatewayConfig) -> None:
@@ -193,7 +201,6 @@ def _is_there(module: str) -> bool:
 
 # Files with secrets that others than their owner may open: told at the start, with the remedy.
 
-_log = Logger("gnetway")
 
 #: Mode bits of all but the owner.
 _OTHERS: Final = 0o077

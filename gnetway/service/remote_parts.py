@@ -19,6 +19,7 @@ from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
 from gnetway.runtime.turn_end import TurnEnd
+from gnetway.service.prepared import can_trace
 
 if TYPE_CHECKING:
     from gnetway.rpc.traces import Export
@@ -42,7 +43,7 @@ class GrpcParts:
         #: Carries what is traced, where anything is: calls to session nodes, and pushes.
         self._traced: IRpcCarrier = self._carrier
         self._export: Export | None = None
-        if config.telemetry is not None:
+        if config.telemetry is not None and can_trace(config.telemetry.batcher):
             self._traced, self._export = _traced(
                 self._carrier,
                 config.telemetry,

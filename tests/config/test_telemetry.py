@@ -57,6 +57,8 @@ class TelemetryTests(ConfigCase):
             ("Endpoint: '', Sampler: 1.0", ("Telemetry.Sampler",)),
             ("Disabled: true", ()),
             ("Disabled: true, Endpoint: 'a:1'", ("Telemetry.Endpoint",)),
+            ("Endpoint: 'http://a:1/api/traces', Batcher: jaeger", ("Telemetry",)),
+            ("batcher: zipkin", ("Telemetry",)),
         ):
             config = self.load(keys)
             self.assertIsNone(config.telemetry)
@@ -76,7 +78,7 @@ class TelemetryTests(ConfigCase):
             ("Sampler: 1.5", "Sampler: found 1.5; allowed: a number from 0 to 1"),
             ("Sampler: true", "Sampler: found true; allowed: a number from 0 to 1"),
             ("Sampler: .nan", "Sampler: found nan; allowed: a number from 0 to 1"),
-            ("Batcher: zipkin", "Batcher: found 'zipkin'; allowed: otlpgrpc, otlphttp"),
+            ("Batcher: otlp", "Batcher: found 'otlp'; allowed: otlpgrpc, otlphttp"),
             ("OtlpHttpPath: x", "OtlpHttpPath: found 'x'; allowed: a path that begins with /"),
             ("OtlpHeaders: x", "OtlpHeaders: found no mapping; allowed: a mapping of names"),
             ("Endpont: x", "Endpont: found an unknown key; allowed: "),
