@@ -251,15 +251,13 @@ class ConnectionRecords:
     # -- reading -------------------------------------------------------------------------------
 
     def places(self) -> list[Place]:
-        """Return the places of all open connections, the oldest first."""
-        found = [
+        """Return the places of all open connections, in no order."""
+        return [
             place
             for account in self._accounts
             for places in (account.half_open_places, account.open_places)
             for place in places
         ]
-        found.sort(key=_since)
-        return found
 
     def facts_of(self, place: Place) -> Facts | None:
         """Return what serves a connection says of it; None where it is just coming or going."""
@@ -375,10 +373,6 @@ def silence_cause(connection: Connection) -> str:
 def id_of(place: Place) -> int:
     """Return the number of a connection: the microsecond at which it was let in."""
     return round(place.since * 1e6)
-
-
-def _since(place: Place) -> float:
-    return place.since
 
 
 def _peer(transport: Cut, facts: Facts) -> str:

@@ -7,10 +7,10 @@
 All connections are looked at, some at a time: between them clients have their turns.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -22,6 +22,8 @@ from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
 from gnetway.net.records import ConnectionRecords, Record, id_of
 from gnetway.service.summary import Summary
+
+T = TypeVar("T")
 
 #: Rows of a page, and rows before and in it: each worker brings as many.
 MAX_LIMIT: Final = 1000
@@ -262,9 +264,7 @@ class Connections:
         keys = self._records.keys
         found: list[tuple[float | str, Record]] = []
         total = 0
-        for number, record in enumerate(self._each(query.state)):
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await deferLater(self._reactor, 0)
+        async for record in self._in_turns(self._each(query.state)):
             if record is not None:
                 total += 1
                 if query.matches(record):
@@ -272,16 +272,22 @@ class Connections:
         matched = len(found)
         found.sort(key=lambda row: row[0], reverse=query.descending)
         rows: list[Row] = []
-        for value, record in found[: query.offset + query.limit]:
-            if len(rows) % _AT_ONCE == _AT_ONCE - 1:
-                await deferLater(self._reactor, 0)
+        async for value, record in self._in_turns(found[: query.offset + query.limit]):
             rows.append((value, record.as_json(keys, now, self._prefix)))
         return Page(rows, matched, total)
+
+    async def _in_turns(self, items: Iterable[T]) -> AsyncIterator[T]:
+        """Yield some at a time: between them clients have their turns."""
+        for number, item in enumerate(items):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await deferLater(self._reactor, 0)
+            yield item
 
     def _each(self, state: str) -> Iterator[Record | None]:
         records = self._records
         if state != "ended":
-            for place in records.places():
+            # The same order each time, or what is equal would stand on two pages, or on none.
+            for place in sorted(records.places(), key=id_of):
                 yield records.record_of(place)
         if state != "open":
             # As it is now: others end meanwhile.
@@ -295,9 +301,7 @@ class Connections:
         # From here on, so that those who ask while it is counted do not have it counted again.
         self._summary_due = now + SUMMARY_SECONDS
         summary = Summary.none()
-        for number, place in enumerate(self._records.places()):
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await deferLater(self._reactor, 0)
+        async for place in self._in_turns(self._records.places()):
             facts = self._records.facts_of(place)
             if facts is not None:
                 summary.add(facts)
@@ -307,9 +311,7 @@ class Connections:
     async def failures(self) -> dict[Kind, Failures]:
         """Return the failures among the connections that have ended, by kind."""
         kinds: dict[Kind, Failures] = {}
-        for number, record in enumerate(list(self._records.ended)):
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await deferLater(self._reactor, 0)
+        async for record in self._in_turns(list(self._records.ended)):
             if not record.is_failure:
                 continue
             facts = record.facts
@@ -341,10 +343,10 @@ class Connections:
         place = self._records.find(number)
         if place is None:
             return False
-        Deferred.fromCoroutine(self._drain(place, id_of(place)))
+        Deferred.fromCoroutine(self._drain(place))
         return True
 
-    async def _drain(self, place: Place, number: int) -> None:
+    async def _drain(self, place: Place) -> None:
         latest = self._reactor.seconds() + DRAIN_SECONDS
         while self._reactor.seconds() < latest:
             record = self._records.record_of(place)
