@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from gnetway.cli.check_report import Report
-from gnetway.config.addresses import Address, UnixAddress
+from gnetway.config.addresses import Address, UnixAddress, is_loopback
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.machine_addresses import (
@@ -277,7 +276,7 @@ def announced(
     etcds = [etcd for etcd in (config.etcd, config.session.etcd) if etcd is not None]
     peers = {*nodes, *(peer for etcd in etcds for peer in etcd.hosts)}
     far = sorted(peer for peer in peers if not _is_here(_host_of(peer), own))
-    if _is_loopback(host) and far:
+    if is_loopback(host) and far:
         text = f"{told}, which on another machine is that itself, and {', '.join(far)} is elsewhere"
         remedy = f"an address of this machine in ListenOn, or 0.0.0.0 with {POD_IP}"
         report.fault("ListenOn", text, remedy)
@@ -296,11 +295,4 @@ def _host_of(peer: str) -> str:
 
 
 def _is_here(host: str, own: set[str]) -> bool:
-    return host in own or _is_loopback(host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host in own or is_loopback(host)

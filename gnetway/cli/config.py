@@ -11,8 +11,7 @@ import argparse
 import json
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass, is_dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gnetway.cli.terminal import Column, printable, room, say, table
@@ -210,9 +209,11 @@ class Settings:
     def _value(
         self, path: str, entry: "Key", value: Any, effective: Any, live: bool, line: int = 0
     ) -> Iterator[Setting]:
-        if _is_section(value):
+        from gnetway.config.values import as_json, is_section  # noqa: PLC0415
+
+        if is_section(value):
             yield from self._section(path, value, effective, live)
-        elif isinstance(value, tuple) and any(map(_is_section, value)):
+        elif isinstance(value, tuple) and any(map(is_section, value)):
             for index, (one, other) in enumerate(zip(value, effective, strict=True)):
                 below = getattr(one, "path", "") or f"{path}[{index}]"
                 yield from self._section(below, one, other, live)
@@ -221,7 +222,7 @@ class Settings:
             source = "file" if line else "default"
             if not value and value != effective:
                 value, source = effective, "derived"
-            shown = f"{value:04o}" if entry.name == "UnixMode" else _plain(value)
+            shown = f"{value:04o}" if entry.name == "UnixMode" else as_json(value, _of_other)
             unit = entry.unit if isinstance(value, int) else ""
             has_effect = path not in self._config.unused
             yield Setting(path, shown, unit, source, line, entry.reason, live, has_effect)
@@ -261,25 +262,7 @@ class Settings:
             yield Setting(path, value, "", "derived", lines.get(path, 0), reason, live)
 
 
-def _is_section(value: object) -> bool:
-    from gnetway.config.values import keys_of  # noqa: PLC0415
-
-    return is_dataclass(value) and bool(keys_of(type(value)))
-
-
-def _plain(value: Any) -> object:
-    """Return a value as JSON has it."""
+def _of_other(value: object) -> object:
     from gnetway.config.files import PemFile  # noqa: PLC0415
 
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Enum():
-            return value.value
-        case tuple() | list():
-            return [_plain(one) for one in value]
-        case dict():
-            return {str(name): _plain(one) for name, one in value.items()}
-        case PemFile():
-            return value.path
-    return str(value)
+    return value.path if isinstance(value, PemFile) else str(value)

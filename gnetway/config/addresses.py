@@ -51,6 +51,14 @@ _ONLY_DIGITS: Final = re.compile(r"[0-9.]+")
 _EVERY_HOST: Final = "0.0.0.0"  # noqa: S104
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine and no other one can reach it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One address to listen on.

@@ -4,12 +4,10 @@ Both are read as they stand in the file. Nobody listens without them.
 """
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Final
 
-from gnetway.config.addresses import Address, UnixAddress, listener_address
+from gnetway.config.addresses import Address, UnixAddress, is_loopback, listener_address
 from gnetway.config.document import Node, join
-from gnetway.config.faults import shown
 from gnetway.config.reader import section
 from gnetway.config.servers import DEFAULT_MODE, unix_mode
 from gnetway.config.values import (
@@ -21,6 +19,7 @@ from gnetway.config.values import (
     schema_as,
     secret,
     text,
+    web_path,
     whole,
 )
 
@@ -62,23 +61,8 @@ class AdminConfig:
         return [
             str(address)
             for address in self.addresses
-            if not self.token and isinstance(address, Address) and not _is_loopback(address.host)
+            if not self.token and isinstance(address, Address) and not is_loopback(address.host)
         ]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@described({"type": "string", "pattern": "^/"})
-def _path(node: Node, reading: Reading) -> str:
-    read = text(node, reading)
-    if not read.startswith("/"):
-        reading.reject(node, shown(read), "a path that begins with /", f"/{read}")
-    return read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +74,7 @@ class PrometheusConfig:
 
     host: str = field(default="", metadata=key("Host", optional(text), "", "nobody listens"))
     port: int = field(default=9101, metadata=key("Port", whole(0, 65535), "", "go-zero's default"))
-    path: str = field(default="/metrics", metadata=key("Path", _path, "", "go-zero's default"))
+    path: str = field(default="/metrics", metadata=key("Path", web_path, "", "go-zero's default"))
 
 
 @described(schema_as(section(PrometheusConfig)))

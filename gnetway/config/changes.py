@@ -5,9 +5,8 @@ runs, so that the next reload names it again.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass, replace
-from enum import Enum
+from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -18,7 +17,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.config.session import SessionConfig
-from gnetway.config.values import Key, keys_of
+from gnetway.config.values import Key, as_json, is_section, keys_of
 
 S = TypeVar("S")
 
@@ -79,7 +78,7 @@ class _Comparison:
             elif isinstance(before, SessionConfig) and _place(before) != _place(after):
                 # One backend's keys mean nothing to another.
                 self.waiting.append(below)
-            elif type(before) is type(after) and _is_section(before):
+            elif type(before) is type(after) and is_section(before):
                 values[name] = self.section(before, after, below, is_live)
             elif is_live:
                 self.taken.append(below)
@@ -123,10 +122,6 @@ def _keys(section: object) -> Iterator[tuple[str, Key]]:
             yield item.name, entry
 
 
-def _is_section(value: object) -> bool:
-    return is_dataclass(value) and bool(keys_of(type(value)))
-
-
 def _place(session: SessionConfig) -> tuple[bool, ...]:
     """Return which session backend it is."""
     return session.embedded is None, session.etcd is None, session.endpoints is None
@@ -156,29 +151,20 @@ def digest(config: GatewayConfig) -> str:
 
 
 def _plain(value: object) -> object:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Enum():
-            return value.value
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case Mapping():
-            return {str(name): _plain(item) for name, item in value.items()}
-        case RsaKeyConfig():
-            return value.key.fingerprint_hex
-        case PemFile():
-            return value.fingerprint
-    if not isinstance(value, GatewayConfig) and not _is_section(value):
+    if isinstance(value, RsaKeyConfig):
+        return value.key.fingerprint_hex
+    if isinstance(value, PemFile):
+        return value.fingerprint
+    if not isinstance(value, GatewayConfig) and not is_section(value):
         return str(value)
     plain = {
         entry.name: bool(getattr(value, name))
         if _is_secret(value, name)
-        else _plain(getattr(value, name))
+        else as_json(getattr(value, name), _plain)
         for name, entry in _keys(value)
     }
     if isinstance(value, ServerConfig):
-        plain["Proto"] = _plain(value.protos)
+        plain["Proto"] = as_json(value.protos, _plain)
     return plain
 
 

@@ -23,6 +23,7 @@ from gnetway.config.values import (
     schema_as,
     secret,
     text,
+    web_path,
 )
 
 
@@ -39,14 +40,6 @@ def _ratio(node: Node, reading: Reading) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         reading.reject(node, shown(value), "a number from 0 to 1")
     return float(value)
-
-
-@described({"type": "string", "pattern": "^/"})
-def _path(node: Node, reading: Reading) -> str:
-    read = text(node, reading)
-    if not read.startswith("/"):
-        reading.reject(node, shown(read), "a path that begins with /", f"/{read}")
-    return read
 
 
 #: Of gRPC, whose names are the narrower ones.
@@ -99,7 +92,7 @@ class TelemetryConfig:
         metadata=key("OtlpHeaders", optional(_headers), "", "none"),
     )
     http_path: str = field(
-        default="/v1/traces", metadata=key("OtlpHttpPath", _path, "", "OTLP's own")
+        default="/v1/traces", metadata=key("OtlpHttpPath", web_path, "", "OTLP's own")
     )
     http_secure: bool = field(
         default=False, metadata=key("OtlpHttpSecure", flag, "", "http; https where it is true")

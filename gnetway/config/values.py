@@ -1,9 +1,9 @@
 """Parsers of single values and of lists; each records a fault that says what is allowed."""
 
 import re
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from enum import Enum, StrEnum
 from typing import Any, Final, NoReturn, TypeGuard, TypeVar
 
 from gnetway.config.document import Node
@@ -113,6 +113,25 @@ def keys_of(cls: type[Any]) -> list[tuple[Field[Any], Key]]:
     return [(item, item.metadata[_METADATA]) for item in fields(cls) if _METADATA in item.metadata]
 
 
+def is_section(value: object) -> bool:
+    """Return whether a value is that of a section of the file."""
+    return is_dataclass(value) and bool(keys_of(type(value)))
+
+
+def as_json(value: Any, of_other: Callable[[Any], object]) -> object:
+    """Return a value of a configuration as JSON has it; ``of_other`` is asked for what has none."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case tuple() | list():
+            return [as_json(one, of_other) for one in value]
+        case Mapping():
+            return {str(name): as_json(one, of_other) for name, one in value.items()}
+    return of_other(value)
+
+
 def is_needed(item: Field[Any]) -> bool:
     """Return whether a field has no default, so that its key must be there."""
     return item.default is MISSING and item.default_factory is MISSING
@@ -138,6 +157,15 @@ def text(node: Node, reading: Reading) -> str:
     if not isinstance(node.value, str) or not node.value.strip():
         reading.reject(node, shown(node.value), "a text")
     return node.value
+
+
+@described({"type": "string", "pattern": "^/"})
+def web_path(node: Node, reading: Reading) -> str:
+    """Read the path of an address of the web."""
+    read = text(node, reading)
+    if not read.startswith("/"):
+        reading.reject(node, shown(read), "a path that begins with /", f"/{read}")
+    return read
 
 
 @described(TEXT)
