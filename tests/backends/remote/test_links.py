@@ -69,9 +69,15 @@ class LinkCase(SynchronousTestCase):
         for request, sent in unanswered:
             self.failed(request, status, sent)
 
-    def send(self, link: UnaryLink | StreamLink, number: int, size: int = 0) -> RpcStatus | None:
+    def send(
+        self,
+        link: UnaryLink | StreamLink,
+        number: int,
+        size: int = 0,
+        method: Method = Method.QUERY_AUTH_KEY,
+    ) -> RpcStatus | None:
         payload = query_request(number)
-        request = Request(self.owner, Method.QUERY_AUTH_KEY, number, payload)
+        request = Request(self.owner, method, number, payload)
         return link.send(request, payload + bytes(size))
 
 
@@ -79,14 +85,17 @@ class UnaryTests(LinkCase):
     def link(self) -> UnaryLink:
         return UnaryLink(self.clock, self.node, self.client(), 3.0, self)
 
-    def test_latency_of_lone_requests_and_of_one_of_many(self) -> None:
+    def test_latency_of_one_message_of_eight_and_of_all_else(self) -> None:
         link = self.link()
-        for in_flight, measured in ((1, 4), (2, 5)):
-            self.node.in_flight = in_flight
+        for method, calls, measured in (
+            (Method.QUERY_AUTH_KEY, 4, 4),
+            (Method.SEND_DATA, 1, 1),
+            (Method.SEND_DATA, 5 * MEASURED_EACH, 5),
+        ):
             self.node.latency.clear()
-            for number in range(4 if in_flight == 1 else 5 * MEASURED_EACH):
+            for number in range(1, 1 + calls):
                 self.node.sent = number
-                self.send(link, number)
+                self.send(link, number, method=method)
                 self.clock.advance(0.02)
                 self.carrier.client_of(A).calls.pop().answer.callback(b"x")
             (histogram,) = self.node.latency.values()
@@ -160,21 +169,22 @@ class StreamTests(LinkCase):
         self.assertEqual(self.carrier.client_of(A).opened, 1)
         self.assertEqual(self.request_ids(), ["1", "2"])
 
-    def test_latency_of_lone_requests_and_of_one_of_many(self) -> None:
+    def test_latency_of_one_message_of_eight_and_of_all_else(self) -> None:
         link = self.link()
-        self.send(link, 1)
-        self.clock.advance(0.02)
-        self.stream().listener.message_received(stream_ack(b"1"))
-        (histogram,) = self.node.latency.values()
-        total, *counts = histogram.as_row()
-        self.assertAlmostEqual(total, 0.02)
-        self.assertEqual(counts, [0, 0, 1, 0, 0, 0, 0])
-        for number in range(2, 2 + 2 * MEASURED_EACH):
-            self.send(link, number)
-        for number in range(2, 2 + 2 * MEASURED_EACH):
+        for number in range(1, 1 + 2 * MEASURED_EACH):
+            self.send(link, number, method=Method.SEND_DATA)
+            self.clock.advance(0.02)
             self.stream().listener.message_received(stream_ack(b"%d" % number))
-        # Two of them, and the last one, with which no other was under way.
-        self.assertEqual(sum(histogram.as_row()[1:]), 1 + 2 + 1)
+        (messages,) = self.node.latency.values()
+        total, *counts = messages.as_row()
+        self.assertAlmostEqual(total, 2 * 0.02)
+        self.assertEqual(counts, [0, 0, 2, 0, 0, 0, 0])
+        for number in range(101, 104):
+            self.send(link, number)
+        for number in range(1 + 2 * MEASURED_EACH, 4 + 2 * MEASURED_EACH):
+            self.stream().listener.message_received(stream_ack(b"%d" % number))
+        _, queries = self.node.latency.values()
+        self.assertEqual(sum(queries.as_row()[1:]), 3)
 
     def test_answers_are_matched(self) -> None:
         """By id, in whatever order; what nobody asked is passed over."""
