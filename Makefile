@@ -3,6 +3,7 @@
 # make unit   those without live processes, in two minutes; make coverage: and the lines they miss
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
+# make docs   the site of the documents into build/site, its links and anchors checked
 # make changelog   what changes/ will add to CHANGES.md at the next release
 # make clean  remove everything that the others have made, the key and the store of make run included
 #
@@ -40,7 +41,7 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
 TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test unit coverage bench lint changelog clean compiled compiler etcd haproxy go chromium \
+.PHONY: run test unit coverage bench lint docs changelog clean compiled compiler etcd haproxy go chromium \
   curl
 
 ifeq ($(GNETWAY_COMPILED),0)
@@ -83,6 +84,11 @@ coverage: $(STAMP)
 	$(BIN)/coverage run -m pytest --ignore=tests/live
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
 
+# It needs no network, and build/site/index.html opens from the disk. With --quiet warnings would pass.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
+
 changelog: $(STAMP)
 	@$(BIN)/towncrier build --draft --version 'after the last release'
 
@@ -110,8 +116,8 @@ lint: $(STAMP)
 dotted = { while sleep 2; do printf .; done & dots=$$!; trap "kill $$dots" EXIT; \
   trap 'exit 130' INT TERM; $(1); status=$$?; echo; (exit $$status); }
 
-# The lock file has hashes, so nothing but what was locked can be installed. It has what tests, lint
-# and the compiler need besides; requirements.lock has what a gateway needs to run. The .pth file puts the
+# The lock file has hashes, so nothing but what was locked can be installed. It has what tests, lint,
+# documents and the compiler need besides; requirements.lock has what a gateway needs to run. The .pth file puts the
 # checkout on the path, where twistd finds its plugin.
 $(STAMP): requirements-dev.lock
 	@echo "installing packages into $(VENV): a minute or two the first time"

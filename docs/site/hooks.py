@@ -1,0 +1,107 @@
+"""What MkDocs does not do by itself: the repository's pages and files outside of docs/.
+
+A page links to files as they lie in the checkout, so that its links work where the repository is
+read. On the site some pages from outside of docs/ have a name (`PAGES`), and every other file of
+text that a page links to has a page that shows it, below ``files/``. A link to what is not there
+stays as it is, and MkDocs says so.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Final
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+#: The pages from outside of docs/, and what they are called on the site.
+PAGES: Final = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGES.md": "changes.md",
+    "SECURITY.md": "reporting.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/go-gateway.md": "go-gateway.md",
+    "loadgen/README.md": "loadgen.md",
+}
+
+_PLACES: Final = {uri: path for path, uri in PAGES.items()}
+
+_LINK: Final = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
+
+#: Pygments' name of what a file's ending does not tell.
+_LANGUAGES: Final = {"cfg": "ini", "md": "markdown", "service": "ini"}
+
+
+def place(uri: str) -> str:
+    """Return where in the checkout the page of a site's address lies."""
+    return _PLACES.get(uri, f"docs/{uri}")
+
+
+def linked(target: str, page: str) -> str | None:
+    """Return the file of the checkout to which a page links, or None for what is no file there.
+
+    ``page`` is the page's path in the checkout.
+    """
+    if re.match(r"[a-z]+:|/", target):
+        return None
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(page), target))
+    return path if not path.startswith("..") and (ROOT / path).is_file() else None
+
+
+def address(path: str) -> str:
+    """Return the address on the site of a file of the checkout."""
+    if path in PAGES:
+        return PAGES[path]
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    return f"files/{path}.md"
+
+
+def rewritten(markdown: str, uri: str) -> str:
+    """Return a page with its links to files of the checkout as links of the site."""
+    page = place(uri)
+    if uri.startswith("files/"):
+        return markdown
+
+    def link(found: re.Match[str]) -> str:
+        path = linked(found[2], page)
+        if path is None:
+            return found[0]
+        return found[1] + posixpath.relpath(address(path), posixpath.dirname(uri)) + found[3]
+
+    return _LINK.sub(link, markdown)
+
+
+def shown(path: str) -> str:
+    """Return a page that shows a file of the checkout."""
+    text = (ROOT / path).read_text()
+    ending = path.rpartition(".")[2]
+    fence = "`" * 5
+    return (
+        f"# {path}\n\n{fence}{_LANGUAGES.get(ending, ending if '/' not in ending else 'text')}\n"
+        f"{text.rstrip()}\n{fence}\n"
+    )
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages from outside of docs/, and those of files that pages link to."""
+    for path, uri in PAGES.items():
+        files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
+    wanted = set()
+    for file in files.documentation_pages():
+        page = place(file.src_uri)
+        paths = (linked(found[1], page) for found in _LINK.findall(file.content_string))
+        wanted |= {path for path in paths if path and address(path).startswith("files/")}
+    for path in sorted(wanted):
+        files.append(File.generated(config, address(path), content=shown(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Have a page's links lead to where its files are on the site."""
+    del config, files
+    return rewritten(markdown, page.file.src_uri)
