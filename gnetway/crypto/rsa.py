@@ -225,9 +225,16 @@ def public_fingerprint(modulus: int, exponent: int) -> int:
 
 
 def generate_pem(bits: int = KEY_BITS) -> bytes:
-    """Make a new private key; returns it as unencrypted PEM in PKCS#1."""
-    key = rsa.generate_private_key(public_exponent=_MIN_EXPONENT, key_size=bits)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    """Make a new private key; returns it as unencrypted PEM in PKCS#1.
+
+    Its fingerprint has no 0 for the first of 16 hexadecimal digits: mtcute and mtproto-core look a
+    key up without leading zeros, and would not find one key in 16.
+    """
+    while True:
+        key = rsa.generate_private_key(public_exponent=_MIN_EXPONENT, key_size=bits)
+        public = key.public_key().public_numbers()
+        if public_fingerprint(public.n, public.e) % (1 << 64) >= 1 << 60:
+            return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
 # The two paddings under which a client's first secret comes.

@@ -3,6 +3,7 @@
 from base64 import encodebytes
 from collections.abc import Callable
 from functools import partial
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.crypto import rsa as rsa_module
 from gnetway.crypto.rsa import (
     BlindedCrt,
     RsaFault,
@@ -131,6 +133,13 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(first.modulus.bit_length(), 2048)
         self.assertEqual(first.exponent, 65537)
         self.assertNotEqual(first.fingerprint, second.fingerprint)
+
+    def test_a_fingerprint_that_some_clients_would_not_find(self) -> None:
+        """They drop its leading zeros, so a key that has one is not kept."""
+        found = [0x0FFF << 48, 0x0001 << 48, -1]
+        with patch.object(rsa_module, "public_fingerprint", side_effect=found) as fingerprint:
+            generate_pem()
+        self.assertEqual(fingerprint.call_count, 3)
 
 
 class FingerprintTests(SynchronousTestCase):

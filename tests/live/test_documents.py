@@ -41,6 +41,7 @@ RUN_BY = {
     "etcdctl lease timetolive": "commands.test_etcdctl.EtcdctlTests",
     "gnetway config": "test_running.DocumentedTests",
     "gnetway ring": "test_running.DocumentedTests",
+    "gnetway show-key": "test_running.DocumentedTests",
     "gnetway status": "test_running.RunningTests",
     "gnetway connections": "test_running.RunningTests",
     "openssl req": "test_documents.CertificateTests",

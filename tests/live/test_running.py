@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from unittest import TestCase
 
+from gnetway.crypto.rsa import RsaKey
 from tests.cli.fake_admin import run
 from tests.live.client import LiveClient
 from tests.live.commands.prompt import shown
@@ -87,3 +88,11 @@ class DocumentedTests(TestCase):
             self.assertEqual((done.status, done.err), (0, ""), command)
             if "ring" in command:
                 self.assertIn(f"$ {command}\n{done.out}```", text)
+
+    def test_a_key_for_clients(self) -> None:
+        file = Path(self.enterContext(tempfile.TemporaryDirectory())) / "server_pkcs1.key.pub"
+        file.write_bytes(RsaKey.from_pem(rsa_pem()).public_pem)
+        for document in (DOCUMENT, "docs/point-clients.md"):
+            for command in shown(document, "gnetway show-key"):
+                done = run(*shlex.split(command.replace(file.name, str(file)))[1:])
+                self.assertEqual((done.status, done.err), (0, ""), command)
