@@ -18,7 +18,9 @@ from zope.interface import implementer
 from gnetway.backends.embedded.directory import (
     DEFAULT_MAX_UNACKED_BYTES,
     Done,
+    HttpPolls,
     LiveSession,
+    PendingWork,
     SessionDirectory,
 )
 from gnetway.backends.embedded.handler import (
@@ -28,7 +30,6 @@ from gnetway.backends.embedded.handler import (
     check_handler,
 )
 from gnetway.backends.embedded.help_config import HelpConfig
-from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork
 from gnetway.backends.embedded.intake import MessageIntake
 from gnetway.backends.embedded.key_state import KeyCache, make_salt
 from gnetway.backends.embedded.runner import SessionRunner

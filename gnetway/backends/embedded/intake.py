@@ -20,14 +20,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.backends.embedded.directory import (
+    DEFAULT_MAX_WAIT_MS,
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
+    PendingWork,
+    Poll,
     PutOffPacket,
     SessionDirectory,
     WaitingMessage,
 )
-from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, PendingWork, Poll
 from gnetway.backends.embedded.key_state import KeyCache, KnownKey
 from gnetway.backends.embedded.runner import SessionRunner
 from gnetway.backends.embedded.server_session import ServerSession

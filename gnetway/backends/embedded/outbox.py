@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from gnetway.backends.embedded.key_state import SaltSchedule
-from gnetway.backends.embedded.unacked import Unacked
+from gnetway.backends.embedded.received import Unacked
 from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container

@@ -24,8 +24,14 @@ from gnetway.backends.embedded.calls import (
     LayerNamed,
     SessionDestroyWanted,
 )
-from gnetway.backends.embedded.directory import Done, LiveSession, SessionDirectory
-from gnetway.backends.embedded.http_polls import HttpPolls, PendingWork, Poll
+from gnetway.backends.embedded.directory import (
+    Done,
+    HttpPolls,
+    LiveSession,
+    PendingWork,
+    Poll,
+    SessionDirectory,
+)
 from gnetway.backends.embedded.key_state import KeyCache
 from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.store import IKeyStore

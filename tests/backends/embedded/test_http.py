@@ -2,7 +2,7 @@
 
 from twisted.internet.defer import Deferred, fail
 
-from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, LONGEST_WAIT_MS, MAX_POLLS
+from gnetway.backends.embedded.directory import DEFAULT_MAX_WAIT_MS, LONGEST_WAIT_MS, MAX_POLLS
 from gnetway.backends.embedded.outbox import MAX_KEPT_BYTES, MAX_UNSENT_BYTES
 from gnetway.errors import BackendUnavailable, KeyUnknown, RpcError
 from gnetway.testing import ServerMessage

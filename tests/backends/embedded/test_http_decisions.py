@@ -2,7 +2,7 @@
 
 from twisted.internet.defer import Deferred, fail
 
-from gnetway.backends.embedded.http_polls import DEFAULT_MAX_WAIT_MS, MAX_POLLS, HttpPolls
+from gnetway.backends.embedded.directory import DEFAULT_MAX_WAIT_MS, MAX_POLLS, HttpPolls
 from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.unacked import PAGE_BYTES, Unacked, UnackedBudget
+from gnetway.backends.embedded.received import PAGE_BYTES, Unacked, UnackedBudget
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.backends.embedded.talk import SESSION_ID
 
