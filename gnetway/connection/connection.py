@@ -266,7 +266,7 @@ class Connection:
         if self._exchanges is not None:
             self._exchanges.beginnings = 0
         if key.client is None and self.messages <= LOOKS:
-            look_at_client(message)
+            look_at_client(message, self._setup)
         if key.perm_auth_key_id:
             return message
         return self._open_unbound(message, msg_id, now)

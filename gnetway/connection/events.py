@@ -46,7 +46,8 @@ class ConnectionSetup:
 
     ``max_packet_bytes`` bounds any packet, ``first_packet_bytes`` those before a key is known.
     With ``backend_takes_unbound`` messages of unbound temporary keys go to the session backend,
-    their binds once they are proved; without, only those.
+    their binds once they are proved; without, only those. ``client_told`` hears of each key and
+    session_id whose client has first said of itself what it is: ``AuthKey.client`` has it.
     """
 
     exchanges: PendingExchanges
@@ -57,6 +58,7 @@ class ConnectionSetup:
     backend_takes_unbound: bool = False
     unwrap_limits: UnwrapLimits = field(default_factory=UnwrapLimits)
     traffic: Traffic = field(default_factory=Traffic)
+    client_told: Callable[[AuthKey, int], None] | None = None
 
 
 class MessageReceived:

@@ -70,10 +70,13 @@ class OwnExchanges:
             self.runs.remove(run)
 
 
-def look_at_client(message: MessageReceived) -> None:
+def look_at_client(message: MessageReceived, setup: ConnectionSetup) -> None:
     """Note what the client says of itself, if this is where it does."""
     if may_have_client_info(message.payload):
-        message.key.client = client_info(message.payload)
+        key = message.key
+        key.client = client_info(message.payload)
+        if key.client is not None and setup.client_told is not None:
+            setup.client_told(key, message.session_id)
 
 
 def plain_body(packet: bytes, max_bytes: int) -> bytes:

@@ -275,7 +275,7 @@ class Arrivals:
         place = self._admission.admit(account, self._clock.seconds(), named)
         try:
             _serve(port, accepted, address, place)
-            self._records.counts.let_in(port)
+            self._records.let_in(place, port)
         except Exception:  # noqa: BLE001 - one connection must not end the others
             place.left()
             accepted.close()

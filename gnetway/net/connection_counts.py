@@ -1,7 +1,11 @@
-"""How many connections there were and how they have ended, by names from closed sets alone."""
+"""How many connections there were and how they have ended, and what events tell of one."""
 
-from gnetway.admission.facts import End
+from typing import Final
+
+from gnetway.admission.facts import End, Facts
+from gnetway.admission.place import Place
 from gnetway.ends import DECODE_ERRORS, Phase, Stage, Who, who_ended
+from gnetway.events import ConnectionClosed
 from gnetway.metrics import LABEL_END, Series
 
 
@@ -69,3 +73,41 @@ def _count_port(counts: dict[str, int], port: object) -> None:
     proto: str = getattr(port, "proto", "")
     if proto:
         counts[proto] = counts.get(proto, 0) + 1
+
+
+#: The end of a connection of which nobody has said why.
+_UNTOLD: Final = End("", 0.0, Facts(Stage.ACCEPTED, Phase.ACCEPT, ""))
+
+
+def closed(place: Place, port: object, now: float) -> ConnectionClosed:
+    """Return what is told of a connection of ``port`` that is gone; ``now`` is by its clock."""
+    cause, _, facts, detail = place.ended or _UNTOLD
+    return ConnectionClosed(
+        connection_id=id_of(place),
+        address=facts.client_ip,
+        listener=shown(port),
+        cause=cause,
+        detail=detail,
+        seconds=now - place.since,
+        transport=facts.transport,
+        client=facts.client,
+    )
+
+
+def id_of(place: Place) -> int:
+    """Return the number of a connection: the microsecond at which it was let in."""
+    return round(place.since * 1e6)
+
+
+def peer_of(transport: object) -> str:
+    """Return the other end of the socket as host:port; empty for one in the file system."""
+    client: object = getattr(transport, "client", None)
+    if isinstance(client, tuple) and len(client) >= 2:
+        host, port = client[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ""
+
+
+def shown(port: object) -> str:
+    """Return the listener as records of its connections name it."""
+    return str(getattr(port, "shown", ""))

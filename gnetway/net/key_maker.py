@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_pq, make_secret
 from gnetway.errors import BackendError
+from gnetway.events import AuthKeyMade, Events
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
@@ -93,6 +94,7 @@ class KeyMaker:
         secrets: SpareSecrets,
         backend: ISessionBackend,
         keys: IKeyLookup,
+        events: Events | None = None,
     ) -> None:
         self._clock = clock
         self._run_in_thread = run_in_thread
@@ -100,6 +102,7 @@ class KeyMaker:
         self._secrets = secrets
         self._backend = backend
         self._keys = keys
+        self._events = events or Events()
         self._stores: CallLines[bool] = CallLines(clock, STORE_PATIENCE_SECONDS)
         #: Pieces of work that wait for a thread, or are done in one.
         self.waiting = 0
@@ -145,7 +148,7 @@ class KeyMaker:
             return succeed(False)
         stored = self._stores.run(network, lambda: self._set_auth_key(wanted))
         # In this order: whatever goes wrong the client is answered.
-        return stored.addCallback(self._remember, wanted).addErrback(self._not_stored)
+        return stored.addCallback(self._remember, wanted, network).addErrback(self._not_stored)
 
     def _set_auth_key(self, wanted: StoreWanted) -> Deferred[bool]:
         salt = FutureSalt(wanted.valid_since, wanted.valid_until, wanted.salt)
@@ -153,9 +156,14 @@ class KeyMaker:
             self._backend.set_auth_key, wanted.key, salt, wanted.expires_in, wanted.dc_id
         )
 
-    def _remember(self, ok: bool, wanted: StoreWanted) -> bool:
+    def _remember(self, ok: bool, wanted: StoreWanted, network: str) -> bool:
         if ok:
-            self._keys.add(wanted.key)
+            key = wanted.key
+            self._keys.add(key)
+            if self._events.heard:
+                self._events.tell(
+                    AuthKeyMade(key.auth_key_id, key.kind, wanted.expires_in, wanted.dc_id, network)
+                )
         return ok
 
     def _not_stored(self, failure: Failure) -> bool:

@@ -33,6 +33,7 @@ from gnetway.errors import (
     KeyUnknown,
     ProtocolError,
 )
+from gnetway.events import AuthKeyBound
 from gnetway.net.link_services import BUSY_SECONDS, LinkServices
 
 #: How many refusals in a row a temporary key is told; the next one closes the connection.
@@ -237,6 +238,9 @@ class PendingBind:
         key = self._bind.message.key
         if error is None:
             self._connection.bind_accepted(self._bind, self._services.wall())
+            if self._services.events.heard:
+                bound = AuthKeyBound(key.auth_key_id, self._bind.perm_auth_key_id)
+                self._services.events.tell(bound)
             if self._is_awaited:
                 self._asker.go_on()
         elif refuses_bind(error):

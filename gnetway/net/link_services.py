@@ -11,6 +11,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
+from gnetway.events import Events
 from gnetway.interfaces import IKeyLookup, ISessionBackend
 from gnetway.metrics import HANDED_MS, Causes, Histogram
 from gnetway.net.exchange_driver import ExchangeDriver
@@ -201,6 +202,7 @@ class LinkServices:
     unsent: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNSENT_BYTES))
     unfinished: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_UNFINISHED_BYTES))
     refused_origins: RefusedOrigins = field(default_factory=RefusedOrigins)
+    events: Events = field(default_factory=Events)
     handed: HandedOver = field(init=False)
 
     def __post_init__(self) -> None:

@@ -22,8 +22,9 @@ from gnetway.admission.place import NO_PLACE, Cut, Place
 from gnetway.admission.shares import Ranking
 from gnetway.connection.connection import Connection
 from gnetway.ends import SOUND, Phase, Stage, hint_of, is_of_exchange, who_ended
+from gnetway.events import ConnectionOpened, Events
 from gnetway.metrics import Causes
-from gnetway.net.connection_counts import ConnectionCounts
+from gnetway.net.connection_counts import ConnectionCounts, closed, id_of, peer_of, shown
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.try_write import read_tcp_info
 
@@ -196,8 +197,10 @@ class ConnectionRecords:
         causes: Causes,
         accounts: Accounts,
         keys: str = "",
+        events: Events | None = None,
     ) -> None:
         self.keys = keys
+        self._events = events or Events()
         self._clock = clock
         self._wall = wall
         self._causes = causes
@@ -235,13 +238,21 @@ class ConnectionRecords:
             Record(self._refused, now, now, cause, "", end.facts, SocketFacts(), (), network, "")
         )
 
+    def let_in(self, place: Place, port: object) -> None:
+        """Note a connection that was let in and is served; ``gone`` hears of its end."""
+        self.counts.let_in(port)
+        if self._events.heard:
+            self._events.tell(ConnectionOpened(id_of(place), peer_of(place.transport), shown(port)))
+
     def gone(self, place: Place, transport: Cut, tcp_info: bytes) -> None:
         """Freeze the record of a connection, whose transport is gone."""
-        self.counts.gone(getattr(transport, "server", None))
-        if place.ended is not None:
-            self.ended.add(
-                self._record(place, place.ended.facts, transport, tcp_info, self._wall())
-            )
+        port = getattr(transport, "server", None)
+        self.counts.gone(port)
+        ended = place.ended
+        if ended is not None:
+            self.ended.add(self._record(place, ended.facts, transport, tcp_info, self._wall()))
+        if self._events.heard:
+            self._events.tell(closed(place, port, self._clock.seconds()))
 
     def _count(self, end: End) -> None:
         self.counts.ended(end)
@@ -294,8 +305,8 @@ class ConnectionRecords:
             facts,
             socket_facts(tcp_info),
             place.layers,
-            _peer(transport, facts),
-            str(getattr(getattr(transport, "server", None), "shown", "")),
+            peer_of(transport) or facts.client_ip,
+            shown(getattr(transport, "server", None)),
         )
 
 
@@ -368,20 +379,6 @@ def silence_cause(connection: Connection) -> str:
     if connection.stage is Stage.EXCHANGE_1:
         return _GAVE_UP
     return "idle" if connection.whole_messages else "handshake_timeout"
-
-
-def id_of(place: Place) -> int:
-    """Return the number of a connection: the microsecond at which it was let in."""
-    return round(place.since * 1e6)
-
-
-def _peer(transport: Cut, facts: Facts) -> str:
-    """Return the other end of the socket as host:port; of one in the file system, the client."""
-    client: object = getattr(transport, "client", None)
-    if isinstance(client, tuple) and len(client) >= 2:
-        host, port = client[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return facts.client_ip
 
 
 def _tell_nobody(end: End) -> None:

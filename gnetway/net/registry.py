@@ -9,6 +9,7 @@ from collections.abc import Callable
 from zope.interface import classImplements
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.events import AuthKeyDestroyed, Events, SessionClosed, SessionOpened
 from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend
 from gnetway.net.session import Link, Session
 
@@ -16,8 +17,11 @@ from gnetway.net.session import Link, Session
 class SessionRegistry:
     """All open sessions of this process."""
 
-    def __init__(self, backend: ISessionBackend, keys: IKeyLookup) -> None:
+    def __init__(
+        self, backend: ISessionBackend, keys: IKeyLookup, events: Events | None = None
+    ) -> None:
         self._backend = backend
+        self._events = events or Events()
         self._keys = keys
         self._sessions: dict[tuple[int, int], Session] = {}
         self._key_gone: Callable[[int], object] = _tell_nobody
@@ -34,6 +38,10 @@ class SessionRegistry:
             session = Session(key, session_id, link)
             self._sessions[name] = session
             self._backend.open_session(session)
+            if self._events.heard:
+                self._events.tell(
+                    SessionOpened(key.auth_key_id, key.perm_auth_key_id, session_id, link.client_ip)
+                )
         session.join(link)
         return session
 
@@ -43,6 +51,11 @@ class SessionRegistry:
         if not session.links:
             del self._sessions[(session.key.auth_key_id, session.session_id)]
             self._backend.close_session(session)
+            if self._events.heard:
+                key = session.key
+                self._events.tell(
+                    SessionClosed(key.auth_key_id, key.perm_auth_key_id, session.session_id)
+                )
 
     def push(self, auth_key_id: int, session_id: int, plaintext: bytes) -> bool:
         """Send to the newest connection of the session that takes it; False where none does."""
@@ -66,6 +79,8 @@ class SessionRegistry:
         """End a key that is gone, and tell whoever wants to know."""
         self.end_key(auth_key_id)
         self._key_gone(auth_key_id)
+        if self._events.heard:
+            self._events.tell(AuthKeyDestroyed(auth_key_id))
 
     def end_key(self, auth_key_id: int) -> None:
         """Drop a key that is gone; end its connections, and temporary keys bound to it."""

@@ -20,7 +20,8 @@ from gnetway.admin.status import QueryFault
 from gnetway.admission.networks import is_in, shown_range
 from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
-from gnetway.net.records import ConnectionRecords, Record, id_of
+from gnetway.net.connection_counts import id_of
+from gnetway.net.records import ConnectionRecords, Record
 from gnetway.service.summary import Summary
 
 T = TypeVar("T")

@@ -32,6 +32,7 @@ from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError
+from gnetway.events import Events
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.link_services import LinkServices
@@ -97,6 +98,8 @@ class GatewayService(MultiService):
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
+        #: Where an application subscribes to what happens.
+        self.events = Events(self._turn_end.call)
         self._inherited = inherited or InheritedSockets()
         self._lifecycle = make_lifecycle(
             config, reactor, wall, handler, random_bytes, self._turn_end, self._inherited
@@ -309,6 +312,7 @@ class GatewayService(MultiService):
             self.causes,
             self._random_bytes,
             self._turn_end,
+            self.events,
         )
         self._links = links = configured.services
         self.connections = Connections(self._reactor, links.records, self._ids)
@@ -365,6 +369,7 @@ class GatewayService(MultiService):
         await self._admin.stop()
         tell_counts(self.counts())
         self.log_refused_origins()
+        self.events.tell_all()
         await maybeDeferred(super().stopService)
         epoll.uninstall(self._reactor, self._turn_end)
 

@@ -15,7 +15,9 @@ from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.events import ConnectionSetup, Traffic
+from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.random_pool import RandomPool
+from gnetway.events import ClientInited, Events
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges
 from gnetway.interfaces import IGatewayReactor, ISessionBackend
@@ -140,7 +142,9 @@ class ConfiguredLinks:
         causes: Causes,
         random_bytes: Callable[[int], bytes],
         turn_end: TurnEnd,
+        events: Events | None = None,
     ) -> None:
+        events = events or Events()
         limits = config.gnetway.limits
         self._reactor = reactor
         self._random_bytes = random_bytes
@@ -148,6 +152,9 @@ class ConfiguredLinks:
         self._traffic = Traffic()
         self._pool = RandomPool(random_bytes)
         self._takes_unbound = backend.takes_unbound
+        self._events = events
+        #: The embedded backend takes calls apart, and tells of each initConnection by itself.
+        self._tells_clients = config.session.is_remote
         self._walk: Iterator[None] = iter(())
         self._walking: IDelayedCall | None = None
         bounds = connection_bounds(config.gnetway.admission, for_clients())
@@ -166,10 +173,10 @@ class ConfiguredLinks:
             limits.max_exchanges, limits.exchange_seconds, self._begin(config), accounts
         )
         admission = Admission(bounds, causes.count)
-        records = ConnectionRecords(reactor, wall, causes, accounts, shown_keys(config))
+        records = ConnectionRecords(reactor, wall, causes, accounts, shown_keys(config), events)
         admission.gone = records.gone
         key_maker = KeyMaker(
-            reactor, run_in_thread, self._exchanges, self._secrets, backend, self._keys
+            reactor, run_in_thread, self._exchanges, self._secrets, backend, self._keys, events
         )
         self.services = LinkServices(
             clock=reactor,
@@ -177,7 +184,7 @@ class ConfiguredLinks:
             setup=self._setup(limits),
             backend=backend,
             keys=self._keys,
-            registry=SessionRegistry(backend, self._keys),
+            registry=SessionRegistry(backend, self._keys, events),
             key_maker=key_maker,
             exchange_driver=ExchangeDriver(reactor, key_maker, self._exchanges),
             wheel=IdleWheel(reactor),
@@ -192,6 +199,7 @@ class ConfiguredLinks:
             later_turns=LaterTurns(reactor, turn_end),
             unsent=ByteBudget(*_unsent(limits)),
             unfinished=ByteBudget(*_unfinished(limits)),
+            events=events,
         )
 
     def take(self, config: GatewayConfig) -> None:
@@ -252,7 +260,14 @@ class ConfiguredLinks:
             backend_takes_unbound=self._takes_unbound,
             unwrap_limits=UnwrapLimits(max_unpacked_bytes=limits.max_unpacked_bytes),
             traffic=self._traffic,
+            client_told=self._client_told if self._tells_clients else None,
         )
+
+    def _client_told(self, key: AuthKey, session_id: int) -> None:
+        if self._events.heard and key.client is not None:
+            self._events.tell(
+                ClientInited(key.auth_key_id, key.perm_auth_key_id, session_id, key.client)
+            )
 
     def _begin(self, config: GatewayConfig) -> Callable[[ReqPq], KeyExchange]:
         """Return what begins a key exchange; those that it has begun keep the keys of then."""

@@ -10,6 +10,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.events import Events
 from gnetway.handshake.exchange import ExchangeSetup
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
@@ -114,9 +115,13 @@ class Gateway:
             LOOKUP_SECONDS,
             accounts=self.accounts,
         )
-        self.registry = SessionRegistry(self.backend, self.keys)
+        self.turn_end = TurnEnd(self.clock)
+        self.events = Events(self.turn_end.call)
+        self.registry = SessionRegistry(self.backend, self.keys, self.events)
         self.causes = Causes()
-        self.records = ConnectionRecords(self.clock, self.wall, self.causes, self.accounts)
+        self.records = ConnectionRecords(
+            self.clock, self.wall, self.causes, self.accounts, events=self.events
+        )
         self.wheel = IdleWheel(self.clock)
         self.open_links = OpenLinks()
         self.exchanges = make_pending(
@@ -129,8 +134,8 @@ class Gateway:
             SpareSecrets(self.chance, 0),
             self.backend,
             self.keys,
+            self.events,
         )
-        self.turn_end = TurnEnd(self.clock)
         self.services = LinkServices(
             clock=self.clock,
             wall=self.wall,
@@ -150,6 +155,7 @@ class Gateway:
             turn_end=self.turn_end,
             later_turns=LaterTurns(self.clock, self.turn_end),
             unsent=unsent or ByteBudget(DEFAULT_MAX_UNSENT_BYTES),
+            events=self.events,
         )
         self.factory = GatewayFactory(self.services)
         self._links = 0

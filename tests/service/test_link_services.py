@@ -1,6 +1,6 @@
 """What the configuration says of connections reaches them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -11,8 +11,11 @@ from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.config.load import load_mapping
 from gnetway.config.model import share_out
+from gnetway.connection.events import MessageReceived
+from gnetway.connection.packets import look_at_client
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import KeyUnknown, ProtocolError, TransportErrorCode
+from gnetway.events import ClientInited, Events, GatewayEvent
 from gnetway.handshake.exchange import Reply, WorkWanted
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
@@ -20,7 +23,9 @@ from gnetway.net.link_services import LinkServices
 from gnetway.runtime.turn_end import TurnEnd
 from gnetway.service.link_services import STEP_SECONDS, ConfiguredLinks
 from gnetway.testing import ClientExchange, Wish
-from tests.fakes import FakeBackend
+from tests.connection.test_unbound import payload_of
+from tests.connection.wrappers import CALL, init_connection, with_layer
+from tests.fakes import FakeBackend, some_key
 from tests.handshake.server import NOW
 from tests.strategies import SeededBytes
 
@@ -44,6 +49,8 @@ class SteppingClock(Clock):
 
 
 class LinkServicesCase(SynchronousTestCase):
+    backend: Mapping[str, object] = {"Session": {"Embedded": {"Store": "memory"}}}
+
     def services(self, backend: FakeBackend | None = None, **gnetway: object) -> LinkServices:
         path = self.mktemp()
         with open(path, "wb") as file:
@@ -52,11 +59,12 @@ class LinkServicesCase(SynchronousTestCase):
             {
                 "RSAKey": [{"KeyFile": path}],
                 "Gnetway": {"Server": [{"Addresses": ["127.0.0.1:0"]}], **gnetway},
-                "Session": {"Embedded": {"Store": "memory"}},
+                **self.backend,
             }
         )
         self.config = share_out(loaded, MACHINE_BYTES)
         self.clock = SteppingClock()
+        self.events = Events()
         reactor = cast(IGatewayReactor, self.clock)
         self.links = ConfiguredLinks(
             self.config,
@@ -67,6 +75,7 @@ class LinkServicesCase(SynchronousTestCase):
             Causes(),
             SeededBytes(1),
             TurnEnd(reactor),
+            self.events,
         )
         return self.links.services
 
@@ -133,6 +142,38 @@ class UnboundTests(LinkServicesCase):
         self.assertEqual(
             (RemoteBackend.takes_unbound, EmbeddedBackend.takes_unbound), (False, True)
         )
+
+
+class ClientInitedTests(LinkServicesCase):
+    """Of a remote backend's clients the gateway tells what it sees by itself."""
+
+    backend: Mapping[str, object] = {
+        "ListenOn": "127.0.0.1:20110",
+        "Session": {"Endpoints": ["127.0.0.1:20120"]},
+    }
+
+    def test_the_first_time_of_each_key(self) -> None:
+        client_told = self.services().setup.client_told
+        assert client_told is not None
+        got: list[GatewayEvent] = []
+        self.events.subscribe(GatewayEvent, got.append)
+        key = some_key(1)
+        message = MessageReceived(key, 0, 7, payload_of(with_layer(init_connection(CALL))), 0)
+        for _ in range(2):
+            look_at_client(message, self.links.services.setup)
+        told = got[0]
+        assert isinstance(told, ClientInited)
+        self.assertEqual((told.session_id, told.client), (7, key.client))
+
+    def test_nobody_hears_of_it(self) -> None:
+        client_told = self.services().setup.client_told
+        assert client_told is not None
+        client_told(some_key(1), 7)
+
+
+class EmbeddedClientInitedTests(LinkServicesCase):
+    def test_the_embedded_backend_tells_it_by_itself(self) -> None:
+        self.assertIsNone(self.services().setup.client_told)
 
 
 class MemoryTests(LinkServicesCase):
