@@ -19,10 +19,17 @@ from gnetway.cli import (
     orders,
     ping,
     ring,
+    run,
     status,
 )
 from gnetway.cli.terminal import printable
 from gnetway.errors import GatewayError
+
+#: In the order of the help.
+_SUBCOMMANDS: Final = (
+    *(run, make_key, make_config, check, ping),
+    *(status, connections, orders, config, ring),
+)
 
 #: What shells say of a program that Ctrl-C has ended.
 _INTERRUPTED: Final = 130
@@ -55,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gnetway", description="Tools around the gateway.")
     parser.add_argument("--version", action="version", version=_version())
     subcommands = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in (make_key, make_config, check, ping, status, connections, orders, config, ring):
+    for module in _SUBCOMMANDS:
         module.add_to(subcommands)
     completion.add_to(subcommands, parser)
     return parser

@@ -1,7 +1,6 @@
 """``gnetway make-key FILE`` and ``show-key FILE``: an RSA key, and its spellings for clients."""
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -10,11 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gnetway.cli.terminal import printable
-from gnetway.crypto.rsa import RsaKey, RsaKeyError, generate_pem
+from gnetway.config.rsa_keys import make_key_file
+from gnetway.crypto.rsa import RsaKeyError
 from gnetway.testing import ServerKey
-
-#: Owner may read and write; a private key is nobody else's business.
-_PRIVATE_MODE = 0o600
 
 #: What `show-key --as` prints alone, and what stands above it where all are shown.
 _SPELLINGS: Final = {
@@ -52,14 +49,7 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def run(options: argparse.Namespace) -> int:
     """Write FILE and FILE.pub and tell the fingerprint."""
-    pem = generate_pem()
-    # O_EXCL: a key that clients already trust is never lost to a mistyped name.
-    descriptor = os.open(options.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-    key = RsaKey.from_pem(pem)
-    with open(f"{options.file}.pub", "wb") as public:
-        public.write(key.public_pem)
+    key = make_key_file(options.file)
     unsigned = key.fingerprint % (1 << 64)
     sys.stdout.write(f"{options.file}: RSA 2048, fingerprint {unsigned} ({key.fingerprint_hex})\n")
     return 0

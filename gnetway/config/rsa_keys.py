@@ -1,5 +1,6 @@
 """The server's RSA keys: the files that RSAKey names, read and held against their fingerprints."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from gnetway.config.faults import Rejected, shown
 from gnetway.config.files import Unreadable, input_path, read_bounded
 from gnetway.config.reader import section
 from gnetway.config.values import TEXT, Reading, described, key, schema_as, text
-from gnetway.crypto.rsa import RsaKey, RsaKeyError
+from gnetway.crypto.rsa import RsaKey, RsaKeyError, generate_pem
 
 #: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
@@ -51,6 +52,25 @@ class RsaKeyConfig:
 
 def _loaded(path: str, pem: bytes, was_sound: bool = False) -> RsaKeyConfig:
     return RsaKeyConfig(path, RsaKey.from_pem(pem, was_sound), pem)
+
+
+#: Owner may read and write; a private key is nobody else's business.
+_PRIVATE_MODE: Final = 0o600
+
+
+def make_key_file(path: str) -> RsaKey:
+    """Write a new key in PKCS#1 PEM, and its public half beside it.
+
+    :raises FileExistsError: no key is overwritten: clients may trust it already.
+    """
+    pem = generate_pem()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    made = _loaded(path, pem, was_sound=True)
+    with open(made.public_path, "wb") as public:
+        public.write(made.key.public_pem)
+    return made.key
 
 
 @described(TEXT)
