@@ -2,12 +2,9 @@
 
 import subprocess
 import sys
-import tarfile
-import tempfile
-from pathlib import Path
 from unittest import TestCase
 
-from tests.live.gateway import ROOT, run
+from tests.live.gateway import run
 
 #: No compiler is there, whatever machine this is.
 NO_COMPILER = {"CC": "/nowhere/cc"}
@@ -39,24 +36,3 @@ class WithoutACompilerTests(TestCase):
         done = build("yes")
         self.assertEqual(done.returncode, 1)
         self.assertIn("GNETWAY_COMPILED is 'yes'; it may be 1, try or 0", done.stderr)
-
-
-class SourceArchiveTests(TestCase):
-    def test_it_can_compile(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            egg_base = ("egg_info", "--egg-base", folder)
-            made = ("sdist", "--formats=tar", "--dist-dir", folder)
-            done = run(sys.executable, "setup.py", "--quiet", *egg_base, *made, cwd=ROOT)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            (archive,) = Path(folder).glob("*.tar")
-            with tarfile.open(archive) as file:
-                there = {one.name.partition("/")[2]: one.isfile() for one in file.getmembers()}
-        for name in (
-            "setup.py",
-            "setup.cfg",
-            "pyproject.toml",
-            "gnetway/tl/primitives.py",
-            # No link any more.
-            "gnetway/cli/gnetway.yaml",
-        ):
-            self.assertTrue(there.get(name), name)
