@@ -36,7 +36,7 @@ def _act_in_context(reactor: object, selectable: object, fd: int, event: int) ->
 
 #: By the trick: the modules and names in them that are replaced without it, and by what.
 TRICKS: Final[dict[str, dict[str, object]]] = {
-    "write": {"gnetway.runtime.try_write:_KNOWN": frozenset()},
+    "write": {"gnetway.runtime.shortcuts:_KNOWN": frozenset()},
     "plain-calls": {"twisted.internet.epollreactor:EPollReactor._doReadOrWrite": _act_in_context},
     "push-reader": {
         "gnetway.push.requests:PushReader.read": lambda reader, message: None,
@@ -83,7 +83,7 @@ class Turns:
     def install(self) -> None:
         """Look at the time after each iteration of the reactor, and count messages."""
         from gnetway.backends.remote.backend import RemoteBackend  # noqa: PLC0415 - its process
-        from gnetway.runtime.epoll import EpollLoop  # noqa: PLC0415
+        from gnetway.runtime.shortcuts import EpollLoop  # noqa: PLC0415
 
         self._wrap(EpollLoop, "_end_turn", self._look)
         self._wrap(RemoteBackend, "send_data", self._count)

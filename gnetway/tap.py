@@ -18,8 +18,8 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.systemd import Notifier, passed_descriptors
 from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.logs import ProcessLog
+from gnetway.service.sockets import InheritedSockets
 from gnetway.service.take_over import TakeOver
 from gnetway.workers.handover import processors
 from gnetway.workers.service import WorkersService

@@ -17,7 +17,7 @@ from gnetway.cli.check_report import Report
 from gnetway.config.addresses import Address, UnixAddress, is_loopback
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.service.machine_addresses import (
+from gnetway.runtime.machine import (
     POD_IP,
     NoAddress,
     is_public,

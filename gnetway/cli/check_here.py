@@ -22,7 +22,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from gnetway.runtime.clocks import wall_clock
-from gnetway.runtime.process_limits import left_for_clients
+from gnetway.runtime.machine import left_for_clients
 from gnetway.service.backends import resolve_public
 from gnetway.service.prepared import check_web_packages, open_files, remote_package_faults
 from gnetway.testing.dial import shown_fingerprint

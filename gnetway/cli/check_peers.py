@@ -19,7 +19,7 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
 from gnetway.rpc.carriers import carrier
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service.remote_parts import etcd_settings, rpc_options
 
 

@@ -147,7 +147,7 @@ def derived(config: "GatewayConfig") -> "GatewayConfig":
     from gnetway.backends.embedded.help_config import DEFAULT_DC  # noqa: PLC0415
     from gnetway.config.limits import MIB  # noqa: PLC0415
     from gnetway.config.model import budget_bytes, share_out  # noqa: PLC0415
-    from gnetway.runtime.process_limits import left_for_clients, machine_memory  # noqa: PLC0415
+    from gnetway.runtime.machine import left_for_clients, machine_memory  # noqa: PLC0415
     from gnetway.service.link_services import connection_bounds, limits_by_network  # noqa: PLC0415
     from gnetway.workers.handover import processors  # noqa: PLC0415
 

@@ -127,7 +127,7 @@ def _nodes_of_etcd(etcd: "SessionEtcdConfig", carrier_name: Any) -> list[str]:
     from gnetway.discovery.nodes import ListedNodes  # noqa: PLC0415
     from gnetway.rpc.calls import IRpcReactor  # noqa: PLC0415
     from gnetway.rpc.carriers import carrier  # noqa: PLC0415
-    from gnetway.runtime.turn_end import TurnEnd  # noqa: PLC0415
+    from gnetway.runtime.clocks import TurnEnd  # noqa: PLC0415
 
     listed: list[list[str]] = []
     failed: list[str] = []

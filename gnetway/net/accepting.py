@@ -32,7 +32,7 @@ from gnetway.net.failure_log import FailureLog
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.records import ConnectionRecords
-from gnetway.runtime.try_write import ClientTransport, UnixClientTransport
+from gnetway.runtime.shortcuts import ClientTransport, UnixClientTransport
 
 
 class HeldSockets:

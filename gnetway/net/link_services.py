@@ -21,8 +21,7 @@ from gnetway.net.open_links import OpenLinks
 from gnetway.net.origins import RefusedOrigins
 from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
-from gnetway.runtime.clocks import WallClock
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd, WallClock
 
 #: What later turns get in one turn of the reactor, in seconds, and the rest of a piece of work.
 TURN_SECONDS: Final = 0.005

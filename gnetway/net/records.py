@@ -26,7 +26,7 @@ from gnetway.events import ConnectionOpened, Events
 from gnetway.metrics import Causes
 from gnetway.net.connection_counts import ConnectionCounts, closed, id_of, peer_of, shown
 from gnetway.runtime.clocks import WallClock
-from gnetway.runtime.try_write import read_tcp_info
+from gnetway.runtime.shortcuts import read_tcp_info
 
 #: Ended connections that are kept, 5 MiB at most.
 MAX_ENDED: Final = 10_000

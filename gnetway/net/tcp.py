@@ -10,8 +10,7 @@ from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
 from gnetway.net.peer import client_ip, local_ip
-from gnetway.runtime import try_write
-from gnetway.runtime.try_write import USUAL_BYTES, read_more
+from gnetway.runtime.shortcuts import USUAL_BYTES, read_more, try_write
 
 
 class GatewayProtocol(Protocol):
@@ -59,7 +58,7 @@ class GatewayProtocol(Protocol):
 
     def write(self, packets: list[bytes]) -> None:
         """See LinkProtocol: all packets leave in one write."""
-        try_write.write(self.transport, b"".join(packets))
+        try_write(self.transport, b"".join(packets))
 
     def pause_reading(self) -> None:
         """See LinkProtocol."""

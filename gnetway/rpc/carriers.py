@@ -13,7 +13,7 @@ from gnetway.rpc.calls import (
     RpcHandlers,
     RpcOptions,
 )
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 
 @implementer(IRpcCarrier)

@@ -19,7 +19,6 @@ from gnetway.admin.status import StatusSource
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import (
     BoundSocket,
     ListenAddress,
@@ -28,7 +27,7 @@ from gnetway.service.listeners import (
     bind_or_tell,
     close_all,
 )
-from gnetway.service.socket_files import SocketFile, SocketFilePort
+from gnetway.service.sockets import InheritedSockets, SocketFile, SocketFilePort
 
 #: Makes what answers at an address.
 _MakeSite = Callable[[StatusSource], IProtocolFactory]

@@ -17,7 +17,7 @@ from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
 from gnetway.crypto.libcrypto import in_use
 from gnetway.metrics import GatewayCounts
-from gnetway.runtime import epoll, try_write
+from gnetway.runtime.shortcuts import WHY_NOT_TRIED, why_no_loop
 from gnetway.service.listeners import Listener
 
 # Which of the gateway's fast paths run here, and why others do not.
@@ -37,8 +37,8 @@ def slow_paths(config: GatewayConfig, reactor: object, own_process: bool) -> lis
     """
     other = "the process is another application's"
     reasons = {
-        "the loop for epoll": epoll.why_not(reactor) if own_process else other,
-        "sends without a wait for the socket": try_write.WHY_NOT,
+        "the loop for epoll": why_no_loop(reactor) if own_process else other,
+        "sends without a wait for the socket": WHY_NOT_TRIED,
         "plain WebSocket frames": _why_not_websocket(config),
     }
     return [SlowPath(name, why) for name, why in reasons.items() if why]

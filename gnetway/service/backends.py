@@ -20,11 +20,10 @@ from gnetway.config.session import EmbeddedConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.metrics import Measures
-from gnetway.runtime.clocks import WallClock
-from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service.inherited import InheritedSockets
+from gnetway.runtime.clocks import TurnEnd, WallClock
 from gnetway.service.listeners import Listener
 from gnetway.service.remote import RemoteLifecycle, beside_another
+from gnetway.service.sockets import InheritedSockets
 from gnetway.tl.unwrap import UnwrapLimits
 
 

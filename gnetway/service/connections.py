@@ -16,13 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from gnetway.admin.status import QueryFault
+from gnetway.admin.status import QueryFault, Summary
 from gnetway.admission.networks import is_in, shown_range
 from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
 from gnetway.net.connection_counts import id_of
 from gnetway.net.records import ConnectionRecords, Record
-from gnetway.service.summary import Summary
 
 T = TypeVar("T")
 

@@ -31,7 +31,6 @@ from gnetway.net.peer import TrustedProxies
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.net.tcp import GatewayFactory
 from gnetway.runtime.clocks import WallClock
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.link_services import ConfiguredLinks, shown_keys
 from gnetway.service.listeners import (
     BACKLOG,
@@ -42,7 +41,7 @@ from gnetway.service.listeners import (
     keep_alive,
 )
 from gnetway.service.prepared import Certificates, check_web_packages
-from gnetway.service.socket_files import UnixPort
+from gnetway.service.sockets import InheritedSockets, UnixPort
 
 #: What a WebSocket frame may have beside a packet: framing of the transport inside.
 _FRAME_EXTRA_BYTES = 1024

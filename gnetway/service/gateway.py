@@ -36,12 +36,17 @@ from gnetway.events import Events
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.link_services import LinkServices
-from gnetway.runtime import epoll
-from gnetway.runtime.clocks import WallClock, wall_clock
-from gnetway.runtime.malloc import MemoryReturn, give_back, keep_large_blocks
-from gnetway.runtime.process_limits import machine_memory, raise_limit, resident_bytes
-from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.work_threads import WorkThreads
+from gnetway.runtime.clocks import TurnEnd, WallClock, wall_clock
+from gnetway.runtime.machine import (
+    MemoryReturn,
+    give_back,
+    keep_large_blocks,
+    machine_memory,
+    raise_limit,
+    resident_bytes,
+)
+from gnetway.runtime.shortcuts import install_loop, uninstall_loop
+from gnetway.runtime.threads import WorkThreads
 from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
@@ -53,14 +58,13 @@ from gnetway.service.announce import (
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.connections import Connections
 from gnetway.service.factories import ClientPorts
-from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.link_services import ConfiguredLinks
 from gnetway.service.listeners import WorkerListeners
-from gnetway.service.measures import Measuring
+from gnetway.service.measures import Measuring, Readiness
 from gnetway.service.operations import Operations
 from gnetway.service.prepared import StartUp, warn_of_open_files
-from gnetway.service.readiness import Readiness
 from gnetway.service.reload import NotNow, ReloadResult, Reloads
+from gnetway.service.sockets import Estate, InheritedSockets
 
 T = TypeVar("T")
 
@@ -69,8 +73,8 @@ class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
     ``causes`` counts why connections have ended.
-    ``own_process`` says that the process is the gateway's, so that what ``runtime.epoll``
-    and ``runtime.malloc`` do for speed may be done to it.
+    ``own_process`` says that the process is the gateway's, so that what ``runtime.shortcuts``
+    and ``runtime.machine`` do for speed may be done to it.
     ``worker`` has the sockets where the gateway is one of several processes. ``inherited`` are
     those that somebody else has opened.
     """
@@ -178,7 +182,7 @@ class GatewayService(MultiService):
         super().startService()  # type: ignore[no-untyped-call]
         if self._own_process:
             raise_limit()
-            epoll.install(self._reactor, self._turn_end)
+            install_loop(self._reactor, self._turn_end)
             keep_large_blocks(os.environ)
         self._started_at = self._wall()
         self.reloads.begin()
@@ -371,7 +375,7 @@ class GatewayService(MultiService):
         self.log_refused_origins()
         self.events.tell_all()
         await maybeDeferred(super().stopService)
-        epoll.uninstall(self._reactor, self._turn_end)
+        uninstall_loop(self._reactor, self._turn_end)
 
 
 def make_gateway(

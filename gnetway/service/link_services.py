@@ -32,9 +32,8 @@ from gnetway.net.open_links import OpenLinks
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
-from gnetway.runtime.clocks import WallClock
-from gnetway.runtime.process_limits import for_clients
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd, WallClock
+from gnetway.runtime.machine import for_clients
 from gnetway.tl.key_exchange import ReqPq
 from gnetway.tl.unwrap import UnwrapLimits
 

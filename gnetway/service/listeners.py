@@ -15,8 +15,7 @@ from gnetway.config.limits import LimitsConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.errors import ConfigError
-from gnetway.service.inherited import InheritedSockets
-from gnetway.service.socket_files import SocketFile, bind_unix
+from gnetway.service.sockets import InheritedSockets, SocketFile, bind_unix
 
 #: Connections that may wait to be accepted; the kernel cuts it to its own limit.
 BACKLOG: Final = 1024

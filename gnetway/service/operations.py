@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from gnetway.admin.status import NotFound, QueryFault, Status
+from gnetway.admin.status import NotFound, QueryFault, Status, Summary
 from gnetway.runtime.clocks import WallClock
 from gnetway.service.connections import (
     Connections,
@@ -22,7 +22,6 @@ from gnetway.service.connections import (
     failures_as_json,
 )
 from gnetway.service.reload import Reloads
-from gnetway.service.summary import Summary
 
 Part = dict[str, Any]
 

@@ -25,9 +25,9 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, IPushTarget, ISessio
 from gnetway.metrics import Causes, Measures
 from gnetway.rpc.calls import IRpcServer
 from gnetway.rpc.status import ListenFailed
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
+from gnetway.runtime.machine import NoAddress, is_public, published_host
 from gnetway.service.listeners import Listener
-from gnetway.service.machine_addresses import NoAddress, is_public, published_host
 from gnetway.service.prepared import remote_package_faults
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.push.server import PushServer
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor, IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service.prepared import can_trace
 
 if TYPE_CHECKING:

@@ -30,9 +30,8 @@ from gnetway.config.addresses import UnixAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.listeners import BoundSocket, adopt_address, bind_address, bind_or_tell
-from gnetway.service.socket_files import SocketFilePort
+from gnetway.service.sockets import Estate, InheritedSockets, SocketFilePort
 
 _SOCKETS: Final = b"sockets"
 _DRAIN: Final = b"drain"

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError
-from gnetway.runtime.process_limits import machine_memory
+from gnetway.runtime.machine import machine_memory
 
 #: Bytes of the length before the rest, big endian.
 _LENGTH_BYTES: Final = 8

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import globalLogBeginner
 
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.log_levels import LogLevels
+from gnetway.service.logs import LogLevels
 from gnetway.workers import handover
 from gnetway.workers.pipe import REPORTS, CommandReader, Reports
 from gnetway.workers.worker import Worker

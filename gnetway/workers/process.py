@@ -24,7 +24,6 @@ from twisted.python.failure import Failure
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import (
     BACKLOG,
     ListenAddress,
@@ -35,7 +34,7 @@ from gnetway.service.listeners import (
     close_all,
 )
 from gnetway.service.reload import with_this_package
-from gnetway.service.socket_files import SocketFile, bind_unix
+from gnetway.service.sockets import InheritedSockets, SocketFile, bind_unix
 from gnetway.workers import handover
 from gnetway.workers.handover import HandedSocket, Handover
 from gnetway.workers.pipe import REPORTS, Command, Logged, Report, unpack

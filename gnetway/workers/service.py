@@ -27,8 +27,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
-from gnetway.runtime.clocks import WallClock, wall_clock
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd, WallClock, wall_clock
 from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
@@ -38,9 +37,8 @@ from gnetway.service.announce import (
     write_public_keys,
 )
 from gnetway.service.backends import make_lifecycle
-from gnetway.service.inherited import Estate, InheritedSockets
 from gnetway.service.link_services import shown_keys
-from gnetway.service.log_levels import LogLevels
+from gnetway.service.logs import LogLevels
 from gnetway.service.prepared import (
     Certificates,
     StartUp,
@@ -49,6 +47,7 @@ from gnetway.service.prepared import (
 )
 from gnetway.service.reload import ReloadResult, Reloads
 from gnetway.service.remote import beside_another
+from gnetway.service.sockets import Estate, InheritedSockets
 from gnetway.workers.counters import WorkerCounters
 from gnetway.workers.handover import shares
 from gnetway.workers.pipe import Answered, Command

@@ -19,9 +19,9 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.clocks import wall_clock
 from gnetway.service.gateway import GatewayService
 from gnetway.service.listeners import Listener, WorkerListeners
-from gnetway.service.log_levels import LogLevels
+from gnetway.service.logs import LogLevels
 from gnetway.service.reload import NotNow
-from gnetway.service.socket_files import SocketFile
+from gnetway.service.sockets import SocketFile
 from gnetway.workers.handover import HandedSocket, Handover, unpack_config
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
 from gnetway.workers.questions import answer

@@ -14,7 +14,7 @@ from gnetway.discovery.etcd import EtcdDiscovery, make_etcd_discovery
 from gnetway.discovery.etcd_connection import EtcdSettings
 from gnetway.rpc.calls import IRpcReactor
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.live.etcd_server import EtcdServer
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from zope.interface import implementer
 
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, IRpcServer, RpcHandlers, RpcOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.rpc import stream_conformance, tls_conformance, unary_conformance
 from tests.rpc.conformance import CarrierCase, reactor
 

@@ -25,7 +25,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from gnetway.rpc.calls import RpcHandlers, RpcOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.rpc.peers import Recorder
 
 arrived = 0

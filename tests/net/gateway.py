@@ -28,8 +28,8 @@ from gnetway.net.open_links import OpenLinks
 from gnetway.net.records import ConnectionRecords
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.tcp import GatewayFactory
-from gnetway.runtime.turn_end import TurnEnd
-from gnetway.runtime.work_threads import TooMuchWork
+from gnetway.runtime.clocks import TurnEnd
+from gnetway.runtime.threads import TooMuchWork
 from gnetway.testing import ClientSession, Style
 from gnetway.tl.service_messages import Ping
 from tests.clocks import FakeWall

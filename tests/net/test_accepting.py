@@ -15,7 +15,7 @@ from gnetway.admission.place import place_of
 from gnetway.metrics import Causes
 from gnetway.net.accepting import ACCEPTED_A_TURN, REST_SECONDS, Arrivals, ClientPort
 from gnetway.net.records import ConnectionRecords
-from gnetway.runtime.try_write import ClientTransport
+from gnetway.runtime.shortcuts import ClientTransport
 from tests.net.openings import Recorders
 
 

@@ -2,7 +2,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.link_services import TURN_SECONDS, LaterTurns
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 
 class LaterTurnsTests(SynchronousTestCase):

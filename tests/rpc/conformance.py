@@ -28,7 +28,7 @@ from gnetway.rpc.calls import (
 )
 from gnetway.rpc.carriers import carrier
 from gnetway.rpc.status import RpcStatus
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.rpc.peers import Echo
 
 reactor = cast("IRpcReactor", global_reactor)

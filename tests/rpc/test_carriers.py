@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 from gnetway.errors import ConfigError
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 _WITHOUT_GRPCIO = """
 import sys
@@ -30,7 +30,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import react
 from gnetway.rpc.calls import RpcHandlers, RpcOptions
 from gnetway.rpc.carriers import carrier
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 async def call(reactor):
     native = carrier("native", reactor, TurnEnd(reactor))

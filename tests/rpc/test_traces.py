@@ -25,7 +25,7 @@ from gnetway.rpc.calls import (
 )
 from gnetway.rpc.carriers import NativeCarrier
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.fakes import FakeTarget
 from tests.needs import missing
 from tests.push.fakes import KEY_ID, PLAINTEXT, SESSION_ID, push_of

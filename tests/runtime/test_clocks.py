@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.runtime import clocks
 from gnetway.runtime.clocks import follow_monotonic, wall_clock
-from gnetway.runtime.compared_code import differing
+from gnetway.runtime.shortcuts import differing
 from tests.clocks import FakeWall
 
 #: What reads a reactor's ``seconds``; if one changes, see whether all still go by the object's.

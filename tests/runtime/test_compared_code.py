@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.compared_code import differing, why_not
+from gnetway.runtime.shortcuts import differing, differs
 
 
 class ComparedTests(SynchronousTestCase):
@@ -23,7 +23,7 @@ class ComparedTests(SynchronousTestCase):
     def test_as_it_was(self) -> None:
         """By the text of the function, whatever stands around it."""
         compared = {"a_library:Kept.one": "439730a0c3351de0"}
-        self.assertEqual((differing(compared), why_not(compared)), ([], ""))
+        self.assertEqual((differing(compared), differs(compared)), ([], ""))
         self.write("return 1\n\n    def two(self):\n        pass")
         self.assertEqual(differing(compared), [])
 
@@ -31,13 +31,13 @@ class ComparedTests(SynchronousTestCase):
         self.write("return 2")
         compared = {"a_library:Kept.one": "439730a0c3351de0"}
         self.assertEqual(differing(compared), ["a_library:Kept.one"])
-        self.assertEqual(why_not(compared), "a_library.Kept.one is not the code that was compared")
+        self.assertEqual(differs(compared), "a_library.Kept.one is not the code that was compared")
 
     def test_what_is_not_there(self) -> None:
         """A module, a name, or the source."""
         compared = dict.fromkeys(("a_library:Kept.gone", "no_library:one", "math:sin"), "0")
         self.assertEqual(differing(compared), list(compared))
-        self.assertIn(" and 2 more is not", why_not(compared))
+        self.assertIn(" and 2 more is not", differs(compared))
         (self.directory / "a_library.py").unlink()
         self.assertEqual(
             differing({"a_library:Kept.one": "439730a0c3351de0"}), ["a_library:Kept.one"]

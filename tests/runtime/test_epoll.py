@@ -14,10 +14,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime import epoll
-from gnetway.runtime.compared_code import differing
-from gnetway.runtime.epoll import install, uninstall, why_not
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime import shortcuts
+from gnetway.runtime.clocks import TurnEnd
+from gnetway.runtime.shortcuts import differing, install_loop, uninstall_loop, why_no_loop
 
 
 class Descriptor:
@@ -80,8 +79,8 @@ class LoopCase(SynchronousTestCase):
         return cast(IReactorCore, self.reactor)
 
     def install(self, turn_end: TurnEnd | None = None) -> None:
-        self.assertEqual(why_not(self.reactor), "")
-        install(self.core(), turn_end or self.turn_end)
+        self.assertEqual(why_no_loop(self.reactor), "")
+        install_loop(self.core(), turn_end or self.turn_end)
 
     def descriptor(self, act: Callable[[], object]) -> Descriptor:
         descriptor = Descriptor(act)
@@ -180,7 +179,7 @@ class InstallTests(LoopCase):
     def test_back_to_twisteds_own(self) -> None:
         self.install()
         self.turn_end.call(lambda: self.done.append("end"))
-        uninstall(self.core(), self.turn_end)
+        uninstall_loop(self.core(), self.turn_end)
         self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
         self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
         self.reactor.runUntilCurrent()
@@ -193,17 +192,17 @@ class InstallTests(LoopCase):
         self.turn_end.call(lambda: self.done.append("one"))
         other.call(lambda: self.done.append("other"))
         self.turn()
-        uninstall(self.core(), self.turn_end)
+        uninstall_loop(self.core(), self.turn_end)
         other.call(lambda: self.done.append("last"))
         self.turn()
         self.assertEqual(self.done, ["one", "other", "last"])
-        uninstall(self.core(), other)
+        uninstall_loop(self.core(), other)
         self.assertNotIn("doIteration", vars(self.reactor))
 
     def test_uninstalling_what_is_not_installed(self) -> None:
-        uninstall(self.core(), self.turn_end)
+        uninstall_loop(self.core(), self.turn_end)
         self.install()
-        uninstall(self.core(), TurnEnd(self.reactor))
+        uninstall_loop(self.core(), TurnEnd(self.reactor))
         self.turn_end.call(lambda: self.done.append("end"))
         self.turn()
         self.assertEqual(self.done, ["end"])
@@ -213,10 +212,10 @@ class FallbackTests(LoopCase):
     """Where the loop is not taken, timers do."""
 
     def refused(self, reactor: object, turn_end: TurnEnd) -> None:
-        self.assertNotEqual(why_not(reactor), "")
-        install(cast(IReactorCore, reactor), turn_end)
+        self.assertNotEqual(why_no_loop(reactor), "")
+        install_loop(cast(IReactorCore, reactor), turn_end)
         self.assertEqual(turn_end.waiting, [])
-        uninstall(cast(IReactorCore, reactor), turn_end)
+        uninstall_loop(cast(IReactorCore, reactor), turn_end)
 
     def test_another_reactor(self) -> None:
         for clock in (Clock(), MemoryReactorClock()):
@@ -237,12 +236,14 @@ class FallbackTests(LoopCase):
         self.assertEqual(self.reactor.doIteration, self.reactor.doPoll)
 
     def test_other_code(self) -> None:
-        self.patch(epoll, "_COMPARED", {"twisted.internet.tcp:Connection.doRead": "another"})
-        self.assertIn("tcp.Connection.doRead is not the code", why_not(self.reactor))
+        self.patch(
+            shortcuts, "_LOOP_COMPARED", {"twisted.internet.tcp:Connection.doRead": "another"}
+        )
+        self.assertIn("tcp.Connection.doRead is not the code", why_no_loop(self.reactor))
         self.refused(self.reactor, self.turn_end)
 
 
 class TwistedTests(SynchronousTestCase):
     def test_its_private_parts_are_as_they_were(self) -> None:
-        """If one has changed, compare again, then set its digest in epoll."""
-        self.assertEqual(differing(epoll._COMPARED), [])
+        """If one has changed, compare again, then set its digest in shortcuts."""
+        self.assertEqual(differing(shortcuts._LOOP_COMPARED), [])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, none, one_of
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.work_threads import FairQueue
+from gnetway.runtime.threads import FairQueue
 
 ATTACKER, VICTIM = "192.0.2.66", "198.51.100.1"
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.malloc import MMAP_BYTES, TRIM_BYTES, give_back, keep_large_blocks
+from gnetway.runtime.machine import MMAP_BYTES, TRIM_BYTES, give_back, keep_large_blocks
 
 
 class MallocTests(SynchronousTestCase):

@@ -3,7 +3,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.malloc import LOOK_SECONDS, MemoryReturn
+from gnetway.runtime.machine import LOOK_SECONDS, MemoryReturn
 
 MIB = 1 << 20
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.process_limits import machine_memory, resident_bytes
+from gnetway.runtime.machine import machine_memory, resident_bytes
 
 MIB = 1 << 20
 INSTALLED = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.tcp import GatewayProtocol
-from gnetway.runtime.try_write import LARGE_BYTES, USUAL_BYTES, read_more
+from gnetway.runtime.shortcuts import LARGE_BYTES, USUAL_BYTES, read_more
 from tests.net.gateway import Gateway
 
 

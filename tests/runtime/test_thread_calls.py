@@ -2,7 +2,7 @@ from threading import Event, Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 from tests.rpc.threads import HeldReactor
 
 

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from gnetway.runtime import try_write
+from gnetway.runtime import shortcuts
 
 LARGE = bytes(range(256)) * 4096 * 16
 
@@ -79,7 +79,7 @@ class StraightCase(SynchronousTestCase):
         )
 
     def write(self, data: bytes) -> None:
-        try_write.write(cast(ITransport, self.transport), data)
+        shortcuts.try_write(cast(ITransport, self.transport), data)
 
     def arrived(self) -> bytes:
         data = b""
@@ -189,17 +189,17 @@ class PlainTests(StraightCase):
         self.assertEqual(self.drain(), b"data")
 
     def test_another_version(self) -> None:
-        self.patch(try_write, "_KNOWN", frozenset())
+        self.patch(shortcuts, "_KNOWN", frozenset())
         self.write(b"data")
         self.assertEqual((self.arrived(), self.reactor.asked), (b"", 1))
 
     def test_another_transport(self) -> None:
         transport = StringTransport()
-        try_write.write(transport, b"data")
+        shortcuts.try_write(transport, b"data")
         self.assertEqual(transport.value(), b"data")
 
 
 class TwistedTests(SynchronousTestCase):
     def test_its_private_parts_are_as_they_were(self) -> None:
-        """If one has changed, compare again, then set its digest in try_write."""
-        self.assertEqual(try_write.WHY_NOT, "")
+        """If one has changed, compare again, then set its digest in shortcuts."""
+        self.assertEqual(shortcuts.WHY_NOT_TRIED, "")

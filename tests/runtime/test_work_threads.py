@@ -8,7 +8,7 @@ from time import sleep
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.work_threads import TooMuchWork, WorkThreads
+from gnetway.runtime.threads import TooMuchWork, WorkThreads
 from tests.rpc.threads import HeldReactor
 
 

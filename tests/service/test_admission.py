@@ -7,7 +7,7 @@ from gnetway.admission.accounts import AccountLimits
 from gnetway.admission.networks import client_network
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.net.peer import UNIX_CLIENT
-from gnetway.runtime import process_limits
+from gnetway.runtime import machine
 from gnetway.service.link_services import connection_bounds, limits_by_network
 
 OFFICE = ip_network("203.0.113.0/24")
@@ -88,12 +88,12 @@ class DescriptorsTests(SynchronousTestCase):
 
     def test_raised_to_the_hard_one(self) -> None:
         raised = self.with_limit(1024, 4096)
-        process_limits.raise_limit()
+        machine.raise_limit()
         self.assertEqual(raised, [(resource.RLIMIT_NOFILE, (4096, 4096))])
 
     def test_as_high_as_it_goes(self) -> None:
         raised = self.with_limit(4096, 4096)
-        process_limits.raise_limit()
+        machine.raise_limit()
         self.assertEqual(raised, [])
 
     def test_the_reserve(self) -> None:
@@ -104,4 +104,4 @@ class DescriptorsTests(SynchronousTestCase):
             (resource.RLIM_INFINITY, (1 << 20) - (1 << 16)),
         ):
             self.with_limit(soft, soft)
-            self.assertEqual(process_limits.for_clients(), left)
+            self.assertEqual(machine.for_clients(), left)

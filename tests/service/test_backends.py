@@ -8,7 +8,7 @@ from gnetway.backends.embedded.handler import HandlerFactory
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service import backends
 from gnetway.service.backends import BackendLifecycle, EmbeddedLifecycle, make_lifecycle
 from gnetway.service.remote import RemoteLifecycle

@@ -7,7 +7,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.service.backends import dc_addresses, resolve, resolve_public
 from gnetway.service.listeners import Listener
-from gnetway.service.socket_files import SocketFile
+from gnetway.service.sockets import SocketFile
 from tests.config.test_pem_files import pair
 from tests.service.cases import ServiceCase
 

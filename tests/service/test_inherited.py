@@ -8,8 +8,8 @@ from twisted.logger import capturedLogs
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.model import GatewayConfig
 from gnetway.runtime.systemd import Passed
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import Listener, bind_all, close_all
+from gnetway.service.sockets import InheritedSockets
 from tests.service.cases import ServiceCase
 
 

@@ -20,7 +20,7 @@ from gnetway.handshake.exchange import Reply, WorkWanted
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes
 from gnetway.net.link_services import LinkServices
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service.link_services import STEP_SECONDS, ConfiguredLinks
 from gnetway.testing import ClientExchange, Wish
 from tests.connection.test_unbound import payload_of

@@ -25,8 +25,7 @@ from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.log_file.rotation import Bounds
-from gnetway.service.log_levels import LogLevels
-from gnetway.service.logs import ProcessLog, as_json
+from gnetway.service.logs import LogLevels, ProcessLog, as_json
 from tests.config.cases import rsa_pem
 
 

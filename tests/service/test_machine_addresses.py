@@ -3,8 +3,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.service import machine_addresses as addresses
-from gnetway.service.machine_addresses import (
+from gnetway.runtime import machine as addresses
+from gnetway.runtime.machine import (
     NoAddress,
     best_of,
     is_public,

@@ -3,7 +3,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway._version import __version__
-from gnetway.service.readiness import Readiness
+from gnetway.service.measures import Readiness
 
 READY = f"gnetway {__version__} is ready"
 

@@ -17,8 +17,8 @@ from gnetway.config.telemetry import Batcher
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer
-from gnetway.runtime.turn_end import TurnEnd
-from gnetway.service import machine_addresses as addresses
+from gnetway.runtime import machine as addresses
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service import prepared
 from gnetway.service.backends import BackendLifecycle
 from gnetway.service.prepared import can_trace

@@ -14,7 +14,7 @@ from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions
 from gnetway.rpc.native.server import NativeServer
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from gnetway.service.prepared import for_traces, missing
 from gnetway.service.remote import RemoteParts
 from gnetway.service.remote_parts import GrpcParts, etcd_settings, remote_settings, rpc_options

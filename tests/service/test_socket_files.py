@@ -18,7 +18,7 @@ from gnetway.admission.admission import Admission, Bounds
 from gnetway.metrics import Causes
 from gnetway.net.accepting import Arrivals
 from gnetway.net.records import ConnectionRecords
-from gnetway.service.socket_files import SocketFile, UnixPort, bind_unix
+from gnetway.service.sockets import SocketFile, UnixPort, bind_unix
 
 
 class BindTests(TestCase):

@@ -15,8 +15,8 @@ from twisted.internet.threads import deferToThread
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import bind_all, close_all
+from gnetway.service.sockets import InheritedSockets
 from gnetway.service.take_over import TakeOver
 from tests.ports import free_port
 from tests.service.cases import ServiceCase

@@ -11,7 +11,7 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
-from gnetway.service.log_levels import LogLevels
+from gnetway.service.logs import LogLevels
 from gnetway.service.reload import Outcome, ReloadResult
 from gnetway.workers.counters import COUNT_SECONDS
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from gnetway.config.model import share_out
 from gnetway.errors import ConfigError
-from gnetway.runtime.process_limits import machine_memory
+from gnetway.runtime.machine import machine_memory
 from gnetway.workers.handover import processors, shares
 from tests.service.cases import ServiceCase
 

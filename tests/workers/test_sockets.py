@@ -6,8 +6,8 @@ from contextlib import closing
 
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.service.inherited import InheritedSockets
 from gnetway.service.listeners import BACKLOG, bind_all
+from gnetway.service.sockets import InheritedSockets
 from gnetway.workers.process import WorkerSockets
 from tests.ports import free_port
 from tests.service.cases import ServiceCase

@@ -13,7 +13,7 @@ from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
-from gnetway.service.log_levels import LogLevels
+from gnetway.service.logs import LogLevels
 from gnetway.workers.handover import HandedSocket, Handover, pack_config
 from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
 from gnetway.workers.worker import Worker

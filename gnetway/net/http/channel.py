@@ -36,7 +36,7 @@ from gnetway.net.http.request import HttpRequest, RequestLine
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.link_output import Backlog
 from gnetway.net.peer import client_ip, local_ip
-from gnetway.runtime import try_write
+from gnetway.runtime.shortcuts import try_write
 
 #: Requests of a connection that are answered in one turn of the reactor, each in 0.2 ms or so.
 _REQUESTS_A_TURN: Final = 4
@@ -280,7 +280,7 @@ class GatewayHttpChannel(HTTPChannel):
 
     def write(self, data: bytes) -> None:
         """Send the answer to a request."""
-        try_write.write(self.transport, data)
+        try_write(self.transport, data)
         if self._backlog is not None:
             self._backlog.written(len(data))
             self._backlog.count(self.services.links, self.client_ip)

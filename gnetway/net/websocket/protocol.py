@@ -44,7 +44,7 @@ from gnetway.net.websocket.state import (
     clear_head,
     configured,
 )
-from gnetway.runtime import try_write
+from gnetway.runtime.shortcuts import try_write
 
 #: The paths that web clients ask for.
 PATHS: Final = frozenset(
@@ -306,7 +306,7 @@ class GatewayWebSocketProtocol(SmallWebSocketProtocol):
         Web K takes a message for a packet, whatever the protocol allows.
         """
         if self.is_plain and self.state == self.STATE_OPEN and not self.send_queue:
-            try_write.write(self.transport, binary_messages(packets))
+            try_write(self.transport, binary_messages(packets))
         else:
             for packet in packets:
                 self.sendMessage(packet, True)

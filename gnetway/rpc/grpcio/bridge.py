@@ -19,7 +19,7 @@ from zope.interface import implementer
 from gnetway.rpc.calls import Answered, IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.lifecycle import ABORTED, CLOSED, ENDED, OPEN, StreamPhase
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 
 _Result = TypeVar("_Result")
 

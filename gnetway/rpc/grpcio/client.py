@@ -27,7 +27,7 @@ from gnetway.rpc.grpcio.bridge import ThreadedStream, run_in_thread, tell
 from gnetway.rpc.grpcio.options import channel_arguments, channel_credentials
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 
 #: How grpcio wraps the text of a status whose number it does not know.
 _FOREIGN_STATUS: Final = re.compile(r'Server sent unknown code .*? and details "(.*)"', re.DOTALL)

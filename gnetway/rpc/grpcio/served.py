@@ -16,7 +16,7 @@ from gnetway.rpc.calls import IRpcReactor, RpcOptions, RpcPeer, StreamHandler, U
 from gnetway.rpc.grpcio.bridge import ThreadedStream
 from gnetway.rpc.peers import PeerPlace, PeerPlaces, host_of_peer
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 #: How long a client may leave its stream unread before an abort no longer waits to tell it why.

@@ -23,7 +23,7 @@ from gnetway.rpc.grpcio.served import ServedCall, ServedStreams, caller, traced_
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.peers import host_of_peer, is_allowed
 from gnetway.rpc.status import ListenFailed
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 
 _Result = TypeVar("_Result")
 _Job = tuple["Future[Any]", Callable[[], Any]]

@@ -29,7 +29,7 @@ from gnetway.rpc.native.connection import Http2Protocol
 from gnetway.rpc.native.reading import SlowReaders
 from gnetway.rpc.peers import is_ipv4, is_ipv6, split_address
 from gnetway.rpc.status import StatusCode
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 _CONNECT_SECONDS: Final = 5.0
 #: Within this pause after a failure calls fail without another attempt. Whoever calls has pauses

@@ -21,7 +21,7 @@ from gnetway.rpc.native.channel import Dialer
 from gnetway.rpc.native.deadlines import Deadlines
 from gnetway.rpc.native.stream import NativeStream
 from gnetway.rpc.status import RpcStatus, StatusCode
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 _CLOSED = "the client is closed"
 

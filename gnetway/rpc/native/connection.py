@@ -40,9 +40,8 @@ from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.lifecycle import ConnectionPhase
 from gnetway.rpc.native.reading import Reading, SlowReaders, watch
 from gnetway.rpc.status import StatusCode
-from gnetway.runtime import try_write
-from gnetway.runtime.try_write import read_more
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
+from gnetway.runtime.shortcuts import read_more, try_write
 
 #: A peer that does not speak HTTP/2 within this time of being connected does not speak it at all.
 _SETTLE_SECONDS: Final = 10.0
@@ -279,14 +278,14 @@ class Http2Protocol(Protocol):
             self._pong = self._clock.callLater(_PONG_SECONDS, self._answer_pings)
         if not data:
             return False
-        try_write.write(output, data)
+        try_write(output, data)
         return True
 
     def _answer_pings(self) -> None:
         self._pong = None
         data = self.sender.data_to_send()
         if data and self._output is not None:
-            try_write.write(self._output, data)
+            try_write(self._output, data)
 
     def _tell_events(self) -> None:
         core = self.core

@@ -34,7 +34,7 @@ from gnetway.rpc.native.served import ServedCall, ServingRole, answer, refuse
 from gnetway.rpc.native.stream import NativeStream
 from gnetway.rpc.peers import PeerPlace, PeerPlaces, RefusedPeers, is_allowed, split_address
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 _DRAINING: Final = b"last one"
 _STOPPED: Final = "the server stops"

@@ -11,7 +11,7 @@ from gnetway.rpc.calls import IRpcStream, IStreamListener, RpcOptions
 from gnetway.rpc.lifecycle import ABORTED, CLOSED, ENDED, OPEN, StreamPhase
 from gnetway.rpc.native.connection import Http2Protocol
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 
 #: What a client's stream keeps of what it has sent, until the server has begun to answer.
 _KEPT_BYTES: Final = 256 * 1024

@@ -5,7 +5,7 @@ from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.rpc.grpcio.bridge import Inbox, Outbox, run_in_thread
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 from tests.rpc.threads import HeldReactor
 
 

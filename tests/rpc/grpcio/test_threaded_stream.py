@@ -6,7 +6,7 @@ from zope.interface.verify import verifyObject
 from gnetway.rpc.calls import IRpcStream, RpcOptions
 from gnetway.rpc.grpcio.bridge import ThreadedStream
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
-from gnetway.runtime.thread_calls import Batch
+from gnetway.runtime.threads import Batch
 from tests.rpc.peers import Recorder
 from tests.rpc.threads import HeldReactor
 

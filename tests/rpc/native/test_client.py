@@ -20,7 +20,7 @@ from gnetway.http2.frames import (
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.native.client import NativeClient
 from gnetway.rpc.status import RpcStatus, StatusCode, StreamFull
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.http2.wire import Frame, data, headers, message
 from tests.rpc.native_peer import Memory, Wire
 from tests.rpc.peers import Recorder

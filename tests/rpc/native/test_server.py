@@ -20,7 +20,7 @@ from gnetway.http2.heads import FieldBlocks
 from gnetway.rpc.calls import RpcHandlers, RpcOptions, RpcPeer
 from gnetway.rpc.native.server import NativeServer
 from gnetway.rpc.status import RpcStatus
-from gnetway.runtime.turn_end import TurnEnd
+from gnetway.runtime.clocks import TurnEnd
 from tests.http2.wire import Frame, data, message
 from tests.rpc.native_peer import Memory, Wire
 from tests.rpc.peers import Echo

@@ -1,11 +1,11 @@
-"""Threads for short work beside the reactor: a hop costs less than by Twisted's pool, and yields.
+"""Threads beside the reactor: their calls back into it, and short work for which a hop is cheap.
 
 A piece of work takes a fraction of a millisecond, as little as the hop to a thread and back. So
 threads are woken by the interpreter's own queue, and what several of them have finished comes back
-to the reactor in one call. What they do next is the next network's: a client waits behind one
-piece of work of each other network, however much some of them want. The threads run at a lower
-priority than the reactor's: however many strangers ask for keys, clients that have theirs are
-served first on the last processor.
+to the reactor in one call: ``Batch``, which other threads call into it by as well. What they do
+next is the next network's: a client waits behind one piece of work of each other network, however
+much some of them want. The threads run at a lower priority than the reactor's: however many
+strangers ask for keys, clients that have theirs are served first on the last processor.
 """
 
 import os
@@ -18,12 +18,43 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.admission.networks import wider_network
 from gnetway.admission.shares import Shares
 from gnetway.errors import Busy
-from gnetway.runtime.thread_calls import Batch
+
+
+class Batch:
+    """Calls from any thread into the reactor, in order, many for one wake-up."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._armed = False
+
+    def post(self, call: Callable[..., object], *args: object) -> None:
+        """Have ``call(*args)`` run in the reactor thread; an error of it is logged."""
+        self._waiting.append((call, args))
+        # No lock: whoever still sees it armed has appended before _drain looks at the queue,
+        # and two that both see it idle only cost one empty wake-up.
+        if not self._armed:
+            self._armed = True
+            self._reactor.callFromThread(self._drain)
+
+    def _drain(self) -> None:
+        self._armed = False
+        # Only what is there now, lest busy threads keep the reactor from everything else.
+        for _ in range(len(self._waiting)):
+            call, args = self._waiting.popleft()
+            try:
+                call(*args)
+            except Exception:  # noqa: BLE001 - the calls behind it must not be lost
+                self._log.failure("a call from a thread failed")
+
 
 Item = TypeVar("Item")
 
