@@ -14,7 +14,7 @@ addresses, and never a key, a salt or a payload.
                           first that it sees of a key
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar, cast
 
@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.crypto.auth_key import KeyKind
+from gnetway.runtime.coroutines import as_deferred
 from gnetway.tl.client_info import ClientInfo
 
 
@@ -160,9 +161,7 @@ class Subscription(Generic[E]):
     def tell(self, event: E) -> None:
         """Call the listener; what its coroutine or Deferred comes to is looked after as well."""
         try:
-            result: object = self._listener(event)
-            if isinstance(result, Coroutine):
-                result = Deferred.fromCoroutine(result)
+            result = as_deferred(self._listener(event))
             if isinstance(result, Deferred):
                 result.addErrback(self._failed)
         except BaseException:  # noqa: BLE001 - SystemExit too would end somebody's connection

@@ -3,6 +3,7 @@
 Nothing here knows a provider. A test runs ``verifyObject`` on each, fakes included.
 """
 
+from asyncio import Future
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ class ILinkTransport(ITCPTransport, IConsumer, IPushProducer):
 
 
 class IGatewayReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTime):
-    """What a gateway needs of its reactor; Twisted's epoll, poll and select reactors have it."""
+    """What a gateway needs of its reactor: Twisted's, over epoll, poll, select or asyncio."""
 
 
 class IPushTarget(Interface):
@@ -260,7 +261,7 @@ class IRpcSessions(Interface):
 
 
 #: The answer to a call: a TL object, or what gives one later. ``handle`` may be ``async def``.
-RpcAnswer = bytes | Deferred[bytes] | Coroutine[Any, Any, bytes]
+RpcAnswer = bytes | Deferred[bytes] | Coroutine[Any, Any, bytes] | Future[bytes]
 
 
 class IRpcHandler(Interface):
@@ -269,7 +270,8 @@ class IRpcHandler(Interface):
     def handle(call: RpcCall) -> RpcAnswer:
         """Return the TL object to put into rpc_result, at most 16 MiB - 256 bytes.
 
-        A Deferred, or what a coroutine awaits, is cancelled when nobody wants the answer any more.
+        A Deferred or future, or what a coroutine awaits, is cancelled when nobody wants the answer
+        any more. Under the reactor over asyncio a coroutine is a task, and awaits what it likes.
 
         :raises RpcError: the client gets it as rpc_error. Any other error, and an answer that is
             no TL object, is logged and becomes 500 INTERNAL.

@@ -9,7 +9,7 @@ Ctrl-C comes as a signal, which Twisted takes) and asyncio's CancelledError are 
 the reactor, the only one above, would only close the connection for them.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -25,6 +25,7 @@ from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.runtime.clocks import WallClock
+from gnetway.runtime.coroutines import as_deferred
 
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")
@@ -89,8 +90,8 @@ class CallRunner:
         )
         try:
             result: object = self.handler.handle(call)
-            if type(result) is not bytes and isinstance(result, Coroutine):
-                result = Deferred.fromCoroutine(result)
+            if type(result) is not bytes:
+                result = as_deferred(result)
             if isinstance(result, Deferred):
                 live.calls[wanted.msg_id] = partial(self._cancel, result, _place(wanted))
                 network = client_network(client_ip)
