@@ -1,7 +1,7 @@
 """``gnetway config``: what a configuration comes to, key by key; and what a file may be.
 
     file       it stands there, at that line
-    default    nothing is said, and the reason of the default is told
+    default    nothing is said, and what the key is for and why its default is that is told
     derived    nothing, or 0, is said, and it follows from this machine or from another key
 
 What is derived is that of a gateway which this very user would start on this machine now.
@@ -12,11 +12,13 @@ import json
 import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gnetway.cli.terminal import Column, printable, room, say, table
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from gnetway.config.model import GatewayConfig
     from gnetway.config.values import Key, Schema
 
@@ -115,7 +117,9 @@ def _from(setting: Setting, config: "GatewayConfig") -> str:
     place = f"{config.source}:{setting.line}" if setting.line else ""
     if setting.source == "file":
         return place + ("" if setting.has_effect else ", without effect")
-    return f"{setting.source}{f' ({place})' if place else ''}: {setting.reason}"
+    # Its first sentence; docs/configuration.md has all of it.
+    reason = " ".join(setting.reason.split()).partition(". ")[0].removesuffix(".")
+    return f"{setting.source}{f' ({place})' if place else ''}: {reason}"
 
 
 def file_schema() -> "Schema":
@@ -130,7 +134,7 @@ def file_schema() -> "Schema":
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gnetway.yaml",
-        "description": "The configuration of gnetway; etc/gnetway.yaml explains every key.",
+        "description": "The configuration of gnetway; docs/configuration.md explains every key.",
         **schema,
         "allOf": [listeners, keys],
     }
@@ -186,6 +190,20 @@ def derived(config: "GatewayConfig") -> "GatewayConfig":
 # The keys.
 
 
+class _Told(NamedTuple):
+    """A key of the model, and its path without indexes."""
+
+    pattern: str
+    item: "Field[Any]"
+    entry: "Key"
+
+    @property
+    def reason(self) -> str:
+        from gnetway.config.values import explained  # noqa: PLC0415
+
+        return explained(*self)
+
+
 class Settings:
     """Goes through a configuration, and beside it through what is derived from it."""
 
@@ -204,19 +222,21 @@ class Settings:
             # Of the older forms the newer ones tell.
             elif hasattr(self._config, item.name):
                 values = getattr(self._config, item.name), getattr(self._derived, item.name)
-                yield from self._value(entry.name, entry, *values, bool(entry.live))
+                told = _Told(entry.name, item, entry)
+                yield from self._value(entry.name, told, *values, bool(entry.live))
 
     def _value(
-        self, path: str, entry: "Key", value: Any, effective: Any, live: bool, line: int = 0
+        self, path: str, told: "_Told", value: Any, effective: Any, live: bool, line: int = 0
     ) -> Iterator[Setting]:
         from gnetway.config.values import as_json, is_section  # noqa: PLC0415
 
+        entry = told.entry
         if is_section(value):
-            yield from self._section(path, value, effective, live)
+            yield from self._section(path, told.pattern, value, effective, live)
         elif isinstance(value, tuple) and any(map(is_section, value)):
             for index, (one, other) in enumerate(zip(value, effective, strict=True)):
                 below = getattr(one, "path", "") or f"{path}[{index}]"
-                yield from self._section(below, one, other, live)
+                yield from self._section(below, told.pattern, one, other, live)
         else:
             line = self._config.lines.get(path, line)
             source = "file" if line else "default"
@@ -225,9 +245,11 @@ class Settings:
             shown = f"{value:04o}" if entry.name == "UnixMode" else as_json(value, _of_other)
             unit = entry.unit if isinstance(value, int) else ""
             has_effect = path not in self._config.unused
-            yield Setting(path, shown, unit, source, line, entry.reason, live, has_effect)
+            yield Setting(path, shown, unit, source, line, told.reason, live, has_effect)
 
-    def _section(self, path: str, section: Any, effective: Any, live: bool) -> Iterator[Setting]:
+    def _section(
+        self, path: str, pattern: str, section: Any, effective: Any, live: bool
+    ) -> Iterator[Setting]:
         from gnetway.config.values import keys_of  # noqa: PLC0415
 
         for item, entry in keys_of(type(section)):
@@ -241,7 +263,8 @@ class Settings:
             whole = self._config.lines.get(getattr(section, "path", ""), 0)
             line = 0 if value == item.default else whole
             is_live = live if entry.live is None else entry.live
-            yield from self._value(f"{path}.{entry.name}", entry, value, other, is_live, line)
+            told = _Told(f"{pattern}.{entry.name}", item, entry)
+            yield from self._value(f"{path}.{entry.name}", told, value, other, is_live, line)
 
     def _rsa_keys(self, live: bool) -> Iterator[Setting]:
         lines = self._config.lines

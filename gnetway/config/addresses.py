@@ -36,6 +36,8 @@ LISTENERS: Final = "Gnetway.Server.Addresses"
 
 _ALLOWED_UNIX: Final = "unix: and the path of a socket, at most 107 bytes with its directory"
 
+_ALLOWED_LISTENER: Final = f"{_ALLOWED_TO_LISTEN}; or {_ALLOWED_UNIX}"
+
 #: Bytes of a path that the kernel takes, without the zero byte at its end. Source: unix(7)
 _MAX_UNIX_BYTES: Final = 107
 
@@ -89,7 +91,7 @@ class UnixAddress:
         return f"{_UNIX}{self.file}"
 
 
-@described({"type": "string", "pattern": f"^(?:{_UNIX}.+|{_SHAPE})$"})
+@described({"type": "string", "pattern": f"^(?:{_UNIX}.+|{_SHAPE})$"}, _ALLOWED_LISTENER)
 def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     """Read an address at which clients are served, which may be a socket in the file system."""
     read: Address | UnixAddress
@@ -104,7 +106,7 @@ def listener_address(node: Node, reading: Reading) -> Address | UnixAddress:
     return read
 
 
-@described(TEXT)
+@described(TEXT, _ALLOWED_UNIX)
 def socket_file(node: Node, reading: Reading) -> UnixAddress:
     """Read an address that can only be a socket in the file system."""
     read = listener_address(node, reading)
@@ -144,7 +146,7 @@ def reject_second(
     reading.reject(node, f"{read} a second time, after {first}", "each address once")
 
 
-@described({"type": "string", "pattern": f"^{_SHAPE}$"})
+@described({"type": "string", "pattern": f"^{_SHAPE}$"}, _ALLOWED_TO_LISTEN)
 def address(node: Node, reading: Reading) -> Address:
     """Read one address; the same one a second time is a fault."""
     read = _address(node, reading)
@@ -161,7 +163,7 @@ def _address(node: Node, reading: Reading) -> Address:
     return Address(host, port, node.path)
 
 
-@described({"type": "string", "pattern": f"^{_SHAPE}$"})
+@described({"type": "string", "pattern": f"^{_SHAPE}$"}, _ALLOWED_ENDPOINT)
 def endpoint(node: Node, reading: Reading) -> str:
     """Read the address of a service.
 
@@ -217,7 +219,7 @@ _ALLOWED_PUBLIC_HOST: Final = "an IP address of a place, or a host name"
 _ALLOWED_PUBLIC: Final = "host, host:port or [IPv6]:port, or a mapping with Host"
 
 
-@described({"type": "string"})
+@described({"type": "string"}, _ALLOWED_PUBLIC_HOST)
 def _host_name(node: Node, reading: Reading) -> str:
     host = public_host(node.value) if isinstance(node.value, str) else ""
     if not host or _is_no_place(host):
@@ -242,25 +244,18 @@ class PublicAddressConfig:
     ``port`` is None for the listener's own. ``path`` is the key path for a later fault.
     """
 
-    host: str = field(metadata=key("Host", _host_name, "", _ALLOWED_PUBLIC_HOST))
-    port: int | None = field(
-        default=None, metadata=key("Port", whole(1, 65535), "", "the listener's own")
-    )
-    media_only: bool = field(
-        default=False,
-        metadata=key("MediaOnly", flag, "", "with one such, all files go there and nowhere else"),
-    )
-    ipv6: bool = field(
-        default=False,
-        metadata=key("IPv6", flag, "", "of a name: clients dial both, and not every net has it"),
-    )
+    host: str = field(metadata=key("Host", _host_name))
+    port: int | None = field(default=None, metadata=key("Port", whole(1, 65535)))
+    media_only: bool = field(default=False, metadata=key("MediaOnly", flag))
+    ipv6: bool = field(default=False, metadata=key("IPv6", flag))
     path: str = field(default="", compare=False, repr=False)
 
 
 @described(
     lambda pattern: {
         "anyOf": [{"type": "string"}, schema_of(section(PublicAddressConfig), pattern)]
-    }
+    },
+    _ALLOWED_PUBLIC,
 )
 def _public_address(node: Node, reading: Reading) -> PublicAddressConfig:
     if not isinstance(node.value, str):
@@ -284,7 +279,8 @@ def _public_address(node: Node, reading: Reading) -> PublicAddressConfig:
             schema_of(_public_address, pattern),
             schema_of(optional(list_of(_public_address)), pattern),
         ]
-    }
+    },
+    f"{_ALLOWED_PUBLIC}; or a list of them",
 )
 def public_addresses(node: Node, reading: Reading) -> tuple[PublicAddressConfig, ...]:
     """Read one address or a list of them, each as a text or as a mapping."""
@@ -302,7 +298,7 @@ Network = IPv4Network | IPv6Network
 _ALLOWED_NETWORKS: Final = "a network such as 10.0.0.0/8 or fd00::/8, or one address"
 
 
-@described({"type": "string"})
+@described({"type": "string"}, _ALLOWED_NETWORKS)
 def network(node: Node, reading: Reading) -> Network:
     """Read a network, or an address, which is a network of one."""
     if not isinstance(node.value, str) or "%" in node.value:
@@ -323,18 +319,11 @@ class ProxyProtocolConfig:
     """Who is believed with which versions; without ``trusted_networks`` every address is."""
 
     versions: tuple[int, ...] = field(
-        default=(1, 2), metadata=key("Versions", list_of(whole(1, 2)), "", "balancers send either")
+        default=(1, 2), metadata=key("Versions", list_of(whole(1, 2)))
     )
     trusted_networks: tuple[Network, ...] | None = field(
-        default=None,
-        metadata=key("TrustedNetworks", list_of(network), "", "any address, as PPV1: true"),
+        default=None, metadata=key("TrustedNetworks", list_of(network))
     )
     timeout_seconds: int = field(
-        default=5,
-        metadata=key(
-            "TimeoutSeconds",
-            whole(1, 600),
-            "seconds",
-            "for the header, which a balancer sends at once; time for a lost packet or two",
-        ),
+        default=5, metadata=key("TimeoutSeconds", whole(1, 600, "seconds"))
     )

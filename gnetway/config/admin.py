@@ -13,10 +13,10 @@ from gnetway.config.servers import DEFAULT_MODE, unix_mode
 from gnetway.config.values import (
     Reading,
     described,
+    described_as,
     key,
     list_of,
     optional,
-    schema_as,
     secret,
     text,
     web_path,
@@ -27,12 +27,14 @@ from gnetway.config.values import (
 MIN_TOKEN_CHARS: Final = 16
 
 
-@described({"type": "string", "minLength": MIN_TOKEN_CHARS})
+_TOKEN: Final = f"a text of {MIN_TOKEN_CHARS} or more printable characters of ASCII"
+
+
+@described({"type": "string", "minLength": MIN_TOKEN_CHARS}, _TOKEN)
 def _token(node: Node, reading: Reading) -> str:
     read = secret(node, reading)
     if len(read) < MIN_TOKEN_CHARS or not read.isascii() or not read.isprintable():
-        allowed = f"a text of {MIN_TOKEN_CHARS} or more printable characters of ASCII"
-        reading.reject(node, "one that is shorter, or has others", allowed)
+        reading.reject(node, "one that is shorter, or has others", _TOKEN)
     return read
 
 
@@ -41,19 +43,10 @@ class AdminConfig:
     """Admin: addresses of the admin site, and what whoever reads it must know."""
 
     addresses: tuple[Address | UnixAddress, ...] = field(
-        metadata=key("Addresses", list_of(listener_address), "", "a list of host:port")
+        metadata=key("Addresses", list_of(listener_address))
     )
-    token: str = field(
-        default="",
-        repr=False,
-        metadata=key(
-            "Token", optional(_token), "", "who reaches the address may read; /healthz is for all"
-        ),
-    )
-    unix_mode: int = field(
-        default=DEFAULT_MODE,
-        metadata=key("UnixMode", unix_mode, "", "the owner and the group, as for clients"),
-    )
+    token: str = field(default="", repr=False, metadata=key("Token", optional(_token)))
+    unix_mode: int = field(default=DEFAULT_MODE, metadata=key("UnixMode", unix_mode))
 
     @property
     def open_to_others(self) -> list[str]:
@@ -72,12 +65,12 @@ class PrometheusConfig:
     Without a Host nobody listens, as there.
     """
 
-    host: str = field(default="", metadata=key("Host", optional(text), "", "nobody listens"))
-    port: int = field(default=9101, metadata=key("Port", whole(0, 65535), "", "go-zero's default"))
-    path: str = field(default="/metrics", metadata=key("Path", web_path, "", "go-zero's default"))
+    host: str = field(default="", metadata=key("Host", optional(text)))
+    port: int = field(default=9101, metadata=key("Port", whole(0, 65535)))
+    path: str = field(default="/metrics", metadata=key("Path", web_path))
 
 
-@described(schema_as(section(PrometheusConfig)))
+@described_as(section(PrometheusConfig))
 def prometheus(node: Node, reading: Reading) -> PrometheusConfig | None:
     """Read Prometheus; None where nobody is to listen."""
     read = section(PrometheusConfig)(node, reading)

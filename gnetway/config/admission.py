@@ -28,36 +28,19 @@ def _shared_out(bounds: "NetworkConfig | AdmissionConfig", count: int) -> dict[s
 class NetworkConfig:
     """Bounds of some networks; what is left out is as for all others, 0 is no bound."""
 
-    networks: tuple[Network, ...] = field(
-        metadata=key("Networks", list_of(network), "", "a list of networks or addresses")
-    )
-    exempt: bool = field(
-        default=False,
-        metadata=key("Exempt", flag, "", "true: no bound, and it never gives way to others"),
-    )
+    networks: tuple[Network, ...] = field(metadata=key("Networks", list_of(network)))
+    exempt: bool = field(default=False, metadata=key("Exempt", flag))
     connections_per_address: int | None = field(
-        default=None,
-        metadata=key(
-            "ConnectionsPerAddress", whole(0, _MAX_COUNT), "connections", "as for all others"
-        ),
+        default=None, metadata=key("ConnectionsPerAddress", whole(0, _MAX_COUNT, "connections"))
     )
     half_open_per_address: int | None = field(
-        default=None,
-        metadata=key(
-            "HalfOpenPerAddress", whole(0, _MAX_COUNT), "connections", "as for all others"
-        ),
+        default=None, metadata=key("HalfOpenPerAddress", whole(0, _MAX_COUNT, "connections"))
     )
     new_connections_per_second: int | None = field(
-        default=None,
-        metadata=key(
-            "NewConnectionsPerSecond", whole(0, _MAX_COUNT), "connections", "as for all others"
-        ),
+        default=None, metadata=key("NewConnectionsPerSecond", whole(0, _MAX_COUNT, "connections"))
     )
     new_connections_burst: int | None = field(
-        default=None,
-        metadata=key(
-            "NewConnectionsBurst", whole(1, _MAX_COUNT), "connections", "as for all others"
-        ),
+        default=None, metadata=key("NewConnectionsBurst", whole(1, _MAX_COUNT, "connections"))
     )
 
     def share(self, count: int) -> "NetworkConfig":
@@ -73,125 +56,42 @@ class AdmissionConfig:
     """
 
     connections: int = field(
-        default=0,
-        metadata=key(
-            "Connections",
-            whole(0, _MAX_COUNT),
-            "connections",
-            "in all; 0 is what the limit of open files leaves, less a sixteenth and at least 64 of"
-            " it for the store, gRPC, etcd and the log, and it is never more",
-        ),
+        default=0, metadata=key("Connections", whole(0, _MAX_COUNT, "connections"))
     )
-    half_open: int = field(
-        default=0,
-        metadata=key(
-            "HalfOpen",
-            whole(0, _MAX_COUNT),
-            "connections",
-            "in all, that have used no key yet; 0 is half of Connections: even a crowd that comes"
-            " at once is past that in seconds, and a flood leaves half to clients that are known",
-        ),
-    )
+    half_open: int = field(default=0, metadata=key("HalfOpen", whole(0, _MAX_COUNT, "connections")))
     connections_per_address: int = field(
-        default=0,
-        metadata=key(
-            "ConnectionsPerAddress",
-            whole(0, _MAX_COUNT),
-            "connections",
-            "0 is three quarters of Connections: behind carrier-grade NAT one address has thousands"
-            " of phones of 3 to 8 connections, and where all is full, it gives way to others",
-        ),
+        default=0, metadata=key("ConnectionsPerAddress", whole(0, _MAX_COUNT, "connections"))
     )
     half_open_per_address: int = field(
-        default=0,
-        metadata=key(
-            "HalfOpenPerAddress",
-            whole(0, _MAX_COUNT),
-            "connections",
-            "0 is a quarter of Connections, at most 4096: as many as a NAT's clients that come back"
-            " at once after a restart",
-        ),
+        default=0, metadata=key("HalfOpenPerAddress", whole(0, _MAX_COUNT, "connections"))
     )
     new_connections_per_second: int = field(
-        default=500,
-        metadata=key(
-            "NewConnectionsPerSecond",
-            whole(0, _MAX_COUNT),
-            "connections",
-            "of one address, for long; thousands of phones make some dozens. 0 is no bound",
-        ),
+        default=500, metadata=key("NewConnectionsPerSecond", whole(0, _MAX_COUNT, "connections"))
     )
     new_connections_burst: int = field(
-        default=10_000,
-        metadata=key(
-            "NewConnectionsBurst",
-            whole(1, _MAX_COUNT),
-            "connections",
-            "of one address, at once: a NAT's clients that come back after a restart",
-        ),
+        default=10_000, metadata=key("NewConnectionsBurst", whole(1, _MAX_COUNT, "connections"))
     )
-    wait_seconds: int = field(
-        default=5,
-        metadata=key(
-            "WaitSeconds",
-            whole(0, 60),
-            "seconds",
-            "a connection above the rate may wait for its turn; clients give up after 8 to 15",
-        ),
-    )
+    wait_seconds: int = field(default=5, metadata=key("WaitSeconds", whole(0, 60, "seconds")))
     exchanges_per_second: int = field(
-        default=100,
-        metadata=key(
-            "ExchangesPerSecond",
-            whole(0, _MAX_COUNT),
-            "key exchanges",
-            "of one address, for long: 10,000 phones behind carrier-grade NAT make 3 keys a day"
-            " each, one in 3 seconds; a core makes some 800 a second, so an attacker takes an"
-            " eighth of one. 0 is no bound",
-        ),
+        default=100, metadata=key("ExchangesPerSecond", whole(0, _MAX_COUNT, "key exchanges"))
     )
     exchange_burst: int = field(
-        default=10_000,
-        metadata=key(
-            "ExchangeBurst",
-            whole(1, _MAX_COUNT),
-            "key exchanges",
-            "of one address at once, before that rate counts: thousands of clients behind it that"
-            " lost their keys together; 12 seconds of a core, at which other addresses take turns",
-        ),
+        default=10_000, metadata=key("ExchangeBurst", whole(1, _MAX_COUNT, "key exchanges"))
     )
     unknown_keys_per_second: int = field(
-        default=20,
-        metadata=key(
-            "UnknownKeysPerSecond",
-            whole(0, _MAX_COUNT),
-            "auth keys",
-            "of one address that the session service does not know: each costs it a call, and an"
-            " honest client has one when its key has ended, and makes another. 0 is no bound",
-        ),
+        default=20, metadata=key("UnknownKeysPerSecond", whole(0, _MAX_COUNT, "auth keys"))
     )
     unknown_key_burst: int = field(
-        default=100,
-        metadata=key(
-            "UnknownKeyBurst",
-            whole(1, _MAX_COUNT),
-            "auth keys",
-            "of one address at once, before that rate counts; so many keys that are not at hand"
-            " are asked for at a time, known or not",
-        ),
+        default=100, metadata=key("UnknownKeyBurst", whole(1, _MAX_COUNT, "auth keys"))
     )
     allow: tuple[Network, ...] | None = field(
-        default=None,
-        metadata=key("Allow", optional(list_of(network)), "", "every network may connect"),
+        default=None, metadata=key("Allow", optional(list_of(network)))
     )
     deny: tuple[Network, ...] | None = field(
-        default=None, metadata=key("Deny", optional(list_of(network)), "", "nobody is shut out")
+        default=None, metadata=key("Deny", optional(list_of(network)))
     )
     networks: tuple[NetworkConfig, ...] | None = field(
-        default=None,
-        metadata=key(
-            "Networks", optional(list_of(section(NetworkConfig))), "", "all have the bounds above"
-        ),
+        default=None, metadata=key("Networks", optional(list_of(section(NetworkConfig))))
     )
 
     def share(self, count: int) -> "AdmissionConfig":

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
 from gnetway.config.reader import section
-from gnetway.config.values import TEXT, Parser, Reading, described, schema_as, text
+from gnetway.config.values import TEXT, Parser, Reading, described, described_as, text
 
 
 class Unreadable(Exception):
@@ -99,7 +99,7 @@ class PemFile:
         return _of_key(self.content) == _of_certificate(certificate.content)
 
 
-@described(TEXT)
+@described(TEXT, f"the path of a file with {_CERTIFICATES}")
 def certificates(node: Node, reading: Reading) -> PemFile:
     """Read the path of a file with certificates, and the file."""
     path, content = _read(node, reading, _CERTIFICATES)
@@ -110,7 +110,7 @@ def certificates(node: Node, reading: Reading) -> PemFile:
     return PemFile(path, content)
 
 
-@described(TEXT)
+@described(TEXT, f"the path of a file with {_KEY}")
 def private_key(node: Node, reading: Reading) -> PemFile:
     """Read the path of a file with a private key, and the file."""
     path, content = _read(node, reading, _KEY)
@@ -140,7 +140,7 @@ S = TypeVar("S", bound=HasPair)
 def section_with_pair(cls: type[S], key_name: str = "KeyFile") -> Parser[S]:
     """Return a parser of a section whose key, ``key_name``, has to be that of its certificate."""
 
-    @described(schema_as(section(cls)))
+    @described_as(section(cls))
     def parse(node: Node, reading: Reading) -> S:
         read = section(cls)(node, reading)
         if read.cert and read.cert_key and not read.cert_key.belongs_to(read.cert):

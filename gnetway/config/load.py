@@ -22,6 +22,7 @@ from gnetway.config.telemetry import TelemetryConfig, telemetry
 from gnetway.config.values import (
     Reading,
     described,
+    described_as,
     flag,
     is_needed,
     is_whole,
@@ -29,7 +30,6 @@ from gnetway.config.values import (
     keys_of,
     list_of,
     optional,
-    schema_as,
     text,
 )
 from gnetway.errors import ConfigError
@@ -48,14 +48,12 @@ class OlderServerConfig:
     """Server: addresses that speak plain TCP, and what Gnetway has a key for as well."""
 
     addresses: tuple[Address | UnixAddress, ...] = field(
-        metadata=key("Addrs", list_of(listener_address), "", "a list of host:port")
+        metadata=key("Addrs", list_of(listener_address))
     )
-    multicore: bool = field(
-        default=False, metadata=key("Multicore", flag, "", "as Gnetway.Multicore")
-    )
+    multicore: bool = field(default=False, metadata=key("Multicore", flag))
 
 
-@described(schema_as(section(OlderServerConfig)))
+@described_as(section(OlderServerConfig))
 def older_server(node: Node, reading: Reading) -> OlderServerConfig:
     """Read Server; a list of listeners belongs elsewhere."""
     if isinstance(node.value, list):
@@ -72,14 +70,21 @@ AUTO: Final = "auto"
 MAX_WORKERS: Final = 256
 
 
-@described({"anyOf": [{"const": AUTO}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]})
+_WORKERS: Final = f"a whole number of processes from 1 to {MAX_WORKERS}, or {AUTO}"
+
+
+@described(
+    {"anyOf": [{"const": AUTO}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]},
+    _WORKERS,
+    "processes",
+)
 def workers(node: Node, reading: Reading) -> int | None:
     """Read a number of processes; None for ``auto``."""
     value = node.value
     if value == AUTO:
         return None
     if not is_whole(value, 1, MAX_WORKERS):
-        reading.reject(node, shown(value), f"a whole number from 1 to {MAX_WORKERS}, or {AUTO}")
+        reading.reject(node, shown(value), _WORKERS)
     return value
 
 
@@ -103,7 +108,7 @@ _BUDGET: Final = "Gnetway.Limits.MemoryBudget"
 _NO_KEY: Final = "RSAKey, a list with KeyFile: the path of an RSA key in PEM"
 
 
-@described({"type": ["string", "integer"]})
+@described({"type": ["string", "integer"]}, "as in an item of RSAKey")
 def _elsewhere(_node: Node, _reading: Reading) -> None:
     """Pass by a key that :func:`_single_key` reads."""
 
@@ -113,60 +118,31 @@ class FileConfig:
     """The sections and keys at the head of the file."""
 
     gnetway: GnetwayConfig | None = field(
-        default=None, metadata=key("Gnetway", section(GnetwayConfig), "", _LISTENERS)
+        default=None, metadata=key("Gnetway", section(GnetwayConfig))
     )
-    older: OlderServerConfig | None = field(
-        default=None, metadata=key("Server", older_server, "", "Gnetway has it")
-    )
-    session: SessionConfig = field(
-        metadata=key("Session", session, "", "a section with Embedded, Etcd or Endpoints")
-    )
-    name: str = field(
-        default="interface.gateway", metadata=key("Name", text, "", "what Teamgram's file says")
-    )
-    listen_on: Address | None = field(
-        default=None,
-        metadata=key("ListenOn", optional(address), "", "only a remote session backend needs it"),
-    )
-    etcd: EtcdConfig | None = field(
-        default=None,
-        metadata=key("Etcd", optional(etcd(EtcdConfig)), "", "only Session.Etcd needs it"),
-    )
-    use_stream_session: bool = field(
-        default=False,
-        metadata=key("UseStreamSession", flag, "", "unary calls, as in Teamgram's gateway"),
-    )
-    rpc: RpcConfig = field(
-        default_factory=RpcConfig,
-        metadata=key("Rpc", section(RpcConfig), "", "each has its own default"),
-    )
-    workers: int | None = field(
-        default=1,
-        metadata=key("Workers", workers, "processes", "more need a remote session backend"),
-    )
+    older: OlderServerConfig | None = field(default=None, metadata=key("Server", older_server))
+    session: SessionConfig = field(metadata=key("Session", session))
+    name: str = field(default="interface.gateway", metadata=key("Name", text))
+    listen_on: Address | None = field(default=None, metadata=key("ListenOn", optional(address)))
+    etcd: EtcdConfig | None = field(default=None, metadata=key("Etcd", optional(etcd(EtcdConfig))))
+    use_stream_session: bool = field(default=False, metadata=key("UseStreamSession", flag))
+    rpc: RpcConfig = field(default_factory=RpcConfig, metadata=key("Rpc", section(RpcConfig)))
+    workers: int | None = field(default=1, metadata=key("Workers", workers))
     admin: AdminConfig | None = field(
-        default=None,
-        metadata=key("Admin", optional(section(AdminConfig)), "", "nobody listens"),
+        default=None, metadata=key("Admin", optional(section(AdminConfig)))
     )
     prometheus: PrometheusConfig | None = field(
-        default=None, metadata=key("Prometheus", optional(prometheus), "", "nobody listens")
+        default=None, metadata=key("Prometheus", optional(prometheus))
     )
     telemetry: TelemetryConfig | None = field(
-        default=None,
-        metadata=key("Telemetry", optional(telemetry), "", "nothing is traced"),
+        default=None, metadata=key("Telemetry", optional(telemetry))
     )
-    log: LogConfig | None = field(
-        default=None, metadata=key("Log", optional(log), "", "the log is twistd's")
-    )
+    log: LogConfig | None = field(default=None, metadata=key("Log", optional(log)))
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
-        default=(), metadata=key("RSAKey", list_of(rsa_key), "", "there may be several", live=True)
+        default=(), metadata=key("RSAKey", list_of(rsa_key), live=True)
     )
-    key_file: None = field(
-        default=None, metadata=key("KeyFile", _elsewhere, "", "the form for a single key")
-    )
-    fingerprint: None = field(
-        default=None, metadata=key("KeyFingerprint", _elsewhere, "", "that of KeyFile")
-    )
+    key_file: None = field(default=None, metadata=key("KeyFile", _elsewhere))
+    fingerprint: None = field(default=None, metadata=key("KeyFingerprint", _elsewhere))
 
 
 def load_file(path: str) -> GatewayConfig:

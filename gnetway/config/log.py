@@ -20,10 +20,10 @@ from gnetway.config.values import (
     Reading,
     choice,
     described,
+    described_as,
     flag,
     key,
     optional,
-    schema_as,
     text,
     whole,
 )
@@ -61,19 +61,25 @@ class Level(StrEnum):
     SEVERE = "severe"
 
 
-@described(TEXT)
+_FOLDER_PATH: Final = "the path of a folder"
+
+
+@described(TEXT, _FOLDER_PATH)
 def _path(node: Node, reading: Reading) -> str:
     read = text(node, reading)
     if "\0" in read:
-        reading.reject(node, shown(read), "the path of a folder")
+        reading.reject(node, shown(read), _FOLDER_PATH)
     return output_path(read, reading.directory)
 
 
-@described({"type": "object", "additionalProperties": {"enum": list(Level)}})
+_LEVELS: Final = "a mapping of namespaces to levels"
+
+
+@described({"type": "object", "additionalProperties": {"enum": list(Level)}}, _LEVELS)
 def _levels(node: Node, reading: Reading) -> Mapping[str, Level]:
     """Read a mapping of namespaces to levels."""
     if not isinstance(node.value, dict):
-        reading.reject(node, shown(node.value), "a mapping of namespaces to levels")
+        reading.reject(node, shown(node.value), _LEVELS)
     levels = {}
     sound = True
     for namespace, child in node.value.items():
@@ -112,66 +118,26 @@ def _check_namespace(namespace: str, node: Node, reading: Reading) -> None:
 class LogConfig:
     """Log; ``path`` is absolute. Numbers that are 0 are no bound."""
 
-    service_name: str = field(
-        default="", metadata=key("ServiceName", optional(text), "", "Name; only Mode volume has it")
-    )
-    mode: LogMode = field(
-        default=LogMode.CONSOLE, metadata=key("Mode", choice(LogMode), "", "go-zero's default")
-    )
+    service_name: str = field(default="", metadata=key("ServiceName", optional(text)))
+    mode: LogMode = field(default=LogMode.CONSOLE, metadata=key("Mode", choice(LogMode)))
     encoding: LogEncoding | None = field(
-        default=None,
-        metadata=key(
-            "Encoding",
-            choice(LogEncoding),
-            "",
-            "json, go-zero's default, but plain for who reads it on a terminal",
-        ),
+        default=None, metadata=key("Encoding", choice(LogEncoding))
     )
-    path: str = field(
-        default="", metadata=key("Path", _path, "", "logs beside the configuration, as go-zero's")
-    )
-    level: Level = field(
-        default=Level.INFO, metadata=key("Level", choice(Level), "", "go-zero's default", live=True)
-    )
+    path: str = field(default="", metadata=key("Path", _path))
+    level: Level = field(default=Level.INFO, metadata=key("Level", choice(Level), live=True))
     levels: Mapping[str, Level] = field(
-        default_factory=dict,
-        metadata=key("Levels", optional(_levels), "", "Level, for every namespace", live=True),
+        default_factory=dict, metadata=key("Levels", optional(_levels), live=True)
     )
     max_content_bytes: int = field(
-        default=0,
-        metadata=key(
-            "MaxContentLength", whole(0, 1 << 32), "bytes", "lines are short, but for tracebacks"
-        ),
+        default=0, metadata=key("MaxContentLength", whole(0, 1 << 32, "bytes"))
     )
-    rotation: Rotation = field(
-        default=Rotation.DAILY,
-        metadata=key("Rotation", choice(Rotation), "", "go-zero's default"),
-    )
-    max_size_mib: int = field(
-        default=100,
-        metadata=key(
-            "MaxSize",
-            whole(0, 1 << 20),
-            "MiB",
-            "a day has far less; with Rotation: daily as well, for days that have more",
-        ),
-    )
+    rotation: Rotation = field(default=Rotation.DAILY, metadata=key("Rotation", choice(Rotation)))
+    max_size_mib: int = field(default=100, metadata=key("MaxSize", whole(0, 1 << 20, "MiB")))
     max_backups: int | None = field(
-        default=None,
-        metadata=key(
-            "MaxBackups",
-            whole(0, 100_000),
-            "files",
-            "10, or KeepDays where that is more: a GiB; go-zero keeps all",
-        ),
+        default=None, metadata=key("MaxBackups", whole(0, 100_000, "files"))
     )
-    keep_days: int = field(
-        default=0,
-        metadata=key("KeepDays", whole(0, 100_000), "days", "MaxBackups is a bound already"),
-    )
-    compress: bool = field(
-        default=False, metadata=key("Compress", flag, "", "old files can be read as they are")
-    )
+    keep_days: int = field(default=0, metadata=key("KeepDays", whole(0, 100_000, "days")))
+    compress: bool = field(default=False, metadata=key("Compress", flag))
 
 
 #: Path where the file has none.
@@ -184,7 +150,7 @@ DEFAULT_BACKUPS: Final = 10
 _OF_FILES: Final = ("Path", "Rotation", "MaxSize", "MaxBackups", "KeepDays", "Compress")
 
 
-@described(schema_as(section(LogConfig)))
+@described_as(section(LogConfig))
 def log(node: Node, reading: Reading) -> LogConfig:
     """Read Log; what means nothing in its Mode is listed."""
     read = section(LogConfig)(node, reading)

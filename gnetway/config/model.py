@@ -1,7 +1,7 @@
 """What a configuration says, as frozen records: one for each section of the file.
 
-Each key's default, unit and reason stand in its field; ``etc/gnetway.yaml`` shows them all, with
-``etc/gnetway-cluster.yaml`` for what only a remote session backend needs.
+Each key's default, unit and bounds stand in its field, and in ``keys.yaml`` what a person should
+know of it; docs/configuration.md and etc/*.yaml are made of both.
 """
 
 from collections.abc import Mapping
@@ -30,52 +30,25 @@ _DEFAULT_CACHE_MIB = 10
 class GnetwayConfig:
     """Gnetway: what faces the clients."""
 
-    servers: tuple[ServerConfig, ...] = field(
-        metadata=key("Server", servers, "", "a list of listeners")
-    )
+    servers: tuple[ServerConfig, ...] = field(metadata=key("Server", servers))
     auth_key_cache_mib: int = field(
-        default=_DEFAULT_CACHE_MIB,
-        metadata=key(
-            "AuthKeyCacheM",
-            whole(0, 1 << 20),
-            "MiB",
-            "more than 10,000 auth keys; 0 means the default, as in Teamgram's gateway",
-        ),
+        default=_DEFAULT_CACHE_MIB, metadata=key("AuthKeyCacheM", whole(0, 1 << 20, "MiB"))
     )
-    strict_dc: int = field(
-        default=0,
-        metadata=key(
-            "StrictDC",
-            whole(0, 999),
-            "",
-            "0 takes a client of any data centre, since many name a random one; with another"
-            " number those that name another are told -444",
-        ),
-    )
-    multicore: bool = field(
-        default=False,
-        metadata=key("Multicore", flag, "", "Teamgram's word for Workers: auto, which decides"),
-    )
+    strict_dc: int = field(default=0, metadata=key("StrictDC", whole(0, 999)))
+    multicore: bool = field(default=False, metadata=key("Multicore", flag))
     limits: LimitsConfig = field(
-        default_factory=LimitsConfig,
-        metadata=key("Limits", section(LimitsConfig), "", "each has its own default", live=True),
+        default_factory=LimitsConfig, metadata=key("Limits", section(LimitsConfig), live=True)
     )
     admission: AdmissionConfig = field(
         default_factory=AdmissionConfig,
-        metadata=key(
-            "Admission", section(AdmissionConfig), "", "each has its own default", live=True
-        ),
+        metadata=key("Admission", section(AdmissionConfig), live=True),
     )
 
     drain: DrainConfig = field(
-        default_factory=DrainConfig,
-        metadata=key("Drain", section(DrainConfig), "", "each has its own default", live=True),
+        default_factory=DrainConfig, metadata=key("Drain", section(DrainConfig), live=True)
     )
     take_over: UnixAddress | None = field(
-        default=None,
-        metadata=key(
-            "TakeOver", optional(socket_file), "", "none: a second start finds the ports taken"
-        ),
+        default=None, metadata=key("TakeOver", optional(socket_file))
     )
 
     @property

@@ -13,6 +13,7 @@ from gnetway.config.values import (
     Reading,
     Schema,
     described,
+    explained,
     is_needed,
     keys_of,
     schema_of,
@@ -157,8 +158,11 @@ def section(cls: type[T]) -> Parser[T]:
 
     All of its faults are recorded before it raises Rejected.
     """
+    needs = " and ".join(entry.name for item, entry in keys_of(cls) if is_needed(item))
 
-    @described(lambda pattern: _schema(cls, pattern))
+    @described(
+        lambda pattern: _schema(cls, pattern), f"a section with {needs}" if needs else "a section"
+    )
     def parse(node: Node, reading: Reading) -> T:
         return _SectionReader(node, reading, cls).read()
 
@@ -183,8 +187,8 @@ def _schema(cls: type[Any], pattern: str) -> Schema:
     properties: dict[str, Schema] = {}
     needed = []
     for item, entry in keys_of(cls):
-        schema = schema_of(entry.parse, join(pattern, entry.name))
-        properties[entry.name] = schema | _told(item, entry)
+        below = join(pattern, entry.name)
+        properties[entry.name] = schema_of(entry.parse, below) | _told(below, item, entry)
         if is_needed(item):
             needed.append(entry.name)
     for name in names_in(pattern):
@@ -199,22 +203,31 @@ def _schema(cls: type[Any], pattern: str) -> Schema:
     return schema | {"additionalProperties": pattern in GO_ZERO}
 
 
-def _told(item: Field[Any], entry: Key) -> Schema:
-    """Return what a person should know of a key: its unit, its default and the reason."""
+def _told(pattern: str, item: Field[Any], entry: Key) -> Schema:
+    """Return what a person should know of a key; the last paragraph of its description is facts.
+
+    Beside JSON Schema's own words stand three more: ``x-allowed`` is what may be written, in
+    words, ``x-unit`` what a number counts, ``x-live`` whether a reload takes it, where that is not
+    as for the section around it.
+    """
+    told: Schema = {"x-allowed": entry.allowed}
+    if entry.unit:
+        told["x-unit"] = entry.unit
+    if entry.live is not None:
+        told["x-live"] = entry.live
     default = list(item.default) if isinstance(item.default, tuple) else item.default
-    unit = f" {entry.unit}" if entry.unit else ""
-    # Of secrets nothing is told, and an empty default says what the reason does.
-    if (
-        not isinstance(default, bool | int | float | str | list)
-        or default in ("", [])
-        or not item.repr
-    ):
-        return {"description": f"{entry.reason}{unit and f' ({entry.unit})'}."}
     if entry.name == "UnixMode":
         # Octal, which is another number to a newer YAML.
         default = f"{default:04o}"
-    told = json.dumps(default).strip('"')
-    return {"default": default, "description": f"Default: {told}{unit}. {entry.reason}."}
+    # Of secrets nothing is told, and what an empty default means the text says.
+    is_told = isinstance(default, bool | int | float | str | list) and default not in ("", [])
+    facts = f"Allowed: {entry.allowed}."
+    if is_told and item.repr:
+        told["default"] = default
+        unit = f" {entry.unit}" if entry.unit else ""
+        shown_as = default if isinstance(default, str) else json.dumps(default)
+        facts = f"Default: {shown_as}{unit}. {facts}"
+    return told | {"description": f"{explained(pattern, item, entry)}\n\n{facts}"}
 
 
 class _SectionReader(Generic[T]):
@@ -243,7 +256,7 @@ class _SectionReader(Generic[T]):
             if is_needed(item) and key.name not in self._met:
                 sound = False
                 path = join(self._node.path, key.name)
-                self._reading.faults.add(self._node.line, path, "nothing", key.reason)
+                self._reading.faults.add(self._node.line, path, "nothing", key.allowed)
         if not sound:
             raise Rejected
         return self._cls(**self._values)

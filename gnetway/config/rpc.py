@@ -24,122 +24,44 @@ class RpcTlsConfig:
     session services are asked for no certificate.
     """
 
-    cert: PemFile = field(
-        metadata=key("CertFile", certificates, "", "the path of the gateway's certificate in PEM")
-    )
-    cert_key: PemFile = field(
-        metadata=key("KeyFile", private_key, "", "the path of the certificate's key in PEM")
-    )
-    ca: PemFile | None = field(
-        default=None,
-        metadata=key("CAFile", optional(certificates), "", "the public authorities"),
-    )
+    cert: PemFile = field(metadata=key("CertFile", certificates))
+    cert_key: PemFile = field(metadata=key("KeyFile", private_key))
+    ca: PemFile | None = field(default=None, metadata=key("CAFile", optional(certificates)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcConfig:
     """Bounds and timers of gRPC connections."""
 
-    carrier: Carrier = field(
-        default=Carrier.NATIVE,
-        metadata=key(
-            "Carrier",
-            choice(Carrier),
-            "",
-            "the gateway's own, without threads; grpcio is Google's library",
-        ),
-    )
+    carrier: Carrier = field(default=Carrier.NATIVE, metadata=key("Carrier", choice(Carrier)))
     max_message_bytes: int = field(
-        default=64 * MIB,
-        metadata=key(
-            "MaxMessageBytes",
-            whole(MIB, 512 * MIB),
-            "bytes",
-            "of one gRPC message: four of the largest packets; it must hold one in any case",
-        ),
+        default=64 * MIB, metadata=key("MaxMessageBytes", whole(MIB, 512 * MIB, "bytes"))
     )
     keepalive_seconds: int = field(
-        default=310,
-        metadata=key(
-            "KeepaliveSeconds",
-            whole(0, 86_400),
-            "seconds",
-            "of silence before a peer is pinged, 0 for never; Go's servers hang up on those who"
-            " ping a silent connection more often than every 300",
-        ),
+        default=310, metadata=key("KeepaliveSeconds", whole(0, 86_400, "seconds"))
     )
     keepalive_timeout_seconds: int = field(
-        default=20,
-        metadata=key(
-            "KeepaliveTimeoutSeconds",
-            whole(1, 600),
-            "seconds",
-            "for the answer to a ping, before the connection counts as broken; gRPC's own default",
-        ),
+        default=20, metadata=key("KeepaliveTimeoutSeconds", whole(1, 600, "seconds"))
     )
     tcp_keepalive_seconds: int = field(
-        default=60,
-        metadata=key(
-            "TcpKeepaliveSeconds",
-            whole(0, 86_400),
-            "seconds",
-            "of silence before the kernel asks whether the peer is there, 0 for never; no peer"
-            " minds that, and firewalls forget silent connections after some minutes",
-        ),
+        default=60, metadata=key("TcpKeepaliveSeconds", whole(0, 86_400, "seconds"))
     )
     allowed_networks: tuple[Network, ...] | None = field(
-        default=None,
-        metadata=key("AllowedNetworks", optional(list_of(network)), "", "any address"),
+        default=None, metadata=key("AllowedNetworks", optional(list_of(network)))
     )
     max_connections: int = field(
-        default=512,
-        metadata=key(
-            "MaxConnections",
-            whole(1, 65_536),
-            "",
-            "of all callers, some of them twice while they restart; about 3 MiB each at worst",
-        ),
+        default=512, metadata=key("MaxConnections", whole(1, 65_536, "connections"))
     )
     max_connections_per_peer: int = field(
-        default=64,
-        metadata=key(
-            "MaxConnectionsPerPeer",
-            whole(1, 65_536),
-            "",
-            "of one address, behind which may be some dozens of session nodes",
-        ),
+        default=64, metadata=key("MaxConnectionsPerPeer", whole(1, 65_536, "connections"))
     )
-    max_streams: int = field(
-        default=128,
-        metadata=key(
-            "MaxStreams",
-            whole(1, 65_536),
-            "",
-            "one of each session node; with grpcio each takes two threads",
-        ),
-    )
+    max_streams: int = field(default=128, metadata=key("MaxStreams", whole(1, 65_536, "streams")))
     max_streams_per_peer: int = field(
-        default=64,
-        metadata=key(
-            "MaxStreamsPerPeer", whole(1, 65_536), "", "as the connections of one address"
-        ),
+        default=64, metadata=key("MaxStreamsPerPeer", whole(1, 65_536, "streams"))
     )
     max_input_bytes: int = field(
-        default=0,
-        metadata=key(
-            "MaxInputBytes",
-            whole(MIB, 4096 * MIB, or_zero=True),
-            "bytes",
-            "of messages that have begun and not ended; it must hold one of the largest. 0 is an"
-            " eighth of MemoryBudget, and at least two packets of clients",
-        ),
+        default=0, metadata=key("MaxInputBytes", whole(MIB, 4096 * MIB, "bytes", or_zero=True))
     )
     tls: RpcTlsConfig | None = field(
-        default=None,
-        metadata=key(
-            "TLS",
-            optional(section_with_pair(RpcTlsConfig)),
-            "",
-            "plaintext, as Teamgram's services",
-        ),
+        default=None, metadata=key("TLS", optional(section_with_pair(RpcTlsConfig)))
     )

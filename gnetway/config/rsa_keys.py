@@ -10,7 +10,7 @@ from gnetway.config.document import Node, join
 from gnetway.config.faults import Rejected, shown
 from gnetway.config.files import Unreadable, input_path, read_bounded
 from gnetway.config.reader import section
-from gnetway.config.values import TEXT, Reading, described, key, schema_as, text
+from gnetway.config.values import TEXT, Reading, described, described_as, key, text
 from gnetway.crypto.rsa import RsaKey, RsaKeyError, generate_pem
 
 #: Bytes of a key file: a 2048-bit key in PEM has 1.7 KB; the rest is room for comments.
@@ -21,6 +21,7 @@ MAX_KEY_FILE_BYTES: Final = 64 * 1024
 KNOWN_TO_ALL: Final = {12240908862933197005: "the one that Teamgram ships"}
 
 _ALLOWED: Final = "an unencrypted RSA private key of 2048 bits in PEM"
+_A_NUMBER: Final = "a 64-bit number, decimal or hexadecimal"
 _MASK: Final = (1 << 64) - 1
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,20}")
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}")
@@ -73,7 +74,7 @@ def make_key_file(path: str) -> RsaKey:
     return made.key
 
 
-@described(TEXT)
+@described(TEXT, f"the path of a file with {_ALLOWED}")
 def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
     """Read the path of a key file, and the file."""
     name = text(node, reading)
@@ -89,7 +90,7 @@ def key_file(node: Node, reading: Reading) -> RsaKeyConfig:
         reading.reject(node, f"{shown(name)}, not usable ({path}): {error}", _ALLOWED)
 
 
-@described({"type": ["string", "integer"]})
+@described({"type": ["string", "integer"]}, _A_NUMBER)
 def fingerprint(node: Node, reading: Reading) -> frozenset[int]:
     """Read a fingerprint as the unsigned 64-bit numbers it may mean; none if it is empty.
 
@@ -99,7 +100,7 @@ def fingerprint(node: Node, reading: Reading) -> frozenset[int]:
     value = node.value
     written = str(value) if isinstance(value, int) and abs(value) <= _MASK else value
     if not isinstance(written, str) or isinstance(value, bool):
-        reading.reject(node, shown(value), "a 64-bit number, decimal or hexadecimal")
+        reading.reject(node, shown(value), _A_NUMBER)
     written = written.strip()
     meant = set()
     if _DECIMAL.fullmatch(written):
@@ -108,22 +109,19 @@ def fingerprint(node: Node, reading: Reading) -> frozenset[int]:
         meant.add(int(written, 16))
     numbers = frozenset(number & _MASK for number in meant if -(1 << 63) <= number <= _MASK)
     if written and not numbers:
-        reading.reject(node, shown(value), "a 64-bit number, decimal or hexadecimal")
+        reading.reject(node, shown(value), _A_NUMBER)
     return numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RsaKeySection:
-    file: RsaKeyConfig = field(
-        metadata=key("KeyFile", key_file, "", "the path of an RSA key in PEM")
-    )
+    file: RsaKeyConfig = field(metadata=key("KeyFile", key_file))
     fingerprints: frozenset[int] = field(
-        default=frozenset(),
-        metadata=key("KeyFingerprint", fingerprint, "", "computed from the key; only compared"),
+        default=frozenset(), metadata=key("KeyFingerprint", fingerprint)
     )
 
 
-@described(schema_as(section(_RsaKeySection)))
+@described_as(section(_RsaKeySection))
 def rsa_key(node: Node, reading: Reading) -> RsaKeyConfig:
     """Read an item of RSAKey; KeyFingerprint, where it is given, has to be that of KeyFile."""
     entry = section(_RsaKeySection)(node, reading)

@@ -26,11 +26,11 @@ from gnetway.config.values import (
     Reading,
     choice,
     described,
+    described_as,
     flag,
     key,
     list_of,
     optional,
-    schema_as,
     whole,
 )
 
@@ -53,7 +53,7 @@ _ORIGIN: Final = re.compile(
 )
 
 
-@described(TEXT)
+@described(TEXT, _ALLOWED)
 def origin(node: Node, reading: Reading) -> str:
     """Read an origin; ``*`` stands for any characters, and browsers send it in lower case."""
     value = node.value.lower() if isinstance(node.value, str) else ""
@@ -74,7 +74,9 @@ _MODES: Final = {"0600": 0o600, "0660": 0o660, "0666": 0o666}
 _ALLOWED_MODES: Final = f"{', '.join(_MODES)} (octal, with its leading zero)"
 
 
-@described({"enum": [*_MODES, *_MODES.values(), *(int(digits) for digits in _MODES)]})
+@described(
+    {"enum": [*_MODES, *_MODES.values(), *(int(digits) for digits in _MODES)]}, _ALLOWED_MODES
+)
 def unix_mode(node: Node, reading: Reading) -> int:
     """Read the mode of a socket file: an octal number of YAML, or a text of its digits."""
     value = node.value
@@ -92,23 +94,9 @@ def unix_mode(node: Node, reading: Reading) -> int:
 class WebSocketConfig:
     """When the WebSocket connections of a listener are pinged."""
 
-    ping_seconds: int = field(
-        default=50,
-        metadata=key(
-            "PingSeconds",
-            whole(1, 3600),
-            "seconds",
-            "from one ping to the next; balancers close what is silent for 60",
-        ),
-    )
+    ping_seconds: int = field(default=50, metadata=key("PingSeconds", whole(1, 3600, "seconds")))
     ping_timeout_seconds: int = field(
-        default=30,
-        metadata=key(
-            "PingTimeoutSeconds",
-            whole(1, 600),
-            "seconds",
-            "for anything to come after a ping, time for a phone between two networks",
-        ),
+        default=30, metadata=key("PingTimeoutSeconds", whole(1, 600, "seconds"))
     )
 
 
@@ -128,12 +116,15 @@ class TlsVersion(StrEnum):
     TLS_1_3 = "1.3"
 
 
-@described({"enum": [*TlsVersion, *map(float, TlsVersion)]})
+_VERSIONS: Final = ", ".join(TlsVersion)
+
+
+@described({"enum": [*TlsVersion, *map(float, TlsVersion)]}, _VERSIONS)
 def _version(node: Node, reading: Reading) -> TlsVersion:
     # YAML takes 1.3 without quotes for a number.
     value = str(node.value) if isinstance(node.value, float) else node.value
     if value not in list(TlsVersion):
-        reading.reject(node, shown(value), ", ".join(TlsVersion))
+        reading.reject(node, shown(value), _VERSIONS)
     return TlsVersion(str(value))
 
 
@@ -141,15 +132,10 @@ def _version(node: Node, reading: Reading) -> TlsVersion:
 class TlsConfig:
     """TLS of a listener: a certificate with its chain, and its key."""
 
-    cert: PemFile = field(
-        metadata=key("CertFile", certificates, "", "the path of a certificate with its chain, PEM")
-    )
-    cert_key: PemFile = field(
-        metadata=key("KeyFile", private_key, "", "the path of the certificate's key in PEM")
-    )
+    cert: PemFile = field(metadata=key("CertFile", certificates))
+    cert_key: PemFile = field(metadata=key("KeyFile", private_key))
     min_version: TlsVersion = field(
-        default=TlsVersion.TLS_1_2,
-        metadata=key("MinVersion", _version, "", "every browser has had it for ten years"),
+        default=TlsVersion.TLS_1_2, metadata=key("MinVersion", _version)
     )
 
 
@@ -157,73 +143,31 @@ class TlsConfig:
 class ServerConfig:
     """An item of Gnetway.Server: addresses that speak the same."""
 
-    proto: Proto = field(
-        default=Proto.TCP, metadata=key("Proto", choice(Proto), "", "Teamgram's default")
-    )
+    proto: Proto = field(default=Proto.TCP, metadata=key("Proto", choice(Proto)))
     addresses: tuple[Address | UnixAddress, ...] = field(
-        metadata=key("Addresses", list_of(listener_address), "", "a list of host:port")
+        metadata=key("Addresses", list_of(listener_address))
     )
-    unix_mode: int = field(
-        default=DEFAULT_MODE,
-        metadata=key("UnixMode", unix_mode, "", "the owner and the group, as balancers run in one"),
-    )
+    unix_mode: int = field(default=DEFAULT_MODE, metadata=key("UnixMode", unix_mode))
     tls: TlsConfig | None = field(
-        default=None,
-        metadata=key(
-            "TLS",
-            optional(section_with_pair(TlsConfig)),
-            "",
-            "plaintext, as Teamgram's gateway",
-            live=True,
-        ),
+        default=None, metadata=key("TLS", optional(section_with_pair(TlsConfig)), live=True)
     )
-    ppv1: bool = field(
-        default=False, metadata=key("PPV1", flag, "", "there may be no balancer", live=True)
-    )
+    ppv1: bool = field(default=False, metadata=key("PPV1", flag, live=True))
     proxy_protocol: ProxyProtocolConfig | None = field(
-        default=None,
-        metadata=key(
-            "ProxyProtocol",
-            section(ProxyProtocolConfig),
-            "",
-            "there may be no balancer",
-            live=True,
-        ),
+        default=None, metadata=key("ProxyProtocol", section(ProxyProtocolConfig), live=True)
     )
     allowed_origins: tuple[str, ...] = field(
-        default=(ANY_ORIGIN,),
-        metadata=key(
-            "AllowedOrigins",
-            list_of(origin),
-            "",
-            "any: MTProto asks for no cookie, so a foreign page gains nothing here",
-            live=True,
-        ),
+        default=(ANY_ORIGIN,), metadata=key("AllowedOrigins", list_of(origin), live=True)
     )
     trusted_proxies: tuple[Network, ...] | None = field(
-        default=None,
-        metadata=key(
-            "TrustedProxies",
-            list_of(network),
-            "",
-            "nobody is believed: whoever sends X-Forwarded-For can claim any address",
-            live=True,
-        ),
+        default=None, metadata=key("TrustedProxies", list_of(network), live=True)
     )
     websocket: WebSocketConfig = field(
         default_factory=WebSocketConfig,
-        metadata=key(
-            "WebSocket",
-            section(WebSocketConfig),
-            "",
-            "pings that keep balancers content",
-            live=True,
-        ),
+        metadata=key("WebSocket", section(WebSocketConfig), live=True),
     )
 
     public_addresses: tuple[PublicAddressConfig, ...] = field(
-        default=(),
-        metadata=key("PublicAddress", public_addresses, "", "the listener's own addresses"),
+        default=(), metadata=key("PublicAddress", public_addresses)
     )
 
     @property
@@ -251,7 +195,7 @@ class ServerConfig:
         return ProxyProtocolConfig() if self.ppv1 else self.proxy_protocol
 
 
-@described(schema_as(section(ServerConfig)))
+@described_as(section(ServerConfig))
 def server(node: Node, reading: Reading) -> ServerConfig:
     """Read an item of Gnetway.Server; keys that mean nothing beside the others are listed."""
     read = section(ServerConfig)(node, reading)
@@ -315,7 +259,7 @@ class _SharedAddress:
     items: list[ServerConfig]
 
 
-@described(schema_as(list_of(server)))
+@described_as(list_of(server))
 def servers(node: Node, reading: Reading) -> tuple[ServerConfig, ...]:
     """Read Gnetway.Server: each address comes out once.
 

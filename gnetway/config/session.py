@@ -18,10 +18,10 @@ from gnetway.config.values import (
     choice,
     class_name,
     described,
+    described_as,
     key,
     list_of,
     optional,
-    schema_as,
     schema_of,
     secret,
     text,
@@ -34,7 +34,10 @@ from gnetway.config.values import (
 MEMORY: Final = "memory"
 
 
-@described(TEXT)
+_STORE: Final = "an SQLite file that can be written, or memory"
+
+
+@described(TEXT, _STORE)
 def store(node: Node, reading: Reading) -> str:
     """Read a store: ``memory``, or the path of an SQLite file, which comes out absolute."""
     name = text(node, reading)
@@ -44,7 +47,7 @@ def store(node: Node, reading: Reading) -> str:
     problem = _problem(path)
     if problem:
         found = f"{shown(name)}, which means {path}: {problem}"
-        reading.reject(node, found, "an SQLite file that can be written, or memory")
+        reading.reject(node, found, _STORE)
     return path
 
 
@@ -76,29 +79,14 @@ class EtcdConfig:
     are ``cert`` and ``cert_key``, the client's certificate, which wants a ``ca``.
     """
 
-    hosts: tuple[str, ...] = field(
-        metadata=key("Hosts", list_of(endpoint), "", "a list of host:port, members of one etcd")
-    )
-    prefix: str = field(
-        default="interface.gateway",
-        metadata=key("Key", text, "", "where Teamgram's session services look for gateways"),
-    )
-    user: str | None = field(
-        default=None, metadata=key("User", optional(text), "", "etcd may know no users")
-    )
-    password: str | None = field(
-        default=None, repr=False, metadata=key("Pass", optional(secret), "", "that of User")
-    )
-    ca: PemFile | None = field(
-        default=None,
-        metadata=key("CACertFile", optional(certificates), "", "plaintext; a CA turns TLS on"),
-    )
-    cert: PemFile | None = field(
-        default=None,
-        metadata=key("CertFile", optional(certificates), "", "etcd may ask no one for one"),
-    )
+    hosts: tuple[str, ...] = field(metadata=key("Hosts", list_of(endpoint)))
+    prefix: str = field(default="interface.gateway", metadata=key("Key", text))
+    user: str | None = field(default=None, metadata=key("User", optional(text)))
+    password: str | None = field(default=None, repr=False, metadata=key("Pass", optional(secret)))
+    ca: PemFile | None = field(default=None, metadata=key("CACertFile", optional(certificates)))
+    cert: PemFile | None = field(default=None, metadata=key("CertFile", optional(certificates)))
     cert_key: PemFile | None = field(
-        default=None, metadata=key("CertKeyFile", optional(private_key), "", "that of CertFile")
+        default=None, metadata=key("CertKeyFile", optional(private_key))
     )
 
 
@@ -106,10 +94,7 @@ class EtcdConfig:
 class SessionEtcdConfig(EtcdConfig):
     """Session.Etcd: the same, with the prefix that is watched."""
 
-    prefix: str = field(
-        default="interface.session",
-        metadata=key("Key", text, "", "where Teamgram's session services make themselves known"),
-    )
+    prefix: str = field(default="interface.session", metadata=key("Key", text))
 
 
 E = TypeVar("E", bound=EtcdConfig)
@@ -119,7 +104,7 @@ def etcd(cls: type[E]) -> Parser[E]:
     """Return a parser of Etcd or Session.Etcd, in which some keys need others beside them."""
     parse_section = section_with_pair(cls, "CertKeyFile")
 
-    @described(schema_as(parse_section))
+    @described_as(parse_section)
     def parse(node: Node, reading: Reading) -> E:
         read = parse_section(node, reading)
         for name, value, needed_by, needs in (
@@ -160,40 +145,16 @@ class EmbeddedConfig:
     the store has at most, ``max_unacked_bytes`` what is kept to be sent again.
     """
 
-    store: str = field(metadata=key("Store", store, "", "the path of an SQLite file, or memory"))
-    handler: str | None = field(
-        default=None, metadata=key("Handler", class_name, "", "the stock one needs no code")
-    )
+    store: str = field(metadata=key("Store", store))
+    handler: str | None = field(default=None, metadata=key("Handler", class_name))
 
     max_keys: int = field(
-        default=1_000_000,
-        metadata=key(
-            "MaxKeys",
-            whole(10_000, 1_000_000_000),
-            "auth keys",
-            "a file of 0.5 to 1.5 GB; above it keys that never spoke give way first, then those"
-            " used longest ago",
-        ),
+        default=1_000_000, metadata=key("MaxKeys", whole(10_000, 1_000_000_000, "auth keys"))
     )
     max_unacked_bytes: int = field(
-        default=0,
-        metadata=key(
-            "MaxUnackedBytes",
-            whole(MIB, 16_384 * MIB, or_zero=True),
-            "bytes",
-            "answers that clients have not acknowledged, of all sessions; 0 is a sixteenth of"
-            " Gnetway.Limits.MemoryBudget, and an eighth of it is for one network",
-        ),
+        default=0, metadata=key("MaxUnackedBytes", whole(MIB, 16_384 * MIB, "bytes", or_zero=True))
     )
-    this_dc: int | None = field(
-        default=None,
-        metadata=key(
-            "ThisDC",
-            whole(1, 999),
-            "",
-            "2, with which stock clients begin, or what Gnetway.StrictDC says",
-        ),
-    )
+    this_dc: int | None = field(default=None, metadata=key("ThisDC", whole(1, 999)))
 
     @property
     def in_memory(self) -> bool:
@@ -206,34 +167,12 @@ class HoldConfig:
     """Session.Hold: what waits while no session node answers."""
 
     max_messages: int = field(
-        default=100_000,
-        metadata=key(
-            "MaxMessages",
-            whole(1, 10_000_000),
-            "messages",
-            "of all connections; each is read no further meanwhile, so one or two for each of"
-            " 50,000",
-        ),
+        default=100_000, metadata=key("MaxMessages", whole(1, 10_000_000, "messages"))
     )
     max_bytes: int = field(
-        default=0,
-        metadata=key(
-            "MaxBytes",
-            whole(MIB, 16_384 * MIB, or_zero=True),
-            "bytes",
-            "of all connections; 0 is a sixteenth of Gnetway.Limits.MemoryBudget: of 1 GiB that is"
-            " some 670 for each of MaxMessages, or four of the largest packets",
-        ),
+        default=0, metadata=key("MaxBytes", whole(MIB, 16_384 * MIB, "bytes", or_zero=True))
     )
-    seconds: int = field(
-        default=30,
-        metadata=key(
-            "Seconds",
-            whole(1, 600),
-            "seconds",
-            "for one message: three times the lease by which a dead node leaves etcd",
-        ),
-    )
+    seconds: int = field(default=30, metadata=key("Seconds", whole(1, 600, "seconds")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,48 +180,22 @@ class SessionConfig:
     """Session: exactly one of ``embedded``, ``etcd`` and ``endpoints`` is there."""
 
     embedded: EmbeddedConfig | None = field(
-        default=None,
-        metadata=key("Embedded", section(EmbeddedConfig), "", "the backend in this process"),
+        default=None, metadata=key("Embedded", section(EmbeddedConfig))
     )
     etcd: SessionEtcdConfig | None = field(
-        default=None,
-        metadata=key(
-            "Etcd", optional(etcd(SessionEtcdConfig)), "", "session nodes as etcd names them"
-        ),
+        default=None, metadata=key("Etcd", optional(etcd(SessionEtcdConfig)))
     )
     endpoints: tuple[str, ...] | None = field(
-        default=None,
-        metadata=key(
-            "Endpoints", optional(list_of(endpoint)), "", "session nodes without etcd", live=True
-        ),
+        default=None, metadata=key("Endpoints", optional(list_of(endpoint)), live=True)
     )
-    announce: Announce = field(
-        default=Announce.MESSAGE,
-        metadata=key("Announce", choice(Announce), "", "Teamgram's services since March 2026"),
-    )
+    announce: Announce = field(default=Announce.MESSAGE, metadata=key("Announce", choice(Announce)))
     timeout_milliseconds: int = field(
-        default=4_000,
-        metadata=key(
-            "Timeout",
-            whole(100, 600_000),
-            "milliseconds",
-            "for one call to one node: a slow node and then the next both fit into the 10 s of"
-            " Gnetway.Limits.KeyLookupSeconds",
-        ),
+        default=4_000, metadata=key("Timeout", whole(100, 600_000, "milliseconds"))
     )
     max_message_bytes: int = field(
-        default=4 * MIB - 1024,
-        metadata=key(
-            "MaxMessageBytes",
-            whole(1024, 64 * MIB),
-            "bytes",
-            "of one client message: what gRPC servers take by default, less the request around it",
-        ),
+        default=4 * MIB - 1024, metadata=key("MaxMessageBytes", whole(1024, 64 * MIB, "bytes"))
     )
-    hold: HoldConfig = field(
-        default_factory=HoldConfig,
-        metadata=key("Hold", section(HoldConfig), "", "each has its own default"),
-    )
+    hold: HoldConfig = field(default_factory=HoldConfig, metadata=key("Hold", section(HoldConfig)))
 
     @property
     def is_remote(self) -> bool:
@@ -294,7 +207,8 @@ class SessionConfig:
     lambda pattern: {
         **schema_of(section(SessionConfig), pattern),
         "anyOf": [{"required": [name]} for name in _PLACES],
-    }
+    },
+    "a section with Embedded, Etcd or Endpoints",
 )
 def session(node: Node, reading: Reading) -> SessionConfig:
     """Read Session, and hold it to one place for the backend."""

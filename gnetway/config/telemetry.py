@@ -17,10 +17,10 @@ from gnetway.config.values import (
     Reading,
     choice,
     described,
+    described_as,
     flag,
     key,
     optional,
-    schema_as,
     secret,
     text,
     web_path,
@@ -34,11 +34,14 @@ class Batcher(StrEnum):
     OTLP_HTTP = "otlphttp"
 
 
-@described({"type": "number", "minimum": 0, "maximum": 1})
+_RATIO: Final = "a number from 0 to 1"
+
+
+@described({"type": "number", "minimum": 0, "maximum": 1}, _RATIO)
 def _ratio(node: Node, reading: Reading) -> float:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        reading.reject(node, shown(value), "a number from 0 to 1")
+        reading.reject(node, shown(value), _RATIO)
     return float(value)
 
 
@@ -46,11 +49,14 @@ def _ratio(node: Node, reading: Reading) -> float:
 _FIELD_NAME: Final = re.compile(r"[0-9a-z_.-]+")
 
 
-@described({"type": "object", "additionalProperties": {"type": "string"}})
+_HEADERS: Final = "a mapping of names to texts"
+
+
+@described({"type": "object", "additionalProperties": {"type": "string"}}, _HEADERS)
 def _headers(node: Node, reading: Reading) -> Mapping[str, str]:
     """Read a mapping of names to texts, which are secrets: collectors know their users by them."""
     if not isinstance(node.value, dict):
-        reading.reject(node, "no mapping", "a mapping of names to texts")
+        reading.reject(node, "no mapping", _HEADERS)
     headers = {}
     sound = True
     for name, child in node.value.items():
@@ -74,30 +80,16 @@ def _headers(node: Node, reading: Reading) -> Mapping[str, str]:
 class TelemetryConfig:
     """Telemetry; ``ratio`` is of the calls that begin a trace here."""
 
-    name: str = field(default="", metadata=key("Name", optional(text), "", "that of the gateway"))
-    endpoint: str | None = field(
-        default=None,
-        metadata=key("Endpoint", optional(endpoint), "", "host:port; nothing is traced"),
-    )
-    ratio: float = field(
-        default=1.0, metadata=key("Sampler", _ratio, "", "go-zero's default: every call is traced")
-    )
-    batcher: Batcher = field(
-        default=Batcher.OTLP_GRPC,
-        metadata=key("Batcher", choice(Batcher), "", "go-zero's default"),
-    )
+    name: str = field(default="", metadata=key("Name", optional(text)))
+    endpoint: str | None = field(default=None, metadata=key("Endpoint", optional(endpoint)))
+    ratio: float = field(default=1.0, metadata=key("Sampler", _ratio))
+    batcher: Batcher = field(default=Batcher.OTLP_GRPC, metadata=key("Batcher", choice(Batcher)))
     headers: Mapping[str, str] | None = field(
-        default=None,
-        repr=False,
-        metadata=key("OtlpHeaders", optional(_headers), "", "none"),
+        default=None, repr=False, metadata=key("OtlpHeaders", optional(_headers))
     )
-    http_path: str = field(
-        default="/v1/traces", metadata=key("OtlpHttpPath", web_path, "", "OTLP's own")
-    )
-    http_secure: bool = field(
-        default=False, metadata=key("OtlpHttpSecure", flag, "", "http; https where it is true")
-    )
-    disabled: bool = field(default=False, metadata=key("Disabled", flag, "", "go-zero's default"))
+    http_path: str = field(default="/v1/traces", metadata=key("OtlpHttpPath", web_path))
+    http_secure: bool = field(default=False, metadata=key("OtlpHttpSecure", flag))
+    disabled: bool = field(default=False, metadata=key("Disabled", flag))
 
 
 #: Those of go-zero, now or before, that collectors have given up for OTLP.
@@ -117,7 +109,7 @@ _OF_HTTP: Final = ("OtlpHttpPath", "OtlpHttpSecure")
 _OF_ALL: Final = ("Name", "Sampler", "Batcher", "OtlpHeaders", *_OF_HTTP)
 
 
-@described(schema_as(section(TelemetryConfig)))
+@described_as(section(TelemetryConfig))
 def telemetry(node: Node, reading: Reading) -> TelemetryConfig | None:
     """Read Telemetry; None where nothing is to be traced, and what then means nothing is listed."""
     if _batcher(node) in _NOT_TAKEN:

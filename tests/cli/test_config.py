@@ -86,7 +86,7 @@ class ConfigTests(ConfigCase):
         ran = run("config", "-c", self.write("gnetway.yaml", TEXT))
         self.assertRegex(ran.out, r"IdleSeconds +200 seconds +reload +.*gnetway.yaml:11\n")
         self.assertRegex(ran.out, r"UnixMode +0600 +restart +.*:9, without effect\n")
-        self.assertRegex(ran.out, r"MaxUnsentBytes +67108864 bytes +reload +derived: what may wait")
+        self.assertRegex(ran.out, r"MaxUnsentBytes +67108864 bytes +reload +derived: What may wait")
 
     def test_no_secret(self) -> None:
         etcd = "{Hosts: ['127.0.0.1:2379'], User: root, Pass: a very secret word}"
@@ -175,6 +175,7 @@ def faults(schema: dict[str, Any], value: Any, path: str = "") -> Iterator[str]:
 _ELSEWHERE = {
     *("$schema", "title", "description", "default", "deprecated"),
     *("items", "properties", "additionalProperties"),
+    *("x-allowed", "x-unit", "x-live"),
 }
 
 
@@ -232,5 +233,7 @@ class SchemaTests(ConfigCase):
         limits = self.schema["properties"]["Gnetway"]["properties"]["Limits"]["properties"]
         idle = limits["IdleSeconds"]
         self.assertEqual((idle["default"], idle["minimum"]), (300, 10))
-        self.assertTrue(idle["description"].startswith("Default: 300 seconds. without a byte"))
+        self.assertTrue(idle["description"].startswith("Without a byte from the client"))
+        facts = "Default: 300 seconds. Allowed: a whole number of seconds from 10 to 86400."
+        self.assertTrue(idle["description"].endswith(f"\n\n{facts}"))
         self.assertTrue(self.schema["properties"]["MaxProc"]["deprecated"])

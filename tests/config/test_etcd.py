@@ -79,7 +79,8 @@ class EtcdTests(ConfigCase):
     def test_no_hosts(self) -> None:
         self.assert_faults(
             REMOTE + "Etcd: {Key: x}\n",
-            "10: Etcd.Hosts: found nothing; allowed: a list of host:port, members of one etcd",
+            "10: Etcd.Hosts: found nothing; allowed: a list, each host:port or [IPv6]:port,"
+            " the port from 1 to 65535",
         )
 
     def test_hosts_that_are_none(self) -> None:

@@ -19,7 +19,7 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.addresses import Address
+from gnetway.config.addresses import Address, listener_address
 from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig
@@ -27,7 +27,7 @@ from gnetway.config.reader import IGNORED, NOT_YET
 from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.servers import Proto
 from gnetway.config.session import EmbeddedConfig, EtcdConfig, HoldConfig, SessionConfig
-from gnetway.config.values import keys_of
+from gnetway.config.values import allowed_by, keys_of, list_of
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, embedded
 
@@ -195,15 +195,19 @@ class FileFaultTests(ConfigCase):
         head, _, tail = GOOD.partition("  Server:")
         tail = tail[tail.index("Session:") :]
         one = "allowed: a list with at least one item"
+        addresses = allowed_by(list_of(listener_address))
         for middle, fault in (
-            ("", "3: Gnetway.Server: found nothing; allowed: a list of listeners"),
+            (
+                "",
+                "3: Gnetway.Server: found nothing; allowed: a list, each a section with Addresses",
+            ),
             (
                 "  Server: []\n",
                 f"4: Gnetway.Server: found an empty list; {one}",
             ),
             (
                 "  Server: [{Proto: tcp}]\n",
-                "4: Gnetway.Server[0].Addresses: found nothing; allowed: a list of host:port",
+                f"4: Gnetway.Server[0].Addresses: found nothing; allowed: {addresses}",
             ),
             (
                 "  Server: [{Addresses: []}]\n",

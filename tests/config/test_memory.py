@@ -101,4 +101,4 @@ class FaultTests(MemoryCase):
     def test_bounds(self) -> None:
         for value in ("-1", "1", "63", "2097152", "many"):
             (fault,) = self.faults(self.with_limits(f"MemoryBudget: {value}"))
-            self.assertIn("allowed: 0, or a whole number from 64 to 1048576", fault)
+            self.assertIn("allowed: 0, or a whole number of MiB from 64 to 1048576", fault)

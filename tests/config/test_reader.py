@@ -12,16 +12,14 @@ from tests.config.cases import parse_value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
-    size: int = field(metadata=key("Size", whole(0, 9), "bytes", "a size"))
+    size: int = field(metadata=key("Size", whole(0, 9, "bytes")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outer:
-    count: int = field(default=7, metadata=key("Count", whole(0, 9), "things", "enough"))
-    inner: Inner = field(metadata=key("Inner", section(Inner), "", "a section with Size"))
-    more: tuple[Inner, ...] = field(
-        default=(), metadata=key("More", list_of(section(Inner)), "", "may be many")
-    )
+    count: int = field(default=7, metadata=key("Count", whole(0, 9, "things")))
+    inner: Inner = field(metadata=key("Inner", section(Inner)))
+    more: tuple[Inner, ...] = field(default=(), metadata=key("More", list_of(section(Inner))))
     note: str = "not a key"
 
 
@@ -56,9 +54,9 @@ class SectionTests(SynchronousTestCase):
         """However deep, and each with its path."""
         self.refused(
             {"Count": -1, "More": [{}, {"Size": 1}, {"Size": "x"}], "Innner": {}},
-            ".Count: found -1; allowed: a whole number from 0 to 9",
-            ".More[0].Size: found nothing; allowed: a size",
-            ".More[2].Size: found 'x'; allowed: a whole number from 0 to 9",
+            ".Count: found -1; allowed: a whole number of things from 0 to 9",
+            ".More[0].Size: found nothing; allowed: a whole number of bytes from 0 to 9",
+            ".More[2].Size: found 'x'; allowed: a whole number of bytes from 0 to 9",
             ".Innner: found an unknown key; allowed: Count, Inner, More; did you mean 'Inner'?",
             ".Inner: found nothing; allowed: a section with Size",
         )

@@ -71,7 +71,8 @@ class RpcTests(ConfigCase):
     def test_half_of_tls(self) -> None:
         self.assert_faults(
             REMOTE + "Rpc: {TLS: {CertFile: cert.pem}}\n",
-            "10: Rpc.TLS.KeyFile: found nothing; allowed: the path of the certificate's key in PEM",
+            "10: Rpc.TLS.KeyFile: found nothing; allowed: the path of a file with an unencrypted"
+            " private key in PEM",
         )
 
     def test_unreadable(self) -> None:

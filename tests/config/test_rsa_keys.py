@@ -159,7 +159,8 @@ class SingleFormTests(ConfigCase):
     def test_fingerprint_alone(self) -> None:
         self.assert_faults(
             self.file("KeyFingerprint: 5"),
-            "1: KeyFile: found nothing; allowed: the path of an RSA key in PEM",
+            "1: KeyFile: found nothing; allowed: the path of a file with an unencrypted RSA"
+            " private key of 2048 bits in PEM",
         )
 
     def test_no_key(self) -> None:

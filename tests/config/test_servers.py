@@ -67,7 +67,7 @@ class TlsTests(ServerCase):
         for written, fault in (
             (
                 "CertFile: cert.pem",
-                "KeyFile: found nothing; allowed: the path of the certificate's key in PEM",
+                "KeyFile: found nothing; allowed: the path of a file with an unencrypted",
             ),
             ("CertFile: none.pem, KeyFile: tls.pem", "CertFile: found 'none.pem', not readable"),
             ("CertFile: tls.pem, KeyFile: tls.pem", "CertFile: found 'tls.pem', no certificate"),
@@ -153,7 +153,8 @@ class WebSocketTests(ServerCase):
                 self.assert_faults(
                     self.text("Proto: auto", f"WebSocket: {{{name}: {written}}}"),
                     f"6: Gnetway.Server[0].WebSocket.{name}: found"
-                    f" {shown(yaml.safe_load(written))}; allowed: a whole number from 1 to {most}",
+                    f" {shown(yaml.safe_load(written))};"
+                    f" allowed: a whole number of seconds from 1 to {most}",
                 )
 
 

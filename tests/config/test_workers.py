@@ -43,7 +43,7 @@ class WorkersTests(ConfigCase):
     def test_what_is_no_number_of_processes(self) -> None:
         for value in ("0", "257", "-1", "true", "two", "1.5"):
             (fault,) = self.faults(f"Workers: {value}\n{REMOTE}")
-            self.assertIn("allowed: a whole number from 1 to 256, or auto", fault)
+            self.assertIn("allowed: a whole number of processes from 1 to 256, or auto", fault)
 
     def test_a_loaded_configuration_is_handed_over(self) -> None:
         """With its keys and certificates, which a worker may not be allowed to read itself."""

@@ -90,7 +90,10 @@ class ReloadTests(TestCase):
 
         self.gnetway["Admission"] = {}
         self.gnetway["Drain"] = {"PerSecond": "many"}
-        fault = "Gnetway.Drain.PerSecond: found 'many'; allowed: a whole number from 1 to 1000000"
+        fault = (
+            "Gnetway.Drain.PerSecond: found 'many';"
+            " allowed: a whole number of connections from 1 to 1000000"
+        )
         self.reload("faulty, nothing has changed")
         self.assertIn(fault, self.gateway.log)
         self.assertTrue(self.client_from("127.0.0.9").ended())
