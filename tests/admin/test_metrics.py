@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -62,6 +63,10 @@ def samples(of: Status) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
+def labels_of(family: Metric) -> set[str]:
+    return {label for sample in family.samples for label in sample.labels} - {"le"}
+
+
 class RenderTests(SynchronousTestCase):
     def test_each_name_is_one_metric(self) -> None:
         names = [family.name for family in text_string_to_metric_families(self.text())]
@@ -79,11 +84,16 @@ class RenderTests(SynchronousTestCase):
                 self.assertNotRegex(family.name, r"_(ms|kb|mb|percent)$")
 
     def test_each_is_documented(self) -> None:
-        """docs/admin.md names it, or has it beside another as `_limit`."""
-        documented = (ROOT / "docs" / "admin.md").read_text()
-        for family in text_string_to_metric_families(self.text()):
-            name = family.name.removesuffix("_limit")
-            self.assertIn(f"`{name}", documented)
+        """A line of docs/metrics.md for each, with its type and labels, and none besides."""
+        served = {
+            family.name + "_total" * (family.type == "counter"): (family.type, labels_of(family))
+            for family in text_string_to_metric_families(self.text())
+        }
+        page = (ROOT / "docs" / "metrics.md").read_text()
+        rows = re.findall(r"^\| `(gnetway_\w+)` \| (\w+) \| (.*?)\| \S", page, re.MULTILINE)
+        self.assertEqual(len(rows), page.count("\n| `"))
+        shown = {name: (kind, set(re.findall(r"\w+", labels))) for name, kind, labels in rows}
+        self.assertEqual(shown, served)
 
     def test_a_histogram_is_cumulative(self) -> None:
         rows = {"encrypted": [12.0, 1, 0, 2, *[0] * 7, 1]}
