@@ -3,11 +3,12 @@
 A page links to files as they lie in the checkout, so that its links work where the repository is
 read. On the site some pages from outside of docs/ have a name (`PAGES`), and every other file of
 text that a page links to has a page that shows it, below ``files/``. A link to what is not there
-stays as it is, and MkDocs says so.
+stays as it is, and MkDocs says so. A link whose text is the name of a page shows its title here.
 """
 
 import posixpath
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,13 @@ PAGES: Final = {
 
 _PLACES: Final = {uri: path for path, uri in PAGES.items()}
 
-_LINK: Final = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
+#: What is shown of a link, its target, and the anchor in that.
+_LINK: Final = re.compile(r"([^\[\]\s]*\]\()([^)\s#]+)([^)\s]*\))")
+
+#: What is shown where it is a file's name, as the repository's readers want it.
+_FILE_NAME: Final = re.compile(r"[\w./-]+\.md\]\(")
+
+_TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 #: Pygments' name of what a file's ending does not tell.
 _LANGUAGES: Final = {"cfg": "ini", "md": "markdown", "service": "ini"}
@@ -61,6 +68,13 @@ def address(path: str) -> str:
     return f"files/{path}.md"
 
 
+@cache
+def title(path: str) -> str:
+    """Return the title of a page of the checkout."""
+    found = _TITLE.search((ROOT / path).read_text())
+    return found[1] if found else path
+
+
 def rewritten(markdown: str, uri: str) -> str:
     """Return a page with its links to files of the checkout as links of the site."""
     page = place(uri)
@@ -71,7 +85,8 @@ def rewritten(markdown: str, uri: str) -> str:
         path = linked(found[2], page)
         if path is None:
             return found[0]
-        return found[1] + posixpath.relpath(address(path), posixpath.dirname(uri)) + found[3]
+        text = f"{title(path)}](" if _FILE_NAME.fullmatch(found[1]) else found[1]
+        return text + posixpath.relpath(address(path), posixpath.dirname(uri)) + found[3]
 
     return _LINK.sub(link, markdown)
 
@@ -94,7 +109,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     wanted = set()
     for file in files.documentation_pages():
         page = place(file.src_uri)
-        paths = (linked(found[1], page) for found in _LINK.findall(file.content_string))
+        paths = (linked(target, page) for _, target, _ in _LINK.findall(file.content_string))
         wanted |= {path for path in paths if path and address(path).startswith("files/")}
     for path in sorted(wanted):
         files.append(File.generated(config, address(path), content=shown(path)))

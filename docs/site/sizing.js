@@ -155,4 +155,4 @@ function fill(form) {
 }
 
 if (typeof module === "object") module.exports = { FIGURES, sizing, rows };
-else fill(document.getElementById("sizing"));
+else fill(document.getElementById("calculator"));

@@ -101,6 +101,12 @@ class HookTests(SynchronousTestCase):
             "[a](../index.md#security) [b](../compiled-core.md)",
         )
 
+    def test_the_name_of_a_page_becomes_its_title(self) -> None:
+        self.assertEqual(
+            self.rewritten("([web.md](web.md#tls)), [more](web.md)", "admin.md"),
+            "([Web clients](web.md#tls)), [more](web.md)",
+        )
+
     def test_what_is_not_there_is_left_for_mkdocs_to_see(self) -> None:
         for link in (
             "[a](../gone.yaml)",
