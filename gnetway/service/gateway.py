@@ -36,15 +36,8 @@ from gnetway.events import Events
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import Causes, GatewayCounts
 from gnetway.net.link_services import LinkServices
+from gnetway.runtime import machine
 from gnetway.runtime.clocks import TurnEnd, WallClock, wall_clock
-from gnetway.runtime.machine import (
-    MemoryReturn,
-    give_back,
-    keep_large_blocks,
-    machine_memory,
-    raise_limit,
-    resident_bytes,
-)
 from gnetway.runtime.shortcuts import install_loop, uninstall_loop
 from gnetway.runtime.threads import WorkThreads
 from gnetway.service.admin import AdminListeners
@@ -98,7 +91,7 @@ class GatewayService(MultiService):
         self._start_up = StartUp(reactor, wall, self._check)
         #: What has come of the last reloads, and who is to hear of the next ones.
         self.reloads = Reloads(config, reactor, wall, own_process, self.take)
-        self._config = config = share_out(config, machine_memory())
+        self._config = config = share_out(config, machine.machine_memory())
         self._random_bytes = random_bytes
         self._own_process = own_process
         self._turn_end = TurnEnd(reactor)
@@ -113,7 +106,7 @@ class GatewayService(MultiService):
             reactor, config.gnetway.limits.handshake_threads, "gnetway key exchange"
         )
         self._links: LinkServices | None = None
-        self._memory: MemoryReturn | None = None
+        self._memory: machine.MemoryReturn | None = None
         self._key_gone: Callable[[int], object] | None = None
         self._starting: Deferred[None] | None = None
         self._serves = False
@@ -181,9 +174,9 @@ class GatewayService(MultiService):
         self._start_up.begin()
         super().startService()  # type: ignore[no-untyped-call]
         if self._own_process:
-            raise_limit()
+            machine.raise_limit()
             install_loop(self._reactor, self._turn_end)
-            keep_large_blocks(os.environ)
+            machine.keep_large_blocks(os.environ)
         self._started_at = self._wall()
         self.reloads.begin()
         self._measuring.lag.start()
@@ -227,7 +220,7 @@ class GatewayService(MultiService):
         """
         if self._links is None or not self._serves:
             raise NotNow("the gateway does not serve")
-        config = share_out(config, machine_memory())
+        config = share_out(config, machine.machine_memory())
         self._clients.take(config)
         self._config = config
         self._lifecycle.take(config)
@@ -321,7 +314,9 @@ class GatewayService(MultiService):
         self._links = links = configured.services
         self.connections = Connections(self._reactor, links.records, self._ids)
         if self._own_process:
-            self._memory = MemoryReturn(self._reactor, resident_bytes, give_back)
+            self._memory = machine.MemoryReturn(
+                self._reactor, machine.resident_bytes, machine.give_back
+            )
             self._memory.start()
         if self._key_gone is not None:
             links.registry.when_key_gone(self._key_gone)
