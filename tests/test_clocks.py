@@ -23,8 +23,7 @@ FROM_TIME: Final = {
     "testing/dial.py": {"perf_counter"},
     # Commands without a reactor, which wait for a gateway, and show a person its times.
     "cli/connections.py": {"localtime", "sleep", "strftime"},
-    "cli/orders.py": {"monotonic", "sleep"},
-    "cli/status.py": {"monotonic", "sleep"},
+    "cli/running.py": {"monotonic", "sleep"},
     # What systemd compares with its own.
     "runtime/systemd.py": {"monotonic_ns"},
 }

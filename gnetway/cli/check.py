@@ -9,8 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from gnetway.cli.check_report import Report
-from gnetway.cli.reactor import run_in_reactor
+from gnetway.cli.asking import run_in_reactor
+from gnetway.cli.terminal import Report
 from gnetway.testing.dial import address
 
 if TYPE_CHECKING:

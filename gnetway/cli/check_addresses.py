@@ -13,7 +13,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
 from typing import Final
 
-from gnetway.cli.check_report import Report
+from gnetway.cli.terminal import Report
 from gnetway.config.addresses import Address, UnixAddress, is_loopback
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError

@@ -14,8 +14,7 @@ from gnetway.backends.embedded.handler import load_handler
 from gnetway.backends.embedded.sqlite_file import check_file
 from gnetway.backends.embedded.store import StoreUnusable
 from gnetway.cli.check_addresses import addresses, announced
-from gnetway.cli.check_report import Report
-from gnetway.cli.terminal import counted
+from gnetway.cli.terminal import Report, counted
 from gnetway.config.files import PemFile
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig

@@ -5,8 +5,7 @@ from typing import cast
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
 
-from gnetway.cli.check_report import Report
-from gnetway.cli.terminal import counted
+from gnetway.cli.terminal import Report, counted
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EtcdConfig
 from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed, Snapshot

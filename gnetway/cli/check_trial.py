@@ -22,7 +22,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from twisted.python.failure import Failure
 
 from gnetway.backends.embedded.help_config import DEFAULT_DC
-from gnetway.cli.check_report import Report
+from gnetway.cli.terminal import Report
 from gnetway.config.addresses import Address, UnixAddress
 from gnetway.config.admission import AdmissionConfig, NetworkConfig
 from gnetway.config.model import GatewayConfig

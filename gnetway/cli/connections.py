@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from time import localtime, sleep, strftime
 from typing import Any, Final
 
-from gnetway.cli.admin_client import AdminClient, NotReached, add_options, client_of, quoted
+from gnetway.cli.asking import AdminClient, NotReached, add_options, client_of, quoted
 from gnetway.cli.terminal import Column, Progress, counted, printable, room, say, size, span, table
 from gnetway.ends import CAUSES, Phase, Stage, Who
 

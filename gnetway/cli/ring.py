@@ -5,7 +5,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from gnetway.cli.reactor import run_in_reactor
+from gnetway.cli.asking import run_in_reactor
 from gnetway.cli.terminal import Column, printable, room, say, table
 from gnetway.config.load import load_keys
 from gnetway.errors import GatewayError

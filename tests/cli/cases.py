@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 
-from gnetway.cli.check_report import Level, Report
+from gnetway.cli.terminal import Level, Report
 from tests.service.cases import ServiceCase
 
 

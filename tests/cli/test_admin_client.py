@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from gnetway.cli.admin_client import AdminClient, NotReached
+from gnetway.cli.asking import AdminClient, NotReached
 from gnetway.config.addresses import Address
 from tests.cli.fake_admin import TOKEN, AdminCase, FakeAdmin, run, write_config
 from tests.ports import free_port

@@ -11,9 +11,10 @@ from importlib.util import find_spec
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.cli import check_here, check_peers, check_report
-from gnetway.cli.check_report import Report
+from gnetway.cli import check_here, check_peers
+from gnetway.cli import terminal as report_module
 from gnetway.cli.main import main
+from gnetway.cli.terminal import Report
 from gnetway.config import rsa_keys
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import RsaKey
@@ -256,13 +257,13 @@ class ReportTests(SynchronousTestCase):
 
     def test_progress(self) -> None:
         terminal = Terminal()
-        self.patch(check_report, "_SILENT_SECONDS", 0.01)
+        self.patch(report_module, "_SILENT_SECONDS", 0.01)
         report = Report(self.out, terminal)
         with report.busy("asking etcd"):
             while "asking etcd … 2 s" not in terminal.getvalue():
                 pass
         self.assertTrue(terminal.getvalue().endswith("\r\x1b[K"))
-        self.patch(check_report, "_SILENT_SECONDS", 60)
+        self.patch(report_module, "_SILENT_SECONDS", 60)
         terminal.seek(terminal.truncate(0))
         with report.busy("asking etcd"):
             pass

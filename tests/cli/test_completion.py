@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 from unittest import TestCase
 
-from gnetway.cli.completion import commands
-from gnetway.cli.main import make_parser
+from gnetway.cli.main import commands, make_parser
 from gnetway.ends import Phase
 from tests.cli.fake_admin import run
 from tests.needs import need_program

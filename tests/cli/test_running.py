@@ -5,9 +5,9 @@ from typing import Any
 from unittest import TestCase
 from unittest.mock import patch
 
-from gnetway.cli import orders
+from gnetway.cli import running
 from gnetway.cli.connections import SORTS, Newest
-from gnetway.cli.status import rates, screen
+from gnetway.cli.running import rates, screen
 from gnetway.service.connections import _SORTS
 from tests.cli.fake_admin import AdminCase, Asked, Ran, run
 
@@ -269,7 +269,7 @@ class OrdersTests(AdminCase):
     def drain(self, *answers: tuple[int, object]) -> Ran:
         self.admin.answers["GET /api/status"] = list(answers)
         self.put("POST /api/drain", {"done": "drain"}, 202)
-        with patch.object(orders, "_LOOK_SECONDS", 0), patch.object(orders, "_LINE_SECONDS", 0):
+        with patch.object(running, "_LOOK_SECONDS", 0), patch.object(running, "_LINE_SECONDS", 0):
             return run("drain", self.at)
 
     def test_the_whole_gateway_until_it_is_gone(self) -> None:
@@ -353,7 +353,7 @@ class StatusTests(AdminCase):
         self.put("GET /api/failures", {"now": NOW, "failures": []})
         with (
             patch.dict("os.environ", TERM="xterm", COLUMNS="60", LINES="8"),
-            patch("gnetway.cli.status.sleep", side_effect=[None, KeyboardInterrupt]),
+            patch("gnetway.cli.running.sleep", side_effect=[None, KeyboardInterrupt]),
         ):
             ran = run("status", self.at, "--watch", terminal=True)
         self.assertEqual(ran.status, 0)

@@ -1,8 +1,13 @@
-"""``gnetway make-key FILE`` and ``show-key FILE``: an RSA key, and its spellings for clients."""
+"""What a gateway begins with: ``gnetway make-key FILE``, ``show-key FILE``, ``make-config FILE``.
+
+An RSA key for the key exchange, its spellings for clients, and the example configuration, which
+explains every key of its own.
+"""
 
 import argparse
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
@@ -45,6 +50,7 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("file", help="the key in PEM, either half")
     parser.add_argument("--as", dest="spelling", choices=_SPELLINGS, help="print this one alone")
     parser.set_defaults(run=show)
+    _add_make_config(subcommands)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,3 +95,35 @@ def spellings(key: ServerKey) -> Mapping[str, str]:
         "unsigned": str(unsigned),
         "signed": str(key.fingerprint),
     }
+
+
+#: Beside this module; in a checkout they are links into etc/.
+_EXAMPLE: Final = "gnetway.yaml"
+_CLUSTER_EXAMPLE: Final = "gnetway-cluster.yaml"
+
+
+def _add_make_config(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the subcommand."""
+    parser = subcommands.add_parser(
+        "make-config",
+        help="write the example configuration",
+        description="Write the example configuration, which explains every key.",
+    )
+    parser.add_argument("file", help="where to put it; an existing file is never overwritten")
+    parser.add_argument(
+        "--cluster", action="store_true", help="the one for Teamgram's session services"
+    )
+    parser.set_defaults(run=_write_config)
+
+
+def _write_config(options: argparse.Namespace) -> int:
+    """Write FILE and tell what it wants beside it."""
+    example = files("gnetway.cli").joinpath(_CLUSTER_EXAMPLE if options.cluster else _EXAMPLE)
+    # "x": a configuration that somebody has written is never lost to a mistyped name.
+    with open(options.file, "xb") as file:
+        file.write(example.read_bytes())
+    sys.stdout.write(
+        f"{options.file}: as it is, it wants an RSA key beside it, server_pkcs1.key"
+        " (gnetway make-key)\n"
+    )
+    return 0

@@ -1,16 +1,18 @@
-"""A client of the admin site, for the subcommands that ask a running gateway.
+"""How subcommands ask others: a running gateway by its admin site, or as a gateway would.
 
 -c FILE                          Admin of its configuration: addresses, token, sockets
 --admin http://host:port         that address
 --admin unix:/path               that socket in the file system
+
+What asks etcd and session nodes as a gateway does runs in the reactor.
 """
 
 import argparse
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from gnetway.cli.terminal import printable
@@ -19,6 +21,13 @@ from gnetway.config.admin import AdminConfig
 from gnetway.config.files import Unreadable, read_bounded
 from gnetway.config.load import load_keys
 from gnetway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    from gnetway.interfaces import IGatewayReactor
+
 
 #: Bytes of an answer: a page of 1000 connections has 1 MB.
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -240,3 +249,28 @@ def _read(where: Place, answer: HTTPResponse, body: bytes, had_token: bool) -> d
 def quoted(number: str) -> str:
     """Return an id as a part of a path."""
     return quote(number, safe="")
+
+
+def run_in_reactor(
+    work: "Callable[[IGatewayReactor], Coroutine[Deferred[Any], Any, None]]",
+) -> bool:
+    """Run ``work`` in the reactor; return whether it has come to its end, and was not interrupted.
+
+    The reactor runs once in a process, which is this command's own.
+    """
+    from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
+    from twisted.internet.defer import Deferred  # noqa: PLC0415
+
+    reactor = cast("IGatewayReactor", installed)
+    ends: list[Failure | None] = []
+
+    def begin() -> None:
+        done = Deferred.fromCoroutine(work(reactor))
+        done.addBoth(ends.append)
+        done.addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    if ends and ends[0] is not None:
+        ends[0].raiseException()
+    return bool(ends)
