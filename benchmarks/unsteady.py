@@ -14,7 +14,7 @@ import argparse
 import sys
 
 from benchmarks.machine import description
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from tests.live.cluster.node_journal import What
 from tests.live.cluster.unsteady import Report, Unsteady, Way
 

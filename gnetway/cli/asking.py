@@ -17,9 +17,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from gnetway.cli.terminal import printable
 from gnetway.config.addresses import Address, UnixAddress
-from gnetway.config.admin import AdminConfig
 from gnetway.config.files import Unreadable, read_bounded
 from gnetway.config.load import load_keys
+from gnetway.config.operators import AdminConfig
 from gnetway.errors import GatewayError
 
 if TYPE_CHECKING:

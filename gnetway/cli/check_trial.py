@@ -24,9 +24,9 @@ from twisted.python.failure import Failure
 from gnetway.backends.embedded.help_config import DEFAULT_DC
 from gnetway.cli.terminal import Report
 from gnetway.config.addresses import Address, UnixAddress
-from gnetway.config.admission import AdmissionConfig, NetworkConfig
+from gnetway.config.files import RsaKeyConfig
+from gnetway.config.limits import AdmissionConfig, NetworkConfig
 from gnetway.config.model import GatewayConfig
-from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.config.session import MEMORY, EmbeddedConfig, SessionConfig
 from gnetway.errors import ConfigError

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gnetway.cli.terminal import printable
-from gnetway.config.rsa_keys import make_key_file
+from gnetway.config.files import make_key_file
 from gnetway.crypto.rsa import RsaKeyError
 from gnetway.testing import ServerKey
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from gnetway.cli.terminal import say
-from gnetway.config.rsa_keys import make_key_file
+from gnetway.config.files import make_key_file
 from gnetway.errors import ConfigError, GatewayError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NoReturn
 
-from gnetway.config.document import Node
-from gnetway.config.faults import shown
+from gnetway.config.document import Node, shown
 from gnetway.config.files import output_path
 from gnetway.config.reader import section
 from gnetway.config.values import (

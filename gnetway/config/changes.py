@@ -11,10 +11,9 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gnetway.config.document import join
-from gnetway.config.files import PemFile
+from gnetway.config.files import PemFile, RsaKeyConfig
 from gnetway.config.load import MESSAGE_OVERHEAD_BYTES, FileConfig
 from gnetway.config.model import GatewayConfig
-from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.config.session import SessionConfig
 from gnetway.config.values import Key, as_json, is_section, keys_of

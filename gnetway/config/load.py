@@ -7,18 +7,21 @@ from dataclasses import MISSING, Field, dataclass, field
 from typing import Any, Final
 
 from gnetway.config.addresses import Address, UnixAddress, address, listener_address
-from gnetway.config.admin import AdminConfig, PrometheusConfig, prometheus
-from gnetway.config.document import Node, from_mapping, from_yaml
-from gnetway.config.faults import Faults, Rejected, shown
-from gnetway.config.files import Unreadable, read_bounded
-from gnetway.config.log import LogConfig, log
+from gnetway.config.document import Faults, Node, Rejected, from_mapping, from_yaml, shown
+from gnetway.config.files import RsaKeyConfig, Unreadable, read_bounded, rsa_key, without_doubles
 from gnetway.config.model import GatewayConfig, GnetwayConfig, least_budget_mib
+from gnetway.config.operators import (
+    AdminConfig,
+    LogConfig,
+    PrometheusConfig,
+    TelemetryConfig,
+    log,
+    prometheus,
+    telemetry,
+)
 from gnetway.config.reader import section
-from gnetway.config.rpc import RpcConfig
-from gnetway.config.rsa_keys import RsaKeyConfig, rsa_key, without_doubles
 from gnetway.config.servers import ServerConfig
-from gnetway.config.session import EtcdConfig, SessionConfig, etcd, session
-from gnetway.config.telemetry import TelemetryConfig, telemetry
+from gnetway.config.session import EtcdConfig, RpcConfig, SessionConfig, etcd, session
 from gnetway.config.values import (
     Reading,
     described,

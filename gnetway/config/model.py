@@ -9,17 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from gnetway.config.addresses import Address, UnixAddress, socket_file
-from gnetway.config.admin import AdminConfig, PrometheusConfig
-from gnetway.config.admission import AdmissionConfig
-from gnetway.config.faults import fault_line
-from gnetway.config.limits import MIB, DrainConfig, LimitsConfig
-from gnetway.config.log import LogConfig
+from gnetway.config.document import fault_line
+from gnetway.config.files import RsaKeyConfig
+from gnetway.config.limits import MIB, AdmissionConfig, DrainConfig, LimitsConfig
+from gnetway.config.operators import AdminConfig, LogConfig, PrometheusConfig, TelemetryConfig
 from gnetway.config.reader import section
-from gnetway.config.rpc import RpcConfig
-from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import ServerConfig, servers
-from gnetway.config.session import EtcdConfig, SessionConfig
-from gnetway.config.telemetry import TelemetryConfig
+from gnetway.config.session import EtcdConfig, RpcConfig, SessionConfig
 from gnetway.config.values import flag, key, optional, whole
 
 #: What AuthKeyCacheM: 0 means in Teamgram's gateway, too.

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from gnetway.config.document import Node, join
-from gnetway.config.faults import ALMOST, Rejected, closest, shown
+from gnetway.config.document import ALMOST, Node, Rejected, closest, join, shown
 from gnetway.config.values import (
     Key,
     Parser,

@@ -17,8 +17,7 @@ from gnetway.config.addresses import (
     public_addresses,
     reject_second,
 )
-from gnetway.config.document import Node, join
-from gnetway.config.faults import shown
+from gnetway.config.document import Node, join, shown
 from gnetway.config.files import PemFile, certificates, private_key, section_with_pair
 from gnetway.config.reader import section
 from gnetway.config.values import (

@@ -10,8 +10,7 @@ from typing import Any, Final, NoReturn, TypeGuard, TypeVar
 
 import yaml
 
-from gnetway.config.document import Node
-from gnetway.config.faults import Faults, Rejected, closest, shown
+from gnetway.config.document import Faults, Node, Rejected, closest, shown
 
 # Sections: how a frozen dataclass says which keys of the file it takes.
 #

@@ -39,7 +39,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway._version import __version__
-from gnetway.config.telemetry import Batcher, TelemetryConfig
+from gnetway.config.operators import Batcher, TelemetryConfig
 from gnetway.rpc.calls import (
     Answered,
     ConnectionChanged,

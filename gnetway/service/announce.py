@@ -11,9 +11,9 @@ from twisted.logger import Logger
 from gnetway._core_build import core_build
 from gnetway._version import __version__
 from gnetway.config.addresses import Address
+from gnetway.config.files import RsaKeyConfig
 from gnetway.config.limits import MIB
 from gnetway.config.model import GatewayConfig, memory_terms
-from gnetway.config.rsa_keys import RsaKeyConfig
 from gnetway.config.servers import Proto
 from gnetway.crypto.libcrypto import in_use
 from gnetway.metrics import GatewayCounts

@@ -11,8 +11,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.admission.networks import NetworkTable
-from gnetway.config.admission import AdmissionConfig, NetworkConfig
-from gnetway.config.limits import LimitsConfig
+from gnetway.config.limits import AdmissionConfig, LimitsConfig, NetworkConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.events import ConnectionSetup, Traffic
 from gnetway.crypto.auth_key import AuthKey

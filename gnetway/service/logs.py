@@ -31,8 +31,15 @@ from twisted.logger import (
 from twisted.python.components import Componentized
 from zope.interface import implementer
 
-from gnetway.config.log import DEFAULT_BACKUPS, Level, LogConfig, LogEncoding, LogMode, Rotation
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import (
+    DEFAULT_BACKUPS,
+    Level,
+    LogConfig,
+    LogEncoding,
+    LogMode,
+    Rotation,
+)
 from gnetway.errors import ConfigError
 from gnetway.log_file.rotation import Bounds, RotatingLog
 from gnetway.log_file.writer import LogSink, LogWriter, as_text, complain_on_terminal

@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 from gnetway.backends.embedded.sqlite_store import files_of
 from gnetway.config.files import PemFile
 from gnetway.config.model import GatewayConfig
-from gnetway.config.rpc import Carrier
+from gnetway.config.operators import Batcher
 from gnetway.config.servers import Proto, ServerConfig
-from gnetway.config.telemetry import Batcher
+from gnetway.config.session import Carrier
 from gnetway.errors import ConfigError, GatewayError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.clocks import WallClock, follow_monotonic

@@ -8,9 +8,8 @@ from twisted.internet.defer import Deferred, succeed
 from gnetway.backends.remote.backend import RemoteBackend
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import GatewayConfig
-from gnetway.config.rpc import RpcConfig, RpcTlsConfig
-from gnetway.config.session import EtcdConfig, SessionConfig
-from gnetway.config.telemetry import TelemetryConfig
+from gnetway.config.operators import TelemetryConfig
+from gnetway.config.session import EtcdConfig, RpcConfig, RpcTlsConfig, SessionConfig
 from gnetway.discovery.etcd import make_etcd_discovery
 from gnetway.discovery.etcd_connection import EtcdSettings
 from gnetway.discovery.nodes import StaticDiscovery

@@ -12,8 +12,8 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gnetway.config.log import Level
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import Level
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.runtime.clocks import wall_clock

@@ -5,7 +5,7 @@ from collections import Counter
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.unsteady import lines
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from tests.live.cluster.node_journal import What
 from tests.live.cluster.unsteady import Report, Told, Way
 

@@ -15,7 +15,7 @@ from gnetway.cli import check_here, check_peers
 from gnetway.cli import terminal as report_module
 from gnetway.cli.main import main
 from gnetway.cli.terminal import Report
-from gnetway.config import rsa_keys
+from gnetway.config import files
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import RsaKey
 from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed
@@ -113,14 +113,14 @@ class HereTests(CheckCase):
         fingerprint = RsaKey.from_pem(rsa_pem()).fingerprint % (1 << 64)
         (found,) = self.report.findings
         self.assertIn(f"key.pem: RSA 2048, {fingerprint} (", found.text)
-        self.patch(rsa_keys, "KNOWN_TO_ALL", {fingerprint: "the one of an example"})
+        self.patch(files, "KNOWN_TO_ALL", {fingerprint: "the one of an example"})
         line = self.line(lambda: check_here.rsa_keys(self.report, config))
         self.assertTrue(line.startswith("WARNING RSA key: "), line)
         self.assertIn("ANYBODY CAN POSE AS THIS SERVER, as it is the one of an example", line)
         self.assertIn("; remedy: gnetway make-key FILE, ", line)
 
     def test_teamgrams_key_is_known(self) -> None:
-        self.assertIn(12240908862933197005, rsa_keys.KNOWN_TO_ALL)
+        self.assertIn(12240908862933197005, files.KNOWN_TO_ALL)
 
     def test_certificates(self) -> None:
         config = self.with_tls(Pair("gateway"))

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.document import Node
-from gnetway.config.faults import Faults, Rejected
+from gnetway.config.document import Faults, Node, Rejected
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EmbeddedConfig

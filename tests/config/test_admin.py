@@ -1,8 +1,8 @@
 """Admin and Prometheus: where an operator asks."""
 
-from gnetway.config.admin import AdminConfig, PrometheusConfig
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import AdminConfig, PrometheusConfig
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase
 

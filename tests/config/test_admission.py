@@ -1,6 +1,6 @@
 from dataclasses import fields
 
-from gnetway.config.admission import AdmissionConfig, NetworkConfig
+from gnetway.config.limits import AdmissionConfig, NetworkConfig
 from gnetway.config.load import load_file
 from gnetway.config.values import keys_of
 from tests.config.cases import GOOD, ConfigCase, parse_value

@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis.strategies import text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.document import MAX_DEPTH, MAX_NODES, Node, from_mapping, from_yaml
-from gnetway.config.faults import Faults, Rejected
+from gnetway.config.document import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Faults,
+    Node,
+    Rejected,
+    from_mapping,
+    from_yaml,
+)
 
 
 def parsed(written: str) -> Node:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import characters, integers, text
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.faults import Faults, closest, fault_line, shown
+from gnetway.config.document import Faults, closest, fault_line, shown
 
 
 class FaultLineTests(SynchronousTestCase):

@@ -24,9 +24,15 @@ from gnetway.config.limits import LimitsConfig
 from gnetway.config.load import MAX_CONFIG_BYTES, load_file, load_mapping
 from gnetway.config.model import GnetwayConfig
 from gnetway.config.reader import IGNORED, NOT_YET
-from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.servers import Proto
-from gnetway.config.session import EmbeddedConfig, EtcdConfig, HoldConfig, SessionConfig
+from gnetway.config.session import (
+    EmbeddedConfig,
+    EtcdConfig,
+    HoldConfig,
+    RpcConfig,
+    RpcTlsConfig,
+    SessionConfig,
+)
 from gnetway.config.values import allowed_by, keys_of, list_of
 from gnetway.errors import ConfigError
 from tests.config.cases import GOOD, ConfigCase, embedded

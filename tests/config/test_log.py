@@ -1,5 +1,5 @@
 from gnetway.config.load import load_file
-from gnetway.config.log import Level, LogConfig, LogEncoding, LogMode, Rotation
+from gnetway.config.operators import Level, LogConfig, LogEncoding, LogMode, Rotation
 from tests.config.cases import GOOD, ConfigCase
 
 ALL = """\

@@ -5,12 +5,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.config.addresses import ProxyProtocolConfig
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig, GnetwayConfig
-from gnetway.config.rpc import RpcConfig, RpcTlsConfig
 from gnetway.config.servers import ServerConfig, TlsConfig
 from gnetway.config.session import (
     EmbeddedConfig,
     EtcdConfig,
     HoldConfig,
+    RpcConfig,
+    RpcTlsConfig,
     SessionConfig,
     SessionEtcdConfig,
 )

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.config.faults import Faults
+from gnetway.config.document import Faults
 from gnetway.config.files import MAX_PEM_BYTES, certificates, private_key
 from gnetway.config.values import Parser, Reading
 from gnetway.errors import ConfigError

@@ -1,5 +1,5 @@
 from gnetway.config.load import load_file
-from gnetway.config.rpc import Carrier, RpcConfig
+from gnetway.config.session import Carrier, RpcConfig
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.carriers import CARRIERS
 from tests.config.cases import REMOTE, ConfigCase

@@ -1,7 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.config.files import fingerprint
 from gnetway.config.load import load_file
-from gnetway.config.rsa_keys import fingerprint
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import ConfigError
 from tests.config.cases import (

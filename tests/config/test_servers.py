@@ -1,7 +1,7 @@
 import yaml
 
 from gnetway.config.addresses import ProxyProtocolConfig
-from gnetway.config.faults import shown
+from gnetway.config.document import shown
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig, TlsVersion, WebSocketConfig

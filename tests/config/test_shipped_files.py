@@ -5,13 +5,18 @@ import shutil
 from pathlib import Path
 
 from gnetway.config.addresses import ProxyProtocolConfig, PublicAddressConfig
-from gnetway.config.admission import AdmissionConfig, NetworkConfig
-from gnetway.config.limits import DrainConfig, LimitsConfig
+from gnetway.config.limits import AdmissionConfig, DrainConfig, LimitsConfig, NetworkConfig
 from gnetway.config.load import load_file
-from gnetway.config.log import DEFAULT_BACKUPS, Level, LogConfig, LogEncoding, LogMode
-from gnetway.config.rpc import RpcConfig, RpcTlsConfig
+from gnetway.config.operators import DEFAULT_BACKUPS, Level, LogConfig, LogEncoding, LogMode
 from gnetway.config.servers import ServerConfig, TlsConfig, TlsVersion, WebSocketConfig
-from gnetway.config.session import EtcdConfig, HoldConfig, SessionConfig, SessionEtcdConfig
+from gnetway.config.session import (
+    EtcdConfig,
+    HoldConfig,
+    RpcConfig,
+    RpcTlsConfig,
+    SessionConfig,
+    SessionEtcdConfig,
+)
 from gnetway.config.values import keys_of
 from tests.config.cases import ConfigCase, embedded
 from tests.config.test_pem_files import pair

@@ -3,7 +3,7 @@
 from gnetway.config.changes import digest
 from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
-from gnetway.config.telemetry import Batcher, TelemetryConfig
+from gnetway.config.operators import Batcher, TelemetryConfig
 from tests.config.cases import GOOD, REMOTE, ConfigCase
 
 SECRET = "0123-do-not-tell"

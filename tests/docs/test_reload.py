@@ -7,8 +7,8 @@ from typing import Any
 from unittest import TestCase
 
 from gnetway.config.load import FileConfig
-from gnetway.config.log import LogConfig
 from gnetway.config.model import GnetwayConfig
+from gnetway.config.operators import LogConfig
 from gnetway.config.servers import ServerConfig
 from gnetway.config.session import SessionConfig
 from gnetway.config.values import keys_of

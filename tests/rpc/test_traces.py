@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.config.telemetry import TelemetryConfig
+from gnetway.config.operators import TelemetryConfig
 from gnetway.push.server import UNARY_METHOD, PushServer
 from gnetway.rpc.calls import (
     IRpcCarrier,

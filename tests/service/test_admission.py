@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits
 from gnetway.admission.networks import client_network
-from gnetway.config.admission import AdmissionConfig, NetworkConfig
+from gnetway.config.limits import AdmissionConfig, NetworkConfig
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.runtime import machine
 from gnetway.service.link_services import connection_bounds, limits_by_network

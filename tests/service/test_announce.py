@@ -3,10 +3,10 @@ from collections.abc import Sequence
 
 from twisted.logger import capturedLogs, formatEvent
 
-from gnetway.config import rsa_keys
+from gnetway.config import files
+from gnetway.config.files import KNOWN_TO_ALL
 from gnetway.config.load import OLDER_NOTE, load_mapping
 from gnetway.config.model import share_out
-from gnetway.config.rsa_keys import KNOWN_TO_ALL
 from gnetway.crypto import libcrypto
 from gnetway.crypto.rsa import RsaKey
 from gnetway.service.announce import SlowPath, announce
@@ -106,7 +106,7 @@ class AnnounceTests(ServiceCase):
         )
         fingerprint = RsaKey.from_pem(rsa_pem()).fingerprint % (1 << 64)
         self.assertNotIn(fingerprint, KNOWN_TO_ALL)
-        self.patch(rsa_keys, "KNOWN_TO_ALL", {fingerprint: "the one of an example"})
+        self.patch(files, "KNOWN_TO_ALL", {fingerprint: "the one of an example"})
         (told,) = (told for told in self.lines({"Addresses": ["127.0.0.1:0"]}) if line in told)
         key = self.directory / "key.pem"
         self.assertIn(f"RSA key {fingerprint} of {key} is the one of an example, and", told)

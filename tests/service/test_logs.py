@@ -21,8 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.config.load import load_mapping
-from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import Level, LogConfig
 from gnetway.errors import ConfigError
 from gnetway.log_file.rotation import Bounds
 from gnetway.service.logs import LogLevels, ProcessLog, as_json

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
-from gnetway.config.telemetry import Batcher
+from gnetway.config.operators import Batcher
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer

@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import share_out
-from gnetway.config.telemetry import Batcher
+from gnetway.config.operators import Batcher
 from gnetway.discovery.etcd import EtcdDiscovery
 from gnetway.interfaces import IDiscovery, IGatewayReactor, ISessionBackend
 from gnetway.rpc.calls import IRpcServer, RpcOptions, TlsOptions

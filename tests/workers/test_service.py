@@ -6,8 +6,8 @@ from typing import cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import Level, LogConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts

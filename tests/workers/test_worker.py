@@ -9,8 +9,8 @@ from twisted.internet import reactor as installed  # noqa: TID251
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from gnetway.config.log import Level, LogConfig
 from gnetway.config.model import GatewayConfig
+from gnetway.config.operators import Level, LogConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.logs import LogLevels

@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 from unittest import TestCase
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import Style, Wish
 from tests.live.apps.keys import make_key

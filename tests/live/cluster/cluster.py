@@ -8,7 +8,7 @@ from shutil import rmtree
 from typing import ClassVar
 from unittest import TestCase
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ClientSession
 from tests.live.cluster.session_service import SessionNode, SessionService, Told

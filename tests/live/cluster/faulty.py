@@ -12,7 +12,7 @@ from unittest import TestCase
 
 import grpc
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ClientSession, QuickAck
 from tests.live.client import LinkEnded, LiveClient

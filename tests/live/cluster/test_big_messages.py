@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from struct import pack
 from typing import ClassVar, Final
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.testing import ClientSession, QuickAck
 from tests.live.client import LiveClient, now
 from tests.live.cluster.faulty import REFUSED, TOO_BIG, FaultyCase, last_words

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Final
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from tests.live.client import LiveClient
 from tests.live.cluster.faulty import FaultyCase
 

@@ -8,7 +8,7 @@ from shutil import rmtree
 from typing import Final
 from unittest import TestCase
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.dispatch.ring import Ring
 from gnetway.testing import ClientSession, QuickAck
 from gnetway.tl.service_messages import Ping, Pong

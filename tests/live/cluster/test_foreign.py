@@ -2,7 +2,7 @@
 
 import time
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from tests.live.cluster.foreign import ForeignTestCase
 from tests.live.gateway import until
 from tests.live.loadgen import LoadgenSession, probe

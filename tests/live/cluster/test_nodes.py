@@ -2,7 +2,7 @@
 
 import time
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.dispatch.ring import Ring
 from gnetway.tl.service_messages import Ping
 from tests.live.client import LinkEnded, LiveClient, now

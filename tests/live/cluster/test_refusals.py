@@ -2,7 +2,7 @@
 
 import os
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import TransportErrorCode
 from gnetway.mtproto.binding import seal_bind

@@ -1,6 +1,6 @@
 """A node that was restarted: another process, which has never heard of the sessions before it."""
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.testing import ClientSession
 from tests.live.client import LiveClient
 from tests.live.cluster.faulty import FaultyCase

@@ -3,7 +3,7 @@
 from itertools import count
 from typing import Final, NamedTuple
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.rpc.status import StatusCode
 from gnetway.testing import QuickAck
 from gnetway.tl.service_messages import Ping, Pong

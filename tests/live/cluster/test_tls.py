@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.tl.service_messages import Ping
 from tests.live.certificates import make_certificates
 from tests.live.client import LiveClient, now

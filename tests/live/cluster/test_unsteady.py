@@ -3,7 +3,7 @@
 from typing import Final
 from unittest import TestCase
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from tests.live.cluster.node_journal import What
 from tests.live.cluster.unsteady import Unsteady, Way
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from grpc import StatusCode
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.testing import QuickAck
 from gnetway.tl.service_messages import Ping, Pong
 from tests.live.client import LiveClient, now

@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Final, NamedTuple, Self
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from tests.live.cluster import node_journal
 from tests.live.cluster.cluster import SESSIONS, ClusterGateway

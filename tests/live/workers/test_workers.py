@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from gnetway.config.rpc import Carrier
+from gnetway.config.session import Carrier
 from gnetway.crypto.rsa import RsaKey, generate_pem
 from gnetway.testing import ClientSession
 from gnetway.workers.supervisor import ANSWER_SECONDS, SILENT_SECONDS
