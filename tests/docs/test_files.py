@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parents[2]
 
 #: What a reader is told to write: the files of examples.
-_TO_WRITE = frozenset({"app.py", "hello.py"})
+_TO_WRITE = frozenset({"app.py", "ask.py", "hello.py"})
 
 _FILE = re.compile(r"[\w./]*\w\.py\b")
 
@@ -31,7 +31,7 @@ def named(document: Path) -> set[str]:
 
 def is_there(name: str) -> bool:
     """Return whether a path, or the end of one, is that of a file."""
-    return any(file.endswith(f"/{name.removeprefix('./')}") for file in _THERE)
+    return any(file.endswith(f"/{name.lstrip('./')}") for file in _THERE)
 
 
 class FilesTests(SynchronousTestCase):

@@ -8,6 +8,8 @@ import os
 import re
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -19,11 +21,12 @@ from tests.live.commands.prompt import listen_elsewhere, shown
 from tests.live.documents import blocks, commands
 from tests.live.gateway import ROOT, until
 from tests.needs import missing, need_program
+from tests.ports import free_port
 
 README = "README.md"
 
 #: The packages of each extra that a command installs, one of each for all.
-EXTRAS = {"remote": "etcd3", "web": "autobahn"}
+EXTRAS = {"remote": "etcd3", "tl": "telethon", "web": "autobahn"}
 
 
 class InstallTestCase(TestCase):
@@ -119,6 +122,42 @@ class InstalledTests(InstallTestCase):
         (command,) = shown("docs/replacing-the-go-gateway.md", "pip install ")
         self.install(command)
         self.assertIn("HOST:PORT", self.prompt.must("gnetway ping --help"))
+
+    def test_the_first_five_minutes(self) -> None:
+        """As docs/start.md and docs/handler.md have them, in one folder."""
+        (install,) = shown("docs/start.md", "pip install ")
+        self.install(install)
+        port = str(free_port())
+        start, ping, example = (
+            one.replace("10443", port).replace(
+                "examples/", f"{self.prompt.above}/gnetway/examples/"
+            )
+            for one in shown("docs/start.md", "gnetway run", "gnetway ping", "python ")
+        )
+        with self.running(start):
+            self.assertIn(": pong 3 after ", self.prompt.must(ping))
+            said = self.prompt.must(f"{example} --address 127.0.0.1:{port}")
+            self.assertIn(" was answered\nConfig(", said)
+        codes = blocks("docs/handler.md", "python")
+        for name, code in zip(("hello.py", "ask.py"), codes, strict=True):
+            (self.prompt.folder / name).write_text(code.replace("10443", port))
+        start, ask = shown("docs/handler.md", "gnetway run", "python ")
+        with self.running(start.replace("10443", port)):
+            self.assertIn(
+                f"$ {ask}\n{self.prompt.must(ask)}", blocks("docs/handler.md", "console")[1]
+            )
+
+    @contextmanager
+    def running(self, command: str) -> Iterator[None]:
+        log = self.prompt.above / "run.log"
+        process = self.prompt.start(f"{command} --admin none", log)
+        try:
+            until(lambda: "try it: " in log.read_text() or process.poll() is not None, "ready")
+            self.assertIn("try it: ", log.read_text())
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def test_it_is_not_the_checkout(self) -> None:
         for module in ("gnetway", "twisted.plugins.gnetway_plugin"):
