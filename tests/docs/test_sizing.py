@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ def script(code: str, given: object) -> Any:
     return json.loads(done.stdout)
 
 
-def sizing(*wishes: dict[str, object]) -> list[dict[str, float]]:
+def sizing(*wishes: Mapping[str, object]) -> list[dict[str, float]]:
     usual = {"tcp": 0, "webSocket": 0, "messages": 0, **USUAL}
-    found: list[dict[str, float]] = script("given.map(sizing)", [usual | wish for wish in wishes])
+    found: list[dict[str, float]] = script(
+        "given.map(sizing)", [{**usual, **wish} for wish in wishes]
+    )
     return found
 
 
