@@ -252,8 +252,8 @@ class IRpcSessions(Interface):
         Returns False where the session has no connection now, or has too much that waits for its
         next HTTP request.
 
-        :raises TypeError, ValueError: ``body`` is no bytes, or no TL object of up to 16 MiB - 256
-            bytes.
+        :raises TypeError: ``body`` is no bytes.
+        :raises ValueError: ``body`` is no TL object of up to 16 MiB - 256 bytes.
         """
 
     def session_ids() -> list[tuple[int, int]]:

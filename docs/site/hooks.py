@@ -4,6 +4,9 @@ A page links to files as they lie in the checkout, so that its links work where 
 read. On the site some pages from outside of docs/ have a name (`PAGES`), and every other file of
 text that a page links to has a page that shows it, below ``files/``. A link to what is not there
 stays as it is, and MkDocs says so. A link whose text is the name of a page shows its title here.
+
+What docs/api.md names gets a page of its own, with the docstrings by mkdocstrings; wherever such a name
+stands in a page, it leads there.
 """
 
 import posixpath
@@ -36,6 +39,9 @@ _LINK: Final = re.compile(r"([^\[\]\s]*\]\()([^)\s#]+)([^)\s]*\))")
 
 #: What is shown where it is a file's name, as the repository's readers want it.
 _FILE_NAME: Final = re.compile(r"[\w./-]+\.md\]\(")
+
+#: A dotted name of the package, as code.
+_PUBLIC: Final = re.compile(r"`(gnetway(?:\.\w+)+)`")
 
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
@@ -88,7 +94,10 @@ def rewritten(markdown: str, uri: str) -> str:
         text = f"{title(path)}](" if _FILE_NAME.fullmatch(found[1]) else found[1]
         return text + posixpath.relpath(address(path), posixpath.dirname(uri)) + found[3]
 
-    return _LINK.sub(link, markdown)
+    text = _LINK.sub(link, markdown)
+    if uri == "python.md":
+        return text
+    return _PUBLIC.sub(lambda n: f"[{n[0]}][{n[1]}]" if n[1] in public_names() else n[0], text)
 
 
 def shown(path: str) -> str:
@@ -102,6 +111,34 @@ def shown(path: str) -> str:
     )
 
 
+@cache
+def public_names() -> frozenset[str]:
+    """Return the names of docs/api.md."""
+    return frozenset(_PUBLIC.findall((ROOT / "docs" / "api.md").read_text()))
+
+
+def reference() -> str:
+    """Return a page with the docstrings of all public names, under the headings of docs/api.md."""
+    lines = ["# Python reference", "", "The docstrings of what [api.md](api.md) names.", ""]
+    known = set()
+    for line in (ROOT / "docs" / "api.md").read_text().splitlines():
+        if line.startswith("## "):
+            lines += [line, ""]
+        for name in _PUBLIC.findall(line):
+            if name not in known:
+                known.add(name)
+                lines.append(f"::: {name}")
+                if _is_module(name):
+                    lines += ["    options:", "      members: false"]
+                lines.append("")
+    return "\n".join(lines)
+
+
+def _is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from outside of docs/, and those of files that pages link to."""
     for path, uri in PAGES.items():
@@ -111,6 +148,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         page = place(file.src_uri)
         paths = (linked(target, page) for _, target, _ in _LINK.findall(file.content_string))
         wanted |= {path for path in paths if path and address(path).startswith("files/")}
+    files.append(File.generated(config, "python.md", content=reference()))
     for path in sorted(wanted):
         files.append(File.generated(config, address(path), content=shown(path)))
     return files

@@ -107,6 +107,12 @@ class HookTests(SynchronousTestCase):
             "([Web clients](web.md#tls)), [more](web.md)",
         )
 
+    def test_a_public_name_leads_to_its_docstring(self) -> None:
+        self.assertEqual(
+            self.rewritten("`gnetway.make_gateway`, `gnetway.net.tcp`", "embedding.md"),
+            "[`gnetway.make_gateway`][gnetway.make_gateway], `gnetway.net.tcp`",
+        )
+
     def test_what_is_not_there_is_left_for_mkdocs_to_see(self) -> None:
         for link in (
             "[a](../gone.yaml)",
