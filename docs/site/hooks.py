@@ -5,8 +5,8 @@ read. On the site some pages from outside of docs/ have a name (`PAGES`), and ev
 text that a page links to has a page that shows it, below ``files/``. A link to what is not there
 stays as it is, and MkDocs says so. A link whose text is the name of a page shows its title here.
 
-What docs/api.md names gets a page of its own, with the docstrings by mkdocstrings; wherever such a name
-stands in a page, it leads there.
+What docs/api.md names is on a page of its own, with the docstrings by mkdocstrings; wherever such a
+name stands in a page, it leads there.
 """
 
 import posixpath
