@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from gnetway._version import __version__
 
 if TYPE_CHECKING:
+    from gnetway.service.endpoints import RpcFactory
     from gnetway.service.gateway import make_gateway
 
-__all__ = ["__version__", "make_gateway"]
+__all__ = ["RpcFactory", "__version__", "make_gateway"]
 
 
 def __getattr__(name: str) -> object:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> object:
         from gnetway.service.gateway import make_gateway  # noqa: PLC0415
 
         return make_gateway
+    if name == "RpcFactory":
+        from gnetway.service.endpoints import RpcFactory  # noqa: PLC0415
+
+        return RpcFactory
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

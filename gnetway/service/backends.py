@@ -45,6 +45,9 @@ class BackendLifecycle(Protocol):
     def publish(self) -> None:
         """Make the gateway known, now that it serves."""
 
+    def is_dialled(self, host: str, port: int) -> None:
+        """Hear of another address that clients can dial."""
+
     def take(self, config: GatewayConfig) -> None:
         """Go on with another configuration, as far as the backend can while it serves."""
 
@@ -166,6 +169,7 @@ class EmbeddedLifecycle:
         self._handler = handler
         self._random_bytes = random_bytes
         self._backend: EmbeddedBackend | None = None
+        self._told: HelpConfig | None = None
         self._public: Resolved = {}
         self._lock = StoreLock(embedded.store)
 
@@ -211,7 +215,7 @@ class EmbeddedLifecycle:
     def begin(self, listeners: list[Listener]) -> Deferred[ISessionBackend]:
         """See BackendLifecycle."""
         this_dc = self._embedded.this_dc or self._config.gnetway.strict_dc or DEFAULT_DC
-        told = HelpConfig(dc_addresses(listeners, self._public), this_dc)
+        told = self._told = HelpConfig(dc_addresses(listeners, self._public), this_dc)
         store = (
             MemoryStore(self._embedded.max_keys)
             if self._embedded.in_memory
@@ -239,6 +243,11 @@ class EmbeddedLifecycle:
 
     def publish(self) -> None:
         """See BackendLifecycle; nobody has to know."""
+
+    def is_dialled(self, host: str, port: int) -> None:
+        """See BackendLifecycle: help.getConfig tells of it."""
+        if self._told is not None:
+            self._told.add(DcAddress(host, port))
 
     def take(self, config: GatewayConfig) -> None:
         """See BackendLifecycle; all that it has needs a restart."""

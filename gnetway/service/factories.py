@@ -31,6 +31,7 @@ from gnetway.net.peer import TrustedProxies
 from gnetway.net.proxy import ProxyFactory, ProxySettings
 from gnetway.net.tcp import GatewayFactory
 from gnetway.runtime.clocks import WallClock
+from gnetway.service.endpoints import EndpointPorts
 from gnetway.service.link_services import ConfiguredLinks, shown_keys
 from gnetway.service.listeners import (
     BACKLOG,
@@ -218,6 +219,8 @@ class ClientPorts:
         self._factories: ListenerFactories | None = None
         self._served: list[_Served] = []
         self._drain: Drain | None = None
+        #: Where clients come besides, by endpoints of Twisted's.
+        self.endpoints = EndpointPorts()
         #: Whether another gateway takes over, and has the sockets too.
         self.lent = False
 
@@ -271,6 +274,7 @@ class ClientPorts:
             self._serve(listener, self._arrivals, relayed=False)
         for listener in worker.relayed:
             self._serve(listener, self._arrivals, relayed=True)
+        self.endpoints.begin(config, links, self._factories.factory)
         self.certificates.start()
 
     def take(self, config: GatewayConfig) -> None:
@@ -297,6 +301,7 @@ class ClientPorts:
             assert old is not None
             old.doStop()
             keep_alive(port.socket, config.gnetway.limits)
+        self.endpoints.take(config)
         if self._drain is not None:
             self._drain.change(config.gnetway.drain)
 
@@ -334,6 +339,7 @@ class ClientPorts:
         if self._arrivals is not None:
             self._arrivals.stop()
         served, self._served = self._served, []
+        await self.endpoints.stop()
         await DeferredList([maybeDeferred(each.port.stopListening) for each in served])
         # Where it stops before it serves.
         close_all(self.listeners)

@@ -112,6 +112,8 @@ class GatewayService(MultiService):
         self._serves = False
         self._readiness = Readiness(reactor, self.unready)
         self._clients = ClientPorts(config, reactor, wall, worker, self._inherited)
+        self.endpoints = self._clients.endpoints
+        self.endpoints.when_dialled = self._lifecycle.is_dialled
         self._admin = AdminListeners(config, reactor, self._inherited)
         self._started_at = 0.0
         self.causes = Causes()

@@ -163,6 +163,9 @@ class RemoteLifecycle:
         )
         return self._backend.start(target)
 
+    def is_dialled(self, host: str, port: int) -> None:
+        """See BackendLifecycle; what clients are told is the session services' business."""
+
     def publish(self) -> None:
         """See BackendLifecycle; an etcd that is not there is waited for, beside everything else."""
         registration, etcd = self._registration, self._config.etcd

@@ -1,5 +1,6 @@
 """docs/embedding.md: its examples run, and each event is there."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway import events
 from gnetway.events import Events, GatewayEvent, SessionOpened
+from gnetway.service.endpoints import MtprotoEndpoint
+from tests.service.cases import rsa_pem
 
 PAGE = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
 
@@ -39,3 +42,15 @@ class EventsTests(SynchronousTestCase):
         self.assertEqual(presence.sessions, {(1, 2)})
         presence.stop()
         self.assertFalse(hub.heard)
+
+
+class EndpointTests(SynchronousTestCase):
+    def test_a_gateway_in_a_string(self) -> None:
+        folder = self.mktemp()
+        os.mkdir(folder)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        Path("server.key").write_bytes(rsa_pem())
+        service = example("RpcFactory(Hello)")["service"]
+        self.assertIsInstance(service.endpoint, MtprotoEndpoint)
+        self.assertEqual(service.endpoint.config.session.embedded.store[-11:], "keys.sqlite")

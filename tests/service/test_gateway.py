@@ -50,6 +50,9 @@ class NotedLifecycle:
         self.life.append("serve")
         return self.serving
 
+    def is_dialled(self, host: str, port: int) -> None:
+        pass
+
     def publish(self) -> None:
         self.life.append("publish")
 

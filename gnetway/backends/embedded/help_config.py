@@ -84,11 +84,19 @@ class HelpConfig:
     def __init__(
         self, addresses: Iterable[tuple[str, int] | DcAddress], this_dc: int = DEFAULT_DC
     ) -> None:
-        told = (DcAddress(*address) for address in addresses)
-        self._addresses = [(ip_address(address.host), address) for address in told]
+        self._addresses: list[tuple[_Ip, DcAddress]] = []
+        for address in addresses:
+            self.add(DcAddress(*address))
         self._this_dc = this_dc
         self._dc = pack_int32(this_dc)
         self.nearest_dc = pack_uint32(_NEAREST_DC) + pack_string(_COUNTRY) + self._dc + self._dc
+
+    def add(self, address: DcAddress) -> None:
+        """Tell clients of another address, after the others.
+
+        :raises ValueError: it is no IP address.
+        """
+        self._addresses.append((ip_address(address.host), address))
 
     def config(self, now: float, layer: int, client_ip: str, local_ip: str) -> bytes:
         """Return the config object for a client; ``now`` is in Unix seconds.

@@ -160,7 +160,8 @@ class InstalledTests(InstallTestCase):
             process.wait()
 
     def test_it_is_not_the_checkout(self) -> None:
-        for module in ("gnetway", "twisted.plugins.gnetway_plugin"):
+        plugins = ("twisted.plugins.gnetway_plugin", "twisted.plugins.gnetway_endpoints")
+        for module in ("gnetway", *plugins):
             code = f"import sys, {module} as module; print(module.__file__, *sys.path)"
             said = self.prompt.must(f"python -c {shlex.quote(code)}").split()
             self.assertTrue(said[0].startswith(str(self.environment)), said[0])
