@@ -20,13 +20,24 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
-from gnetway.net.idle import REST_SECONDS
-from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingEnd, PendingKey
 from gnetway.net.link_output import NOTHING, OPEN, LinkOutput, LinkProtocol, LinkState, Unread
-from gnetway.net.link_services import EVENT_MESSAGES, LINGER_SECONDS, TURN_MESSAGES, LinkServices
+from gnetway.net.link_services import (
+    EVENT_MESSAGES,
+    LINGER_SECONDS,
+    REST_SECONDS,
+    TURN_MESSAGES,
+    LinkServices,
+)
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.records import link_facts, loss_cause, silence_cause
-from gnetway.net.unfinished import UnfinishedPacket
+from gnetway.net.waits import (
+    BindDecided,
+    Pending,
+    PendingBind,
+    PendingEnd,
+    PendingKey,
+    UnfinishedPacket,
+)
 
 
 class GatewayLink:

@@ -1,7 +1,7 @@
 """What comes on a connection before the protocol that serves it.
 
     PROXY header    net/proxy.py         the client's own address
-    TLS             net/tls/opening.py   its handshake
+    TLS             net/tls.py           its handshake
     auto            AutoOpening, below   a look at the first bytes
 
 Each is a protocol that makes the next one when its own part is done, and passes on to it what
@@ -239,7 +239,7 @@ class AutoOpening(Opening):
     """One port for everything: a connection's first bytes tell what it speaks.
 
         PROXY header            net/proxy.py        if headers are taken here, from its sender
-        ClientHello             net/tls/            if there is a certificate; inside, a new look
+        ClientHello             net/tls.py          if there is a certificate; inside, a new look
         upgrade to WebSocket    net/websocket/
         another HTTP request    net/http/
         anything else           net/tcp.py          every transport of MTProto

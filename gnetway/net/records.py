@@ -24,7 +24,7 @@ from gnetway.connection.connection import Connection
 from gnetway.ends import SOUND, Phase, Stage, hint_of, is_of_exchange, who_ended
 from gnetway.events import ConnectionOpened, Events
 from gnetway.metrics import Causes
-from gnetway.net.connection_counts import ConnectionCounts, closed, id_of, peer_of, shown
+from gnetway.net.open_links import ConnectionCounts, closed, id_of, peer_of, shown
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.shortcuts import read_tcp_info
 

@@ -20,7 +20,7 @@ from gnetway.admin.status import QueryFault, Summary
 from gnetway.admission.networks import is_in, shown_range
 from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
-from gnetway.net.connection_counts import id_of
+from gnetway.net.open_links import id_of
 from gnetway.net.records import ConnectionRecords, Record
 
 T = TypeVar("T")

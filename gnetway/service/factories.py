@@ -20,10 +20,10 @@ from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.interfaces import IGatewayReactor
 from gnetway.net.accepting import Arrivals, ClientPort, IsBalancer
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.http.channel import GatewayHttpFactory
 from gnetway.net.http.relay import RelayFactory
 from gnetway.net.http.sessions import HttpServices
-from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import LinkServices
 from gnetway.net.open_links import Drain
 from gnetway.net.opening import AutoFactory, Routes
@@ -165,7 +165,7 @@ class ListenerFactories:
         if certificate is None:
             return None
         # pyOpenSSL likewise.
-        from gnetway.net.tls.opening import TlsFactory  # noqa: PLC0415
+        from gnetway.net.tls import TlsFactory  # noqa: PLC0415
 
         # A factory of servers as well, though Twisted has it descend from that of clients.
         return cast(ServerFactory, TlsFactory(self._links, certificate, following))

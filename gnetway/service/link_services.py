@@ -23,10 +23,8 @@ from gnetway.interfaces import IGatewayReactor, ISessionBackend
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import ASSUMED_LIFE_SECONDS, KeyLookup
 from gnetway.metrics import Causes
-from gnetway.net.exchange_driver import ExchangeDriver
-from gnetway.net.idle import IdleWheel
-from gnetway.net.key_maker import KeyMaker, RunInThread, SpareSecrets
-from gnetway.net.link_services import LaterTurns, LinkLimits, LinkServices
+from gnetway.net.exchange_driver import ExchangeDriver, KeyMaker, RunInThread, SpareSecrets
+from gnetway.net.link_services import IdleWheel, LaterTurns, LinkLimits, LinkServices
 from gnetway.net.open_links import OpenLinks
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.net.records import ConnectionRecords

@@ -24,7 +24,7 @@ from gnetway.runtime.clocks import WallClock, follow_monotonic
 
 if TYPE_CHECKING:
     # At run time it is only there where TLS is asked for: see what_is_missing.
-    from gnetway.net.tls.context import ReadCertificate, ServerTls, TlsSettings
+    from gnetway.net.tls import ReadCertificate, ServerTls, TlsSettings
 
 
 class StartUp:
@@ -355,7 +355,7 @@ class Certificates:
         read: "dict[TlsSettings, ReadCertificate]",
     ) -> list[str]:
         """Put the certificate of a listener into both tables, the second if it is in use now."""
-        from gnetway.net.tls.context import CertificateFault, ServerTls  # noqa: PLC0415
+        from gnetway.net.tls import CertificateFault, ServerTls  # noqa: PLC0415
 
         settings = _settings(server)
         running = self._loaded.get(settings)
@@ -381,7 +381,7 @@ def _certificate_fault(config: GatewayConfig, server: ServerConfig, fault: Excep
 
 
 def _settings(server: ServerConfig) -> "TlsSettings":
-    from gnetway.net.tls.context import TlsSettings  # noqa: PLC0415
+    from gnetway.net.tls import TlsSettings  # noqa: PLC0415
 
     tls = server.tls
     assert tls is not None, "only for listeners with TLS"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from gnetway.net.tls.context import ServerKey
+from gnetway.net.tls import ServerKey
 
 #: The time at which the certificates of these tests are valid: half of their year is over.
 NOW = datetime(2026, 7, 1, tzinfo=UTC).timestamp()

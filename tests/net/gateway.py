@@ -15,11 +15,10 @@ from gnetway.handshake.exchange import ExchangeSetup
 from gnetway.keys.cache import KeyCache
 from gnetway.keys.lookup import KeyLookup
 from gnetway.metrics import Causes
-from gnetway.net.exchange_driver import ExchangeDriver
-from gnetway.net.idle import IdleWheel
-from gnetway.net.key_maker import KeyMaker, SpareSecrets
+from gnetway.net.exchange_driver import ExchangeDriver, KeyMaker, SpareSecrets
 from gnetway.net.link_services import (
     DEFAULT_MAX_UNSENT_BYTES,
+    IdleWheel,
     LaterTurns,
     LinkLimits,
     LinkServices,

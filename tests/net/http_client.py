@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred, succeed
 from gnetway.admission.accounts import AccountLimits
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.http.channel import GatewayHttpFactory
 from gnetway.net.http.sessions import HttpServices
-from gnetway.net.http.settings import HttpSettings
 from gnetway.testing import (
     ClientExchange,
     ClientSession,

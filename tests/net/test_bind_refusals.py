@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
-from gnetway.net.key_waits import MAX_REFUSALS, refusal_delay, refuses_bind
+from gnetway.net.waits import MAX_REFUSALS, refusal_delay, refuses_bind
 from gnetway.tl.service_messages import Ping, RpcResult
 from tests.connection.wrappers import CALL, PERM, bind_body, temp_key
 from tests.net.gateway import TcpLink

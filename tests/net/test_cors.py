@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.origins import CorsPolicy
+from gnetway.net.peer import CorsPolicy
 
 ANY = CorsPolicy(["*"])
 LIST = CorsPolicy(["https://web.example.org", "https://*.example.com", "http://localhost:*"])

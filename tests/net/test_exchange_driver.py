@@ -7,8 +7,7 @@ from gnetway.errors import Busy, ProtocolError
 from gnetway.handshake.checks import WorkFailed
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.phases import Phase
-from gnetway.net.exchange_driver import ExchangeDriver
-from gnetway.net.key_maker import Unwanted
+from gnetway.net.exchange_driver import ExchangeDriver, Unwanted
 from gnetway.testing import ClientExchange
 from tests.handshake.server import NOW, make_client
 from tests.net.gateway import Gateway

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.peer import UNIX_CLIENT, BadForwardedFor, TrustedProxies
 from gnetway.net.websocket.protocol import WebSocketSettings
 from gnetway.tl.service_messages import MsgsAck

@@ -5,7 +5,7 @@ from hypothesis.strategies import floats, lists
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.idle import IdleWheel
+from gnetway.net.link_services import IdleWheel
 
 
 class Thing:

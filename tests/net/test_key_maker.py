@@ -10,7 +10,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.handshake.exchange import StoreWanted
-from gnetway.net.key_maker import SWEEP_SECONDS, KeyMaker, SpareSecrets, Unwanted
+from gnetway.net.exchange_driver import SWEEP_SECONDS, KeyMaker, SpareSecrets, Unwanted
 from tests.connection.link import LIFETIME_SECONDS, Secrets, make_pending
 from tests.fakes import FakeBackend, FakeKeys, some_key
 from tests.handshake.server import make_client

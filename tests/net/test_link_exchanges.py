@@ -8,7 +8,7 @@ from gnetway.connection.packets import MAX_BEGINNINGS, MAX_EXCHANGES
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendUnavailable
 from gnetway.handshake.exchange import MAX_RETRIES
-from gnetway.net.key_maker import SWEEP_SECONDS
+from gnetway.net.exchange_driver import SWEEP_SECONDS
 from gnetway.net.link_services import BUSY_SECONDS, LinkLimits
 from gnetway.testing import Bends, ClientExchange, KeyGivenUp, Wish, plain_packet
 from gnetway.tl.service_messages import MsgsAck, Ping

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import pack_message
-from gnetway.net.idle import VISIT_SECONDS
+from gnetway.net.link_services import VISIT_SECONDS
 from gnetway.net.link_sessions import MAX_SESSIONS_OF_KEY, MOVED_ON_SECONDS
 from gnetway.net.session import Session
 from gnetway.tl.service_messages import Ping

@@ -5,7 +5,7 @@ import struct
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import pack_message
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.link_services import LinkLimits
 from gnetway.push.server import Delivery
 from gnetway.tl.service_messages import Ping

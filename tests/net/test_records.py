@@ -12,8 +12,8 @@ from gnetway.admission.facts import Facts
 from gnetway.admission.place import NO_PLACE, Place
 from gnetway.ends import CAUSES, Phase, Stage, Who, hint_of, who_ended
 from gnetway.metrics import Causes
-from gnetway.net.connection_counts import id_of
 from gnetway.net.link_services import LinkLimits
+from gnetway.net.open_links import id_of
 from gnetway.net.records import (
     ConnectionRecords,
     EndedRecords,

@@ -5,7 +5,7 @@ from hypothesis.strategies import binary, lists
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.origins import (
+from gnetway.net.peer import (
     LINE_SECONDS,
     MAX_ORIGIN_CHARS,
     MAX_ORIGINS,

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.admission.byte_budget import ByteBudget
 from gnetway.codec.packet import BufferedCodec
 from gnetway.net.tcp import GatewayFactory
-from gnetway.net.unfinished import SMALL_BYTES
+from gnetway.net.waits import SMALL_BYTES
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import Ping
 from tests.connection.styles import STYLES

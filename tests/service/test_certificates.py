@@ -5,7 +5,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.net.tls.context import POLL_SECONDS
+from gnetway.net.tls import POLL_SECONDS
 from gnetway.service.prepared import Certificates
 from tests.net.certificates import NOW, Files, Pair
 from tests.service.cases import ServiceCase

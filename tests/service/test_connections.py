@@ -15,7 +15,7 @@ from gnetway.admission.facts import Facts
 from gnetway.admission.place import Place
 from gnetway.ends import Phase, Stage
 from gnetway.metrics import Causes
-from gnetway.net.connection_counts import id_of
+from gnetway.net.open_links import id_of
 from gnetway.net.records import ConnectionRecords
 from gnetway.service import connections
 from gnetway.service.connections import DRAIN_SECONDS, SUMMARY_SECONDS, Connections, Query

@@ -27,22 +27,29 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, PacketTooLarge, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.mtproto.http_answers import HttpWants, read_http_wants
-from gnetway.net.http.answer import (
+from gnetway.net.http.answers import (
     BAD_REQUEST,
     TOO_LARGE,
     TOO_MANY,
     UNAVAILABLE,
     HttpAnswer,
+    HttpPoll,
     Responder,
     transport_error,
 )
 from gnetway.net.http.session import HttpSession
 from gnetway.net.http.sessions import HttpServices
-from gnetway.net.http.waiting import HttpPoll
-from gnetway.net.key_waits import BindDecided, Pending, PendingBind, PendingKey, end_by_failure
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.net.records import link_facts
-from gnetway.net.unfinished import SMALL_BYTES, UnfinishedPacket
+from gnetway.net.waits import (
+    SMALL_BYTES,
+    BindDecided,
+    Pending,
+    PendingBind,
+    PendingKey,
+    UnfinishedPacket,
+    end_by_failure,
+)
 
 
 class CallState(Enum):

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from gnetway.admission.facts import Facts
 from gnetway.admission.place import place_of
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.answer import BAD_REQUEST, TIMED_OUT
+from gnetway.net.http.answers import BAD_REQUEST, TIMED_OUT
 from gnetway.net.http.life import (
     ANSWERING,
     LAST_REQUEST,

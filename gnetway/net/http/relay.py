@@ -37,7 +37,7 @@ from gnetway.admission.place import NO_PLACE, place_of
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.link_output import Backlog
 from gnetway.net.link_services import LINGER_SECONDS, LinkServices
 from gnetway.net.peer import client_ip

@@ -13,7 +13,7 @@ from twisted.web.http import Request
 from gnetway.admission.facts import Facts
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
-from gnetway.net.http.answer import (
+from gnetway.net.http.answers import (
     ALLOWED,
     BAD_METHOD,
     BAD_REQUEST,

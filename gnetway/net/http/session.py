@@ -26,13 +26,13 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendUnavailable, MessageError
 from gnetway.keys.lookup import heed_key_news
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner, is_blank
-from gnetway.net.http.settings import HttpSettings
-from gnetway.net.http.waiting import (
+from gnetway.net.http.answers import (
     OVER,
     UNDECIDED,
     WAITING,
     HttpPoll,
     HttpQueue,
+    HttpSettings,
     PollAsker,
     QueueTotal,
 )

@@ -6,12 +6,10 @@ from typing import ClassVar, Self
 
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import ProtocolError, TransportErrorCode
+from gnetway.net.http.answers import HttpSettings, QueueTotal
 from gnetway.net.http.session import Caller, HttpSession
-from gnetway.net.http.settings import HttpSettings
-from gnetway.net.http.waiting import QueueTotal
 from gnetway.net.link_services import LinkServices
-from gnetway.net.origins import CorsPolicy
-from gnetway.net.peer import TrustedProxies
+from gnetway.net.peer import CorsPolicy, TrustedProxies
 
 
 class TooManySessions(ProtocolError):

@@ -26,24 +26,21 @@ from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import GatewayLink
 from gnetway.net.link_services import LinkServices
-from gnetway.net.origins import CorsPolicy
-from gnetway.net.peer import BadForwardedFor, TrustedProxies, client_ip, local_ip
+from gnetway.net.peer import BadForwardedFor, CorsPolicy, TrustedProxies, client_ip, local_ip
 from gnetway.net.websocket.frames import (
+    HEAD_END,
     PROTOCOL_ERROR,
+    QuietLogger,
+    SmallWebSocketProtocol,
     binary_messages,
+    clear_head,
     close_code,
+    configured,
     take_messages,
     why_not,
 )
 from gnetway.net.websocket.intake import FrameIntake
 from gnetway.net.websocket.reader import ControlFrame
-from gnetway.net.websocket.state import (
-    HEAD_END,
-    QuietLogger,
-    SmallWebSocketProtocol,
-    clear_head,
-    configured,
-)
 from gnetway.runtime.shortcuts import try_write
 
 #: The paths that web clients ask for.

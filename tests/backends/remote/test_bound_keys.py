@@ -3,7 +3,7 @@
 from gnetway.backends.remote.settings import Announce
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError
-from gnetway.net.key_waits import refuses_bind
+from gnetway.net.waits import refuses_bind
 from gnetway.pb import session_pb2
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.backends.remote.cases import A, B, Cluster

@@ -3,7 +3,7 @@
 import re
 from unittest import TestCase
 
-from gnetway.net.origins import MAX_ORIGINS
+from gnetway.net.peer import MAX_ORIGINS
 from tests.live.gateway import until
 from tests.live.web.listeners import TLS, ListenerGateway, WebSocketStream, dial, tls_over
 

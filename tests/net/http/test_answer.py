@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TransportErrorCode
-from gnetway.net.http.answer import (
+from gnetway.net.http.answers import (
     ALLOWED,
     NOT_FOUND,
     TOO_MANY,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from tests.fakes import some_key
 from tests.net.http_client import HttpGateway, post, read_answers, request
 from tests.strategies import cut, cuts

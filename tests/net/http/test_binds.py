@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
-from gnetway.net.http.settings import HttpSettings
-from gnetway.net.key_waits import MAX_REFUSALS
+from gnetway.net.http.answers import HttpSettings
+from gnetway.net.waits import MAX_REFUSALS
 from gnetway.tl.service_messages import (
     BadServerSalt,
     HttpWait,

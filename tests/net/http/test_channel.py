@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
 from gnetway.errors import KeyUnknown
-from gnetway.net.http.settings import API_PATHS, HttpSettings
+from gnetway.net.http.answers import API_PATHS, HttpSettings
 from gnetway.tl.service_messages import MsgsAck, Ping
 from tests.connection.wrappers import CALL
 from tests.fakes import some_key

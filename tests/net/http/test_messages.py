@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import BackendRefused, BackendUnavailable, Busy, KeyUnknown
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.testing import ClientSession
 from gnetway.tl.service_messages import MsgsAck, Ping, Pong, parse_container

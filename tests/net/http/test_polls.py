@@ -8,7 +8,7 @@ from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.store import MemoryStore
 from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import FutureSalt
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.testing import ServerMessage
 from gnetway.tl.constructors import Constructor
 from gnetway.tl.service_messages import Ping, Pong, parse_container

@@ -1,7 +1,7 @@
 """What waits for the next request of a session: its order, its bounds, and errors in it."""
 
 from gnetway.mtproto.message import pack_message
-from gnetway.net.http.settings import HttpSettings
+from gnetway.net.http.answers import HttpSettings
 from gnetway.tl.service_messages import Pong, RpcErrorObject, RpcResult
 from tests.connection.wrappers import CALL, contained
 from tests.net.http_client import HttpGateway, said

@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from gnetway.net.http.answers import HttpSettings
 from gnetway.net.http.relay import GRACE_SECONDS, HttpRelay, RelayFactory
-from gnetway.net.http.settings import HttpSettings
 from gnetway.net.link_services import LINGER_SECONDS
 from tests.net.gateway import Gateway
 from tests.net.openings import PeerMemoryTransport, Wire, peer_of

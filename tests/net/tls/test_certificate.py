@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import load_der_x509_certificate
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.tls.context import (
+from gnetway.net.tls import (
     MAX_FILE_BYTES,
     CertificateFault,
     ServerCertificate,

@@ -17,7 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.net.tls.context import POLL_SECONDS, CertificateFault, ServerTls, TlsSettings
+from gnetway.net.tls import POLL_SECONDS, CertificateFault, ServerTls, TlsSettings
 from tests.clocks import FakeWall
 from tests.net.certificates import NOW, Files, Pair
 

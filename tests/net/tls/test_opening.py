@@ -13,8 +13,7 @@ from zope.interface import implementer
 from gnetway.net.link_services import LinkLimits
 from gnetway.net.opening import AutoFactory, Routes
 from gnetway.net.proxy import ProxyFactory, ProxySettings
-from gnetway.net.tls.context import ServerTls, TlsSettings
-from gnetway.net.tls.opening import CLOSE_SECONDS, TlsFactory
+from gnetway.net.tls import CLOSE_SECONDS, ServerTls, TlsFactory, TlsSettings
 from gnetway.net.websocket.protocol import GatewayWebSocketFactory, WebSocketSettings
 from tests.connection.styles import ABRIDGED
 from tests.connection.talk import Talk

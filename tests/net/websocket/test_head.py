@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.net.websocket.state import HEAD_END, clear_head
+from gnetway.net.websocket.frames import HEAD_END, clear_head
 
 FIRST = b"GET /apiws HTTP/1.1"
 

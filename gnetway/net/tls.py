@@ -1,4 +1,4 @@
-"""TLS for any listener, whose certificate may change while connections are open.
+"""TLS for any listener, before the protocol that serves a connection.
 
     files in PEM → ServerCertificate, checked → SSL.Context → the connections made from now on
 
@@ -6,6 +6,9 @@ Every connection is made from the context of its time. A new certificate gets a 
 the old one lives for as long as its last connection. OpenSSL says of a bad pair of files no more
 than "PEM lib", and only of some; so each fault gets its own text here, with the file's name, before
 anybody connects.
+
+What serves the connection is not made before ``TlsOpening`` has seen the end of the handshake, so
+that a client which never comes to that costs no more than an opening.
 """
 
 import os
@@ -19,15 +22,27 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorTime,
+)
+from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.config.files import Unreadable, read_bounded
+from gnetway.ends import Phase
 from gnetway.errors import GatewayError
+from gnetway.net.link_services import LinkServices
+from gnetway.net.opening import Opening
 from gnetway.runtime.clocks import WallClock
 
 #: Bytes of a file; a chain with its key has less than 20 KB.
@@ -167,11 +182,7 @@ class ServerTls:
         self._poll = LoopingCall(self._look)
         self._poll.clock = clock
         if invalid := self._certificate.invalid_at(wall()):
-            self._log.warn(
-                "TLS certificate {cert_file}: {invalid}",
-                cert_file=settings.cert_file,
-                invalid=invalid,
-            )
+            self._log.warn("TLS certificate {path}: {why}", path=settings.cert_file, why=invalid)
 
     @property
     def valid_until(self) -> float:
@@ -187,7 +198,9 @@ class ServerTls:
 
     def start(self) -> None:
         """Begin to look whether the files have changed."""
-        self._poll.start(POLL_SECONDS, now=False).addErrback(self._poll_failed)
+        self._poll.start(POLL_SECONDS, now=False).addErrback(
+            lambda failure: self._log.failure("TLS certificates are looked at no more", failure)
+        )
 
     def stop(self) -> None:
         """Look no more."""
@@ -259,9 +272,6 @@ class ServerTls:
                 stamps.append((status.st_mtime_ns, status.st_ino, status.st_size))
         return tuple(stamps)
 
-    def _poll_failed(self, failure: Failure) -> None:
-        self._log.failure("TLS certificates are looked at no more", failure=failure)
-
 
 def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -282,3 +292,107 @@ def _make_context(certificate: ServerCertificate, min_version: int) -> SSL.Conte
     # OpenSSL's own word on the pair, though it was checked before.
     context.check_privatekey()
     return context
+
+
+#: For what was written to leave, and for a client to answer the end of TLS with its own, in
+#: seconds. Many never do; and nobody else watches a connection by then.
+CLOSE_SECONDS: Final = 30.0
+
+
+class TlsTransport(BufferingTLSTransport):
+    """The TLS end of a connection, whose closing is bounded and waits for no producer."""
+
+    factory: "TlsFactory"
+
+    _closing: IDelayedCall | None = None
+
+    def loseConnection(self) -> None:  # noqa: N802
+        """Close once all is written."""
+        if self.connected and not self.disconnecting:
+            # Unlike TCP, Twisted's TLS would wait for its producer, which a client link is for as
+            # long as there is a connection; and it has to read the client's end of TLS.
+            self.unregisterProducer()  # type: ignore[no-untyped-call]
+            self.resumeProducing()
+            super().loseConnection()
+            self._closing = self.factory.clock.callLater(CLOSE_SECONDS, self.abortConnection)
+
+    def version(self) -> str:
+        """Return what was negotiated, as ``TLSv1.3``."""
+        name: str = self.getHandle().get_protocol_version_name()  # type: ignore[no-untyped-call]
+        return name
+
+    def loseWriteConnection(self) -> None:  # noqa: N802
+        """Close our side; TLS has no more of a half-close than this, and reads on as well.
+
+        Source: RFC 8446 section 6.1, close_notify
+        """
+        self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Wait for the client's end of TLS no more."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        super().connectionLost(reason)
+
+
+@implementer(IHandshakeListener)
+class TlsOpening(Opening):
+    """Waits inside TLS for its handshake."""
+
+    phase = Phase.TLS
+
+    def __init__(self, services: LinkServices, following: IProtocolFactory) -> None:
+        super().__init__(services, services.limits.handshake_seconds)
+        self._following = following
+
+    def handshakeCompleted(self) -> None:  # noqa: N802
+        """Pass the connection on, unless its end was decided while the handshake ran."""
+        if not self._ending:
+            tls: TlsTransport = self.transport  # type: ignore[assignment] # TlsFactory made it
+            self._place.passed(tls.version())
+            self.pass_on(self._following, b"")
+
+    def lost_cause(self, reason: Failure) -> str:
+        """Return what a connection is counted under that was lost before the handshake was over."""
+        return super().lost_cause(reason) if _is_of_tcp(reason) else "tls_handshake"
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End; whoever serves the connection hears no reasons of OpenSSL's.
+
+        A fault in TLS after the handshake is a lost connection to it, and is counted as one.
+        """
+        if self._next is not None and not _is_of_tcp(reason):
+            reason = Failure(ConnectionLost())
+        super().connectionLost(reason)
+
+
+def _is_of_tcp(reason: Failure) -> bool:
+    """Whether a connection ended below TLS, which then has had no part in it."""
+    return isinstance(reason.value, ConnectionDone | ConnectionLost | ConnectionAborted)
+
+
+class _TlsOpeningFactory(ServerFactory):
+    noisy = False
+
+    def __init__(self, services: LinkServices, following: IProtocolFactory) -> None:
+        self._services = services
+        self._following = following
+
+    def buildProtocol(self, addr: IAddress | None) -> TlsOpening:
+        return TlsOpening(self._services, self._following)
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """Makes the TLS end of each connection; ``following`` serves what is inside."""
+
+    protocol = TlsTransport
+
+    def __init__(
+        self,
+        services: LinkServices,
+        certificate: IOpenSSLServerConnectionCreator,
+        following: IProtocolFactory,
+    ) -> None:
+        self.clock = services.clock
+        inside = _TlsOpeningFactory(services, following)
+        super().__init__(certificate, False, inside, services.clock)

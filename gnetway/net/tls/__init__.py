@@ -1,1 +1,0 @@
-"""TLS before whatever serves a connection."""
