@@ -6,13 +6,14 @@
 import os
 import socket
 import ssl
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from struct import pack
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from gnetway.codec.proxy_protocol import V2_SIGNATURE
 from gnetway.config.addresses import Address, UnixAddress
@@ -23,6 +24,7 @@ from gnetway.testing.checks import KeyGivenUp, PeerError, ServerKeyUnknown
 from gnetway.testing.exchange import ServerKey, Wish
 from gnetway.testing.http import HttpLink
 from gnetway.testing.link import ClientLink, Framing, Style
+from gnetway.testing.session import ClientSession
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
 from gnetway.testing.websocket import WebSocketEnd
 
@@ -237,6 +239,64 @@ class Trial:
             why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         before = " after a PROXY header" if self._way.with_proxy else " without a PROXY header"
         return f"{self._place} begins no TLS: {why}; is TLS asked for there, and{before}?"
+
+
+class Client:
+    """A client over TCP that calls methods, for tests of an application's handlers.
+
+    It connects and makes a key, or goes on in a ``session`` that another one has had. ``layer`` is
+    what it says that it speaks. ``seconds`` are for each call and each push. It blocks, so beside
+    a reactor it belongs into a thread. Raises as ClientTalk does, and OSError.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        key: ServerKey,
+        layer: int = 0,
+        seconds: float = 30.0,
+        session: ClientSession | None = None,
+    ) -> None:
+        self._layer = layer
+        self._socket = socket.create_connection((host, port), seconds)
+        self._stream = _Bounded(self._socket, seconds)
+        self._stream.restart()
+        link = ClientLink(Style(Framing.INTERMEDIATE, obfuscated=True), os.urandom)
+        self._talk = ClientTalk(self._stream, link, os.urandom, wall_clock)
+        try:
+            self.session = session or self._talk.make_key([key])
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pushes(self) -> deque[bytes]:
+        """What has come beside answers: TL objects, the oldest first."""
+        return self._talk.pushes
+
+    def call(self, body: bytes) -> bytes:
+        """Call a method by its TL object, and return the answer's.
+
+        :raises RpcError: it is an rpc_error.
+        """
+        self._stream.restart()
+        return self._talk.call(self.session, body, self._layer)
+
+    def next_push(self) -> bytes:
+        """Return the oldest of ``pushes``, or the next one to come."""
+        self._stream.restart()
+        return self._talk.next_push(self.session)
+
+    def close(self) -> None:
+        """Leave; the session may be gone on with."""
+        self._socket.close()
 
 
 class _Bounded:
