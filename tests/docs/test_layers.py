@@ -1,4 +1,4 @@
-"""README's drawing of the packages has the layers that imports are held to, in their order."""
+"""The drawing in docs/architecture.md has the layers that imports are held to, in their order."""
 
 import re
 from configparser import ConfigParser
@@ -15,7 +15,7 @@ def names(layer: str) -> set[str]:
 
 def drawn() -> list[set[str]]:
     """The layers of the drawing: what stands in front of a wider gap, one line each."""
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "architecture.md").read_text()
     (drawing,) = re.findall(r"```text\n( tap \| cli .*?)\n\n in:", text, re.DOTALL)
     lines = [re.split(r" {2,}", line.removeprefix(" "))[0] for line in drawing.splitlines()]
     return [names(line) for line in lines if line and not line.startswith("─")]

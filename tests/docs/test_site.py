@@ -96,9 +96,9 @@ class HookTests(SynchronousTestCase):
     def test_from_a_folder_to_the_outside(self) -> None:
         self.assertEqual(
             self.rewritten(
-                "[a](../../README.md#security) [b](../compiled-core.md)", "decisions/x.md"
+                "[a](../../README.md#licence) [b](../compiled-core.md)", "decisions/x.md"
             ),
-            "[a](../index.md#security) [b](../compiled-core.md)",
+            "[a](../index.md#licence) [b](../compiled-core.md)",
         )
 
     def test_the_name_of_a_page_becomes_its_title(self) -> None:

@@ -23,7 +23,7 @@ from tests.live.gateway import ROOT, until
 from tests.needs import missing, need_program
 from tests.ports import free_port
 
-README = "README.md"
+PAGE = "docs/install.md"
 
 #: The packages of each extra that a command installs, one of each for all.
 EXTRAS = {"remote": "etcd3", "tl": "telethon", "web": "autobahn"}
@@ -62,7 +62,7 @@ class InstallTestCase(TestCase):
 
 
 class InstalledTests(InstallTestCase):
-    """The steps of the README for a machine without make, in a folder of the test's own."""
+    """The steps of docs/install.md for a machine without make, in a folder of the test's own."""
 
     port: ClassVar[int]
     start: ClassVar[str]
@@ -71,8 +71,8 @@ class InstalledTests(InstallTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        (block,) = {one.block for one in commands(README) if "make-config" in one.command}
-        typed = [one.command for one in commands(README) if one.block == block]
+        (block,) = {one.block for one in commands(PAGE) if "make-config" in one.command}
+        typed = [one.command for one in commands(PAGE) if one.block == block]
         install, *steps, cls.start, cls.ping = map(cls.here, typed)
         cls.install(install)
         cls.leave_the_checkout()
@@ -203,11 +203,11 @@ class CompiledTests(InstallTestCase):
         if find_spec("mypyc") is None:
             missing("mypy is not installed (extra lint)")
         self.prompt.compile_only("gnetway/tl/primitives.py")
-        (install,) = shown(README, "GNETWAY_COMPILED=1 pip install ")
+        (install,) = shown(PAGE, "GNETWAY_COMPILED=1 pip install ")
         self.install(install)
         self.leave_the_checkout()
-        (version,) = shown(README, "gnetway --version")
+        (version,) = shown(PAGE, "gnetway --version")
         said = self.prompt.must(version)
         self.assertEqual(said, f"gnetway {__version__} (core: compiled (mypyc))\n")
         # As the page shows it.
-        self.assertTrue(any(f"$ {version}\n{said}" in one for one in blocks(README, "console")))
+        self.assertTrue(any(f"$ {version}\n{said}" in one for one in blocks(PAGE, "console")))
