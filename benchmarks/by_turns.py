@@ -39,8 +39,8 @@ TRICKS: Final[dict[str, dict[str, object]]] = {
     "write": {"gnetway.runtime.shortcuts:_KNOWN": frozenset()},
     "plain-calls": {"twisted.internet.epollreactor:EPollReactor._doReadOrWrite": _act_in_context},
     "push-reader": {
-        "gnetway.push.requests:PushReader.read": lambda reader, message: None,
-        "gnetway.push.requests:PushReader.learn": lambda reader, push: (
+        "gnetway.push.server:PushReader.read": lambda reader, message: None,
+        "gnetway.push.server:PushReader.learn": lambda reader, push: (
             push.auth_key_id,
             push.session_id,
             push.payload,

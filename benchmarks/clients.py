@@ -19,8 +19,8 @@ from gnetway.testing import (
     open_plain_packet,
     plain_packet,
 )
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import parse_answer
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import BadServerSalt, Ping, Pong, parse_container
 from tests.live.client import LiveClient, now
 from tests.live.gateway import Gateway

@@ -35,8 +35,7 @@ from zope.interface import implementer
 from gnetway.backends.embedded.handler import not_served
 from gnetway.errors import ConfigError, RpcError, TLError
 from gnetway.interfaces import IRpcHandler, RpcAnswer, RpcCall
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import TooManyItems, pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, TooManyItems, pack_int32, pack_uint32
 
 F = TypeVar("F", bound=Callable[..., object])
 

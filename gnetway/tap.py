@@ -21,7 +21,7 @@ from gnetway.service.gateway import GatewayService
 from gnetway.service.logs import ProcessLog
 from gnetway.service.sockets import InheritedSockets
 from gnetway.service.take_over import TakeOver
-from gnetway.workers.handover import processors
+from gnetway.workers.pipe import processors
 from gnetway.workers.service import WorkersService
 
 #: Seconds that a stop may take beside those for the clients to leave: for etcd, for the session

@@ -15,8 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.log_file import from_environment
-from gnetway.log_file.rotation import Bounds, RotatingLog
-from gnetway.log_file.writer import LogWriter, as_text
+from gnetway.log_file.writer import Bounds, LogWriter, RotatingLog, as_text
 
 #: Noon of some day.
 NOON = 1_700_000_000.0 // 86_400 * 86_400 + 43_200

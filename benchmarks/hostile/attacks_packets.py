@@ -16,9 +16,8 @@ from benchmarks.hostile.target import (
     same_key,
 )
 from gnetway.testing import ClientSession, Wish
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import MAX_IDS, pack_string, pack_uint32
+from gnetway.tl.primitives import MAX_IDS, Constructor, pack_string, pack_uint32
 from gnetway.tl.service_messages import GetFutureSalts, MsgResendReq, MsgsStateReq
 from tests.live.client import now
 

@@ -23,8 +23,7 @@ from gnetway.testing import (
     Wish,
 )
 from gnetway.testing.talk import ClientTalk, LinkEnded, TransportErrorReceived
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_string, pack_uint32
 from gnetway.tl.service_messages import ContainedMessage, Ping, pack_container, parse_container
 from tests.live.client import now
 

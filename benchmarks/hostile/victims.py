@@ -23,7 +23,7 @@ from benchmarks.hostile.target import (
 )
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest, GatewayStreamResponse
 from gnetway.testing import ClientSession, PeerError, QuickAck, ServerKey
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong, parse_container
 from tests.live.client import now
 from tests.live.cluster.gateway_link import STREAM_PATH

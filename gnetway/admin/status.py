@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from gnetway._core_build import core_build
 from gnetway._version import __version__
-from gnetway.admission.facts import Facts
+from gnetway.admission.place import Facts
 from gnetway.ends import Stage
 from gnetway.errors import GatewayError
 from gnetway.metrics import LABEL_END, GatewayCounts, Series

@@ -1,13 +1,49 @@
 """What one connection has of the admission, and what is known of it.
 
-It begins when the connection is let in and goes with its transport, whatever serves it meanwhile.
+A place begins when the connection is let in and goes with its transport, whatever serves it
+meanwhile; facts are what whoever serves it says of it at one moment.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.facts import End, Facts
+from gnetway.ends import Phase, Stage
+from gnetway.tl.client_info import ClientInfo
+
+
+class Facts(NamedTuple):
+    """What serves a connection says of it.
+
+    ``transport`` is the client's, as ``obfuscated intermediate`` or ``websocket, ...``; ``client``
+    is what it has said of itself, and nobody has proved. ``pending_bytes`` wait in the gateway to
+    be sent; of ``keys`` and ``sessions`` there are only numbers.
+    """
+
+    stage: Stage
+    phase: Phase
+    client_ip: str
+    transport: str = ""
+    client: ClientInfo | None = None
+    messages_in: int = 0
+    messages_out: int = 0
+    quick_acks: int = 0
+    pending_bytes: int = 0
+    keys: int = 0
+    sessions: int = 0
+
+
+class End(NamedTuple):
+    """The end of a connection, as it was decided.
+
+    ``at`` is in the seconds of the clock that only goes on; ``detail`` says more of the cause, and
+    never has a secret.
+    """
+
+    cause: str
+    at: float
+    facts: Facts
+    detail: str = ""
 
 
 class Endable(Protocol):

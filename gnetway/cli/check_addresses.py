@@ -24,7 +24,7 @@ from gnetway.runtime.machine import (
     machine_addresses,
     published_host,
 )
-from gnetway.workers.handover import processors, shares
+from gnetway.workers.pipe import processors, shares
 
 # Who listens where, as far as /proc tells.
 

@@ -25,7 +25,7 @@ from gnetway.runtime.machine import left_for_clients
 from gnetway.service.backends import resolve_public
 from gnetway.service.prepared import check_web_packages, open_files, remote_package_faults
 from gnetway.testing.dial import shown_fingerprint
-from gnetway.workers.handover import processors
+from gnetway.workers.pipe import processors
 
 #: A certificate is warned of in the last fifth of its time, and two weeks before its end at most:
 #: what renews certificates by itself has done so by then.

@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from gnetway.cli.terminal import Report, counted
 from gnetway.config.model import GatewayConfig
 from gnetway.config.session import EtcdConfig
-from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed, Snapshot
 from gnetway.discovery.etcd_connection import EtcdConnections
+from gnetway.discovery.etcd_supervisor import EtcdError, LoginNeeded, NotAllowed, Snapshot
 from gnetway.discovery.nodes import ListedNodes
 from gnetway.dispatch.encoding import query_request
 from gnetway.dispatch.method import Method

@@ -153,7 +153,7 @@ def derived(config: "GatewayConfig") -> "GatewayConfig":
     from gnetway.config.model import budget_bytes, share_out  # noqa: PLC0415
     from gnetway.runtime.machine import left_for_clients, machine_memory  # noqa: PLC0415
     from gnetway.service.link_services import connection_bounds, limits_by_network  # noqa: PLC0415
-    from gnetway.workers.handover import processors  # noqa: PLC0415
+    from gnetway.workers.pipe import processors  # noqa: PLC0415
 
     count = config.worker_count(processors())
     memory = machine_memory()

@@ -123,7 +123,7 @@ def _nodes_of_etcd(etcd: "SessionEtcdConfig", carrier_name: Any) -> list[str]:
     :raises GatewayError: no host of etcd tells.
     """
     from gnetway.cli.check_peers import read_etcd  # noqa: PLC0415
-    from gnetway.discovery.etcd_api import EtcdError  # noqa: PLC0415
+    from gnetway.discovery.etcd_supervisor import EtcdError  # noqa: PLC0415
     from gnetway.discovery.nodes import ListedNodes  # noqa: PLC0415
     from gnetway.rpc.calls import IRpcReactor  # noqa: PLC0415
     from gnetway.rpc.carriers import carrier  # noqa: PLC0415

@@ -54,14 +54,13 @@ from gnetway.ends import Stage
 from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number
 from gnetway.handshake.exchange import KeyExchange, Reply
-from gnetway.mtproto.binding import note_end
+from gnetway.mtproto.binding import note_end, wants_no_answer
 from gnetway.mtproto.message import (
     PLAIN_KEY_ID,
     ROUTING_BYTES,
     check_message,
     trim_padding,
 )
-from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.key_exchange import is_beginning
 
 #: Packets that one call of ``next_event`` takes where nothing comes of them for the shell.

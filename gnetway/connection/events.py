@@ -13,7 +13,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges
-from gnetway.mtproto.peek import Peek
+from gnetway.mtproto.binding import Peek
 from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.unwrap import UnwrapLimits
 

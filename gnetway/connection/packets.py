@@ -15,8 +15,8 @@ from gnetway.crypto.long_packet import LongPacket
 from gnetway.ends import Stage
 from gnetway.errors import PacketTooLarge
 from gnetway.handshake.exchange import KeyExchange
+from gnetway.mtproto.binding import wants_no_answer
 from gnetway.mtproto.message import PLAIN_KEY_ID, ROUTING_BYTES, check_message, parse_plain
-from gnetway.mtproto.peek import wants_no_answer
 from gnetway.tl.client_info import client_info, may_have_client_info
 from gnetway.tl.key_exchange import is_beginning
 

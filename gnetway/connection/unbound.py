@@ -26,11 +26,9 @@ from typing import Final, NamedTuple
 from gnetway.connection.events import BindReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.handshake.exchange import FIRST_SALT_SECONDS
-from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
+from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, Peek, check_bind, peek_message
 from gnetway.mtproto.message import judge_message_id, pack_message, payload_body
-from gnetway.mtproto.peek import Peek, peek_message
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import (
     WRONG_SALT,
     BadMsgNotification,

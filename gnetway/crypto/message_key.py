@@ -4,7 +4,8 @@ An encrypted packet is auth_key_id (8 bytes), msg_key (16), ciphertext. msg_key 
 of SHA256(32 bytes of the auth_key + plaintext with its padding), so it is a MAC as well.
 
 Every message passes here both ways. Parts of the key are therefore taken by a precompiled struct:
-one call where slices would need three.
+one call where slices would need three. The random bytes of the padding are drawn from the system
+many at a time: a call of it for each message costs more than all else that padding needs.
 
 Source: core.telegram.org/mtproto/description#message-key-msg-key
 """
@@ -20,6 +21,39 @@ from cryptg import decrypt_ige, encrypt_ige
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.long_ige import MIN_BYTES, long_ige
 from gnetway.errors import MessageError
+
+#: Drawn at a time, in bytes: enough for some 200 messages.
+POOL_BYTES: Final = 4096
+
+
+class RandomPool:
+    """Gives each random byte once.
+
+    It is not for a process that forks: parent and child would give the same bytes. Workers are
+    spawned, each with a pool of its own.
+    """
+
+    __slots__ = ("_begin", "_pool", "_random_bytes")
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+        self._pool = b""
+        self._begin = 0
+
+    def take(self, size: int) -> bytes:
+        """Return ``size`` random bytes that nobody else gets."""
+        begin = self._begin
+        self._begin = end = begin + size
+        if end <= len(self._pool):
+            return self._pool[begin:end]
+        return self._refill(size)
+
+    def _refill(self, size: int) -> bytes:
+        """Draw anew; what was left is dropped, so that no draw is put together of two."""
+        self._pool = self._random_bytes(max(POOL_BYTES, size))
+        self._begin = size
+        return self._pool[:size]
+
 
 #: Which part of the auth_key is used: ``x`` of the documents, by who encrypted the message.
 CLIENT_X: Final = 0

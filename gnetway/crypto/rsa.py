@@ -25,8 +25,14 @@ from cryptography.hazmat.primitives.serialization import (
 from gmpy2 import invert, mpz
 
 from gnetway.crypto.aes import IGE_IV_BYTES, KEY_BYTES, ige_decrypt, ige_encrypt
-from gnetway.crypto.libcrypto import Libcrypto, OpensslError, libcrypto
-from gnetway.crypto.powers import Gmpy2Power, OpensslPrivateKey, public_power
+from gnetway.crypto.powers import (
+    Gmpy2Power,
+    Libcrypto,
+    OpensslError,
+    OpensslPrivateKey,
+    libcrypto,
+    public_power,
+)
 from gnetway.errors import GatewayError, HandshakeError, TLError
 from gnetway.tl.primitives import pack_string
 

@@ -18,7 +18,7 @@ from gnetway.discovery.etcd3_package import (
     EtcdPackageUnusable,
     import_etcd3,
 )
-from gnetway.discovery.etcd_api import (
+from gnetway.discovery.etcd_supervisor import (
     Deleted,
     Entry,
     EtcdError,
@@ -61,7 +61,7 @@ class EtcdSettings:
 
 
 class EtcdConnection:
-    """An :class:`~gnetway.discovery.etcd_api.EtcdClient`."""
+    """An :class:`~gnetway.discovery.etcd_supervisor.EtcdClient`."""
 
     def __init__(
         self, clock: IReactorTime, carrier: IRpcCarrier, host: str, settings: EtcdSettings
@@ -223,7 +223,7 @@ class EtcdConnection:
 
 
 class EtcdConnections:
-    """An :class:`~gnetway.discovery.etcd_api.EtcdClients` over one of the gateway's carriers."""
+    """``EtcdClients`` over one of the gateway's carriers."""
 
     def __init__(self, clock: IReactorTime, carrier: IRpcCarrier, settings: EtcdSettings) -> None:
         self._clock = clock

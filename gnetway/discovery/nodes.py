@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gnetway.discovery.etcd_api import Deleted, Entry, EtcdClient
+from gnetway.discovery.etcd_supervisor import Deleted, Entry, EtcdClient
 from gnetway.interfaces import IDiscovery
 
 #: Seconds that a node stays listed which is missing after an outage: it needs up to a lease's time

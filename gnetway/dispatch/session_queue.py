@@ -26,7 +26,7 @@ Nearly all messages go where the last one went: ``straight`` and ``next_straight
 what ``submit`` and ``go_on`` would do in five (held against each other in test_straight.py).
 """
 
-from gnetway.admission.networks import client_network
+from gnetway.admission.shares import client_network
 from gnetway.dispatch.affinity import Affinity, Obstacle
 from gnetway.dispatch.encoding import DataLead, data_request
 from gnetway.dispatch.method import Method

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from gnetway.admission.byte_budget import Holding
+from gnetway.admission.accounts import Holding
 from gnetway.http2.events import Event, GoneAway, PingAnswered, StreamEnded
 from gnetway.http2.frames import (
     ACK,

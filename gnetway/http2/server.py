@@ -5,7 +5,7 @@ from collections.abc import Callable, Container
 from struct import Struct
 from typing import Final
 
-from gnetway.admission.byte_budget import Holding
+from gnetway.admission.accounts import Holding
 from gnetway.http2.connection import Connection
 from gnetway.http2.events import CallsReceived, PeerFinished, StreamEnded, StreamOpened
 from gnetway.http2.frames import (

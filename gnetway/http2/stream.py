@@ -23,7 +23,7 @@ from collections import deque
 from enum import Enum
 from typing import Final, Protocol
 
-from gnetway.admission.byte_budget import Holding
+from gnetway.admission.accounts import Holding
 from gnetway.http2.frames import MESSAGE_PREFIX, ErrorCode, Http2Error
 from gnetway.http2.heads import RequestHead
 from gnetway.http2.messages import MessageJoiner

@@ -27,7 +27,7 @@ from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend
 from gnetway.keys.cache import KEY_COST_BYTES, KeyCache, UnknownKeys
 from gnetway.keys.call_lines import CallLines
 from gnetway.metrics import Measures
-from gnetway.mtproto.peek import KeyNews, key_news
+from gnetway.mtproto.binding import KeyNews, key_news
 from gnetway.runtime.clocks import WallClock
 
 #: The longest life of a temporary key whose end the backend does not tell, in seconds, from when

@@ -21,8 +21,7 @@ from typing import Final
 
 from twisted.logger import ILogObserver
 
-from gnetway.log_file.rotation import Bounds, RotatingLog
-from gnetway.log_file.writer import LogWriter, as_text, complain_on_terminal
+from gnetway.log_file.writer import Bounds, LogWriter, RotatingLog, as_text, complain_on_terminal
 
 _FILE: Final = "GNETWAY_LOG_FILE"
 _BYTES: Final = "GNETWAY_LOG_BYTES"

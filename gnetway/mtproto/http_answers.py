@@ -23,8 +23,7 @@ from gnetway.mtproto.message import (
     pack_message,
     payload_body,
 )
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     HttpWait,

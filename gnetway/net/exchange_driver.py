@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admission.networks import client_network
+from gnetway.admission.shares import client_network
 from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_pq, make_secret
 from gnetway.errors import BackendError, ProtocolError
 from gnetway.events import AuthKeyMade, Events

@@ -9,8 +9,8 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from gnetway.admission.facts import End
-from gnetway.admission.networks import shown_range
+from gnetway.admission.place import End
+from gnetway.admission.shares import shown_range
 from gnetway.ends import Phase, hint_of, who_ended
 from gnetway.net.records import ConnectionRecords
 

@@ -4,8 +4,7 @@ Reading is paused while the link waits for a key, a bind or its next turn, while
 read what it was sent, and while a session is held for an outage. The protocol the core decides.
 """
 
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, Place
+from gnetway.admission.place import NO_PLACE, Facts, Place
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     AuthKeyGone,

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
-from gnetway.admission.byte_budget import Holding
+from gnetway.admission.accounts import Holding
 from gnetway.connection.packet_output import PacketOutput
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.net.link_services import TURN_BYTES, LinkServices

@@ -15,9 +15,8 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.accounts import AccountLimits, Accounts, ByteBudget
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.byte_budget import ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.events import Events
 from gnetway.interfaces import IKeyLookup, ISessionBackend

@@ -10,8 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from gnetway.admission.facts import End, Facts
-from gnetway.admission.place import Endable, Place
+from gnetway.admission.place import End, Endable, Facts, Place
 from gnetway.config.limits import DrainConfig
 from gnetway.ends import DECODE_ERRORS, Phase, Stage, Who, who_ended
 from gnetway.events import ConnectionClosed

@@ -24,9 +24,8 @@ from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from gnetway.admission.accounts import Account, NotAdmitted
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, place_of
-from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, HeadKind, HttpHead
+from gnetway.admission.place import NO_PLACE, Facts, place_of
+from gnetway.codec.detect import First, FirstBytes, FirstKind, HeadKind, HttpHead
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link_services import BUSY_SECONDS, LINGER_SECONDS, LinkServices

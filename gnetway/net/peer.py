@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IAddress, ITransport
 from twisted.logger import Logger
 from zope.interface import directlyProvides, providedBy
 
-from gnetway.admission.networks import is_in
+from gnetway.admission.shares import is_in
 from gnetway.errors import ProtocolError
 from gnetway.interfaces import ILinkTransport
 

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
-from gnetway.admission.networks import is_in
+from gnetway.admission.shares import is_in
 from gnetway.codec.proxy_protocol import ProxyHeader, ProxyInfo
 from gnetway.ends import Phase
 from gnetway.errors import FramingError

@@ -16,10 +16,8 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IReactorTime
 
 from gnetway.admission.accounts import Account, Accounts
-from gnetway.admission.facts import End, Facts
-from gnetway.admission.networks import client_network
-from gnetway.admission.place import NO_PLACE, Cut, Place
-from gnetway.admission.shares import Ranking
+from gnetway.admission.place import NO_PLACE, Cut, End, Facts, Place
+from gnetway.admission.shares import Ranking, client_network
 from gnetway.connection.connection import Connection
 from gnetway.ends import SOUND, Phase, Stage, hint_of, is_of_exchange, who_ended
 from gnetway.events import ConnectionOpened, Events

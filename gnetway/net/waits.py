@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admission.byte_budget import Holding
+from gnetway.admission.accounts import Holding
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import AuthKeyMissing, BindReceived, MessageReceived
 from gnetway.connection.unbound import prove_bind

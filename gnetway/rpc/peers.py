@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gnetway.admission.networks import client_network, is_in
+from gnetway.admission.shares import client_network, is_in
 from gnetway.metrics import Causes
 
 

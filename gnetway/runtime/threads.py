@@ -21,8 +21,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admission.networks import wider_network
-from gnetway.admission.shares import Shares
+from gnetway.admission.shares import Shares, wider_network
 from gnetway.errors import Busy
 
 

@@ -15,7 +15,7 @@ from gnetway.config.files import RsaKeyConfig
 from gnetway.config.limits import MIB
 from gnetway.config.model import GatewayConfig, memory_terms
 from gnetway.config.servers import Proto
-from gnetway.crypto.libcrypto import in_use
+from gnetway.crypto.powers import in_use
 from gnetway.metrics import GatewayCounts
 from gnetway.runtime.shortcuts import WHY_NOT_TRIED, why_no_loop
 from gnetway.service.listeners import Listener

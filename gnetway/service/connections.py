@@ -17,8 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gnetway.admin.status import QueryFault, Summary
-from gnetway.admission.networks import is_in, shown_range
 from gnetway.admission.place import Place
+from gnetway.admission.shares import is_in, shown_range
 from gnetway.ends import Phase, Stage, Who, hint_of, who_ended
 from gnetway.net.open_links import id_of
 from gnetway.net.records import ConnectionRecords, Record

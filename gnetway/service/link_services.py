@@ -7,15 +7,14 @@ from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall
 
-from gnetway.admission.accounts import AccountLimits, Accounts
+from gnetway.admission.accounts import AccountLimits, Accounts, ByteBudget
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.byte_budget import ByteBudget
-from gnetway.admission.networks import NetworkTable
+from gnetway.admission.shares import NetworkTable
 from gnetway.config.limits import AdmissionConfig, LimitsConfig, NetworkConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.connection.events import ConnectionSetup, Traffic
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.random_pool import RandomPool
+from gnetway.crypto.message_key import RandomPool
 from gnetway.events import ClientInited, Events
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange
 from gnetway.handshake.pending import PendingExchanges

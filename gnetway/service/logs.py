@@ -41,8 +41,14 @@ from gnetway.config.operators import (
     Rotation,
 )
 from gnetway.errors import ConfigError
-from gnetway.log_file.rotation import Bounds, RotatingLog
-from gnetway.log_file.writer import LogSink, LogWriter, as_text, complain_on_terminal
+from gnetway.log_file.writer import (
+    Bounds,
+    LogSink,
+    LogWriter,
+    RotatingLog,
+    as_text,
+    complain_on_terminal,
+)
 
 #: The order of Twisted's levels.
 _RANKS: Final = {

@@ -18,8 +18,7 @@ from gnetway.testing.http import HttpLink
 from gnetway.testing.link import ClientLink, QuickAck
 from gnetway.testing.session import ClientSession
 from gnetway.testing.websocket import WebSocketEnd
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader, pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, Reader, pack_int32, pack_uint32
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,

@@ -8,8 +8,7 @@ Source: core.telegram.org/method/initConnection
 from typing import Final, NamedTuple
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader, pack_uint32
+from gnetway.tl.primitives import Constructor, Reader, pack_uint32
 from gnetway.tl.unwrap import first_bytes
 
 #: Characters that are kept of a field.

@@ -12,8 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader, open_boxed, pack_int32, pack_string, pack_uint32
+from gnetway.tl.primitives import (
+    Constructor,
+    Reader,
+    open_boxed,
+    pack_int32,
+    pack_string,
+    pack_uint32,
+)
 from gnetway.tl.records import IDS, INT, INT128, LONG, STRING, Record, declare
 
 # Two of the messages write themselves, as their constructor follows from what is in them; the

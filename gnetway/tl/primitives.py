@@ -2,16 +2,106 @@
 
 Everything is little endian. Numbers are signed unless their name says otherwise; int128 and
 int256 are nonces and stay bytes. A :class:`Reader` never trusts an announced length: it checks
-against what is there before it allocates anything.
+against what is there before it allocates anything. A :class:`Constructor` is the CRC-32 of an
+object's line in the schema, as an unsigned number; on the wire it stands in front of a boxed object
+as 4 bytes.
 
-Source: core.telegram.org/mtproto/serialize
+Source: core.telegram.org/mtproto/serialize, core.telegram.org/schema/mtproto and
+core.telegram.org/schema
 """
 
+from enum import IntEnum
 from struct import Struct, pack, unpack_from
 from typing import Final
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.constructors import Constructor
+
+
+class Constructor(IntEnum):
+    """Constructor ids, named like the schema's objects."""
+
+    # Key exchange.
+    REQ_PQ = 0x60469778
+    REQ_PQ_MULTI = 0xBE7E8EF1
+    RES_PQ = 0x05162463
+    P_Q_INNER_DATA = 0x83C95AEC
+    P_Q_INNER_DATA_DC = 0xA9F55F95
+    P_Q_INNER_DATA_TEMP = 0x3C6A84D4
+    P_Q_INNER_DATA_TEMP_DC = 0x56FDDF88
+    REQ_DH_PARAMS = 0xD712E4BE
+    SERVER_DH_PARAMS_OK = 0xD0E8075C
+    SERVER_DH_INNER_DATA = 0xB5890DBA
+    CLIENT_DH_INNER_DATA = 0x6643B654
+    SET_CLIENT_DH_PARAMS = 0xF5045F1F
+    DH_GEN_OK = 0x3BCBF734
+    DH_GEN_RETRY = 0x46DC1FB9
+    DH_GEN_FAIL = 0xA69DAE02
+    DESTROY_AUTH_KEY = 0xD1435160
+    DESTROY_AUTH_KEY_OK = 0xF660E1D4
+    DESTROY_AUTH_KEY_NONE = 0x0A9F2259
+    DESTROY_AUTH_KEY_FAIL = 0xEA109B13
+
+    # Binding of temporary keys.
+    BIND_AUTH_KEY_INNER = 0x75A3F765
+    AUTH_BIND_TEMP_AUTH_KEY = 0xCDD42A05
+
+    # Containers and results.
+    VECTOR = 0x1CB5C415
+    BOOL_TRUE = 0x997275B5
+    BOOL_FALSE = 0xBC799737
+    MSG_CONTAINER = 0x73F1F8DC
+    GZIP_PACKED = 0x3072CFA1
+    RPC_RESULT = 0xF35C6D01
+    RPC_ERROR = 0x2144CA19
+    RPC_DROP_ANSWER = 0x58E4A740
+    RPC_ANSWER_UNKNOWN = 0x5E2AD36E
+    RPC_ANSWER_DROPPED_RUNNING = 0xCD78E586
+    RPC_ANSWER_DROPPED = 0xA43AD8B7
+
+    # Acknowledgements and the state of messages.
+    MSGS_ACK = 0x62D6B459
+    MSGS_STATE_REQ = 0xDA69FB52
+    MSGS_STATE_INFO = 0x04DEB57D
+    MSGS_ALL_INFO = 0x8CC0D131
+    MSG_DETAILED_INFO = 0x276D3EC6
+    MSG_NEW_DETAILED_INFO = 0x809DB6DF
+    MSG_RESEND_REQ = 0x7D861A08
+    BAD_MSG_NOTIFICATION = 0xA7EFF811
+    BAD_SERVER_SALT = 0xEDAB447B
+
+    # Sessions, salts, pings.
+    PING = 0x7ABE77EC
+    PONG = 0x347773C5
+    PING_DELAY_DISCONNECT = 0xF3427B8C
+    NEW_SESSION_CREATED = 0x9EC20908
+    GET_FUTURE_SALTS = 0xB921BD04
+    FUTURE_SALTS = 0xAE500895
+    FUTURE_SALT = 0x0949D9DC
+    HTTP_WAIT = 0x9299359F
+    DESTROY_SESSION = 0xE7512126
+    DESTROY_SESSION_OK = 0xE22045FC
+    DESTROY_SESSION_NONE = 0x62D350C9
+
+    # Wrappers around calls, and what initConnection carries.
+    INVOKE_WITH_LAYER = 0xDA9B0D0D
+    INIT_CONNECTION = 0xC1CD5EA9
+    INVOKE_WITHOUT_UPDATES = 0xBF9459B7
+    INVOKE_AFTER_MSG = 0xCB9F372D
+    INVOKE_AFTER_MSGS = 0x3DC4B4F0
+    INPUT_CLIENT_PROXY = 0x75588B3F
+    JSON_NULL = 0x3F6D7B68
+    JSON_BOOL = 0xC7345E6A
+    JSON_NUMBER = 0x2BE0DFA4
+    JSON_STRING = 0xB71E767A
+    JSON_ARRAY = 0xF7444763
+    JSON_OBJECT = 0x99C1D49D
+    JSON_OBJECT_VALUE = 0xC0DE1BD9
+
+    # Calls that are answered without a login.
+    AUTH_DROP_TEMP_AUTH_KEYS = 0x8E48A188
+    HELP_GET_CONFIG = 0xC4F9186B
+    HELP_GET_NEAREST_DC = 0x1FB33026
+
 
 #: The most identifiers one message may list.
 #: Source: core.telegram.org/mtproto/service_messages_about_messages

@@ -19,9 +19,9 @@ from dataclasses import fields, is_dataclass
 from typing import Final, NamedTuple, Self
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     MAX_IDS,
+    Constructor,
     Reader,
     open_boxed,
     pack_int32,

@@ -18,9 +18,9 @@ from struct import Struct
 from typing import Final, NamedTuple, Self
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     MAX_IDS,
+    Constructor,
     Reader,
     open_boxed,
     pack_int32,

@@ -12,8 +12,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import NestedTooDeep, Reader, pack_uint32
+from gnetway.tl.primitives import Constructor, NestedTooDeep, Reader, pack_uint32
 
 #: What is unpacked of a packet that is only looked into, in bytes: a bind with all its wrappers
 #: has some hundred, a container beside it a few thousand.

@@ -14,8 +14,7 @@ from twisted.logger import globalLogBeginner
 
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.logs import LogLevels
-from gnetway.workers import handover
-from gnetway.workers.pipe import REPORTS, CommandReader, Reports
+from gnetway.workers.pipe import REPORTS, CommandReader, Reports, read_handover
 from gnetway.workers.worker import Worker
 
 _COMMANDS: Final = 0
@@ -26,7 +25,7 @@ def main() -> int:
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(ignored, signal.SIG_IGN)
     try:
-        handed = handover.read(_COMMANDS)
+        handed = read_handover(_COMMANDS)
     except EOFError:
         return 0
     reports = Reports(REPORTS)

@@ -35,9 +35,16 @@ from gnetway.service.listeners import (
 )
 from gnetway.service.reload import with_this_package
 from gnetway.service.sockets import InheritedSockets, SocketFile, bind_unix
-from gnetway.workers import handover
-from gnetway.workers.handover import HandedSocket, Handover
-from gnetway.workers.pipe import REPORTS, Command, Logged, Report, unpack
+from gnetway.workers.pipe import (
+    REPORTS,
+    Command,
+    HandedSocket,
+    Handover,
+    Logged,
+    Report,
+    pack_handover,
+    unpack,
+)
 
 #: The worker that serves HTTP for all of them.
 _HTTP_WORKER: Final = 0
@@ -332,7 +339,7 @@ class ProcessSpawner:
             path = "" if given.file is None else given.file.path
             handed.append(HandedSocket(server, descriptor, path, given in relayed))
         elsewhere = self._sockets.http_elsewhere(number)
-        first = handover.pack(Handover(config, number, tuple(handed), elsewhere))
+        first = pack_handover(Handover(config, number, tuple(handed), elsewhere))
         process = WorkerProcessProtocol(first, listener)
         self._reactor.spawnProcess(
             process,

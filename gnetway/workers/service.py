@@ -48,11 +48,9 @@ from gnetway.service.prepared import (
 from gnetway.service.reload import ReloadResult, Reloads
 from gnetway.service.remote import beside_another
 from gnetway.service.sockets import Estate, InheritedSockets
-from gnetway.workers.counters import WorkerCounters
-from gnetway.workers.handover import shares
-from gnetway.workers.pipe import Answered, Command
+from gnetway.workers.pipe import Answered, Command, shares
 from gnetway.workers.process import ProcessSpawner, Spawner, WorkerSockets
-from gnetway.workers.questions import Questions, ask_workers
+from gnetway.workers.questions import Questions, WorkerCounters, ask_workers
 from gnetway.workers.supervisor import WorkerSupervisor
 
 

@@ -21,7 +21,6 @@ from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.metrics import GatewayCounts
 from gnetway.runtime.life_cycle import Event, LifeCycle, State
-from gnetway.workers.handover import pack_config
 from gnetway.workers.pipe import (
     Answered,
     Command,
@@ -32,6 +31,7 @@ from gnetway.workers.pipe import (
     Refused,
     Report,
     Taken,
+    pack_config,
 )
 from gnetway.workers.process import Ending, ProcessListener, WorkerProcess
 

@@ -22,8 +22,18 @@ from gnetway.service.listeners import Listener, WorkerListeners
 from gnetway.service.logs import LogLevels
 from gnetway.service.reload import NotNow
 from gnetway.service.sockets import SocketFile
-from gnetway.workers.handover import HandedSocket, Handover, unpack_config
-from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
+from gnetway.workers.pipe import (
+    Command,
+    Counted,
+    HandedSocket,
+    Handover,
+    KeyGone,
+    Ready,
+    Refused,
+    Report,
+    Taken,
+    unpack_config,
+)
 from gnetway.workers.questions import answer
 
 #: Seconds between reports of what is counted: so much is lost of a worker that is killed.

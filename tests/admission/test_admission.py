@@ -11,8 +11,7 @@ from gnetway.admission.accounts import (
     TooManyNewConnections,
 )
 from gnetway.admission.admission import GRACE_SECONDS, Admission, Bounds
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, Place, place_of
+from gnetway.admission.place import NO_PLACE, Facts, Place, place_of
 from gnetway.ends import Phase, Stage
 
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.accounts import Account, AccountLimits
-from gnetway.admission.byte_budget import ByteBudget, Holding
+from gnetway.admission.accounts import Account, AccountLimits, ByteBudget, Holding
 
 
 def _account(network: str) -> Account:

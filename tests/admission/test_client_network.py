@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.networks import client_network, wider_network
+from gnetway.admission.shares import client_network, wider_network
 
 
 class ClientNetworkTests(SynchronousTestCase):

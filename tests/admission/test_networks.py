@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.networks import NetworkTable, client_network
+from gnetway.admission.shares import NetworkTable, client_network
 
 
 def table(*networks: str) -> NetworkTable[str]:

@@ -18,7 +18,7 @@ from gnetway.cli.terminal import Report
 from gnetway.config import files
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import RsaKey
-from gnetway.discovery.etcd_api import EtcdError, LoginNeeded, NotAllowed
+from gnetway.discovery.etcd_supervisor import EtcdError, LoginNeeded, NotAllowed
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.service import prepared
 from tests.cli.cases import CheckCase

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis.strategies import SearchStrategy, binary, builds, integers, one_of, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.detect import Detector
-from gnetway.codec.first_bytes import First, FirstBytes, FirstKind, first_kind
+from gnetway.codec.detect import Detector, First, FirstBytes, FirstKind, first_kind
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.errors import UnknownTransport
 from gnetway.testing import Framing

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, booleans, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.first_bytes import MAX_HEAD_BYTES, Head, HeadKind, HttpHead
+from gnetway.codec.detect import MAX_HEAD_BYTES, Head, HeadKind, HttpHead
 from tests.strategies import cut, cuts
 
 FIELDS = [

@@ -8,7 +8,7 @@ from gnetway.connection.events import BindReceived, KeyWanted, MessageReceived
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import FramingError, MessageError, PacketTooLarge
 from gnetway.testing import ClientSession, ServerMessage, open_plain_packet, plain_packet
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
     MsgsAck,
     Ping,

@@ -4,8 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.unbound import look_into
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     NestedTooDeep,
     TooManyItems,
     pack_int32,

@@ -17,8 +17,8 @@ from gnetway.connection.unbound import (
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import TLError
 from gnetway.mtproto.message import pack_message
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     pack_int64,
     pack_uint32,
 )

@@ -4,9 +4,8 @@ from gzip import compress
 from zlib import compress as deflate
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_string, pack_uint32
 from gnetway.tl.service_messages import ContainedMessage, pack_container
 from tests.connection.talk import SALT
 from tests.fakes import some_key

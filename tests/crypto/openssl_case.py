@@ -1,6 +1,6 @@
 """The machine's libcrypto for tests that need one."""
 
-from gnetway.crypto.libcrypto import Libcrypto, libcrypto
+from gnetway.crypto.powers import Libcrypto, libcrypto
 from tests.needs import missing
 
 

@@ -5,8 +5,8 @@ from ctypes import PyDLL, byref, c_char_p
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto import libcrypto as module
-from gnetway.crypto.libcrypto import OpensslError, find, libcrypto
+from gnetway.crypto import powers as module
+from gnetway.crypto.powers import OpensslError, find, libcrypto
 from gnetway.errors import ProtocolError
 from tests.crypto.openssl_case import machine_libcrypto
 

@@ -13,8 +13,7 @@ from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.diffie_hellman import DH_PRIME
-from gnetway.crypto.libcrypto import OpensslError
-from gnetway.crypto.powers import OpensslPower, OpensslPrivateKey
+from gnetway.crypto.powers import OpensslError, OpensslPower, OpensslPrivateKey
 from tests.crypto.chance import rsa_key, rsa_pem
 from tests.crypto.openssl_case import machine_libcrypto
 

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.random_pool import POOL_BYTES, RandomPool
+from gnetway.crypto.message_key import POOL_BYTES, RandomPool
 
 
 class Counted:

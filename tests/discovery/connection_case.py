@@ -7,12 +7,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.discovery.etcd3_package import import_etcd3
-from gnetway.discovery.etcd_api import (
-    EtcdError,
-)
 from gnetway.discovery.etcd_connection import (
     EtcdConnection,
     EtcdSettings,
+)
+from gnetway.discovery.etcd_supervisor import (
+    EtcdError,
 )
 from tests.discovery.fake_carrier import Call, FakeCarrier, FakeClient, FakeStream
 

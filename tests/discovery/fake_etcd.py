@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gnetway.discovery.etcd_api import (
+from gnetway.discovery.etcd_supervisor import (
     Deleted,
     Entry,
     EtcdError,

@@ -8,19 +8,19 @@ from zope.interface.verify import verifyObject
 
 from gnetway.discovery import etcd_connection
 from gnetway.discovery.etcd3_package import EtcdPackageUnusable, import_etcd3
-from gnetway.discovery.etcd_api import (
+from gnetway.discovery.etcd_connection import (
+    EtcdConnection,
+    EtcdConnections,
+    EtcdSettings,
+    _range_of,
+)
+from gnetway.discovery.etcd_supervisor import (
     Entry,
     EtcdError,
     LeaseLost,
     LoginNeeded,
     NotAllowed,
     Snapshot,
-)
-from gnetway.discovery.etcd_connection import (
-    EtcdConnection,
-    EtcdConnections,
-    EtcdSettings,
-    _range_of,
 )
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, IRpcStream, RpcOptions, TlsOptions
 from gnetway.rpc.status import RpcStatus, StatusCode

@@ -6,8 +6,8 @@ from itertools import pairwise
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.discovery.etcd_api import Deleted, Entry
-from gnetway.discovery.etcd_registration import change_text
+from gnetway.discovery.etcd import change_text
+from gnetway.discovery.etcd_supervisor import Deleted, Entry
 from tests.discovery.etcd_case import GATEWAYS, SELF, SESSIONS, EtcdTestCase
 
 FIRST = f"{GATEWAYS}/101"

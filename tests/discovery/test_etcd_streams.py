@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from gnetway.discovery.etcd_api import (
+from gnetway.discovery.etcd_supervisor import (
     Deleted,
     Entry,
     LeaseLost,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.discovery.etcd_api import Deleted, Entry
+from gnetway.discovery.etcd_supervisor import Deleted, Entry
 from gnetway.discovery.nodes import ListedNodes
 
 

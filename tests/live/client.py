@@ -21,7 +21,7 @@ from gnetway.testing import (
     open_plain_packet,
     plain_packet,
 )
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
     BadServerSalt,
     MsgsAck,

@@ -16,7 +16,7 @@ from threading import Condition, Lock, Thread, local
 
 from gnetway.crypto.rsa import RsaKey
 from gnetway.testing import ClientExchange, ClientSession, open_plain_packet, plain_packet
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
     BadServerSalt,
     ContainedMessage,

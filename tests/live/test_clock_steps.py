@@ -4,7 +4,7 @@ import time
 from unittest import TestCase
 
 from gnetway.testing import ClientSession
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from unittest import TestCase
 
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 from tests.live.handler import cdn_file, echo

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from gnetway.interfaces import RpcCall
 from gnetway.testing import ClientSession
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import BadServerSalt, RpcResult
 from tests.live.active_client import ActiveClient, active
 from tests.live.client import LiveClient, constructor_of, now

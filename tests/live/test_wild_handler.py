@@ -2,8 +2,7 @@
 
 from unittest import TestCase
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject, RpcResult
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import TWISTD, Gateway, run

@@ -19,9 +19,8 @@ from gnetway.mtproto.binding import (
     open_bind,
     seal_bind,
 )
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import pack_int32, pack_int64, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_int64, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject
 from tests.backends.embedded.talk import NOW, SESSION_ID, temp_key
 from tests.binds import EXPIRES_AT, good_inner, make_bind

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
+from gnetway.mtproto.binding import MAX_NEWS_BYTES, KeyNews, key_news
 from gnetway.mtproto.message import pack_message
-from gnetway.mtproto.peek import MAX_NEWS_BYTES, KeyNews, key_news
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_string, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     MsgsAck,

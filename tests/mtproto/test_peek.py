@@ -10,10 +10,9 @@ from hypothesis.strategies import binary, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import ProtocolError, TLError, TransportErrorCode
-from gnetway.mtproto.peek import Peek, peek_message
-from gnetway.tl.constructors import Constructor
+from gnetway.mtproto.binding import Peek, peek_message
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import pack_int32, pack_int64, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_int64, pack_string, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     DestroySession,

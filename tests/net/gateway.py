@@ -6,8 +6,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
-from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.byte_budget import ByteBudget
+from gnetway.admission.accounts import AccountLimits, Accounts, ByteBudget
 from gnetway.connection.events import ConnectionSetup
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.events import Events

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.net.http.answers import HttpSettings
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import HttpWait, MsgsAck, Pong, parse_container
 from tests.fakes import some_key
 from tests.net.http_client import HttpGateway, HttpLink

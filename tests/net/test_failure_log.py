@@ -4,8 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE
+from gnetway.admission.place import NO_PLACE, Facts
 from gnetway.ends import Phase, Stage
 from gnetway.metrics import Causes
 from gnetway.net.failure_log import FailureLog

@@ -8,8 +8,7 @@ from gnetway.errors import KeyUnknown
 from gnetway.keys.lookup import CHECK_SECONDS
 from gnetway.mtproto.message import pack_message
 from gnetway.push.server import Delivery
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import HttpWait, Ping, RpcErrorObject, RpcResult
 from tests.fakes import some_key
 from tests.handshake.server import make_client

@@ -8,8 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, Place
+from gnetway.admission.place import NO_PLACE, Facts, Place
 from gnetway.ends import CAUSES, Phase, Stage, Who, hint_of, who_ended
 from gnetway.metrics import Causes
 from gnetway.net.link_services import LinkLimits

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.byte_budget import ByteBudget
+from gnetway.admission.accounts import ByteBudget
 from gnetway.codec.packet import BufferedCodec
 from gnetway.net.tcp import GatewayFactory
 from gnetway.net.waits import SMALL_BYTES

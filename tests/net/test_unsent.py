@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.admission.byte_budget import ByteBudget
+from gnetway.admission.accounts import ByteBudget
 from gnetway.mtproto.message import pack_message
 from gnetway.net.link_output import Backlog
 from gnetway.net.link_services import LinkLimits

@@ -7,8 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.mtproto.message import MAX_PADDING_BYTES, check_message, pack_message
 from gnetway.push.server import Delivery, MalformedPush, check_push
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject, RpcResult
 from tests.fakes import FakeTarget
 

@@ -10,8 +10,14 @@ from gnetway.pb.gateway_pb2 import (
     GatewayStreamRequest,
     TL_gateway_sendDataToGateway,
 )
-from gnetway.push.requests import MAX_SESSIONS, MAX_UNKNOWN, PushReader, rest_begins
-from gnetway.push.server import STREAM_METHOD, PushServer
+from gnetway.push.server import (
+    MAX_SESSIONS,
+    MAX_UNKNOWN,
+    STREAM_METHOD,
+    PushReader,
+    PushServer,
+    rest_begins,
+)
 from tests.fakes import FakeTarget
 from tests.push.fakes import FakeStream
 

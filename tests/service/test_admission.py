@@ -4,7 +4,7 @@ from ipaddress import ip_network
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits
-from gnetway.admission.networks import client_network
+from gnetway.admission.shares import client_network
 from gnetway.config.limits import AdmissionConfig, NetworkConfig
 from gnetway.net.peer import UNIX_CLIENT
 from gnetway.runtime import machine

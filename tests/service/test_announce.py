@@ -7,7 +7,7 @@ from gnetway.config import files
 from gnetway.config.files import KNOWN_TO_ALL
 from gnetway.config.load import OLDER_NOTE, load_mapping
 from gnetway.config.model import share_out
-from gnetway.crypto import libcrypto
+from gnetway.crypto import powers
 from gnetway.crypto.rsa import RsaKey
 from gnetway.service.announce import SlowPath, announce
 from gnetway.service.listeners import bind_all, close_all
@@ -114,7 +114,7 @@ class AnnounceTests(ServiceCase):
 
     def test_what_takes_powers(self) -> None:
         for library, told in ((machine_libcrypto(), "OpenSSL 3."), (None, "gmpy2, ")):
-            self.patch(libcrypto, "libcrypto", lambda library=library: library)
+            self.patch(powers, "libcrypto", lambda library=library: library)
             lines = self.lines({"Addresses": ["127.0.0.1:0"]})
             (line,) = (line for line in lines if line.startswith("powers of secrets"))
             self.assertTrue(line.startswith(f"powers of secrets by {told}"))

@@ -11,8 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.admin.status import NotFound, QueryFault
 from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.admission.admission import Admission, Bounds
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import Place
+from gnetway.admission.place import Facts, Place
 from gnetway.ends import Phase, Stage
 from gnetway.metrics import Causes
 from gnetway.net.open_links import id_of

@@ -4,7 +4,7 @@ from zlib import crc32
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 
 #: Lines of the published schemas, with angle brackets, braces and semicolons taken off.
 SCHEMA = """

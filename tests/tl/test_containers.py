@@ -5,8 +5,7 @@ from hypothesis.strategies import SearchStrategy, binary, builds, integers, list
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import TooManyItems, pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, TooManyItems, pack_int32, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     MsgsAck,

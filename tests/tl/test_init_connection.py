@@ -18,8 +18,8 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     NestedTooDeep,
     Reader,
     pack_int32,

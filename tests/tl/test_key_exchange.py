@@ -16,7 +16,6 @@ from hypothesis.strategies import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import (
     ClientDHInnerData,
     DHGenFail,
@@ -35,7 +34,7 @@ from gnetway.tl.key_exchange import (
     parse_request,
     parse_server_dh_inner_data,
 )
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from tests.tl.samples import (
     DH_PRIME,
     ENCRYPTED,

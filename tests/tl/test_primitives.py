@@ -7,9 +7,9 @@ from hypothesis.strategies import binary, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError, TransportErrorCode
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
     MAX_IDS,
+    Constructor,
     NestedTooDeep,
     Reader,
     TooManyItems,

@@ -9,8 +9,7 @@ from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_string, pack_uint32
 from gnetway.tl.service_messages import RpcErrorObject, RpcResult
 from gnetway.tl.unwrap import is_error_result
 from tests.tl.samples import int64s

@@ -8,9 +8,8 @@ from hypothesis.strategies import SearchStrategy, binary, builds, sampled_from, 
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.tl import service_messages
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.records import Record
 from gnetway.tl.service_messages import (
     BadMsgNotification,

@@ -11,8 +11,8 @@ from hypothesis.strategies import binary, booleans, integers, lists, sampled_fro
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     NestedTooDeep,
     TooManyItems,
     pack_int32,

@@ -7,8 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from gnetway.config.model import GatewayConfig
-from gnetway.workers.handover import unpack_config
-from gnetway.workers.pipe import Command, Ready, Taken
+from gnetway.workers.pipe import Command, Ready, Taken, unpack_config
 from gnetway.workers.process import Ending, ProcessListener
 
 

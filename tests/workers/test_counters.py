@@ -2,7 +2,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.metrics import NOTHING_COUNTED, GatewayCounts
-from gnetway.workers.counters import COUNT_SECONDS, WorkerCounters
+from gnetway.workers.questions import COUNT_SECONDS, WorkerCounters
 
 
 class CountersTests(SynchronousTestCase):

@@ -1,7 +1,14 @@
 import os
 from threading import Thread
 
-from gnetway.workers.handover import HandedSocket, Handover, pack, pack_config, read, unpack_config
+from gnetway.workers.pipe import (
+    HandedSocket,
+    Handover,
+    pack_config,
+    pack_handover,
+    read_handover,
+    unpack_config,
+)
 from tests.service.cases import ServiceCase
 
 
@@ -26,7 +33,7 @@ class HandoverTests(ServiceCase):
 
     def test_there_and_back(self) -> None:
         given = self.handover()
-        taken = read(self.pipe(pack(given)))
+        taken = read_handover(self.pipe(pack_handover(given)))
         self.assertEqual(taken[1:], given[1:])
         self.assertEqual(taken.config.listen_on, given.config.listen_on)
         (key,), (same,) = given.config.rsa_keys, taken.config.rsa_keys
@@ -43,10 +50,10 @@ class HandoverTests(ServiceCase):
 
     def test_nothing_behind_it_is_taken(self) -> None:
         """Commands follow."""
-        pipe = self.pipe(pack(self.handover()) + b"stop\n")
-        read(pipe)
+        pipe = self.pipe(pack_handover(self.handover()) + b"stop\n")
+        read_handover(pipe)
         self.assertEqual(os.read(pipe, 100), b"stop\n")
 
     def test_a_parent_that_is_gone(self) -> None:
-        for content in (b"", pack(self.handover())[:-1]):
-            self.assertRaises(EOFError, read, self.pipe(content))
+        for content in (b"", pack_handover(self.handover())[:-1]):
+            self.assertRaises(EOFError, read_handover, self.pipe(content))

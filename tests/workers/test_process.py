@@ -11,8 +11,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import gnetway
-from gnetway.workers import handover
-from gnetway.workers.pipe import REPORTS, Command, Logged, Ready, Report, pack
+from gnetway.workers.pipe import (
+    REPORTS,
+    Command,
+    Handover,
+    Logged,
+    Ready,
+    Report,
+    pack,
+    read_handover,
+)
 from gnetway.workers.process import Ending, ProcessSpawner, WorkerSockets
 from tests.service.cases import ServiceCase
 
@@ -94,11 +102,11 @@ class SpawnCase(ServiceCase):
         spawner = ProcessSpawner(reactor, self.sockets, environment)
         self.process = spawner.spawn(number, self.settings, self.listener)
 
-    def handed(self) -> handover.Handover:
+    def handed(self) -> Handover:
         file = self.directory / "handover"
         file.write_bytes(self.reactor.transport.written)
         with file.open("rb") as reading:
-            return handover.read(reading.fileno())
+            return read_handover(reading.fileno())
 
 
 class SpawnTests(SpawnCase):

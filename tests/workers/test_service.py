@@ -13,9 +13,9 @@ from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
 from gnetway.service.logs import LogLevels
 from gnetway.service.reload import Outcome, ReloadResult
-from gnetway.workers.counters import COUNT_SECONDS
 from gnetway.workers.pipe import Command, Counted, KeyGone, Refused
 from gnetway.workers.process import WorkerSockets
+from gnetway.workers.questions import COUNT_SECONDS
 from gnetway.workers.service import WorkersService
 from gnetway.workers.supervisor import TAKE_SECONDS
 from tests.ports import free_port

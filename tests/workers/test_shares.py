@@ -3,7 +3,7 @@ from dataclasses import replace
 from gnetway.config.model import share_out
 from gnetway.errors import ConfigError
 from gnetway.runtime.machine import machine_memory
-from gnetway.workers.handover import processors, shares
+from gnetway.workers.pipe import processors, shares
 from tests.service.cases import ServiceCase
 
 

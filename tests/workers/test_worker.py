@@ -14,8 +14,18 @@ from gnetway.config.operators import Level, LogConfig
 from gnetway.errors import KeyUnknown
 from gnetway.interfaces import IGatewayReactor
 from gnetway.service.logs import LogLevels
-from gnetway.workers.handover import HandedSocket, Handover, pack_config
-from gnetway.workers.pipe import Command, Counted, KeyGone, Ready, Refused, Report, Taken
+from gnetway.workers.pipe import (
+    Command,
+    Counted,
+    HandedSocket,
+    Handover,
+    KeyGone,
+    Ready,
+    Refused,
+    Report,
+    Taken,
+    pack_config,
+)
 from gnetway.workers.worker import Worker
 from tests.service.cases import ServiceCase
 

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gnetway.admission.networks import client_network
+from gnetway.admission.shares import client_network
 from gnetway.backends.embedded.calls import CallWanted
 from gnetway.backends.embedded.directory import LiveSession
 from gnetway.backends.embedded.server_session import ServerSession

@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 from gnetway.backends.embedded.key_state import KeyLayer
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import RpcAnswerDropped, RpcErrorObject, RpcResult
 
 #: Calls of one session that may run at a time; what is above is told to come again.

@@ -15,8 +15,7 @@ from gnetway.backends.embedded.runner import SessionRunner
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.runtime.clocks import WallClock
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 
 _BOOL_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
 

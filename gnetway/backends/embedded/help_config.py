@@ -21,8 +21,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
 from typing import Final, NamedTuple
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_string, pack_uint32
 
 #: The data centre this gateway says it is, if the configuration names none: the one that stock
 #: clients begin with (Desktop, Android, iOS, both web clients, most libraries).

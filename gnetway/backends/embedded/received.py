@@ -17,8 +17,7 @@ from collections.abc import Callable, Hashable
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeVar
 
-from gnetway.admission.networks import client_network
-from gnetway.admission.shares import Ranking
+from gnetway.admission.shares import Ranking, client_network
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 
 #: How many msg_ids are remembered at least; memory is 12 bytes for each, up to three times this.

@@ -39,8 +39,7 @@ from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, Key
 from gnetway.interfaces import IPushTarget
 from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.runtime.clocks import WallClock
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk
 
 _KEY_GONE: Final = pack_uint32(Constructor.DESTROY_AUTH_KEY_OK)

@@ -25,8 +25,8 @@ from gnetway.backends.embedded.services import SERVICES, ServiceMessages
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError
 from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES, judge_message_id
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,

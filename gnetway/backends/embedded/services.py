@@ -22,8 +22,7 @@ from gnetway.backends.embedded.key_state import SaltSchedule
 from gnetway.backends.embedded.outbox import Outbox, SentMessage
 from gnetway.backends.embedded.received import MessageState, ReceivedMessages
 from gnetway.errors import TLError
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import (
     DestroySession,
     FutureSalts,

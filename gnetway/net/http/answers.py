@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-from gnetway.admission.facts import Facts
+from gnetway.admission.place import Facts
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
 from gnetway.errors import TransportErrorCode
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner

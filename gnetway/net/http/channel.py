@@ -19,8 +19,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 from zope.interface import implementer
 
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import place_of
+from gnetway.admission.place import Facts, place_of
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answers import BAD_REQUEST, TIMED_OUT
 from gnetway.net.http.life import (

@@ -14,8 +14,7 @@ Every state may become ENDING or LOST; otherwise they follow one another in a ci
 from enum import Enum
 from typing import Final
 
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, Place, Served
+from gnetway.admission.place import NO_PLACE, Facts, Place, Served
 from gnetway.ends import Phase, Stage
 from gnetway.net.http.sessions import HttpServices
 from gnetway.net.link_services import LINGER_SECONDS

@@ -32,8 +32,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, co
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import NO_PLACE, place_of
+from gnetway.admission.place import NO_PLACE, Facts, place_of
 from gnetway.codec.proxy_protocol import v1_line
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from gnetway.admission.facts import Facts
+from gnetway.admission.place import Facts
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.http.answers import (

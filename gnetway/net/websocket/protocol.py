@@ -19,9 +19,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from gnetway.admission.facts import Facts
-from gnetway.admission.place import place_of
-from gnetway.codec.first_bytes import MAX_HEAD_BYTES
+from gnetway.admission.place import Facts, place_of
+from gnetway.codec.detect import MAX_HEAD_BYTES
 from gnetway.ends import Phase, Stage
 from gnetway.interfaces import ILinkTransport
 from gnetway.net.link import GatewayLink

@@ -17,8 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gnetway.admission.accounts import AccountLimits, Accounts
-from gnetway.admission.byte_budget import ByteBudget, Holding
+from gnetway.admission.accounts import AccountLimits, Accounts, ByteBudget, Holding
 from gnetway.http2.events import CallsReceived, Event, PingAnswered, StreamOpened
 from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
 from gnetway.http2.heads import quoted

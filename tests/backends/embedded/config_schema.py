@@ -3,8 +3,7 @@
 from typing import Final
 from zlib import crc32
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader
+from gnetway.tl.primitives import Constructor, Reader
 
 #: By the layer that has it: the line of the published schema, without its id.
 SCHEMAS: Final = {

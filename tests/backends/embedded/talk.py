@@ -5,8 +5,7 @@ from struct import Struct
 from gnetway.backends.embedded.key_state import SaltSchedule, make_salt
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     ContainedMessage,

@@ -7,8 +7,7 @@ from gnetway.backends.embedded.key_state import ROTATION_SECONDS, USE_SECONDS
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, ISessionBackend
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_uint32
 from gnetway.tl.service_messages import BadServerSalt, FutureSalts, GetFutureSalts, Ping, Pong
 from tests.backends.embedded.backend_case import CONFIG, PERM, BackendCase
 from tests.backends.embedded.talk import (

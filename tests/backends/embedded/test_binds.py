@@ -7,8 +7,7 @@ from twisted.internet.defer import Deferred
 from gnetway.backends.embedded.directory import Done
 from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.backends.embedded.talk import SALT, UNKNOWN_CALL, errors, results, temp_key
 from tests.binds import make_bind

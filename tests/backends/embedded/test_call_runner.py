@@ -6,8 +6,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from gnetway.backends.embedded.call_runner import QUIET_SECONDS
 from gnetway.errors import RpcError
 from gnetway.interfaces import RpcCall
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_uint32
 from gnetway.tl.service_messages import MsgsAck, RpcDropAnswer
 from tests.backends.embedded.backend_case import PERM, BackendCase
 from tests.backends.embedded.handlers import HandlerError

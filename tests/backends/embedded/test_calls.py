@@ -6,9 +6,8 @@ from gnetway.backends.embedded.calls import (
     CallWanted,
 )
 from gnetway.mtproto.binding import BIND_REFUSED
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import MsgsAck, RpcAnswerDropped, RpcDropAnswer
 from tests.backends.embedded.session_case import SessionCase
 from tests.backends.embedded.talk import NOW, UNKNOWN_CALL, errors, kinds, results, temp_key

@@ -5,8 +5,7 @@ from gnetway.backends.embedded.key_state import ROTATION_SECONDS
 from gnetway.backends.embedded.received import REMEMBERED_MESSAGES, BadMessage
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import BadServerSalt, Ping, Pong
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.backends.embedded.talk import NOW, SALT, UNKNOWN_CALL, faults, find, kinds, results

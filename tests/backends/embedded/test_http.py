@@ -6,8 +6,7 @@ from gnetway.backends.embedded.directory import DEFAULT_MAX_WAIT_MS, LONGEST_WAI
 from gnetway.backends.embedded.outbox import MAX_KEPT_BYTES, MAX_UNSENT_BYTES
 from gnetway.errors import BackendUnavailable, KeyUnknown, RpcError
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import HttpWait, MsgsAck, Ping, RpcErrorObject
 from tests.backends.embedded.backend_case import PERM, BackendCase
 from tests.backends.embedded.talk import SALT, SESSION_ID, UNKNOWN_CALL, kinds, results

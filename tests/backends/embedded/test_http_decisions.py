@@ -5,8 +5,7 @@ from twisted.internet.defer import Deferred, fail
 from gnetway.backends.embedded.directory import DEFAULT_MAX_WAIT_MS, MAX_POLLS, HttpPolls
 from gnetway.errors import BackendRefused, BackendUnavailable
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import HttpWait, Ping, Pong
 from tests.backends.embedded.backend_case import PERM, BackendCase
 from tests.backends.embedded.talk import (

@@ -5,8 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.embedded.key_state import MAX_LAYER, KeyLayer, is_layer
 from gnetway.backends.embedded.store import MemoryStore, copy_key
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_uint32
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.backends.embedded.talk import UNKNOWN_CALL, constructor_of, errors, results, temp_key
 from tests.binds import make_bind

@@ -4,8 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.embedded.outbox import MAX_KEPT_BYTES, Outbox
 from gnetway.mtproto.http_answers import MAX_CONTAINER_MESSAGES
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import MsgsAck, Pong, RpcErrorObject, RpcResult
 from tests.backends.embedded.talk import (
     NOW,

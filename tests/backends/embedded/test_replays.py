@@ -9,7 +9,7 @@ from gnetway.backends.embedded import directory
 from gnetway.backends.embedded.directory import KEPT_SECONDS
 from gnetway.errors import BackendUnavailable
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import BadServerSalt, DestroySession, Ping
 from tests.backends.embedded.backend_case import PERM, SURE_SECONDS, BackendCase, OneClient
 from tests.backends.embedded.talk import (

@@ -1,8 +1,7 @@
 from twisted.internet.defer import Deferred
 
 from gnetway.errors import BackendUnavailable
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import DestroySession, DestroySessionNone, DestroySessionOk, Ping
 from tests.backends.embedded.backend_case import PERM, BackendCase
 from tests.backends.embedded.talk import (

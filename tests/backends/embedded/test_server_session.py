@@ -6,8 +6,8 @@ from hypothesis.strategies import binary, integers
 from gnetway.backends.embedded.key_state import ROTATION_SECONDS
 from gnetway.backends.embedded.received import BadMessage
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     pack_int32,
     pack_string,
     pack_uint32,

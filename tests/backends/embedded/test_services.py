@@ -1,8 +1,7 @@
 from gnetway.backends.embedded.calls import KeyDestroyWanted, SessionDestroyWanted
 from gnetway.backends.embedded.received import MessageState
 from gnetway.backends.embedded.services import SERVICES
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import (
     DestroySession,
     FutureSalts,

@@ -7,7 +7,7 @@ from gnetway.backends.embedded.directory import (
     SessionDirectory,
 )
 from gnetway.interfaces import IRpcSessions, SessionClient
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping
 from tests.backends.embedded.backend_case import PERM, BackendCase
 from tests.backends.embedded.fake_sessions import FakeSessions

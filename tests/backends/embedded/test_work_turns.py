@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from gnetway.backends.embedded.call_runner import MAX_NETWORK_CALLS
 from gnetway.backends.embedded.calls import MAX_RUNNING_CALLS
 from gnetway.interfaces import RpcCall, SessionClient
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient
 from tests.backends.embedded.talk import (

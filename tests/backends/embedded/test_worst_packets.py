@@ -10,7 +10,7 @@ from typing import Final
 
 from gnetway.backends.embedded.services import MAX_ANSWER_BYTES
 from gnetway.crypto.message_key import encrypt
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import ContainedMessage, MsgResendReq, pack_container
 from tests.backends.embedded.backend_case import PERM, BackendCase, OneClient, SlowStore
 from tests.backends.embedded.talk import UNKNOWN_CALL, constructor_of, results

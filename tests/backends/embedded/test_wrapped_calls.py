@@ -5,8 +5,8 @@ from zlib import compress as zlib_compress
 
 from gnetway.backends.embedded.calls import CallWanted, LayerNamed, SessionEvent
 from gnetway.backends.embedded.key_state import MAX_LAYER
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.primitives import (
+    Constructor,
     pack_int32,
     pack_int64,
     pack_string,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 from zlib import compress
 
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import (
     MAX_IDS,
+    Constructor,
     pack_int32,
     pack_int64,
     pack_string,

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaKey
 from gnetway.testing import ClientExchange, Wish
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     MsgsAck,

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from struct import unpack_from
 from typing import Final
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import Ping, PingDelayDisconnect, Pong, RpcResult
 from tests.live.apps.handler import NAME, told_name
 from tests.live.apps.wire import Message, flat

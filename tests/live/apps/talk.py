@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from gnetway.testing import ClientSession
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import BadServerSalt, HttpWait, Ping, Pong, RpcResult
 from tests.live.apps.wire import (
     PATIENCE_SECONDS,

@@ -5,7 +5,7 @@ import time
 from gnetway.crypto.auth_key import KeyKind
 from gnetway.errors import TransportErrorCode
 from gnetway.testing import Wish
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import RpcResult
 from tests.live.apps.android import (
     DC,

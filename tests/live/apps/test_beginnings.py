@@ -3,8 +3,8 @@
 import os
 
 from gnetway.testing import ClientExchange, Wish
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
+from gnetway.tl.primitives import Constructor
 from tests.live.apps.android import DC, Phone, go_online, temporary_wish
 from tests.live.apps.answers import kind_of
 from tests.live.apps.gateways import AppCase

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from tests.live.apps.gateways import (
     GRPCIO_STREAM,
     GRPCIO_UNARY,

@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import RpcResult
 from tests.live.apps.gateways import (
     EMBEDDED,

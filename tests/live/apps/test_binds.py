@@ -3,8 +3,7 @@
 import os
 
 from gnetway.errors import TransportErrorCode
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import Ping, RpcResult
 from tests.live.apps.android import GET_CONFIG
 from tests.live.apps.gateways import (

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterator
 
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import MsgsAck
 from tests.connection.styles import STYLES
 from tests.live.apps.android import ack, container_of_acks

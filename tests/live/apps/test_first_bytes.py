@@ -5,8 +5,8 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 
 from gnetway.testing import Framing, Style
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
+from gnetway.tl.primitives import Constructor
 from tests.live.apps.answers import kind_of
 from tests.live.apps.gateways import AppCase
 from tests.live.apps.ios import PERM, TEMP, Phone

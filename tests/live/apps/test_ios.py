@@ -1,7 +1,7 @@
 """Telegram for iOS and macOS, from its first key on, against each backend."""
 
 from gnetway.crypto.auth_key import KeyKind
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import RpcResult
 from tests.live.apps.android import GET_CONFIG
 from tests.live.apps.gateways import (

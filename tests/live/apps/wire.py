@@ -19,8 +19,7 @@ from typing import NamedTuple, Self
 from gnetway.codec.obfuscated2 import ObfuscatedStreams, make_header
 from gnetway.crypto.aes import CtrStream
 from gnetway.testing import ClientLink, ClientSession, Framing, QuickAck, Style
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, Reader, pack_string, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     RpcErrorObject,

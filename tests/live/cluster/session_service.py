@@ -15,8 +15,7 @@ import grpc
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.pb import session_pb2
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import Reader, pack_uint32
+from gnetway.tl.primitives import Constructor, Reader, pack_uint32
 from gnetway.tl.service_messages import (
     ContainedMessage,
     MsgsAck,

@@ -4,7 +4,7 @@ import time
 from threading import Thread
 
 from gnetway.testing import ClientSession
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import Gateway

@@ -5,8 +5,7 @@ from contextlib import suppress
 
 from gnetway.errors import TransportErrorCode
 from gnetway.testing import ClientSession, PeerError, Wish
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import Ping, Pong, RpcResult
 from tests.live.client import LinkEnded, LiveClient, constructor_of, now
 from tests.live.cluster.cluster import ClusterTestCase

@@ -7,8 +7,8 @@ from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import TransportErrorCode
 from gnetway.mtproto.binding import seal_bind
 from gnetway.testing import ClientSession, Wish
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong, RpcErrorObject, RpcResult
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.cluster.cluster import ClusterTestCase

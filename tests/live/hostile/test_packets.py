@@ -9,7 +9,7 @@ from struct import pack
 from unittest import TestCase
 
 from gnetway.testing import ClientSession, QuickAck, Wish
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, parse_container
 from tests.backends.embedded.talk import Talker
 from tests.backends.embedded.worst_packets import GET_CONFIG, KINDS, Make

@@ -3,8 +3,7 @@
 from pathlib import Path
 from unittest import TestCase
 
-from gnetway.tl.constructors import Constructor
-from gnetway.tl.primitives import pack_int32, pack_string, pack_uint32
+from gnetway.tl.primitives import Constructor, pack_int32, pack_string, pack_uint32
 from tests.live.gateway import HANDLER
 from tests.live.web.listeners import TLS, ListenerGateway
 

@@ -5,9 +5,8 @@ from typing import Any
 from unittest import TestCase
 
 from gnetway.testing import plain_packet
-from gnetway.tl.constructors import Constructor
 from gnetway.tl.key_exchange import ReqPq
-from gnetway.tl.primitives import pack_uint32
+from gnetway.tl.primitives import Constructor, pack_uint32
 from tests.live.client import LiveClient
 from tests.live.gateway import Gateway, until
 from tests.live.test_admin import TOKEN, AdminPage

@@ -5,7 +5,7 @@ import os
 from unittest import TestCase
 
 from gnetway.testing import ClientExchange, open_plain_packet, plain_packet
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from tests.live.client import LiveClient, constructor_of, now
 from tests.live.gateway import PATIENCE_SECONDS, Gateway
 from tests.live.handler import cdn_file, echo

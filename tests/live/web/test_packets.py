@@ -5,7 +5,7 @@ import socket
 from collections import Counter
 
 from gnetway.testing import ClientLink, ClientSession, QuickAck
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong, RpcResult, parse_container
 from tests.live.client import LiveClient, Stream, constructor_of, now
 from tests.live.handler import CDN_FILE, cdn_file, echo, pattern, produce, push

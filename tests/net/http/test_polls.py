@@ -10,7 +10,7 @@ from gnetway.errors import BackendUnavailable
 from gnetway.interfaces import FutureSalt
 from gnetway.net.http.answers import HttpSettings
 from gnetway.testing import ServerMessage
-from gnetway.tl.constructors import Constructor
+from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping, Pong, parse_container
 from tests.backends.embedded.talk import kinds
 from tests.connection.wrappers import CALL, contained
