@@ -19,24 +19,12 @@ from gnetway.connection.events import (
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import Busy, ProtocolError, TransportErrorCode
 from gnetway.handshake.exchange import KeyExchange
+from gnetway.net import waits
 from gnetway.net.link_output import NOTHING, OPEN, LinkOutput, LinkProtocol, LinkState, Unread
-from gnetway.net.link_services import (
-    EVENT_MESSAGES,
-    LINGER_SECONDS,
-    REST_SECONDS,
-    TURN_MESSAGES,
-    LinkServices,
-)
+from gnetway.net.link_services import EVENT_MESSAGES, LINGER_SECONDS, TURN_MESSAGES, LinkServices
 from gnetway.net.link_sessions import LinkSessions
 from gnetway.net.records import link_facts, loss_cause, silence_cause
-from gnetway.net.waits import (
-    BindDecided,
-    Pending,
-    PendingBind,
-    PendingEnd,
-    PendingKey,
-    UnfinishedPacket,
-)
+from gnetway.net.waits import BindDecided, Pending
 
 
 class GatewayLink:
@@ -82,7 +70,7 @@ class GatewayLink:
         #: How many sessions of the link are held for an outage of the backend.
         self._session_pauses = 0
         #: The packet of which only a part is here, None for none.
-        self._packet: UnfinishedPacket | None = None
+        self._packet: waits.UnfinishedPacket | None = None
         self._sessions = LinkSessions(services)
         self._place = place
         place.serves(self)
@@ -121,8 +109,9 @@ class GatewayLink:
     def lost(self, clean: bool) -> None:
         """Leave the sessions; ``clean`` is whether the client has closed in due form."""
         if self.state is OPEN:
-            waits = bool(self._pending or self._session_pauses)
-            self._note_end(loss_cause(self._connection, clean, waits, self._services.backend_cause))
+            waited = bool(self._pending or self._session_pauses)
+            cause = loss_cause(self._connection, clean, waited, self._services.backend_cause)
+            self._note_end(cause)
         self.state = LinkState.LOST
         self.output.lost()
         self._give_up()
@@ -219,7 +208,7 @@ class GatewayLink:
         packet, connection = self._packet, self._connection
         if packet is None:
             # Known to the link before it is counted, by which the link may have to give way.
-            packet = UnfinishedPacket(self._services, self.client_ip, self.abort, now)
+            packet = waits.UnfinishedPacket(self._services, self.client_ip, self.abort, now)
             self._packet = packet
         elif not quiet or connection.ignored_plain:
             packet.begin(now)
@@ -242,13 +231,13 @@ class GatewayLink:
                 self._connection.provide_key(key)
                 self._place.opened()
             else:
-                lookup = PendingKey(self._services, self._connection, self)
+                lookup = waits.PendingKey(self._services, self._connection, self)
                 self._wait(lookup)
                 lookup.begin(event.auth_key_id, self.dc_id)
         elif isinstance(event, ExchangeWanted):
             self._services.exchange_driver.go_on(event.exchange, event.wanted, self)
         elif isinstance(event, BindReceived):
-            bind = PendingBind(self._services, self._connection, event, self)
+            bind = waits.PendingBind(self._services, self._connection, event, self)
             self._wait(bind)
             bind.begin(self.dc_id, self._services.limits.bind_seconds)
         return EVENT_MESSAGES
@@ -346,7 +335,7 @@ class GatewayLink:
         self._sessions.leave_idle(self, now)
         if self._packet is not None and now >= self._packet.late_at:
             self.end("packet_timeout")
-        elif now - (self.deadline - self._idle_seconds) > REST_SECONDS:
+        elif now - (self.deadline - self._idle_seconds) > self._services.wheel.REST_SECONDS:
             self._connection.rest()
 
     def fail(self, error: ProtocolError) -> None:
@@ -355,7 +344,7 @@ class GatewayLink:
             return
         if isinstance(error, Busy):
             self._give_up()
-            self._wait(PendingEnd(self._services, self.end, error.cause))
+            self._wait(waits.PendingEnd(self._services, self.end, error.cause))
             return
         code, limits = error.transport_error, self._services.limits
         told = code is not None and (code is not TransportErrorCode.FLOOD or limits.tell_too_many)
@@ -404,6 +393,6 @@ class GatewayLink:
 
     def facts(self, cause: str = "") -> Facts:
         """See Served; ``cause`` is why the link ends now, empty while it is open."""
-        waits = None if self._pending is None else self._pending.phase
-        facts = link_facts(self._connection, waits, cause, self.client_ip, self._protocol.carrier)
+        phase = None if self._pending is None else self._pending.phase
+        facts = link_facts(self._connection, phase, cause, self.client_ip, self._protocol.carrier)
         return facts._replace(sessions=len(self._sessions), pending_bytes=self.output.pending_bytes)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -34,9 +34,6 @@ SLOT_SECONDS: Final = 1.0
 #: The longest time between two visits, in seconds. 10,000 connections at rest cost 0.03 % of a
 #: processor by it.
 VISIT_SECONDS: Final = 30.0
-
-#: A client that is silent for longer than this is taken to be at rest, in seconds.
-REST_SECONDS: Final = 10.0
 
 
 class Watched(Protocol):
@@ -61,6 +58,9 @@ class IdleWheel:
 
     The timer runs only while something is watched.
     """
+
+    #: A client that is silent for longer than this is taken to be at rest, in seconds.
+    REST_SECONDS: ClassVar = 10.0
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
