@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parents[2]
 
 #: What a reader is told to write: the files of examples.
-_TO_WRITE = frozenset({"app.py", "ask.py", "hello.py"})
+_TO_WRITE = frozenset({"app.py", "ask.py", "hello.py", "test_app.py"})
 
 _FILE = re.compile(r"[\w./]*\w\.py\b")
 
