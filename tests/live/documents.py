@@ -19,7 +19,8 @@ class Shown(NamedTuple):
 
 def documents() -> list[str]:
     """Return the documents by their paths in the checkout."""
-    found = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+    found += ROOT.glob("docs/*.md")
     return sorted(str(file.relative_to(ROOT)) for file in found)
 
 

@@ -1,17 +1,24 @@
 """What the documents show works: their code, and each command in a test that is named here."""
 
+import asyncio
 import re
 import shlex
 import subprocess
 import sys
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest import TestCase
 
+from telethon.tl import TLRequest
+
+from gnetway.tl import primitives
 from tests.live.documents import blocks, commands, documents
-from tests.live.gateway import ROOT, TWISTD, Gateway, run, until
+from tests.live.gateway import PATIENCE_SECONDS, ROOT, TWISTD, Gateway, run, until
+from tests.live.telethon_client import make_client, session_for
 from tests.needs import missing, need_program
 
 #: What runs a command, by its beginning: with our own places in it and cut short by what is put at
@@ -19,6 +26,10 @@ from tests.needs import missing, need_program
 RUN_BY = {
     "make run": "commands.test_make.MakeTests",
     "make test": "commands.test_make.MakeTests",
+    "make unit": "commands.test_make.MakeTests",
+    "make lint": "commands.test_make.MakeTests",
+    "make coverage": "commands.test_make.MakeTests",
+    "make docs": "commands.test_make.MakeTests",
     ".venv/bin/python -m gnetway ping": "commands.test_make.MakeTests",
     ".venv/bin/python examples/telethon_ping.py": "commands.test_make.MakeTests",
     "pip install": "commands.test_install.InstalledTests",
@@ -118,6 +129,27 @@ class SnippetTests(TestCase):
 
     def test_a_handler(self) -> None:
         self.check_types("hello.py", blocks("docs/embedded.md", "python")[0])
+
+    def test_a_handler_answers(self) -> None:
+        handler, client = blocks("docs/embedded.md", "python")
+        (self.folder / "hello.py").write_text(handler)
+        gateway = Gateway(handler="hello.Hello")
+        self.addCleanup(gateway.remove)
+        gateway.environment["PYTHONPATH"] = f"{self.folder}:{ROOT}"
+        gateway.start()
+        asyncio.run(self.greeted(gateway, client))
+
+    async def greeted(self, gateway: Gateway, code: str) -> None:
+        client = make_client(session_for(gateway))
+        await client.connect()
+        names: dict[str, Any] = {**vars(primitives), "TLRequest": TLRequest, "client": client}
+        names["GREET"] = 0x48454C01
+        try:
+            waits = eval(compile(code, "client", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+            await asyncio.wait_for(waits, PATIENCE_SECONDS)
+        finally:
+            await client.disconnect()
+        self.assertEqual(names["answer"].bytes, b"Hello, Ada")
 
 
 class CertificateTests(TestCase):

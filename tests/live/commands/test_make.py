@@ -42,6 +42,12 @@ class MakeTests(TestCase):
         self.assertNotIn("build_ext", done)
         self.assertIn("build_ext", self.checkout.must("make --dry-run run"))
 
+    def test_what_a_contributor_types(self) -> None:
+        """Lint and test are CI's own commands, unit and coverage a part of test: no more is run."""
+        self.checkout.set_up()
+        for command in shown("CONTRIBUTING.md", "make "):
+            self.assertIn(".venv/bin/", self.checkout.must(f"{command} --dry-run"))
+
     def files(self) -> set[Path]:
         folder = self.checkout.folder
         return {file.relative_to(folder) for file in folder.rglob("*") if not file.is_dir()}
