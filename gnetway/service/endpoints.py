@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 #: Endpoints whose connections are TCP and nothing else: clients can be told to dial them.
 _PLAIN: Final = (TCP4ServerEndpoint, TCP6ServerEndpoint, AdoptedStreamServerEndpoint)
 
+#: Makes what serves the connections of a listener.
+MakeFactory: TypeAlias = Callable[[ServerConfig], ServerFactory]
+
 
 class NotServing(GatewayError):
     """The gateway does not serve: it has not started, could not, or has stopped."""
@@ -188,7 +191,9 @@ class _Arriving(Protocol):
             carried.place.gone(cast(ILinkTransport, carried), b"")
 
 
-class _ArrivingFactory(ServerFactory):
+class MtprotoFactory(ServerFactory):
+    """Lets the connections of an endpoint in; Twisted logs where it begins and ends."""
+
     noisy = False
 
     def __init__(self, links: LinkServices, port: EndpointPort) -> None:
@@ -196,11 +201,8 @@ class _ArrivingFactory(ServerFactory):
         self._port = port
 
     def buildProtocol(self, addr: IAddress | None) -> _Arriving:
+        """Return the protocol for a connection that was just accepted."""
         return _Arriving(self._links, self._port)
-
-
-#: Makes what serves the connections of a listener.
-_MakeFactory: TypeAlias = Callable[[ServerConfig], ServerFactory]
 
 
 class EndpointPorts:
@@ -209,7 +211,7 @@ class EndpointPorts:
     def __init__(self) -> None:
         self._config: GatewayConfig | None = None
         self._links: LinkServices | None = None
-        self._make: _MakeFactory | None = None
+        self._make: MakeFactory | None = None
         self._ports: list[EndpointPort] = []
         #: Hears of the address of each endpoint that native clients can dial.
         self.when_dialled: Callable[[str, int], object] | None = None
@@ -240,21 +242,19 @@ class EndpointPorts:
         def listened(port: IListeningPort) -> IListeningPort:
             added.port = port
             host = port.getHost()
-            added.shown = f"{endpoint.__class__.__name__} {host}"
+            added.shown = f"{type(endpoint).__name__} {host}"
             if self._links is None:
-                # Stopped meanwhile.
-                return maybeDeferred(port.stopListening).addCallback(  # type: ignore[return-value]
-                    lambda _: fail(NotServing("the gateway has stopped"))
-                )
+                port.stopListening()
+                raise NotServing("the gateway has stopped meanwhile")
             self._ports.append(added)
             if self.when_dialled is not None and server.speaks_tcp and isinstance(endpoint, _PLAIN):
                 self.when_dialled(host.host, host.port)  # type: ignore[attr-defined]
             return port
 
-        made: Deferred[IListeningPort] = endpoint.listen(_ArrivingFactory(self._links, added))
+        made: Deferred[IListeningPort] = endpoint.listen(MtprotoFactory(self._links, added))
         return made.addCallback(listened)
 
-    def begin(self, config: GatewayConfig, links: LinkServices, make: _MakeFactory) -> None:
+    def begin(self, config: GatewayConfig, links: LinkServices, make: MakeFactory) -> None:
         """Let endpoints be listened on."""
         self._config, self._links, self._make = config, links, make
 
@@ -355,7 +355,7 @@ class MtprotoEndpoint:
         return GatewayPort(gateway, port)
 
 
-#: The options of ``mtproto:``, and where they stand in a configuration.
+#: The options of ``mtproto:``.
 _OPTIONS: Final = ("proto", "key", "store", "dc", "config")
 
 
