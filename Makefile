@@ -4,6 +4,7 @@
 # make bench  what the gateway costs, beside its goals: benchmarks/README.md has the parameters
 # make lint   ruff, mypy and the import contracts
 # make docs   the site of the documents into build/site, its links and anchors checked
+# make config   etc/*.yaml and docs/configuration.md from what the configuration's readers say
 # make changelog   what changes/ will add to CHANGES.md at the next release
 # make clean  remove everything that the others have made, the key and the store of make run included
 #
@@ -41,8 +42,8 @@ COMPILED_TESTS := $(addprefix tests/,tl crypto codec mtproto handshake connectio
 TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test unit coverage bench lint docs changelog clean compiled compiler etcd haproxy go chromium \
-  curl
+.PHONY: run test unit coverage bench lint docs config changelog clean compiled compiler etcd \
+  haproxy go chromium curl
 
 ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
@@ -88,6 +89,9 @@ coverage: $(STAMP)
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
+
+config: $(STAMP)
+	$(BIN)/python etc/generate.py
 
 changelog: $(STAMP)
 	@$(BIN)/towncrier build --draft --version 'after the last release'

@@ -144,8 +144,8 @@ class FileConfig:
     rsa_keys: tuple[RsaKeyConfig, ...] = field(
         default=(), metadata=key("RSAKey", list_of(rsa_key), live=True)
     )
-    key_file: None = field(default=None, metadata=key("KeyFile", _elsewhere))
-    fingerprint: None = field(default=None, metadata=key("KeyFingerprint", _elsewhere))
+    key_file: None = field(default=None, metadata=key("KeyFile", _elsewhere, live=True))
+    fingerprint: None = field(default=None, metadata=key("KeyFingerprint", _elsewhere, live=True))
 
 
 def load_file(path: str) -> GatewayConfig:

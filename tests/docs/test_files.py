@@ -15,7 +15,7 @@ _FILE = re.compile(r"[\w./]*\w\.py\b")
 #: The files of the project, each with a slash in front.
 _THERE = [
     f"/{file.relative_to(ROOT)}"
-    for folder in ("gnetway", "tests", "benchmarks", "examples", "loadgen", "twisted")
+    for folder in ("gnetway", "tests", "benchmarks", "examples", "loadgen", "twisted", "etc")
     for file in (ROOT / folder).rglob("*.py")
 ] + ["/setup.py", "/noxfile.py"]
 
