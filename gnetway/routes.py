@@ -314,6 +314,8 @@ class TelethonCodec:
             raise TLError(f"{type(error).__name__} while a call was read") from None
         if reader.tell_position() != len(body):
             raise TLError("a call has bytes behind its end")
+        if not isinstance(request, self._request):
+            raise TLError("what is no call of a method")
         self._check(request)
         return request
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.errors import ConfigError, RpcError
+from gnetway.errors import ConfigError, RpcError, TLError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.routes import (
     MAX_READ_BYTES,
@@ -301,6 +301,11 @@ class BodyTests(SynchronousTestCase):
         packed = pack_uint32(0x3072CFA1) + pack_string(b"\x1f\x8b")
         body = get_users + VECTOR + pack_int32(1) + packed
         self.assertEqual(self.refused(body), "400 INPUT_CONSTRUCTOR_INVALID")
+
+    def test_what_is_no_call(self) -> None:
+        for body in (pack_uint32(0x997275B5), VECTOR + pack_int32(0), bytes(types.UserEmpty(1))):
+            with self.assertRaisesRegex(TLError, "no call of a method"):
+                TelethonCodec().decode(body)
 
     def test_a_negative_count(self) -> None:
         get_users = pack_uint32(functions.users.GetUsersRequest.CONSTRUCTOR_ID)
