@@ -12,9 +12,9 @@
 # goes without.
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
-# registries the first time. Some tests need more: etcd, haproxy, curl and Chromium, which Debian's
-# packages bring where that is allowed, Go as new as loadgen/go.mod says, Node.js 20.10 or later.
-# What is missing is named with the tests that are skipped for it.
+# registries the first time. Some tests need more: etcd, haproxy, nginx, Caddy, curl and Chromium,
+# which Debian's packages bring where that is allowed, Go as new as loadgen/go.mod says, Node.js
+# 20.10 or later. What is missing is named with the tests that are skipped for it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,7 +43,7 @@ TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test unit coverage bench lint docs config changelog clean compiled compiler etcd \
-  haproxy go chromium curl
+  haproxy nginx caddy go chromium curl
 
 ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
@@ -62,7 +62,8 @@ test: export PYTHONDONTWRITEBYTECODE =
 
 # The core is compiled beside the tests of pure Python, while those wait. Where that fails, it is
 # tried again behind them, for all to see.
-test: $(STAMP) etcd haproxy go chromium curl compiler $(WEB)/node_modules/.package-lock.json
+test: $(STAMP) etcd haproxy nginx caddy go chromium curl compiler \
+  $(WEB)/node_modules/.package-lock.json
 	@setsid nice $(BACKGROUND) $(CORE_STAMP) >/dev/null 2>&1 & compiling=$$!; \
 	trap "kill -- -$$compiling 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
 	echo "$(PYTEST)"; \
@@ -168,6 +169,12 @@ etcd:
 
 haproxy:
 	@$(call debian,haproxy,haproxy)
+
+nginx:
+	@$(call debian,nginx,nginx-light libnginx-mod-stream)
+
+caddy:
+	@$(call debian,caddy,caddy)
 
 # Debian's may be too old, so it is not installed.
 go:
