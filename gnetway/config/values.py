@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 from functools import cache
 from importlib.resources import files
@@ -78,18 +78,15 @@ def described(
     The schema may take more than the parser, and never less. A function is given the key path
     without indexes under which the value stands. ``allowed`` says the same in words, as faults do.
     """
-    return _describing(_Description(schema, allowed, unit))
+    return _with(_Description(schema, allowed, unit))
 
 
-def described_as(
-    parse: Parser[Any], allowed: str = ""
-) -> Callable[[Parser[Section]], Parser[Section]]:
+def described_as(parse: Parser[Any]) -> Callable[[Parser[Section]], Parser[Section]]:
     """Return the same for a parser that takes what another one does, and looks at it further."""
-    description = _description(parse)
-    return _describing(replace(description, allowed=allowed or description.allowed))
+    return _with(_description(parse))
 
 
-def _describing(description: _Description) -> Callable[[Parser[Section]], Parser[Section]]:
+def _with(description: _Description) -> Callable[[Parser[Section]], Parser[Section]]:
     def decorate(parse: Parser[Section]) -> Parser[Section]:
         parse.__dict__[_DESCRIPTION] = description
         return parse
@@ -181,12 +178,13 @@ def texts() -> Mapping[str, str]:
 
 
 def explained(pattern: str, item: Field[Any], entry: Key) -> str:
-    """Return what a key is for, and why its default is that."""
-    return texts()[pattern].strip().replace("{default}", in_words(item.default, entry.unit))
+    """Return what a key is for, and why its default is that; a line is a paragraph or an item."""
+    text = re.sub(r"(?<!\n)\n(?![\n-])", " ", texts()[pattern].strip())
+    return text.replace("{default}", in_words(item.default, entry.unit))
 
 
 def in_words(value: object, unit: str) -> str:
-    """Return a number as a person reads it: ``16 MiB``, ``100,000``, ``30 seconds``."""
+    """Return a number as a person reads it: ``16 MiB``, ``100,000``; none but bytes with unit."""
     if isinstance(value, int) and unit.startswith("bytes"):
         for size, name in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
             if value >= 1 << size and not value % (1 << size):

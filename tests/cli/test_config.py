@@ -236,4 +236,6 @@ class SchemaTests(ConfigCase):
         self.assertTrue(idle["description"].startswith("Without a byte from the client"))
         facts = "Default: 300 seconds. Allowed: a whole number of seconds from 10 to 86400."
         self.assertTrue(idle["description"].endswith(f"\n\n{facts}"))
+        # A paragraph is a line, and an item of a list.
+        self.assertEqual(idle["description"].count("\n"), 2)
         self.assertTrue(self.schema["properties"]["MaxProc"]["deprecated"])
