@@ -157,4 +157,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Have a page's links lead to where its files are on the site."""
     del config, files
+    if page.is_homepage:
+        # It stands alone in its column.
+        page.meta["hide"] = ["navigation"]
+    if page.file.src_uri == "changes.md":
+        # It has every word, and answers no question.
+        page.meta["search"] = {"boost": 0.1}
     return rewritten(markdown, page.file.src_uri)
