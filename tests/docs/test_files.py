@@ -15,7 +15,16 @@ _FILE = re.compile(r"[\w./]*\w\.py\b")
 #: The files of the project, each with a slash in front.
 _THERE = [
     f"/{file.relative_to(ROOT)}"
-    for folder in ("gnetway", "tests", "benchmarks", "examples", "loadgen", "twisted", "etc")
+    for folder in (
+        "gnetway",
+        "tests",
+        "benchmarks",
+        "docs",
+        "examples",
+        "loadgen",
+        "twisted",
+        "etc",
+    )
     for file in (ROOT / folder).rglob("*.py")
 ] + ["/setup.py", "/noxfile.py"]
 

@@ -29,6 +29,7 @@ RUN_BY = {
     "make unit": "commands.test_make.MakeTests",
     "make lint": "commands.test_make.MakeTests",
     "make coverage": "commands.test_make.MakeTests",
+    "make config": "commands.test_make.MakeTests",
     "make docs": "commands.test_make.MakeTests",
     ".venv/bin/python -m gnetway ping": "commands.test_make.MakeTests",
     ".venv/bin/python examples/telethon_ping.py": "commands.test_make.MakeTests",
