@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.path.insert(0, str(COMPILED_TREE))
         paths = [str(COMPILED_TREE), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    from gnetway._core_build import core_build  # noqa: PLC0415 - it depends on the path
+    from gnetway._version import core_build  # noqa: PLC0415 - it depends on the path
 
     if not core_build().startswith(wanted):
         raise pytest.UsageError(f"core: {core_build()}, where the {wanted} one is to be tested")

@@ -8,7 +8,7 @@ from unittest import TestCase
 import gnetway.connection.connection
 import gnetway.http2.server
 import gnetway.tl.primitives
-from gnetway._core_build import core_build
+from gnetway._version import core_build
 
 ROOT = Path(__file__).parents[1]
 

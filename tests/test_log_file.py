@@ -14,8 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from gnetway.log_file import from_environment
-from gnetway.log_file.writer import Bounds, LogWriter, RotatingLog, as_text
+from gnetway.log_file import Bounds, LogWriter, RotatingLog, as_text, from_environment
 
 #: Noon of some day.
 NOON = 1_700_000_000.0 // 86_400 * 86_400 + 43_200

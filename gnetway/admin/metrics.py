@@ -15,8 +15,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from gnetway._core_build import core_build
-from gnetway._version import __version__
+from gnetway._version import __version__, core_build
 from gnetway.admin.status import REFUSALS, Status
 from gnetway.metrics import HANDED_MS, LABEL_END, LATENCY_SECONDS, Measures, Series
 

@@ -9,8 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 
 from twisted.internet.defer import Deferred
 
-from gnetway._core_build import core_build
-from gnetway._version import __version__
+from gnetway._version import __version__, core_build
 from gnetway.admission.place import Facts
 from gnetway.ends import Stage
 from gnetway.errors import GatewayError

@@ -12,12 +12,11 @@ from gnetway.discovery.etcd_connection import EtcdConnections
 from gnetway.discovery.etcd_supervisor import EtcdError, LoginNeeded, NotAllowed, Snapshot
 from gnetway.discovery.nodes import ListedNodes
 from gnetway.dispatch.encoding import query_request
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.retry import Fault, decide
 from gnetway.interfaces import IGatewayReactor
 from gnetway.rpc.calls import IRpcCarrier, IRpcReactor
 from gnetway.rpc.carriers import carrier
-from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.status import Method, RpcStatus, StatusCode
 from gnetway.runtime.clocks import TurnEnd
 from gnetway.service.remote_parts import etcd_settings, rpc_options
 

@@ -13,14 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from gnetway._core_build import core_build
-from gnetway._version import __version__
+from gnetway._version import __version__, core_build
 from gnetway.cli import (
     check,
     config,
     connections,
     make,
-    ping,
     ring,
     run,
     running,
@@ -29,7 +27,7 @@ from gnetway.cli.terminal import printable, say
 from gnetway.errors import GatewayError
 
 #: In the order of the help.
-_SUBCOMMANDS: Final = (run, make, check, ping, running, connections, config, ring)
+_SUBCOMMANDS: Final = (run, make, check, running, connections, config, ring)
 
 #: What shells say of a program that Ctrl-C has ended.
 _INTERRUPTED: Final = 130

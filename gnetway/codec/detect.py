@@ -24,11 +24,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from gnetway.codec.abridged import ABRIDGED_TAG, AbridgedCodec
-from gnetway.codec.full import FullCodec
-from gnetway.codec.intermediate import (
+from gnetway.codec.framings import (
+    ABRIDGED_TAG,
     INTERMEDIATE_TAG,
     PADDED_INTERMEDIATE_TAG,
+    AbridgedCodec,
+    FullCodec,
     IntermediateCodec,
     PaddedIntermediateCodec,
 )

@@ -17,7 +17,7 @@ beside the encrypted messages, as clients make temporary keys on a link that the
 from typing import Final
 
 from gnetway.codec.detect import Detector
-from gnetway.codec.intermediate import PaddedIntermediateCodec
+from gnetway.codec.framings import PaddedIntermediateCodec
 from gnetway.codec.packet import Codec
 from gnetway.connection.events import (
     PACKETS_TAKEN,
@@ -48,8 +48,7 @@ from gnetway.connection.unbound import (
 )
 from gnetway.crypto.aes import CtrStream
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.long_packet import LONG_BYTES, LongPacket
-from gnetway.crypto.message_key import decrypt
+from gnetway.crypto.message_key import LONG_BYTES, LongPacket, decrypt
 from gnetway.ends import Stage
 from gnetway.errors import HandshakeError, MessageError
 from gnetway.handshake.checks import dc_number

@@ -11,7 +11,7 @@ from gnetway.connection.events import (
 )
 from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.unbound import UnboundMessage, answer_unbound, known_salt, look_into
-from gnetway.crypto.long_packet import LongPacket
+from gnetway.crypto.message_key import LongPacket
 from gnetway.ends import Stage
 from gnetway.errors import PacketTooLarge
 from gnetway.handshake.exchange import KeyExchange

@@ -14,10 +14,10 @@ from typing import Final, Protocol
 
 from gnetway.dispatch.encoding import event_request
 from gnetway.dispatch.lone_request import EndListener, SessionEnd
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import ConnectionState, Node
 from gnetway.dispatch.request import Client, Owner, Request
 from gnetway.dispatch.shared import Announce, Shared
+from gnetway.rpc.status import Method
 
 #: No generation of the nodes: the way of the next message is decided anew.
 UNDECIDED: Final = -1

@@ -13,10 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outputs import Finished, KeyGone, Output, Send
-from gnetway.dispatch.request import Client, Done, Request
+from gnetway.dispatch.request import Client, Done, Finished, KeyGone, Output, Request, Send
 from gnetway.dispatch.retry import (
     BROKEN,
     INNOCENT,
@@ -33,7 +31,7 @@ from gnetway.dispatch.retry import (
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import DispatchSettings, Shared
 from gnetway.errors import BackendRefused, BackendUnavailable, GatewayError, KeyUnknown
-from gnetway.rpc.status import RpcStatus, StatusCode, redirect_target
+from gnetway.rpc.status import Method, RpcStatus, StatusCode, redirect_target
 
 #: How often what waits is looked at, in seconds.
 TICK_SECONDS: Final = 0.25

@@ -8,9 +8,9 @@ the rest of the way. A stream carries the very bytes of the unary requests.
 from typing import Final
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.request import Client, DataRequest, Salt
 from gnetway.pb import mtproto_pb2, session_pb2
+from gnetway.rpc.status import Method
 
 #: conn_type of a session's first message, and of an HTTP request; 0 is any other.
 FIRST_MESSAGE: Final = 1

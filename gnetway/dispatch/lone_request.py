@@ -6,13 +6,11 @@ request. ``SessionEnd`` is one closeSession, which is one node's alone.
 
 from typing import Protocol
 
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import ConnectionState, Listing, Node
-from gnetway.dispatch.outage_buffer import NO_NETWORK
-from gnetway.dispatch.outputs import Finished
-from gnetway.dispatch.request import Done, Request
-from gnetway.dispatch.shared import Shared
+from gnetway.dispatch.request import Done, Finished, Request
+from gnetway.dispatch.shared import NO_NETWORK, Shared
 from gnetway.errors import BackendUnavailable
+from gnetway.rpc.status import Method
 
 
 class LoneRequest:

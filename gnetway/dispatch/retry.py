@@ -21,11 +21,10 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError, Message
 
 from gnetway.crypto.auth_key import AUTH_KEY_BYTES, AuthKey, KeyKind
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.request import Request
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, GatewayError
 from gnetway.pb import mtproto_pb2, session_pb2
-from gnetway.rpc.status import RpcStatus, StatusCode, is_key_unregistered, redirect_target
+from gnetway.rpc.status import Method, RpcStatus, StatusCode, is_key_unregistered, redirect_target
 
 #: How often data is sent that nodes may have got without answering: once more.
 MAX_SENDS: Final = 2

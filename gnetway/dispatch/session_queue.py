@@ -29,11 +29,18 @@ what ``submit`` and ``go_on`` would do in five (held against each other in test_
 from gnetway.admission.shares import client_network
 from gnetway.dispatch.affinity import Affinity, Obstacle
 from gnetway.dispatch.encoding import DataLead, data_request
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outputs import Reading, Send, SessionLost
-from gnetway.dispatch.request import Backlog, Client, DataRequest, Request
+from gnetway.dispatch.request import (
+    Backlog,
+    Client,
+    DataRequest,
+    Reading,
+    Request,
+    Send,
+    SessionLost,
+)
 from gnetway.dispatch.shared import Shared
+from gnetway.rpc.status import Method
 
 
 class SessionQueue:

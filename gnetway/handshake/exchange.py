@@ -1,6 +1,6 @@
 """One run of the key exchange, the server's half: queries in, answers and wants out.
 
-The phases and what leads from one to the next stand in ``phases.py``, the checks in
+The phases and what leads from one to the next stand in ``steps.py``, the checks in
 ``checks.py``. A run belongs to no link: over HTTP each query may come on another connection.
 
 ``receive(query)``, then ``next_event()`` until None. What takes time is asked for, not done:
@@ -21,24 +21,22 @@ from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, PQ, DHSecre
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import HandshakeError, ProtocolError, TLError
 from gnetway.handshake import checks
-from gnetway.handshake.phases import (
+from gnetway.handshake.steps import (
+    FAIL_NUMBER,
+    OK_NUMBER,
     OVER,
+    RETRY_NUMBER,
     ExchangeEvent,
+    Opened,
     Phase,
     Reply,
     Step,
     StoreWanted,
     WorkWanted,
-    next_phase,
-)
-from gnetway.handshake.sealed import (
-    FAIL_NUMBER,
-    OK_NUMBER,
-    RETRY_NUMBER,
-    Opened,
     first_salt,
     make_key,
     new_nonce_hash,
+    next_phase,
     open_client_dh,
     open_inner,
     seal_server_dh,

@@ -4,7 +4,6 @@ from collections import deque
 from typing import Final
 
 from gnetway.http2.connection import Connection
-from gnetway.http2.events import CallsAnswered, Settled, StreamEnded, StreamUnprocessed
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -33,7 +32,16 @@ from gnetway.http2.heads import (
     status_of_http,
 )
 from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.stream import CLOSED, HALF_CLOSED_LOCAL, OPEN, Stream
+from gnetway.http2.stream import (
+    CLOSED,
+    HALF_CLOSED_LOCAL,
+    OPEN,
+    CallsAnswered,
+    Settled,
+    Stream,
+    StreamEnded,
+    StreamUnprocessed,
+)
 
 #: Streams opened before the server has said how many it allows.
 _UNTOLD_STREAMS: Final = 100

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from typing import Final
 
 from gnetway.admission.accounts import Holding
-from gnetway.http2.events import Event, GoneAway, PingAnswered, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONNECTION_WINDOW_BYTES,
@@ -59,7 +58,16 @@ from gnetway.http2.heads import (
 from gnetway.http2.parser import FrameParser
 from gnetway.http2.receiving import Effort, Receiver
 from gnetway.http2.sending import OutputBuffer, Sender
-from gnetway.http2.stream import CLOSED, Role, Stream, StreamIds
+from gnetway.http2.stream import (
+    CLOSED,
+    Event,
+    GoneAway,
+    PingAnswered,
+    Role,
+    Stream,
+    StreamEnded,
+    StreamIds,
+)
 
 _DEFAULT_TABLE_BYTES: Final = 4_096
 

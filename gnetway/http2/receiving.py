@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from gnetway.admission.accounts import Holding
-from gnetway.http2.events import Event, MessagesReceived
 from gnetway.http2.frames import (
     CONNECTION_WINDOW_BYTES,
     DATA,
@@ -29,7 +28,15 @@ from gnetway.http2.frames import (
 )
 from gnetway.http2.messages import PREFIX_BYTES, MessageFault, MessageJoiner
 from gnetway.http2.sending import OutputBuffer
-from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, Role, Stream, StreamIds
+from gnetway.http2.stream import (
+    CLOSED,
+    HALF_CLOSED_REMOTE,
+    Event,
+    MessagesReceived,
+    Role,
+    Stream,
+    StreamIds,
+)
 
 #: Frames that hold a message each are taken together as far as they begin within so many bytes.
 _RUN_BYTES: Final = 16 * 1024

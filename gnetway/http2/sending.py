@@ -9,7 +9,6 @@ Source: RFC 9113 sections 5.2 and 6.9.
 from collections import deque
 from typing import Final
 
-from gnetway.http2.events import Event, StreamWritable
 from gnetway.http2.frames import (
     DATA,
     DEFAULT_FRAME_BYTES,
@@ -23,7 +22,7 @@ from gnetway.http2.frames import (
     raised,
 )
 from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.stream import CLOSED, Role, Stream
+from gnetway.http2.stream import CLOSED, Event, Role, Stream, StreamWritable
 
 #: Messages of so many bytes go into the buffer before it has to be emptied.
 OUTPUT_BYTES: Final = 256 * 1024

@@ -7,7 +7,6 @@ from typing import Final
 
 from gnetway.admission.accounts import Holding
 from gnetway.http2.connection import Connection
-from gnetway.http2.events import CallsReceived, PeerFinished, StreamEnded, StreamOpened
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -40,7 +39,16 @@ from gnetway.http2.heads import (
     read_trailers,
 )
 from gnetway.http2.messages import PREFIX_BYTES
-from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, OPEN, Stream
+from gnetway.http2.stream import (
+    CLOSED,
+    HALF_CLOSED_REMOTE,
+    OPEN,
+    CallsReceived,
+    PeerFinished,
+    Stream,
+    StreamEnded,
+    StreamOpened,
+)
 
 #: Indices of the static table. Source: RFC 7541 appendix A.
 _STATUS: Final = 8

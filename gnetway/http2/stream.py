@@ -1,27 +1,11 @@
-"""One stream, the states it goes through, and what the two roles of a connection do with streams.
+"""One stream, the states it goes through, and what a connection tells its shell of them.
 
-RFC 9113 section 5.1, without push and so without its reserved states. The sender of HEADERS opens
-a stream; a side that sends END_STREAM has ended it for itself::
-
-    state               left by                                    to
-    IDLE                HEADERS, sent by a client                  OPEN
-    OPEN                END_STREAM sent                            HALF_CLOSED_LOCAL
-    OPEN                END_STREAM received                        HALF_CLOSED_REMOTE
-    HALF_CLOSED_LOCAL   END_STREAM received                        CLOSED
-    HALF_CLOSED_REMOTE  END_STREAM sent                            CLOSED
-    any                 RST_STREAM either way, loss of the         CLOSED
-                        connection, GOAWAY for those after it
-
-A server's streams begin OPEN. A client's are IDLE while more are open than the server allows:
-their ``id`` is 0 until their HEADERS go out, as ids have to rise on the wire (section 5.1.1).
-gRPC has a server end a stream as a whole: where the client has not ended, RST_STREAM(NO_ERROR)
-follows END_STREAM (section 8.1). So no server's stream is ever HALF_CLOSED_LOCAL, and no client's
-stays HALF_CLOSED_REMOTE.
+What the two roles of a connection do with streams is here; the events come one by one.
 """
 
 from collections import deque
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gnetway.admission.accounts import Holding
 from gnetway.http2.frames import MESSAGE_PREFIX, ErrorCode, Http2Error
@@ -291,3 +275,91 @@ class Role(Protocol):
 
     def goaway_received(self, last_stream_id: int) -> None:
         """The peer looks at no stream of ours after that one."""
+
+
+class MessagesReceived(NamedTuple):
+    """Messages of a stream that is not unary, in their order; at least one."""
+
+    stream: Stream
+    messages: list[bytes]
+
+
+class StreamOpened(NamedTuple):
+    """Server: a request has begun whose stream is not unary."""
+
+    stream: Stream
+
+
+class CallsReceived(NamedTuple):
+    """Server: unary requests are complete, in their ``message``; at least one."""
+
+    streams: list[Stream]
+
+
+class CallsAnswered(NamedTuple):
+    """Client: unary calls have ended with OK and a reply, in their ``message``; at least one.
+
+    They are those whose answers came whole. Others, which fare no differently, get StreamEnded.
+    """
+
+    streams: list[Stream]
+
+
+class PeerFinished(NamedTuple):
+    """Server: the client has half-closed a stream that is not unary."""
+
+    stream: Stream
+
+
+class StreamWritable(NamedTuple):
+    """There is room again on a stream that wanted it."""
+
+    stream: Stream
+
+
+class StreamEnded(NamedTuple):
+    """Nothing follows on this stream; ``status`` is gRPC's number, ``text`` belongs to it."""
+
+    stream: Stream
+    status: int
+    text: str
+
+
+class StreamUnprocessed(NamedTuple):
+    """Client: the server has not looked at this stream and will not; it may be tried anew."""
+
+    stream: Stream
+
+
+class PingAnswered(NamedTuple):
+    """The peer has sent back a PING with these 8 bytes."""
+
+    payload: bytes
+
+
+class Settled(NamedTuple):
+    """Client: the server has spoken; ``max_streams`` are allowed at a time."""
+
+    max_streams: int
+
+
+class GoneAway(NamedTuple):
+    """The peer takes no more streams on this connection; ``code`` and ``text`` say why."""
+
+    code: int
+    text: str
+
+
+Event = (
+    MessagesReceived
+    | StreamOpened
+    | CallsReceived
+    | CallsAnswered
+    | PeerFinished
+    | StreamWritable
+    | StreamEnded
+    | StreamUnprocessed
+    | PingAnswered
+    | Settled
+    | GoneAway
+)

@@ -24,8 +24,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IKeyLookup, IPushTarget, ISessionBackend
-from gnetway.keys.cache import KEY_COST_BYTES, KeyCache, UnknownKeys
-from gnetway.keys.call_lines import CallLines
+from gnetway.keys.cache import KEY_COST_BYTES, CallLines, KeyCache, UnknownKeys
 from gnetway.metrics import Measures
 from gnetway.mtproto.binding import KeyNews, key_news
 from gnetway.runtime.clocks import WallClock

@@ -27,9 +27,9 @@ from gnetway.errors import BackendError, ProtocolError
 from gnetway.events import AuthKeyMade, Events
 from gnetway.handshake.exchange import KeyExchange, Reply, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.interfaces import FutureSalt, IKeyLookup, ISessionBackend
-from gnetway.keys.call_lines import CallLines
+from gnetway.keys.cache import CallLines
 
 #: How often exchanges past their deadline are swept out, in seconds.
 SWEEP_SECONDS: Final = 5.0

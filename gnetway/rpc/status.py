@@ -1,12 +1,16 @@
-"""gRPC statuses as errors, and what the session service means by its own.
+"""gRPC statuses as errors, and the session service's part in gRPC: its calls, its own statuses.
 
 The session service answers with numbers outside gRPC's 0 to 16. Not every carrier hands those
 through: grpcio shows them as UNKNOWN, so the text decides and the number only has to agree.
+
+This module is not compiled: in a compiled one an Enum cannot have an ``__init__``, as ``Method``
+has, which takes its members for objects of another class while they are made.
+
 Source: grpc.github.io/grpc/core/md_doc_statuscodes.html
 """
 
 import re
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 from gnetway.errors import GatewayError
@@ -86,3 +90,27 @@ def redirect_target(status: RpcStatus) -> str | None:
     if found is None or not 0 < int(found["port"]) < 1 << 16:
         return None
     return found["peer"]
+
+
+#: The wire type of a field that begins with its length.
+#: Source: protobuf.dev/programming-guides/encoding
+_LENGTH: Final = 2
+
+
+class Method(Enum):
+    """A call of the session service: its name, and its field in SessionStreamRequest."""
+
+    QUERY_AUTH_KEY = ("session_queryAuthKey", 13)
+    SET_AUTH_KEY = ("session_setAuthKey", 14)
+    CREATE_SESSION = ("session_createSession", 11)
+    SEND_DATA = ("session_sendDataToSession", 10)
+    CLOSE_SESSION = ("session_closeSession", 12)
+    #: Only as a unary call: the stream has no field for it.
+    SEND_HTTP_DATA = ("session_sendHttpDataToSession", 0)
+
+    def __init__(self, rpc_name: str, stream_field: int) -> None:
+        self.rpc_name = rpc_name
+        self.path = f"/session.RPCSession/{rpc_name}"
+        self.stream_field = stream_field
+        #: What its field begins with; the number and type of any of them fit into a byte.
+        self.stream_tag = bytes((stream_field << 3 | _LENGTH,))

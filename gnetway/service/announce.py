@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from twisted.logger import Logger
 
-from gnetway._core_build import core_build
-from gnetway._version import __version__
+from gnetway._version import __version__, core_build
 from gnetway.config.addresses import Address
 from gnetway.config.files import RsaKeyConfig
 from gnetway.config.limits import MIB

@@ -40,7 +40,6 @@ from gnetway.runtime import machine
 from gnetway.runtime.clocks import TurnEnd, WallClock, wall_clock
 from gnetway.runtime.shortcuts import install_loop, uninstall_loop
 from gnetway.runtime.threads import WorkThreads
-from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -54,7 +53,7 @@ from gnetway.service.factories import ClientPorts
 from gnetway.service.link_services import ConfiguredLinks
 from gnetway.service.listeners import WorkerListeners
 from gnetway.service.measures import Measuring, Readiness
-from gnetway.service.operations import Operations
+from gnetway.service.operations import AdminListeners, Operations
 from gnetway.service.prepared import StartUp, warn_of_open_files
 from gnetway.service.reload import NotNow, ReloadResult, Reloads
 from gnetway.service.sockets import Estate, InheritedSockets

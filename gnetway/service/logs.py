@@ -41,7 +41,7 @@ from gnetway.config.operators import (
     Rotation,
 )
 from gnetway.errors import ConfigError
-from gnetway.log_file.writer import (
+from gnetway.log_file import (
     Bounds,
     LogSink,
     LogWriter,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.defer import Deferred, succeed
 
 from gnetway.backends.remote.backend import RemoteBackend
-from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
+from gnetway.backends.remote.connections import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import GatewayConfig
 from gnetway.config.operators import TelemetryConfig
 from gnetway.config.session import EtcdConfig, RpcConfig, RpcTlsConfig, SessionConfig

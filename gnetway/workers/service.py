@@ -28,7 +28,6 @@ from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
 from gnetway.metrics import GatewayCounts
 from gnetway.runtime.clocks import TurnEnd, WallClock, wall_clock
-from gnetway.service.admin import AdminListeners
 from gnetway.service.announce import (
     announce,
     slow_paths,
@@ -39,6 +38,7 @@ from gnetway.service.announce import (
 from gnetway.service.backends import make_lifecycle
 from gnetway.service.link_services import shown_keys
 from gnetway.service.logs import LogLevels
+from gnetway.service.operations import AdminListeners
 from gnetway.service.prepared import (
     Certificates,
     StartUp,

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from gnetway.codec.abridged import AbridgedCodec
-from gnetway.codec.full import FullCodec
-from gnetway.codec.intermediate import IntermediateCodec, PaddedIntermediateCodec
+from gnetway.codec.framings import (
+    AbridgedCodec,
+    FullCodec,
+    IntermediateCodec,
+    PaddedIntermediateCodec,
+)
 from gnetway.codec.obfuscated2 import make_header
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES, Codec
 from gnetway.testing.link import Framing, abridged, full, intermediate

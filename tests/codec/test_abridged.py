@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.abridged import ABRIDGED_TAG, AbridgedCodec
+from gnetway.codec.framings import ABRIDGED_TAG, AbridgedCodec
 from gnetway.errors import PacketTooLarge
 from tests.codec.client import feed
 from tests.strategies import cut

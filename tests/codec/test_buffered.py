@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.intermediate import IntermediateCodec
+from gnetway.codec.framings import IntermediateCodec
 from gnetway.codec.packet import BufferedCodec, Codec
 from gnetway.errors import FramingError, PacketTooLarge
 from gnetway.testing import Framing

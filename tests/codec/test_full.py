@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.full import FullCodec
+from gnetway.codec.framings import FullCodec
 from gnetway.errors import FramingError, PacketTooLarge
 from gnetway.testing.link import full
 from tests.codec.client import drain

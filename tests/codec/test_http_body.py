@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import binary
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.http_body import HttpBodyCodec
+from gnetway.codec.framings import HttpBodyCodec
 from gnetway.codec.packet import Codec
 from gnetway.errors import PacketTooLarge
 from tests.strategies import cut, cuts

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.intermediate import (
+from gnetway.codec.framings import (
     INTERMEDIATE_TAG,
     PADDED_INTERMEDIATE_TAG,
     IntermediateCodec,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.http_body import HttpBodyCodec
+from gnetway.codec.framings import HttpBodyCodec
 from gnetway.testing import Framing
 from tests.codec.client import feed, make_codec, packets
 from tests.strategies import cut

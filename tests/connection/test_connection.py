@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.abridged import AbridgedCodec
+from gnetway.codec.framings import AbridgedCodec
 from gnetway.connection.events import MessageReceived
 from gnetway.errors import SessionIdZero
 from gnetway.mtproto.message import pack_message, payload_body

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.codec.http_body import HttpBodyCodec
+from gnetway.codec.framings import HttpBodyCodec
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import BindReceived, KeyWanted, MessageReceived
 from gnetway.crypto.auth_key import AuthKey

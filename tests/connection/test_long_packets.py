@@ -6,8 +6,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.connection.events import PACKETS_TAKEN, SLICE_TAKEN, MessageReceived
 from gnetway.crypto.auth_key import KeyKind
-from gnetway.crypto.long_packet import LONG_BYTES, SLICE_BYTES
-from gnetway.crypto.message_key import HEAD_BYTES, MIN_PACKET_BYTES, BadMessageKey, BadPacketLength
+from gnetway.crypto.message_key import (
+    HEAD_BYTES,
+    LONG_BYTES,
+    MIN_PACKET_BYTES,
+    SLICE_BYTES,
+    BadMessageKey,
+    BadPacketLength,
+)
 from gnetway.errors import MessageError, SessionIdZero
 from gnetway.mtproto.message import HEADER_BYTES, payload_body
 from gnetway.testing import QuickAck

@@ -9,8 +9,8 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto import message_key
+from gnetway.crypto.aes import MIN_BYTES, LongIge, find, long_ige, passes
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.long_ige import MIN_BYTES, LongIge, find, long_ige, passes
 from gnetway.crypto.message_key import SERVER_X, decrypt, encrypt
 from tests.crypto.chance import SeededBytes
 from tests.needs import missing
@@ -72,7 +72,7 @@ class FindTests(LongIgeCase):
         self.assertIs(long_ige(), long_ige())
 
     def test_other_words_are_passed_over(self) -> None:
-        with patch("gnetway.crypto.long_ige._WORD", 4):
+        with patch("gnetway.crypto.aes._WORD", 4):
             self.assertIsNone(find(("libgmp.so.10",)))
 
     def test_a_wrong_result_is_found(self) -> None:

@@ -5,8 +5,15 @@ from struct import pack
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.long_packet import LONG_BYTES, SLICE_BYTES, LongPacket
-from gnetway.crypto.message_key import HEAD_BYTES, BadMessageKey, BadPacketLength, decrypt
+from gnetway.crypto.message_key import (
+    HEAD_BYTES,
+    LONG_BYTES,
+    SLICE_BYTES,
+    BadMessageKey,
+    BadPacketLength,
+    LongPacket,
+    decrypt,
+)
 from gnetway.testing import ClientSession
 from tests.crypto.chance import SeededBytes
 

@@ -188,7 +188,7 @@ class ConstantTimeTests(SynchronousTestCase):
         powmod_sec does not, nor does OpenSSL's BN_mod_exp_mont_consttime.
         """
         modules = sorted(Path(gnetway.crypto.__file__).parent.glob("*.py"))
-        self.assertGreaterEqual(len(modules), 8)
+        self.assertGreaterEqual(len(modules), 6)
         for module in modules:
             for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
                 names = (getattr(node, "id", ""), getattr(node, "attr", ""))

@@ -9,10 +9,9 @@ from functools import lru_cache
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.dispatch.dispatcher import Dispatcher
-from gnetway.dispatch.method import Method
-from gnetway.dispatch.node import Node
-from gnetway.dispatch.outage_buffer import OutageLimits
-from gnetway.dispatch.outputs import (
+from gnetway.dispatch.node import Node, Ring
+from gnetway.dispatch.request import (
+    DataRequest,
     Finished,
     KeyGone,
     NodeChange,
@@ -21,17 +20,16 @@ from gnetway.dispatch.outputs import (
     NodeWish,
     Output,
     Reading,
+    Request,
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.retry import TRUE_REPLY
-from gnetway.dispatch.ring import Ring
 from gnetway.dispatch.session_queue import SessionQueue
-from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings
+from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings, OutageLimits
 from gnetway.errors import GatewayError
 from gnetway.pb import session_pb2
-from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.status import Method, RpcStatus, StatusCode
 from tests.fakes import some_key
 from tests.strategies import SeededBytes
 

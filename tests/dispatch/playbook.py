@@ -17,20 +17,19 @@ from collections.abc import Callable
 from difflib import ndiff
 from typing import Final, NamedTuple, Self
 
-from gnetway.dispatch.method import Method
-from gnetway.dispatch.outputs import (
+from gnetway.dispatch.request import (
     Finished,
     KeyGone,
     NodeNews,
     NodeOutput,
     Output,
     Reading,
+    Request,
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import TRUE_REPLY
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
 from tests.dispatch.cases import STRANGER, A, B, C, Core, FakeClient, client_of, is_first
 
 _NAMES: Final = {A: "A", B: "B", C: "C", STRANGER: "STRANGER"}

@@ -16,9 +16,9 @@ from gnetway.dispatch.encoding import (
     stream_ack,
     stream_request,
 )
-from gnetway.dispatch.method import Method
 from gnetway.interfaces import FutureSalt, SessionClient
 from gnetway.pb import session_pb2
+from gnetway.rpc.status import Method
 from tests.backends.remote.fakes import key_info
 from tests.fakes import some_key
 

@@ -7,13 +7,12 @@ from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import BreakerState, ConnectionState, Listing, Node
 from gnetway.dispatch.nodes import CONNECT_AGAIN_SECONDS, FORGET_SECONDS, SessionNodes
-from gnetway.dispatch.outputs import NodeOutput, NodeWish, Output
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import NodeOutput, NodeWish, Output, Request
 from gnetway.dispatch.retry import Fault
 from gnetway.dispatch.shared import DispatchSettings, Shared
+from gnetway.rpc.status import Method
 from tests.dispatch.cases import BROKEN, STRANGER, A, B, C, ring_of
 from tests.strategies import SeededBytes
 

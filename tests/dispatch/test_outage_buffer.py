@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.outage_buffer import NO_NETWORK, OutageBuffer, OutageLimits, Weights
 from gnetway.dispatch.request import Request
+from gnetway.dispatch.shared import NO_NETWORK, OutageBuffer, OutageLimits, Weights
 
 
 class Waiter:

@@ -7,7 +7,6 @@ from hypothesis.strategies import integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import (
     MAX_SENDS,
@@ -20,7 +19,7 @@ from gnetway.dispatch.retry import (
     may_go_again,
 )
 from gnetway.dispatch.shared import DispatchSettings, Shared
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
 from tests.strategies import SeededBytes
 
 REFUSED: Final = Decision(Fault.NOBODY, Next.FAIL)

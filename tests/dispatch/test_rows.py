@@ -2,14 +2,12 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import STRIKES, BreakerState, ConnectionState
-from gnetway.dispatch.outputs import NodeChange, NodeWish
-from gnetway.dispatch.request import Request
+from gnetway.dispatch.request import NodeChange, NodeWish, Request
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import Announce
 from gnetway.errors import BackendRefused, BackendUnavailable
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
 from tests.dispatch.cases import (
     BROKEN,
     MEBIBYTE,

@@ -7,15 +7,21 @@ any order; by stream it arrives in order.
 from collections import Counter, defaultdict
 
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
-from gnetway.dispatch.outage_buffer import OutageLimits
-from gnetway.dispatch.outputs import Finished, NodeOutput, NodeWish, Output, Send, SessionLost
-from gnetway.dispatch.request import DataRequest, Request
+from gnetway.dispatch.request import (
+    DataRequest,
+    Finished,
+    NodeOutput,
+    NodeWish,
+    Output,
+    Request,
+    Send,
+    SessionLost,
+)
 from gnetway.dispatch.retry import Decision, Fault, Next, decide, error_in
 from gnetway.dispatch.session_queue import SessionQueue
-from gnetway.dispatch.shared import Announce
+from gnetway.dispatch.shared import Announce, OutageLimits
 from gnetway.pb import session_pb2
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
 from tests.dispatch.cases import Core, FakeClient, called, client_of, is_first
 
 #: Nothing expires but by the test's will.

@@ -9,7 +9,7 @@ from gnetway.crypto.diffie_hellman import DH_PRIME, DHRangeError
 from gnetway.crypto.rsa import RsaOpenError
 from gnetway.errors import HandshakeError, TransportErrorCode
 from gnetway.handshake import checks
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.testing import Bends, Wish
 from gnetway.tl.key_exchange import ClientDHInnerData, PQInnerData, ReqDHParams, SetClientDHParams
 from tests.crypto.chance import rsa_key

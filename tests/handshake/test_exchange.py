@@ -18,7 +18,7 @@ from gnetway.crypto.rsa import RsaKey, generate_pem
 from gnetway.errors import HandshakeError
 from gnetway.handshake import checks
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange, Reply, StoreWanted
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.testing import ClientExchange, Wish
 from gnetway.tl.key_exchange import (
     DHGenOk,

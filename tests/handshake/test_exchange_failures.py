@@ -6,7 +6,7 @@ from gnetway.crypto.auth_key import AuthKey
 from gnetway.crypto.rsa import RsaFault, RsaOpenError
 from gnetway.errors import HandshakeError, ProtocolError
 from gnetway.handshake import checks
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.testing import KeyGivenUp
 from gnetway.tl.key_exchange import (
     DHGenFail,

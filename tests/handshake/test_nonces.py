@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.handshake.sealed import (
+from gnetway.handshake.steps import (
     FAIL_NUMBER,
     OK_NUMBER,
     RETRY_NUMBER,

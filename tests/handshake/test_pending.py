@@ -18,7 +18,7 @@ from gnetway.handshake.pending import (
     TooManyExchanges,
     UnknownExchange,
 )
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.testing import Wish
 from gnetway.tl.key_exchange import ReqPq, SetClientDHParams
 from tests.handshake.server import NOW, Server, make_client

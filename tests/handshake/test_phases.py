@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.handshake.checks import WrongStep
-from gnetway.handshake.phases import NEXT, OVER, Phase, Step, next_phase
+from gnetway.handshake.steps import NEXT, OVER, Phase, Step, next_phase
 
 
 class TableTests(SynchronousTestCase):

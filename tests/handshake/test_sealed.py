@@ -11,7 +11,7 @@ from gnetway.crypto.auth_key import KeyKind
 from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, DHRangeError, make_secret
 from gnetway.crypto.rsa import seal_legacy
 from gnetway.errors import HandshakeError
-from gnetway.handshake.sealed import Opened, make_key, open_client_dh, open_inner, seal_server_dh
+from gnetway.handshake.steps import Opened, make_key, open_client_dh, open_inner, seal_server_dh
 from gnetway.tl.key_exchange import (
     ClientDHInnerData,
     PQInnerData,

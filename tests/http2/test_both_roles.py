@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.events import MessagesReceived, PeerFinished, StreamEnded
+from gnetway.http2.stream import MessagesReceived, PeerFinished, StreamEnded
 from tests.http2.wire import CALL, MIB, Pair, called, one_by_one
 
 

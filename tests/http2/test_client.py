@@ -1,11 +1,4 @@
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.events import (
-    GoneAway,
-    MessagesReceived,
-    PingAnswered,
-    StreamEnded,
-    StreamUnprocessed,
-)
 from gnetway.http2.frames import (
     ACK,
     END_HEADERS,
@@ -27,7 +20,15 @@ from gnetway.http2.frames import (
     parse_settings,
 )
 from gnetway.http2.heads import Field
-from gnetway.http2.stream import CLOSED, Stream
+from gnetway.http2.stream import (
+    CLOSED,
+    GoneAway,
+    MessagesReceived,
+    PingAnswered,
+    Stream,
+    StreamEnded,
+    StreamUnprocessed,
+)
 from tests.http2.wire import CALL, EMPTY_SETTINGS, MIB, ClientCase, data, headers, message, output
 
 _HEAD: list[Field] = [(b":status", b"200"), (b"content-type", b"application/grpc")]

@@ -9,14 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.events import (
-    CallsAnswered,
-    CallsReceived,
-    Event,
-    MessagesReceived,
-    Settled,
-    StreamEnded,
-)
 from gnetway.http2.frames import (
     CONNECTION_WINDOW_BYTES,
     END_HEADERS,
@@ -34,7 +26,15 @@ from gnetway.http2.frames import (
 )
 from gnetway.http2.heads import Field
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import (
+    CallsAnswered,
+    CallsReceived,
+    Event,
+    MessagesReceived,
+    Settled,
+    Stream,
+    StreamEnded,
+)
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -6,15 +6,16 @@ from hypothesis.strategies import data as draws
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.events import (
+from gnetway.http2.frames import PREFACE, Http2Error, pack_frame
+from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import (
+    CLOSED,
     CallsReceived,
+    Stream,
     StreamEnded,
     StreamOpened,
     StreamUnprocessed,
 )
-from gnetway.http2.frames import PREFACE, Http2Error, pack_frame
-from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import CLOSED, Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

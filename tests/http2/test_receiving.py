@@ -6,7 +6,6 @@ from hypothesis import example, given
 from hypothesis.strategies import binary, integers, lists, one_of, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.http2.events import MessagesReceived
 from gnetway.http2.frames import (
     END_HEADERS,
     END_STREAM,
@@ -20,6 +19,7 @@ from gnetway.http2.frames import (
 )
 from gnetway.http2.receiving import Receiver
 from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import MessagesReceived
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -5,7 +5,6 @@ Where it says MUST, the code is the one it names.
 
 from hpack import Encoder
 
-from gnetway.http2.events import MessagesReceived, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONTINUATION,
@@ -31,7 +30,7 @@ from gnetway.http2.frames import (
     parse_settings,
 )
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import CLOSED
+from gnetway.http2.stream import CLOSED, MessagesReceived, StreamEnded
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -3,7 +3,6 @@
 Where it says MUST, the code is the one it names.
 """
 
-from gnetway.http2.events import GoneAway, MessagesReceived, PeerFinished, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     CONNECTION_WINDOW_BYTES,
@@ -31,7 +30,15 @@ from gnetway.http2.frames import (
     pack_settings,
     pack_window_update,
 )
-from gnetway.http2.stream import CLOSED, HALF_CLOSED_REMOTE, OPEN
+from gnetway.http2.stream import (
+    CLOSED,
+    HALF_CLOSED_REMOTE,
+    OPEN,
+    GoneAway,
+    MessagesReceived,
+    PeerFinished,
+    StreamEnded,
+)
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

@@ -1,4 +1,3 @@
-from gnetway.http2.events import Event, StreamEnded, StreamWritable
 from gnetway.http2.frames import (
     DATA,
     END_STREAM,
@@ -10,7 +9,7 @@ from gnetway.http2.frames import (
     pack_window_update,
 )
 from gnetway.http2.sending import OUTPUT_BYTES
-from gnetway.http2.stream import HALF_CLOSED_LOCAL, Stream
+from gnetway.http2.stream import HALF_CLOSED_LOCAL, Event, Stream, StreamEnded, StreamWritable
 from tests.http2.wire import ClientCase, Frame, message
 
 _WINDOW = 65_535

@@ -1,10 +1,3 @@
-from gnetway.http2.events import (
-    CallsReceived,
-    MessagesReceived,
-    PeerFinished,
-    StreamEnded,
-    StreamOpened,
-)
 from gnetway.http2.frames import (
     DATA,
     END_HEADERS,
@@ -20,7 +13,14 @@ from gnetway.http2.frames import (
     pack_settings,
 )
 from gnetway.http2.heads import Field, FieldBlocks
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import (
+    CallsReceived,
+    MessagesReceived,
+    PeerFinished,
+    Stream,
+    StreamEnded,
+    StreamOpened,
+)
 from tests.http2.wire import CALL, MIB, REQUEST, Frame, ServerCase, data, headers, message
 
 _WINDOW = 65_535

@@ -2,7 +2,6 @@
 
 import time
 
-from gnetway.http2.events import MessagesReceived
 from gnetway.http2.frames import (
     CONTINUATION,
     END_HEADERS,
@@ -23,7 +22,7 @@ from gnetway.http2.frames import (
 from gnetway.http2.heads import MAX_FIELDS_BYTES, encode_field, encode_integer
 from gnetway.http2.parser import TURN_EFFORT
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import HALF_CLOSED_REMOTE, Stream
+from gnetway.http2.stream import HALF_CLOSED_REMOTE, MessagesReceived, Stream
 from tests.http2.wire import (
     CALL,
     EMPTY_SETTINGS,

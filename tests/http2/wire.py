@@ -8,7 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.http2 import frames
 from gnetway.http2.client import ClientConnection, request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.events import CallsAnswered, CallsReceived, Event, Settled, StreamEnded
 from gnetway.http2.frames import (
     ACK,
     DATA,
@@ -25,7 +24,7 @@ from gnetway.http2.frames import (
 )
 from gnetway.http2.heads import Field
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import CallsAnswered, CallsReceived, Event, Settled, Stream, StreamEnded
 
 MIB = 1 << 20
 CALL = "/test.Service/call"

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import TokenBucket
 from gnetway.errors import BackendUnavailable, KeyUnknown
-from gnetway.keys.call_lines import CallLines, TooManyUnknownKeys
+from gnetway.keys.cache import CallLines, TooManyUnknownKeys
 
 
 class CallLinesCase(SynchronousTestCase):

@@ -9,8 +9,7 @@ from gnetway.admission.accounts import AccountLimits, Accounts
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.interfaces import IKeyLookup
-from gnetway.keys.cache import PROOF_SECONDS, KeyCache
-from gnetway.keys.call_lines import TooManyUnknownKeys
+from gnetway.keys.cache import PROOF_SECONDS, KeyCache, TooManyUnknownKeys
 from gnetway.keys.lookup import KeyLookup
 from tests.clocks import FakeWall
 from tests.fakes import FakeBackend, some_key

@@ -11,10 +11,9 @@ from twisted.internet.interfaces import IAddress, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from gnetway.http2.events import CallsReceived, Event, PingAnswered
 from gnetway.http2.frames import RST_STREAM, ErrorCode, pack_reset
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import CallsReceived, Event, PingAnswered, Stream
 from gnetway.rpc.calls import RpcPeer
 from tests.http2.wire import Frame, parse
 from tests.live.interop_service import handlers

@@ -10,9 +10,8 @@ from typing import Any, cast
 
 from gnetway.http2.client import request_fields
 from gnetway.http2.connection import Connection
-from gnetway.http2.events import Event, MessagesReceived, PeerFinished, StreamOpened
 from gnetway.http2.heads import Field, encode_field
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import Event, MessagesReceived, PeerFinished, Stream, StreamOpened
 from gnetway.rpc.calls import IRpcClient
 from tests.http2.wire import block
 from tests.live.interop_go import GoServerCase, InteropCase

@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest import TestCase
 
 from gnetway import __version__
-from gnetway._core_build import core_build
+from gnetway._version import core_build
 from gnetway.backends.embedded.sqlite_file import StoreLock
 from gnetway.backends.embedded.store import StoreUnusable
 from tests.live.client import LiveClient

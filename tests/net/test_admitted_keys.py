@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import AccountLimits
 from gnetway.handshake.exchange import StoreWanted
-from gnetway.keys.call_lines import MAX_IN_FLIGHT
+from gnetway.keys.cache import MAX_IN_FLIGHT
 from gnetway.net.link_services import BUSY_SECONDS
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gnetway.errors import Busy, ProtocolError
 from gnetway.handshake.checks import WorkFailed
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted
-from gnetway.handshake.phases import Phase
+from gnetway.handshake.steps import Phase
 from gnetway.net.exchange_driver import ExchangeDriver, Unwanted
 from gnetway.testing import ClientExchange
 from tests.handshake.server import NOW, make_client

@@ -6,7 +6,7 @@ from struct import pack
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.admission.accounts import ByteBudget
-from gnetway.crypto.long_packet import LONG_BYTES
+from gnetway.crypto.message_key import LONG_BYTES
 from gnetway.net.tcp import GatewayFactory
 from gnetway.tl.service_messages import Ping
 from tests.fakes import some_key

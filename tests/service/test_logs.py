@@ -24,7 +24,7 @@ from gnetway.config.load import load_mapping
 from gnetway.config.model import GatewayConfig
 from gnetway.config.operators import Level, LogConfig
 from gnetway.errors import ConfigError
-from gnetway.log_file.writer import Bounds
+from gnetway.log_file import Bounds
 from gnetway.service.logs import LogLevels, ProcessLog, as_json
 from tests.config.cases import rsa_pem
 

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
-from gnetway.backends.remote.settings import Announce, OutageLimits, RemoteSettings
+from gnetway.backends.remote.connections import Announce, OutageLimits, RemoteSettings
 from gnetway.config.model import share_out
 from gnetway.config.operators import Batcher
 from gnetway.discovery.etcd import EtcdDiscovery

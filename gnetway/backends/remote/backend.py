@@ -16,16 +16,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from gnetway.backends.remote.connections import NodeConnections, NodeLog
-from gnetway.backends.remote.measures import remote_measures
-from gnetway.backends.remote.settings import RemoteSettings, dispatch_settings
+from gnetway.backends.remote.connections import (
+    NodeConnections,
+    NodeLog,
+    RemoteSettings,
+    dispatch_settings,
+    remote_measures,
+)
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.dispatch.dispatcher import TICK_SECONDS, Dispatcher
 from gnetway.dispatch.encoding import client_head, http_request, query_request, set_request
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
-from gnetway.dispatch.outputs import (
+from gnetway.dispatch.request import (
+    DataRequest,
     Finished,
     KeyGone,
     NodeNews,
@@ -33,10 +37,10 @@ from gnetway.dispatch.outputs import (
     NodeWish,
     Output,
     Reading,
+    Request,
     Send,
     SessionLost,
 )
-from gnetway.dispatch.request import DataRequest, Request
 from gnetway.dispatch.retry import SenderReply, read_bool, read_http_payload, read_key
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.errors import (
@@ -54,7 +58,7 @@ from gnetway.interfaces import (
 )
 from gnetway.metrics import Causes, Measures
 from gnetway.rpc.calls import IRpcCarrier, RpcOptions
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
 
 #: How long a stop waits for what is still to be said, in seconds.
 DRAIN_SECONDS: Final = 5.0

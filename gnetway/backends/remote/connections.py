@@ -1,10 +1,13 @@
-"""The connections to all session nodes, one for each node that the dispatch core has named.
+"""The connections to all session nodes: how they are made, and what is measured of them.
 
-A connection is made before anything is sent, and made again when it is lost, for as long as
-discovery lists the node. NodeLog tells the operator what becomes of nodes.
+There is one for each node that the dispatch core has named. It is made before anything is sent, and
+made again when it is lost, for as long as discovery lists the node. NodeLog tells the operator what
+becomes of nodes.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -12,14 +15,66 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from gnetway.backends.remote.requests import RequestListener, StreamLink, UnaryLink
-from gnetway.backends.remote.settings import RemoteSettings
 from gnetway.backoff import BackOff
 from gnetway.dispatch.encoding import query_request
-from gnetway.dispatch.method import Method
-from gnetway.dispatch.node import ConnectionState, Listing, Node
-from gnetway.dispatch.outputs import NodeChange, NodeWish
+from gnetway.dispatch.node import BreakerState, ConnectionState, Listing, Node
+from gnetway.dispatch.nodes import SessionNodes
+from gnetway.dispatch.request import NodeChange, NodeWish
+from gnetway.dispatch.shared import (
+    MAX_MESSAGE_BYTES,
+    STREAM_WINDOW,
+    Announce,
+    DispatchSettings,
+    OutageBuffer,
+    OutageLimits,
+)
+from gnetway.metrics import LABEL_END, Measures, Series
 from gnetway.rpc.calls import IRpcCarrier, IRpcClient, RpcOptions
-from gnetway.rpc.status import RpcStatus
+from gnetway.rpc.status import Method, RpcStatus
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "Announce",
+    "OutageLimits",
+    "RemoteSettings",
+    "dispatch_settings",
+]
+
+#: What unary calls to one node may hold unanswered, in bytes.
+_MAX_CALLS_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """How to talk to the session service.
+
+    ``server_id`` is this gateway's own gRPC address, where answers come back to. A node that
+    does not answer within ``timeout_seconds`` is passed over. ``max_message_bytes`` bounds what a
+    client may send at once: a longer message ends its connection before it is sent.
+    """
+
+    server_id: str
+    use_stream: bool = False
+    announce: Announce = Announce.MESSAGE
+    timeout_seconds: float = 10.0
+    outage: OutageLimits = field(default_factory=OutageLimits)
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+
+def dispatch_settings(settings: RemoteSettings, options: RpcOptions) -> DispatchSettings:
+    """Return the bounds of the dispatch core, which differ between calls and streams."""
+    stream = settings.use_stream
+    return DispatchSettings(
+        server_id=settings.server_id,
+        announce=settings.announce,
+        window=STREAM_WINDOW if stream else 1,
+        max_in_flight=options.max_unsent_messages if stream else options.max_calls,
+        # A carrier counts what is around a message too, and is never to be full before the core.
+        max_in_flight_bytes=options.max_unsent_bytes * 3 // 4 if stream else _MAX_CALLS_BYTES,
+        max_message_bytes=settings.max_message_bytes,
+        outage=settings.outage,
+    )
+
 
 #: Between attempts to connect, in seconds: a node that was started again is found soon, and one
 #: attempt at a dead address costs a few packets.
@@ -235,3 +290,57 @@ class NodeLog:
         self._log.warn(
             "session node {node} is not used: {why}", node=address, why=why[:_MAX_QUOTED]
         )
+
+
+#: Nodes that are told of one by one: each has a dozen series, and a redirect may name any. Those
+#: that discovery lists come first.
+MAX_NODES: Final = 100
+
+
+def remote_measures(nodes: SessionNodes, buffer: OutageBuffer) -> Measures:
+    """Return the measures of all nodes, and of the outage buffer."""
+    told = sorted(nodes, key=_rank)[:MAX_NODES]
+    limits = buffer.limits
+    shares = nodes.shares()
+
+    def each(value: Callable[[Node], float]) -> Series:
+        return {node.address: value(node) for node in told}
+
+    return Measures(
+        totals={
+            "session_node_requests": each(lambda node: node.sent),
+            "session_node_failures": each(lambda node: node.failures),
+        },
+        levels={
+            "session_node_state": _states(told, ConnectionState, lambda node: node.connection),
+            "session_node_breaker": _states(told, BreakerState, lambda node: node.breaker.state),
+            "session_node_listed": each(lambda node: node.listing is Listing.LISTED),
+            "session_node_ring_share": each(lambda node: shares.get(node.address, 0.0)),
+            "session_node_in_flight": each(lambda node: node.in_flight),
+            "session_node_in_flight_bytes": each(lambda node: node.in_flight_bytes),
+            "held_messages": {"": buffer.messages},
+            "held_messages_limit": {"": limits.max_messages},
+            "held_bytes": {"": buffer.size},
+            "held_bytes_limit": {"": limits.max_bytes},
+        },
+        histograms={
+            "backend_latency_seconds": {
+                f"{node.address}{LABEL_END}{method}": histogram.as_row()
+                for node in told
+                for method, histogram in node.latency.items()
+            }
+        },
+    )
+
+
+def _states(told: list[Node], states: type[Enum], state: Callable[[Node], Enum]) -> Series:
+    """Return a series for each node and state: 1 for the one that it is in."""
+    return {
+        f"{node.address}{LABEL_END}{each.value}": int(state(node) is each)
+        for node in told
+        for each in states
+    }
+
+
+def _rank(node: Node) -> tuple[bool, str]:
+    return node.listing is not Listing.LISTED, node.address

@@ -20,13 +20,12 @@ from twisted.logger import Logger
 from zope.interface import classImplements
 
 from gnetway.dispatch.encoding import STREAM_PATH, stream_ack, stream_request
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import Node
 from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IRpcClient, IRpcStream, IStreamListener, Metadata
-from gnetway.rpc.status import RpcStatus, StatusCode, StreamClosed, StreamFull
+from gnetway.rpc.status import Method, RpcStatus, StatusCode, StreamClosed, StreamFull
 
 
 class RequestListener(Protocol):

@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted.python.failure import Failure
 
-from gnetway.codec.http_body import HttpBodyCodec
+from gnetway.codec.framings import HttpBodyCodec
 from gnetway.connection.connection import Connection
 from gnetway.connection.events import (
     BindReceived,

@@ -23,8 +23,13 @@ from gnetway.rpc.calls import (
     Metadata,
     RpcOptions,
 )
-from gnetway.rpc.grpcio.bridge import ThreadedStream, run_in_thread, tell
-from gnetway.rpc.grpcio.options import channel_arguments, channel_credentials
+from gnetway.rpc.grpcio.bridge import (
+    ThreadedStream,
+    channel_arguments,
+    channel_credentials,
+    run_in_thread,
+    tell,
+)
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.status import RpcStatus, StatusCode
 from gnetway.runtime.threads import Batch

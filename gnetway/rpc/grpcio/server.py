@@ -17,8 +17,7 @@ from zope.interface import implementer
 
 from gnetway.metrics import Measures
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions
-from gnetway.rpc.grpcio.bridge import run_in_thread
-from gnetway.rpc.grpcio.options import server_arguments, server_credentials
+from gnetway.rpc.grpcio.bridge import run_in_thread, server_arguments, server_credentials
 from gnetway.rpc.grpcio.served import ServedCall, ServedStreams, caller, traced_caller
 from gnetway.rpc.lifecycle import SharedEnd
 from gnetway.rpc.peers import host_of_peer, is_allowed

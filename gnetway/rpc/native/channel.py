@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 
 from gnetway.backoff import BackOff
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.events import Event, GoneAway, Settled
 from gnetway.http2.frames import Http2Error
 from gnetway.http2.heads import encode_field
+from gnetway.http2.stream import Event, GoneAway, Settled
 from gnetway.rpc.calls import ConnectionChanged, IRpcReactor, Metadata, RpcOptions
 from gnetway.rpc.native.connection import Http2Protocol
 from gnetway.rpc.native.reading import SlowReaders

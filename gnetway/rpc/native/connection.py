@@ -21,20 +21,20 @@ from zope.interface import implementer
 
 from gnetway.errors import GatewayError
 from gnetway.http2.client import ClientConnection
-from gnetway.http2.events import (
+from gnetway.http2.frames import Http2Error
+from gnetway.http2.heads import OK
+from gnetway.http2.server import ServerConnection
+from gnetway.http2.stream import (
     CallsAnswered,
     CallsReceived,
     Event,
     MessagesReceived,
     PeerFinished,
+    Stream,
     StreamEnded,
     StreamUnprocessed,
     StreamWritable,
 )
-from gnetway.http2.frames import Http2Error
-from gnetway.http2.heads import OK
-from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import Stream
 from gnetway.interfaces import ILinkTransport
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.lifecycle import ConnectionPhase

@@ -18,19 +18,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gnetway.admission.accounts import AccountLimits, Accounts, ByteBudget, Holding
-from gnetway.http2.events import CallsReceived, Event, PingAnswered, StreamOpened
 from gnetway.http2.frames import MAX_31_BITS, ErrorCode, Http2Error
 from gnetway.http2.heads import quoted
 from gnetway.http2.server import ServerConnection
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import CallsReceived, Event, PingAnswered, Stream, StreamOpened
 from gnetway.metrics import Measures
 from gnetway.rpc.calls import IRpcReactor, IRpcServer, RpcHandlers, RpcOptions, RpcPeer
-from gnetway.rpc.lifecycle import SharedEnd
+from gnetway.rpc.lifecycle import Deadlines, SharedEnd
 from gnetway.rpc.native.connection import Http2Protocol
-from gnetway.rpc.native.deadlines import Deadlines
 from gnetway.rpc.native.reading import SlowReaders
-from gnetway.rpc.native.served import ServedCall, ServingRole, answer, refuse
-from gnetway.rpc.native.stream import NativeStream
+from gnetway.rpc.native.stream import NativeStream, ServedCall, ServingRole, answer, refuse
 from gnetway.rpc.peers import PeerPlace, PeerPlaces, RefusedPeers, is_allowed, split_address
 from gnetway.rpc.status import ListenFailed, RpcStatus, StatusCode
 from gnetway.runtime.clocks import TurnEnd

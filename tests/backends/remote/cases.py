@@ -7,15 +7,15 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gnetway.backends.remote.backend import RemoteBackend
-from gnetway.backends.remote.settings import (
+from gnetway.backends.remote.connections import (
     MAX_MESSAGE_BYTES,
     Announce,
     OutageLimits,
     RemoteSettings,
 )
-from gnetway.dispatch.outage_buffer import OutageBuffer
+from gnetway.dispatch.node import Ring
 from gnetway.dispatch.request import Owner
-from gnetway.dispatch.ring import Ring
+from gnetway.dispatch.shared import OutageBuffer
 from gnetway.errors import BackendError
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode

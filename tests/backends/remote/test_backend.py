@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.backends.remote.backend import DRAIN_SECONDS
-from gnetway.backends.remote.settings import OutageLimits
+from gnetway.backends.remote.connections import OutageLimits
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import BackendRefused, BackendUnavailable, KeyUnknown
 from gnetway.interfaces import FutureSalt, ISessionBackend

@@ -1,6 +1,6 @@
 """Sessions of temporary keys: in whose name they are opened and closed, and what refuses a bind."""
 
-from gnetway.backends.remote.settings import Announce
+from gnetway.backends.remote.connections import Announce
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.errors import BackendError
 from gnetway.net.waits import refuses_bind

@@ -1,6 +1,6 @@
 """What a node does not answer goes to the next one, and redirects are followed."""
 
-from gnetway.backends.remote.settings import Announce
+from gnetway.backends.remote.connections import Announce
 from gnetway.rpc.status import RpcStatus, StatusCode
 from tests.backends.remote.cases import A, B, C, Cluster, redirect_to, redirecting
 from tests.backends.remote.test_backend import BackendCase

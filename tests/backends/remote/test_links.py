@@ -14,14 +14,13 @@ from gnetway.backends.remote.requests import (
 )
 from gnetway.dispatch.encoding import query_request, stream_ack
 from gnetway.dispatch.lone_request import LoneRequest
-from gnetway.dispatch.method import Method
 from gnetway.dispatch.node import CircuitBreaker, Node
 from gnetway.dispatch.request import Request
 from gnetway.dispatch.retry import FALSE_REPLY, TRUE_REPLY
 from gnetway.dispatch.shared import DispatchSettings, Shared
 from gnetway.pb import session_pb2
 from gnetway.rpc.calls import IStreamListener, RpcOptions
-from gnetway.rpc.status import RpcStatus, StatusCode
+from gnetway.rpc.status import Method, RpcStatus, StatusCode
 from tests.backends.remote.cases import A
 from tests.backends.remote.fake_carrier import FakeCarrier, FakeClient, FakeStream
 from tests.backends.remote.fakes import key_info

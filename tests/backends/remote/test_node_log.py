@@ -5,7 +5,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.backends.remote.connections import MINUTE_SECONDS, NodeLog
-from gnetway.dispatch.outputs import NodeChange
+from gnetway.dispatch.request import NodeChange
 from tests.backends.remote.cases import A, B
 
 JOINS, LEAVES = NodeChange.JOINS, NodeChange.LEAVES

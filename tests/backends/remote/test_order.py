@@ -14,7 +14,7 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.remote.settings import Announce, OutageLimits
+from gnetway.backends.remote.connections import Announce, OutageLimits
 from gnetway.rpc.calls import RpcOptions
 from tests.backends.remote.cases import A, B, C, Cluster, redirecting
 from tests.backends.remote.fake_carrier import FakeCall

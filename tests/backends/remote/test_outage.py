@@ -1,6 +1,6 @@
 """No node answers: what waits, how long, and what becomes of the rest."""
 
-from gnetway.backends.remote.settings import OutageLimits
+from gnetway.backends.remote.connections import OutageLimits
 from tests.backends.remote.cases import A, B, Cluster
 from tests.backends.remote.fakes import FakeSession
 from tests.backends.remote.test_backend import BackendCase

@@ -2,7 +2,7 @@
 
 import gc
 
-from gnetway.backends.remote.settings import Announce, OutageLimits
+from gnetway.backends.remote.connections import Announce, OutageLimits
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.rpc.calls import RpcOptions
 from gnetway.rpc.status import RpcStatus, StatusCode

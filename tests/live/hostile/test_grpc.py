@@ -9,8 +9,6 @@ from typing import ClassVar
 from unittest import TestCase
 
 from gnetway.http2.client import ClientConnection, request_fields
-from gnetway.http2.events import Event as Told
-from gnetway.http2.events import MessagesReceived, StreamEnded
 from gnetway.http2.frames import (
     END_HEADERS,
     END_STREAM,
@@ -24,7 +22,8 @@ from gnetway.http2.frames import (
     pack_settings,
 )
 from gnetway.http2.heads import encode_field, encode_integer
-from gnetway.http2.stream import Stream
+from gnetway.http2.stream import Event as Told
+from gnetway.http2.stream import MessagesReceived, Stream, StreamEnded
 from gnetway.pb.gateway_pb2 import GatewayStreamRequest
 from gnetway.push.server import STREAM_METHOD, UNARY_METHOD
 from tests.live.gateway import Gateway

@@ -5,7 +5,7 @@ from hypothesis.strategies import floats, lists, sampled_from, tuples
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.rpc.native.deadlines import Deadlines
+from gnetway.rpc.lifecycle import Deadlines
 
 
 class Item:
