@@ -219,6 +219,8 @@ class BalancerTests(TestCase):
             self.assertFalse(ended[name](), name)
             silent[name].settimeout(PATIENCE_SECONDS)
             self.assert_known(silent[name])
+        # It has asked the admin site several times by now.
+        self.assertNotIn(" is DOWN", (self.folder / f"balancer-{haproxy}.log").read_text())
 
 
 def listen(stream: WebSocketStream) -> Callable[[], bool]:
