@@ -43,7 +43,7 @@ TEST_PROCESSES ?= 3
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test unit coverage bench lint docs config changelog clean compiled compiler etcd \
-  haproxy nginx caddy go chromium curl
+  haproxy nginx caddy logrotate go chromium curl
 
 ifeq ($(GNETWAY_COMPILED),0)
 run: $(STAMP) etc/server_pkcs1.key
@@ -62,7 +62,7 @@ test: export PYTHONDONTWRITEBYTECODE =
 
 # The core is compiled beside the tests of pure Python, while those wait. Where that fails, it is
 # tried again behind them, for all to see.
-test: $(STAMP) etcd haproxy nginx caddy go chromium curl compiler \
+test: $(STAMP) etcd haproxy nginx caddy logrotate go chromium curl compiler \
   $(WEB)/node_modules/.package-lock.json
 	@setsid nice $(BACKGROUND) $(CORE_STAMP) >/dev/null 2>&1 & compiling=$$!; \
 	trap "kill -- -$$compiling 2>/dev/null" EXIT; trap 'exit 130' INT TERM; \
@@ -175,6 +175,9 @@ nginx:
 
 caddy:
 	@$(call debian,caddy,caddy)
+
+logrotate:
+	@$(call debian,logrotate,logrotate)
 
 # Debian's may be too old, so it is not installed.
 go:

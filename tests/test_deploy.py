@@ -28,6 +28,7 @@ from gnetway.net.http.answers import API_PATHS, HttpSettings
 from gnetway.net.websocket.protocol import PATHS
 from gnetway.tap import STOP_SECONDS
 from tests.live.gateway import rsa_pem
+from tests.needs import need_program
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -174,7 +175,7 @@ class SystemdTests(Case):
     def test_logrotate_takes_its_file(self) -> None:
         user = pwd.getpwuid(os.getuid()).pw_name
         file = self.copied("gnetway.logrotate", ("gnetway gnetway\n", f"{user} {user}\n"))
-        self.assertNotIn("error:", self.done(self.program("logrotate"), "-d", str(file)))
+        self.assertNotIn("error:", self.done(need_program("logrotate"), "-d", str(file)))
 
     def test_sockets_are_in_the_folder_that_is_made(self) -> None:
         socket = (self.folder / "gnetway.socket").read_text()
