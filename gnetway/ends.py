@@ -181,10 +181,10 @@ CAUSES: Final[dict[str, Cause]] = {
     "gave_up_at_res_pq": Cause(
         _C,
         "the client took our resPQ and did not go on: none of our RSA keys is its own ({keys}):"
-        " give it our .pub file; or it only tried the connection",
+        " give it our .pub file (docs/point-clients.md); or it only tried the connection",
     ),
     "handshake_fingerprint": Cause(
-        _G, "{detail}; ours: {keys}. Give the client our .pub file (docs/clients.md)"
+        _G, "{detail}; ours: {keys}. Give the client our .pub file (docs/point-clients.md)"
     ),
     "bad_rsa_block": Cause(
         _G,

@@ -43,7 +43,7 @@ class FailureLogTests(SynchronousTestCase):
             "clients fail: 4 ended by gateway, exchange step 2: handshake_fingerprint; most from"
             " 192.0.2.0/24 (3), the last one Android 11.2, Pixel 7, SDK 34, layer 198, en. the"
             " client encrypts for RSA key 5 (05); ours: 7 (07). Give the client our .pub file"
-            " (docs/clients.md)",
+            " (docs/point-clients.md)",
         )
 
     def test_a_flood_makes_one_a_minute(self) -> None:

@@ -243,7 +243,7 @@ class FailuresTests(ConnectionsCase):
             ("gateway", "exchange step 2", "handshake_fingerprint", "Android", 3),
         )
         self.assertEqual(kind["networks"], {"192.0.0.0/24": 2, "192.0.1.0/24": 1})
-        self.assertIn("docs/clients.md", kind["hint"])
+        self.assertIn("docs/point-clients.md", kind["hint"])
 
 
 class SummaryTests(ConnectionsCase):
