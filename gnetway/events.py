@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.crypto.auth_key import KeyKind
-from gnetway.runtime.coroutines import as_deferred
+from gnetway.runtime.threads import as_deferred
 from gnetway.tl.client_info import ClientInfo
 
 

@@ -31,10 +31,10 @@ from gnetway.connection.events import (
     MessageReceived,
     TooManyKeys,
 )
-from gnetway.connection.packet_output import PacketOutput
 from gnetway.connection.packets import (
     EXCHANGE_STAGES,
     OwnExchanges,
+    PacketOutput,
     announced_key_id,
     begins_exchange,
     look_at_client,

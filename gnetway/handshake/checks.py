@@ -3,7 +3,7 @@
 No text of an error holds a number of the exchange: nonces, hashes and exponents are secrets, and
 these texts are read by people. Two checks more stand in ``crypto``, at the operations that they
 guard: :class:`~gnetway.crypto.rsa.RsaOpenError` (length, modulus, hash of the RSA block) and
-:class:`~gnetway.crypto.diffie_hellman.DHRangeError` (the range of g_b).
+:class:`~gnetway.crypto.auth_key.DHRangeError` (the range of g_b).
 
 Source: core.telegram.org/mtproto/auth_key, core.telegram.org/mtproto/security_guidelines
 """
@@ -13,7 +13,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Final
 
-from gnetway.crypto.diffie_hellman import PQ
+from gnetway.crypto.auth_key import PQ
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import HandshakeError, TransportErrorCode
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, GENERATOR, PQ, DHSecret
+from gnetway.crypto.auth_key import DH_PRIME_BYTES, GENERATOR, PQ, AuthKey, DHSecret, KeyKind
 from gnetway.crypto.rsa import RsaKey
 from gnetway.errors import HandshakeError, ProtocolError, TLError
 from gnetway.handshake import checks

@@ -32,8 +32,7 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 
 from gnetway.crypto.aes import BLOCK_BYTES, ige_decrypt, ige_encrypt
-from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.crypto.diffie_hellman import DHSecret, shared_key
+from gnetway.crypto.auth_key import AuthKey, DHSecret, KeyKind, shared_key
 from gnetway.crypto.rsa import RsaKey, open_inner_data
 from gnetway.errors import TLError
 from gnetway.handshake.checks import (

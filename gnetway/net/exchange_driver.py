@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.admission.shares import client_network
-from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_pq, make_secret
+from gnetway.crypto.auth_key import PQ, DHSecret, make_pq, make_secret
 from gnetway.errors import BackendError, ProtocolError
 from gnetway.events import AuthKeyMade, Events
 from gnetway.handshake.exchange import KeyExchange, Reply, StoreWanted, WorkWanted

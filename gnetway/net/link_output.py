@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import classImplements
 
 from gnetway.admission.accounts import Holding
-from gnetway.connection.packet_output import PacketOutput
+from gnetway.connection.packets import PacketOutput
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.net.link_services import TURN_BYTES, LinkServices
 

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gmpy2 import is_prime, is_square, powmod
 
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
-from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.crypto.diffie_hellman import DH_PRIME, DH_PRIME_BYTES
+from gnetway.crypto.auth_key import DH_PRIME, DH_PRIME_BYTES, AuthKey, KeyKind
 from gnetway.crypto.rsa import (
     KEY_BITS,
     RsaKey,

@@ -13,17 +13,23 @@ from typing import Final
 
 from gnetway.errors import TLError
 from gnetway.tl.primitives import (
+    IDS,
+    INT,
+    INT128,
+    LONG,
+    STRING,
     Constructor,
     Reader,
+    Record,
+    declare,
     open_boxed,
     pack_int32,
     pack_string,
     pack_uint32,
 )
-from gnetway.tl.records import IDS, INT, INT128, LONG, STRING, Record, declare
 
 # Two of the messages write themselves, as their constructor follows from what is in them; the
-# others are in the table below, see ``records.py``.
+# others are in the table below, see ``primitives.py``.
 
 #: constructor → whether dc and expires_in follow, in this order.
 _INNER_KINDS: Final[dict[int, tuple[bool, bool]]] = {

@@ -1,7 +1,7 @@
 """The service messages: what client and server say about messages, sessions and salts.
 
 What runs per message or per HTTP request is written by hand (containers, acknowledgements, results,
-http_wait); all else is in the table at the end, see ``records.py``. Messages without fields
+http_wait); all else is in the table at the end, see ``primitives.py``. Messages without fields
 (destroy_auth_key and its answers, rpc_answer_unknown…) are their bare constructor ids.
 
 All ids and salts are signed 64-bit numbers, times are Unix seconds. Every ``parse`` ignores bytes
@@ -19,16 +19,23 @@ from typing import Final, NamedTuple, Self
 
 from gnetway.errors import TLError
 from gnetway.tl.primitives import (
+    IDS,
+    INT,
+    LONG,
     MAX_IDS,
+    STRING,
+    TEXT,
     Constructor,
     Reader,
+    Record,
+    TLType,
+    declare,
     open_boxed,
     pack_int32,
     pack_int64,
     pack_uint32,
     pack_vector_int64,
 )
-from gnetway.tl.records import IDS, INT, LONG, STRING, TEXT, Record, TLType, declare
 
 # By hand: what runs per message or per HTTP request.
 

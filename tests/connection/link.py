@@ -13,8 +13,7 @@ from gnetway.connection.events import (
     MessageReceived,
     SliceTaken,
 )
-from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.diffie_hellman import DHSecret, make_secret
+from gnetway.crypto.auth_key import AuthKey, DHSecret, make_secret
 from gnetway.errors import HandshakeError
 from gnetway.handshake.exchange import ExchangeSetup, KeyExchange, StoreWanted, WorkWanted
 from gnetway.handshake.pending import PendingExchanges

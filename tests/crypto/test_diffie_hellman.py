@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis.strategies import integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto import diffie_hellman
-from gnetway.crypto.diffie_hellman import (
+from gnetway.crypto import auth_key
+from gnetway.crypto.auth_key import (
     DH_PRIME,
     DH_PRIME_BYTES,
     GENERATOR,
@@ -95,7 +95,7 @@ class SecretTests(SynchronousTestCase):
 
     def test_public_value_out_of_range(self) -> None:
         """It does not happen in practice, so the range is narrowed until it does."""
-        self.patch(diffie_hellman, "_MARGIN", DH_PRIME // 2)
+        self.patch(auth_key, "_MARGIN", DH_PRIME // 2)
         self.assertRaises(DHRangeError, make_secret, SeededBytes())
 
 
@@ -143,5 +143,5 @@ class Gmpy2SharedKeyTests(SynchronousTestCase):
     def test_the_same_where_openssl_is_not_at_hand(self) -> None:
         secrets = [make_secret(SeededBytes(seed)) for seed in range(9)]
         made = [shared_key(secrets[0], secret.g_a) for secret in secrets]
-        self.patch(diffie_hellman, "group_power", lambda: Gmpy2Power(DH_PRIME))
+        self.patch(auth_key, "group_power", lambda: Gmpy2Power(DH_PRIME))
         self.assertEqual([shared_key(secrets[0], secret.g_a) for secret in secrets], made)

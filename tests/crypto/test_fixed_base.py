@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR, powers_of_generator
+from gnetway.crypto.auth_key import DH_PRIME, GENERATOR, powers_of_generator
 from gnetway.crypto.powers import FixedBase
 
 

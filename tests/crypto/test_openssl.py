@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.diffie_hellman import DH_PRIME
+from gnetway.crypto.auth_key import DH_PRIME
 from gnetway.crypto.powers import OpensslError, OpensslPower, OpensslPrivateKey
 from tests.crypto.chance import rsa_key, rsa_pem
 from tests.crypto.openssl_case import machine_libcrypto

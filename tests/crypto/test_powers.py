@@ -8,7 +8,7 @@ from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto import powers
-from gnetway.crypto.diffie_hellman import DH_PRIME
+from gnetway.crypto.auth_key import DH_PRIME
 from gnetway.crypto.powers import Gmpy2Power, OpensslPower, make_power, public_power
 from tests.crypto.openssl_case import machine_libcrypto
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.diffie_hellman import PQ, make_pq
+from gnetway.crypto.auth_key import PQ, make_pq
 from tests.crypto.chance import SeededBytes, zeros
 
 

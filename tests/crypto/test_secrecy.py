@@ -12,8 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import gnetway.crypto
 from gnetway.crypto.aes import CtrStream, ige_decrypt, ige_encrypt
-from gnetway.crypto.auth_key import AuthKey, KeyKind
-from gnetway.crypto.diffie_hellman import DH_PRIME, DHSecret, make_secret, shared_key
+from gnetway.crypto.auth_key import DH_PRIME, AuthKey, DHSecret, KeyKind, make_secret, shared_key
 from gnetway.crypto.message_key import decrypt, encrypt
 from gnetway.crypto.rsa import (
     BlindedCrt,

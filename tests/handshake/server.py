@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from traceback import format_exception
 
-from gnetway.crypto.diffie_hellman import PQ, DHSecret, make_secret
+from gnetway.crypto.auth_key import PQ, DHSecret, make_secret
 from gnetway.errors import HandshakeError
 from gnetway.handshake.exchange import (
     ExchangeSetup,

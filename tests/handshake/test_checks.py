@@ -5,7 +5,7 @@ from hashlib import sha1
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.diffie_hellman import DH_PRIME, DHRangeError
+from gnetway.crypto.auth_key import DH_PRIME, DHRangeError
 from gnetway.crypto.rsa import RsaOpenError
 from gnetway.errors import HandshakeError, TransportErrorCode
 from gnetway.handshake import checks

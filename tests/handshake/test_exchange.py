@@ -12,8 +12,7 @@ from hypothesis.strategies import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.auth_key import KeyKind
-from gnetway.crypto.diffie_hellman import make_pq
+from gnetway.crypto.auth_key import KeyKind, make_pq
 from gnetway.crypto.rsa import RsaKey, generate_pem
 from gnetway.errors import HandshakeError
 from gnetway.handshake import checks

@@ -5,8 +5,7 @@ from inspect import isdatadescriptor
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.diffie_hellman import DHSecret
+from gnetway.crypto.auth_key import AuthKey, DHSecret
 from gnetway.errors import HandshakeError
 from gnetway.handshake import checks
 from gnetway.handshake.exchange import KeyExchange, StoreWanted, WorkWanted

@@ -7,8 +7,7 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.aes import ige_decrypt, ige_encrypt
-from gnetway.crypto.auth_key import KeyKind
-from gnetway.crypto.diffie_hellman import DH_PRIME_BYTES, DHRangeError, make_secret
+from gnetway.crypto.auth_key import DH_PRIME_BYTES, DHRangeError, KeyKind, make_secret
 from gnetway.crypto.rsa import seal_legacy
 from gnetway.errors import HandshakeError
 from gnetway.handshake.steps import Opened, make_key, open_client_dh, open_inner, seal_server_dh

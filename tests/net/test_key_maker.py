@@ -6,8 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.diffie_hellman import DH_PRIME, GENERATOR
+from gnetway.crypto.auth_key import DH_PRIME, GENERATOR, AuthKey
 from gnetway.errors import BackendUnavailable, KeyUnknown
 from gnetway.handshake.exchange import StoreWanted
 from gnetway.net.exchange_driver import SWEEP_SECONDS, KeyMaker, SpareSecrets, Unwanted

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.runtime.coroutines import run_coroutine
+from gnetway.runtime.threads import run_coroutine
 
 Work = Coroutine[Any, Any, object]
 

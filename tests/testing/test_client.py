@@ -8,8 +8,7 @@ from struct import pack
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto.aes import ige_encrypt
-from gnetway.crypto.auth_key import AuthKey
-from gnetway.crypto.diffie_hellman import DH_PRIME, DH_PRIME_BYTES
+from gnetway.crypto.auth_key import DH_PRIME, DH_PRIME_BYTES, AuthKey
 from gnetway.crypto.message_key import SERVER_X, decrypt, derive_aes, encrypt
 from gnetway.testing import (
     ClientExchange,

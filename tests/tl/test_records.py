@@ -6,8 +6,18 @@ from traceback import format_exception
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.errors import TLError
-from gnetway.tl.primitives import Constructor, TooManyItems, pack_int32, pack_string, pack_uint32
-from gnetway.tl.records import INT, LONG, TEXT, Record, declare
+from gnetway.tl.primitives import (
+    INT,
+    LONG,
+    TEXT,
+    Constructor,
+    Record,
+    TooManyItems,
+    declare,
+    pack_int32,
+    pack_string,
+    pack_uint32,
+)
 from gnetway.tl.service_messages import MsgsAllInfo, RpcErrorObject
 
 

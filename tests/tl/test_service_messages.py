@@ -9,8 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.tl import service_messages
 from gnetway.tl.key_exchange import BindAuthKeyInner, BindTempAuthKey
-from gnetway.tl.primitives import Constructor, pack_uint32
-from gnetway.tl.records import Record
+from gnetway.tl.primitives import Constructor, Record, pack_uint32
 from gnetway.tl.service_messages import (
     BadMsgNotification,
     BadServerSalt,

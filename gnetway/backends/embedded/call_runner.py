@@ -25,7 +25,7 @@ from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
 from gnetway.runtime.clocks import WallClock
-from gnetway.runtime.coroutines import as_deferred
+from gnetway.runtime.threads import as_deferred
 
 #: What a client hears of a fault that is the handler's.
 _INTERNAL: Final = RpcError(500, "INTERNAL")

@@ -43,7 +43,7 @@ TOO_SHORT = ("nothing was done", "could be seen in so short a time", "ZeroDivisi
 COMPILED = (
     "gnetway/tl/primitives.py",
     "gnetway/connection/connection.py",
-    "gnetway/connection/packet_output.py",
+    "gnetway/connection/packets.py",
     "gnetway/http2/connection.py",
 )
 
