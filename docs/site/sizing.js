@@ -1,7 +1,7 @@
 // What docs/sizing.md reckons: from clients and messages to processors, memory and limits.
 //
 // The figures are those of docs/capacity.json and docs/security.md; tests/docs/test_sizing.py holds
-// them to both, and the table of the page to what is reckoned here. In a page it fills in its form.
+// them to both, and the table of the page to what is reckoned here. In a page it makes the form.
 
 const FIGURES = {
     /** loadgen calibrate where the others were measured. */
@@ -132,14 +132,43 @@ function rows(wish) {
     ];
 }
 
-/** Fill in the page's form whenever something is typed. */
-function fill(form) {
-    const answer = form.querySelector("tbody");
+/** What the page asks for: name, label, and the value at first. */
+const FIELDS = [
+    ["tcp", "TCP connections", 20000],
+    ["webSocket", "WebSocket connections", 0],
+    ["messages", "messages a second, each with its answer", 2000],
+    ["bytes", "bytes of each", 512],
+    ["exchanges", "new auth keys a second", 10],
+    ["calls", "session service", ["stream", "unary"]],
+    ["calibrate", "loadgen calibrate, there", FIGURES.calibrate],
+];
+
+/** Return an element with attributes and children. */
+function element(name, attributes, ...children) {
+    const made = Object.assign(document.createElement(name), attributes);
+    made.append(...children);
+    return made;
+}
+
+function field([name, label, value]) {
+    const control = Array.isArray(value)
+        ? element("select", { name }, ...value.map((text) => element("option", {}, text)))
+        : element("input", { name, value, type: "number", min: 0, step: "any" });
+    return element("label", {}, label, control);
+}
+
+/** Put the form into the page; it answers whenever something is typed. */
+function fill(place) {
+    const answer = element("tbody");
+    const table = element("table", {}, element("thead"), answer);
+    const form = element("form", {}, ...FIELDS.map(field), table);
+    const head = table.tHead.insertRow();
+    for (const text of ["what", "how much"]) head.append(element("th", {}, text));
     const show = () => {
-        const given = new FormData(form);
-        const wish = { calls: given.get("calls") };
-        for (const [name, value] of given) {
-            if (name !== "calls") wish[name] = Math.max(0, Number(value) || 0);
+        const given = Object.fromEntries(new FormData(form));
+        const wish = { calls: given.calls };
+        for (const [name] of FIELDS) {
+            if (name !== "calls") wish[name] = Math.max(0, Number(given[name]) || 0);
         }
         wish.calibrate ||= FIGURES.calibrate;
         answer.replaceChildren();
@@ -150,9 +179,9 @@ function fill(form) {
     };
     form.addEventListener("input", show);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.hidden = false;
+    place.append(form);
     show();
 }
 
-if (typeof module === "object") module.exports = { FIGURES, sizing, rows };
+if (typeof module === "object") module.exports = { FIELDS, FIGURES, sizing, rows };
 else fill(document.getElementById("calculator"));
