@@ -15,7 +15,7 @@ from gnetway.config.load import load_file
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
-from gnetway.runtime.systemd import Notifier, passed_descriptors
+from gnetway.runtime.systemd import Notifier, first_environment, passed_descriptors
 from gnetway.service.announce import status_line
 from gnetway.service.gateway import GatewayService
 from gnetway.service.logs import ProcessLog
@@ -54,7 +54,9 @@ def makeService(options: usage.Options) -> IService:
     from twisted.internet import reactor as installed  # noqa: PLC0415, TID251
 
     reactor = cast(IGatewayReactor, installed)
-    inherited = InheritedSockets(passed_descriptors(os.environ, os.getpid()))
+    pid = os.getpid()
+    passed = passed_descriptors(os.environ, pid) or passed_descriptors(first_environment(), pid)
+    inherited = InheritedSockets(passed)
     try:
         config = load_file(options["config"])
         log = None if config.log is None else ProcessLog(config, options.parent or {})

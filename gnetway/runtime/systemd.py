@@ -14,6 +14,7 @@ Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)
 import os
 import socket
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from time import monotonic_ns
 from typing import Final, NamedTuple
 
@@ -44,6 +45,21 @@ class Passed(NamedTuple):
 
     descriptor: int
     name: str
+
+
+def first_environment() -> dict[str, str]:
+    """Return the environment that this process was started with, whatever has left it since.
+
+    Twisted has endpoints of its own for such sockets, and takes the variables as soon as the module
+    of its endpoints is imported: before any service is made, where twistd has no cache of its
+    plugins and may not write one.
+    """
+    try:
+        content = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (entry.partition(b"=") for entry in content.split(b"\0"))
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 def passed_descriptors(environment: MutableMapping[str, str], pid: int) -> list[Passed]:

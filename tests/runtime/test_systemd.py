@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from time import monotonic_ns
 
@@ -172,3 +174,19 @@ class PassedTests(SynchronousTestCase):
             environment = {"LISTEN_FDS": "2", "LISTEN_PID": pid}
             self.assertEqual(passed_descriptors(environment, PID), [])
             self.assertEqual(environment, {})
+
+    def test_twisted_has_taken_the_variables(self) -> None:
+        """As its endpoints do when they are imported, and they may be before any of ours."""
+        code = (
+            "import os, twisted.internet.endpoints\n"
+            "from gnetway.runtime.systemd import first_environment\n"
+            "print(os.environ.get('LISTEN_FDS'), first_environment()['LISTEN_FDS'])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"LISTEN_FDS": "0", "LISTEN_PID": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(done.stdout.split()[1:], ["0"])
