@@ -69,6 +69,7 @@ from gnetway.http2.stream import (
     StreamIds,
 )
 
+#: The HPACK table that a decoder has until it says otherwise: RFC 9113, section 6.5.2.
 _DEFAULT_TABLE_BYTES: Final = 4_096
 
 #: A window that is moved costs a quarter of a microsecond.
@@ -120,13 +121,17 @@ class Connection:
         self._serves = serves
         self._error: Http2Error | None = None
         ours = [
+            # No table: blocks then stand alone, and equal ones can be known by their bytes.
             (Setting.HEADER_TABLE_SIZE, 0),
+            # The usual 64 KiB would have each larger message wait for a round trip.
             (Setting.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES),
             (Setting.MAX_FRAME_SIZE, MAX_FRAME_BYTES),
             (Setting.MAX_HEADER_LIST_SIZE, MAX_FIELDS_BYTES),
             setting,
         ]
+        # The first that leaves, before any answer to the peer: section 3.4.
         self.output.frames.append((b"" if serves else PREFACE) + pack_settings(ours))
+        # No setting changes the window of the connection, only a WINDOW_UPDATE: section 6.9.2.
         more = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
         self.output.frames.append(pack_window_update(0, more))
 
@@ -150,6 +155,7 @@ class Connection:
         if self.events:
             return self.events.popleft()
         if self._error is not None:
+            # Behind all events: what came before the bad frame was good, and is told.
             error, self._error = self._error, None
             raise error
         return None
@@ -167,6 +173,7 @@ class Connection:
         self.failed = True
         self.accepts_streams = False
         self._error = error
+        # What stands behind the bad frame means nothing any more: section 5.4.1.
         self.parser.stop()
         goaway = pack_goaway(self.last_peer_stream, error.code, error.text)
         self.output.frames.append(goaway)
@@ -174,8 +181,10 @@ class Connection:
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
         """End a stream at once; no event follows on it."""
         if stream.state is not CLOSED:
+            # A stream that never got a number is unknown to the peer.
             if stream.id:
                 self.output.frames.append(pack_reset(stream.id, code))
+                # What the peer has sent before it reads this is no fault of its: section 5.1.
                 self.ids.note_reset(stream.id)
             self.close(stream)
 
@@ -216,17 +225,21 @@ class Connection:
         if flags & ACK:
             if payload:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS ACK with a payload")
+            # From its acknowledgement on the peer must keep to our table of 0 bytes: RFC 7541, 4.2.
             self.blocks.table_forbidden()
             return
         for number, value in parse_settings(payload).items():
             self._apply(number, value)
+        # Once all of them are in effect, as the acknowledgement says: section 6.5.3.
         self.output.owe(_SETTINGS_ACK)
+        # A client waits with its calls for the first ones: only they tell how many it may open.
         first, self.settled = not self.settled, True
         self._role.settings_received(first)
 
     def _apply(self, number: int, value: int) -> None:
         sender = self.sender
         if number == Setting.INITIAL_WINDOW_SIZE:
+            # It counts for open streams as well, by the difference; a window may fall below 0.
             self._resize_windows(value - sender.initial_window)
             sender.initial_window = value
         elif number == Setting.MAX_FRAME_SIZE:
@@ -256,19 +269,24 @@ class Connection:
         if flags & ACK:
             self.events.append(PingAnswered(payload))
         else:
+            # Bounded as other answers are: a peer that pings and reads nothing would fill the
+            # memory.
             self.output.owe(pack_frame(PING, ACK, 0, payload), pong=True)
 
     def _goaway(self, payload: bytes) -> None:
         if len(payload) < 8:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is at least 8 bytes")
+        # A second one may name a lower stream, never a higher: section 6.8.
         last = int.from_bytes(payload[:4], "big") & MAX_31_BITS
         code = int.from_bytes(payload[4:8], "big")
+        # The streams above it end before the connection is told to be going: they may try again.
         self._role.goaway_received(last)
         self.events.append(GoneAway(code, quoted(payload[8:].decode(errors="replace"))))
 
     def _window_update(self, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE is 4 bytes")
+        # The highest bit is reserved, and means nothing: section 6.9.
         increment = int.from_bytes(payload, "big") & MAX_31_BITS
         if stream_id == 0:
             self._connection_window_update(increment)
@@ -276,10 +294,12 @@ class Connection:
         stream = self.streams.get(stream_id)
         if stream is None:
             # One for a closed stream may come late: section 5.1.
+            # A number that was never used, where a stream that is over may still get late frames.
             if self.ids.is_idle(stream_id):
                 raise Http2Error(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream")
             return
         if not increment:
+            # An error of the stream here, of the connection in the method below: section 6.9.
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
         try:
             self.sender.enlarge_stream(stream, increment)
@@ -297,8 +317,10 @@ class Connection:
     def _priority(self, stream_id: int, payload: bytes) -> None:
         """Take PRIORITY, which RFC 9113 has made meaningless: section 5.3.2."""
         if not stream_id:
+            # Streams alone have priorities: section 6.3.
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PRIORITY of the connection")
         if len(payload) != 5:
+            # The payload is read by nobody, but a wrong size is a fault of the stream: section 6.3.
             code, text = ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is 5 bytes"
             if self.ids.is_idle(stream_id):  # such streams may have priorities, but no RST_STREAM
                 raise Http2Error(code, text)
@@ -313,6 +335,7 @@ class Connection:
         """
         if len(payload) != 4:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM is 4 bytes")
+        # Nobody can end what has not begun, so the two sides do not agree on the streams any more.
         if not stream_id or self.ids.is_idle(stream_id):
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on no stream")
         stream = self.streams.get(stream_id)

@@ -96,6 +96,8 @@ class Receiver:
         stream = self._streams.get(stream_id)
         if (
             stream is None
+            # Each of these wants more than cutting: a unary call has one message, a declared length
+            # is counted, a message may be half here.
             or stream.unary
             or stream.state is HALF_CLOSED_REMOTE
             or stream.missing_bytes >= 0
@@ -103,6 +105,7 @@ class Receiver:
         ):
             return position
         before = position
+        # Both windows are looked at here and moved once behind the loop, not for each frame.
         room = min(stream.receive_window, self.window)
         messages: list[bytes] = []
         last = min(len(data), position + _RUN_BYTES) - MESSAGE_HEAD_BYTES
@@ -113,6 +116,7 @@ class Receiver:
             if word != size + PREFIX_BYTES << 8 or number != stream_id or flags or compressed:
                 break
             room -= size + PREFIX_BYTES
+            # Whatever is wrong, or only not here yet, is for take_frame, which names the fault.
             if size > self.max_framed_bytes or start + size > len(data) or room < 0:
                 break
             position = start + size
@@ -125,6 +129,8 @@ class Receiver:
             used = position - before - (MESSAGE_HEAD_BYTES - PREFIX_BYTES) * count
             self.window -= used
             stream.receive_window -= used
+            # At half of it: one update for many frames, and a sender that keeps going never runs
+            # dry.
             if self.window < CONNECTION_WINDOW_BYTES >> 1:
                 self._grant_connection()
             if stream.receive_window < STREAM_WINDOW_BYTES >> 1:
@@ -144,6 +150,7 @@ class Receiver:
         self.use_window(size)
         stream = self._streams.get(stream_id)
         if stream is None:
+            # Frames that were on their way when the stream was reset are no fault: section 5.1.
             self._ids.check_late(stream_id, "DATA")
             return
         if stream.state is HALF_CLOSED_REMOTE:
@@ -155,10 +162,13 @@ class Receiver:
         if stream.receive_window < STREAM_WINDOW_BYTES >> 1:
             self._grant_stream(stream, flags)
         if stream.missing_bytes >= 0:
+            # A content-length that does not agree with DATA makes a message malformed: section
+            # 8.1.1.
             stream.missing_bytes -= stop - start
             if stream.missing_bytes < 0:
                 raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "more than content-length")
         left = self._take_content(stream, data, start, stop, flags & END_STREAM != 0)
+        # A message that is too large, or compressed, has ended the stream by now.
         if stream.state is CLOSED:
             return
         if left:
@@ -187,6 +197,7 @@ class Receiver:
                 # A caller may send its request and never end: that is kept, so it is counted.
                 self._count_held(stream, 0)
             return 0
+        # An empty frame only carries END_STREAM: gRPC's clients end so after their last message.
         return self._join(stream, data, start, stop) if stop > start else 0
 
     def _join(self, stream: Stream, data: bytes, start: int, stop: int) -> int:
@@ -221,6 +232,7 @@ class Receiver:
         """Leave the rest of a DATA frame for another turn, as if it had come as one."""
         left = len(content)
         self._effort.left = 0
+        # It will be counted again when it is taken: as a frame of its own, without padding.
         self.window += left
         stream.receive_window += left
         if stream.missing_bytes >= 0:
@@ -237,6 +249,7 @@ class Receiver:
             self._grant_connection()
 
     def _grant_connection(self) -> None:
+        # Checked only when it runs low: a window below 0 always is below half of it.
         if self.window < 0:
             raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more than the window of all streams")
         update = pack_window_update(0, CONNECTION_WINDOW_BYTES - self.window)

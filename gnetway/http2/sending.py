@@ -114,6 +114,8 @@ class Sender:
         size = len(message) + PREFIX_BYTES
         output = self._output
         if (
+            # Nothing waits before it and all of it may leave: one frame with the message's head in
+            # its own.
             size <= stream.send_window
             and size <= self.window
             and size <= self.max_frame_bytes
@@ -127,23 +129,28 @@ class Sender:
             frames.append(MESSAGE_HEAD.pack(size << 8, 0, stream.id, 0, size - PREFIX_BYTES))
             frames.append(message)
         else:
+            # Behind what waits already: messages of a stream keep their order.
             stream.enqueue(message)
             self.line_up(stream)
 
     def send_last(self, stream: Stream, message: bytes) -> None:
         """Send a message and END_STREAM with it; for clients, as no trailers follow."""
         stream.enqueue(message)
+        # Empty, not None: END_STREAM goes with the last frame of DATA, without one of its own.
         stream.ending = b""
         self.line_up(stream)
 
     def finish(self, stream: Stream, trailers: bytes = b"") -> None:
         """End this side behind everything that waits, with a field block if there is one."""
         stream.ending = trailers
+        # Without a number, or with messages before it, the end leaves behind them; see
+        # _send_pending.
         if stream.id and not stream.pending:
             self._write_end(stream, trailers)
 
     def begin(self, stream: Stream) -> None:
         """Send what a client's stream has gathered while it was idle, behind its HEADERS."""
+        # Not before: SETTINGS may have changed it while the stream was idle (section 6.9.2).
         stream.send_window = self.initial_window
         self.send_fields(stream, stream.fields, end_stream=False)
         if stream.pending:
@@ -154,6 +161,8 @@ class Sender:
     def send_fields(self, stream: Stream, block: bytes, *, end_stream: bool) -> None:
         """Send a field block at once."""
         if self.table_update:
+            # Only at the beginning of a block, and of the first one after the change: RFC 7541,
+            # section 4.2.
             block = self.table_update + block
             self.table_update = b""
         self._output.frames.append(
@@ -174,8 +183,10 @@ class Sender:
             self._pump()
         if not output.frames:
             return b""
+        # One string for one write: so many small frames would each cost a system call.
         data = b"".join(output.frames)
         output.frames.clear()
+        # While the transport is full its room is not given back: what waits stays with the streams.
         if not output.full:
             output.room = OUTPUT_BYTES
             output.owed = 0
@@ -194,6 +205,7 @@ class Sender:
 
     def line_up(self, stream: Stream) -> None:
         """Queue a stream that has something to send, if its window is open."""
+        # One whose own window is shut waits for its WINDOW_UPDATE, and costs no look meanwhile.
         if not stream.queued and stream.send_window > 0:
             stream.queued = True
             self.queue.append(stream)
@@ -218,6 +230,7 @@ class Sender:
         place = len(frames)
         frames.append(b"")  # the frame's head, once its size is known
         size = stream.take(limit, frames)
+        # By the content alone, without the heads of frames: section 6.9.1.
         stream.send_window -= size
         self.window -= size
         self._output.room -= size

@@ -51,7 +51,9 @@ _FLUSH_SECONDS: Final = 1.0
 #: ping with the next message once they have an answer, to learn how much the connection holds, and
 #: add a WINDOW_UPDATE: with answers at once, reading that would cost a fifth of each round trip.
 _PONG_SECONDS: Final = 0.01
+#: The 8 bytes of a PING, which its answer brings back: RFC 9113, section 6.7.
 _ALIVE: Final = b"alive?\0\0"
+#: What both sides must have named by ALPN: RFC 9113, section 3.2.
 _H2: Final = b"h2"
 
 
@@ -148,21 +150,26 @@ class Http2Protocol(Protocol):
         self._owner.leaving()
         if self.closing:
             return
+        # Before anything is written: a write may make room, and a flush must not go on from there.
         self._phase = _CLOSING
         self._reading.stop()
         self._set_alarm(_FLUSH_SECONDS)
         if self._output is not None:
+            # Where the core has failed it has put out its own GOAWAY, with the code of the error.
             if not self.core.failed:
                 self.core.go_away(self.core.last_peer_stream)
             self._write()
         if self.transport is not None:
             transport = cast("ILinkTransport", self.transport)
+            # A transport waits for its producer before it closes, and this one never says that it
+            # has come to its end.
             transport.unregisterProducer()
             transport.loseConnection()
 
     def abort(self, why: str) -> None:
         """End the connection at once."""
         self._owner.leaving()
+        # The first reason is the cause; what fails on the way down follows from it.
         self._why = self._why or why
         if self._phase is not _LOST:
             self._phase = _CLOSING
@@ -182,10 +189,12 @@ class Http2Protocol(Protocol):
         transport = cast("ILinkTransport", self.transport)
         self._reading.begin(transport)
         self._heard_at = self._clock.seconds()
+        # A turn writes once, so there is nothing for Nagle's algorithm to join: it would only wait.
         transport.setTcpNoDelay(True)
         read_more(transport)
         options = self._options
         watch(transport, options.tcp_keepalive_seconds, options.keepalive_timeout_seconds)
+        # One alarm for the whole life: SETTINGS first, then silence, at last the flush of the end.
         self._set_alarm(_SETTLE_SECONDS)
         transport.registerProducer(self, True)
         if options.tls is None:
@@ -193,6 +202,7 @@ class Http2Protocol(Protocol):
 
     def handshakeCompleted(self) -> None:  # noqa: N802 - Twisted's name
         """Go on, if the other side agrees that this is HTTP/2."""
+        # A server without ALPN would read the preface as a request of HTTP/1.1.
         if getattr(self.transport, "negotiatedProtocol", None) != _H2:
             self.abort("no HTTP/2 was agreed upon by TLS")
             return
@@ -208,6 +218,7 @@ class Http2Protocol(Protocol):
             self._phase = _OPEN
             self.begun = True
             self._output = cast("ILinkTransport", self.transport)
+            # The preface and SETTINGS have waited in the core for somewhere to go.
             self.core.output.resume()
             self._flush()
 
@@ -225,6 +236,7 @@ class Http2Protocol(Protocol):
 
     def _read_on(self) -> None:
         """Take what was put off, as if it came now."""
+        # As in dataReceived.
         touched, self.touched = self.touched, True
         self._parser.go_on()
         self._flush()
@@ -248,6 +260,7 @@ class Http2Protocol(Protocol):
         if self._pong is not None:
             self._pong.cancel()
             self._pong = None
+        # By now the phase says so: owners that try a call again look for another connection.
         for stream in self._http2.abandon():
             if stream.owner is not None:
                 stream.owner.ended(StatusCode.UNAVAILABLE, why)
@@ -273,6 +286,7 @@ class Http2Protocol(Protocol):
         output = self._output
         if output is None:
             return False
+        # Answers to pings leave with the next data, or by their timer; see _PONG_SECONDS.
         data = self.sender.data_to_send(put_off_pongs=self._phase is not _CLOSING)
         if self._pong is None and self.core.output.pongs:
             self._pong = self._clock.callLater(_PONG_SECONDS, self._answer_pings)
@@ -318,6 +332,7 @@ class Http2Protocol(Protocol):
         elif isinstance(event, PeerFinished):
             owner.finished()
         else:
+            # The peer has not looked at it, so the call may be tried again: RFC 9113, section 8.7.
             owner.unprocessed()
 
     def _broken(self, error: Http2Error) -> None:
@@ -331,6 +346,7 @@ class Http2Protocol(Protocol):
     def pauseProducing(self) -> None:
         """Keep messages with their streams, and read no more that wants answers."""
         self.core.output.pause()
+        # Who sends requests and reads no answers would have this process keep all of them.
         self._reading.full(True)
 
     def resumeProducing(self) -> None:
@@ -368,6 +384,7 @@ class Http2Protocol(Protocol):
         elif keepalive > 0:
             silent = self._clock.seconds() - self._heard_at
             if silent >= keepalive:
+                # Until the next alarm anything that comes is a sign of life, not its answer alone.
                 self._pinged = True
                 self.core.ping(_ALIVE)
                 self._set_alarm(self._options.keepalive_timeout_seconds)
