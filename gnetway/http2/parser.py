@@ -102,6 +102,7 @@ class FrameParser:
         self._receiver = receiver
         self._blocks = blocks
         self._effort = effort
+        # A server's preface is SETTINGS alone, a client's has the 24 bytes in front: section 3.4.
         self._awaited: Awaited = _PREFACE if preface else _SETTINGS
         self._preface = preface
         #: An incomplete frame, and how many bytes make the next look worth while.
@@ -118,8 +119,11 @@ class FrameParser:
         if self._awaited is _FAILED:
             return
         if self.put_off:
+            # Behind it, or frames would overtake those that wait; go_on is called for both
+            # together.
             self.put_off += data
             return
+        # Anew for each read: what one read may cost is what the other connections wait for.
         self._effort.left = TURN_EFFORT
         position = 0
         try:
@@ -150,6 +154,7 @@ class FrameParser:
 
     def _take_preface(self, data: bytes) -> int:
         preface = self._preface
+        # As far as it is here: a wrong beginning is known before the rest has come.
         if data[: len(preface)] != preface[: len(data)]:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the peer does not speak HTTP/2")
         taken = min(len(data), len(preface))
@@ -187,12 +192,14 @@ class FrameParser:
             word, flags, stream_id = unpack(data, position)
             start = position + HEAD_BYTES
             stop = start + (word >> 8)
+            # By the head alone, before a byte of the payload is kept: section 4.2.
             if stop - start > MAX_FRAME_BYTES:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame over MAX_FRAME_SIZE")
             if stop > end:
                 self._wanted_bytes = stop - position
                 return position
             kind = word & 0xFF
+            # The highest bit is reserved, and means nothing: section 4.1.
             stream_id &= MAX_31_BITS
             try:
                 if self._awaited is not _FRAME:
@@ -212,10 +219,12 @@ class FrameParser:
                     effort.left -= _FRAME_EFFORT
                     self._take_other(kind, flags, stream_id, data[start:stop])
             except StreamFault as fault:
+                # The others go on: the frame is taken as a whole, whatever was wrong in it.
                 self._target.stream_failed(fault)
             position = stop
         self._wanted_bytes = HEAD_BYTES
         if effort.left <= 0:
+            # The rest of a DATA frame was given a head of its own, so both are read as they stand.
             self.put_off += self._receiver.remainder + data[position:]
             self._receiver.remainder = b""
             return end
@@ -226,6 +235,7 @@ class FrameParser:
             # Between HEADERS and their last CONTINUATION nothing may come (section 6.10).
             if kind != CONTINUATION or stream_id != self._block_stream:
                 raise Http2Error(ErrorCode.PROTOCOL_ERROR, "a frame within a field block")
+        # Without them nobody knows yet what the peer allows: section 3.4.
         elif kind != SETTINGS or flags & ACK:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
         else:
@@ -247,9 +257,12 @@ class FrameParser:
         if not stream_id:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS of the connection")
         start, end = position + HEAD_BYTES, stop
+        # Padding comes off first: its length stands in front of the priority (section 6.2).
         if flags & PADDED:
             start, end = without_padding(data, start, end)
         if flags & HAS_PRIORITY:
+            # What depends on what, and by how much: meant nothing any more since RFC 9113, section
+            # 5.3.2.
             start += 5
             if start > end:
                 raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
@@ -271,6 +284,7 @@ class FrameParser:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of nothing")
         self._block += payload
         self._continuations += 1
+        # By number as well: a flood of empty ones would have no end (2024, VU#421644).
         if len(self._block) > MAX_FIELDS_BYTES or self._continuations > _MAX_CONTINUATIONS:
             raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "a field block without end")
         if flags & END_HEADERS:

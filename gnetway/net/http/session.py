@@ -94,11 +94,13 @@ class HttpSession:
         self._queue = HttpQueue(settings, total)
         #: How many requests the backend has yet to answer.
         self._asked = 0
+        # Up to ten seconds apart: sessions that began together, as after an outage, end one by one.
         self._idle_seconds = settings.idle_seconds + services.random_bytes(1)[0] % 10
         self.deadline = services.clock.seconds() + self._idle_seconds
         self.wheel_slot = -1
         services.wheel.add(self)
         #: None once the session has ended.
+        # Last, when all else is there: the backend hears of the session, and may deliver at once.
         self._joined: Session | None = services.registry.join(message.key, self.session_id, self)
 
     @property
@@ -116,6 +118,7 @@ class HttpSession:
     def may_send(self, wants: HttpWants) -> bool:
         """Whether a message may be sent to the backend, by the room for what answers it."""
         settings = self._settings
+        # Acknowledgements and a mere http_wait bring nothing that would need room.
         if not wants.asks:
             return True
         if self._asked >= settings.max_asked:
@@ -289,6 +292,8 @@ class HttpSession:
         for poll in self._polls:
             if poll.half_closed:
                 continue
+            # It has nothing of its own to come; core.telegram.org/mtproto/service_messages#http-
+            # wait-long-poll
             if poll.is_long:
                 return poll
             oldest = oldest or poll
@@ -330,6 +335,7 @@ class HttpSession:
         if session is None:
             return
         self._services.wheel.remove(self)
+        # Out of the total of all sessions, and out of sight, before anybody hears of the end.
         self._queue.clear()
         self._forget(self)
         self._services.registry.leave(session, self)
