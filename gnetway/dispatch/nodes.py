@@ -88,6 +88,7 @@ class SessionNodes:
         """Return the node of a key: the first on the ring that was not tried yet."""
         if not self._ring:
             return None
+        # The usual case, without a walk: one search in the ring's sorted points.
         if not tried:
             return self._nodes[self._ring.node_for(ring_key)]
         # As they would take over, were those before them gone: every gateway tries the same ones.
@@ -183,6 +184,7 @@ class SessionNodes:
 
         Return whether anybody may have counted on the node, and is to look for another one.
         """
+        # Before it changes: requests wait for a first attempt as they do for a node that is there.
         counted_on = node.usable or node.connection is ConnectionState.CONNECTING
         self._connection_lost(node, now)
         # Requests that failed with the connection may have taken the node off the ring before.

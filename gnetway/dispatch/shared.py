@@ -145,6 +145,7 @@ class OutageBuffer:
 
     def waiting(self) -> list[Owner]:
         """Return all queues, the longest here first."""
+        # A copy: who goes on leaves, and may come back behind all others.
         return list(self._stays)
 
     def expired(self, now: float) -> list[Owner]:
@@ -167,6 +168,7 @@ class OutageBuffer:
             owners = self._owners[stay.network] = Weights()
         owners.change(owner, weight)
         if not owners:
+            # Networks come without end, so none is remembered that holds nothing.
             del self._owners[stay.network]
 
 
@@ -252,6 +254,7 @@ class Shared:
     def send(self, request: Request, node: Node, data: bytes) -> None:
         """Have a request sent, and count it with the node; there must be room."""
         request.node = node
+        # Counted now, not when the shell has sent it: the requests of one turn would all find room.
         request.owner.in_flight += 1
         node.in_flight += 1
         node.in_flight_bytes += request.size
@@ -267,6 +270,8 @@ class Shared:
         if size <= limit:
             return False
         error = BackendRefused(400, f"MESSAGE_TOO_LARGE: {size} bytes, allowed are {limit}")
+        # An output as all else, since no input calls back: its owner may send more when it hears
+        # it.
         self.outputs.append(Finished(request, b"", error))
         return True
 
@@ -283,6 +288,7 @@ class Shared:
         """
         first = requests[0]
         if first.held_since is None:
+            # From its first wait on: a try in between does not give it its seconds anew.
             first.held_since = now
         self.buffer.stop(owner, first.held_since, network)
         for request in requests:
