@@ -77,7 +77,12 @@ class ClientConnection:
 
     def __init__(self, max_message_bytes: int) -> None:
         core = self.core = Connection(
-            self, (Setting.ENABLE_PUSH, 0), max_message_bytes, serves=False
+            # gRPC has no use for pushed responses; one that comes all the same is an error: section
+            # 8.4.
+            self,
+            (Setting.ENABLE_PUSH, 0),
+            max_message_bytes,
+            serves=False,
         )
         self._streams = core.streams
         self._ids = core.ids
@@ -99,6 +104,8 @@ class ClientConnection:
     def open(self, stream: Stream, fields: bytes) -> None:
         """Open a stream with the field block of its request, as soon as the server allows."""
         stream.fields = fields
+        # IDLE otherwise, and without an id: those have to grow in the order of opening (section
+        # 5.1.1).
         if len(self._streams) < self._slots:
             self._enter(stream)
             self._sender.begin(stream)
@@ -160,6 +167,7 @@ class ClientConnection:
         """Open what waits, if the server allows more streams now."""
         if first:
             self._events.append(Settled(self.core.max_peer_streams))
+        # It may be fewer than are open now: those stay, and nobody new enters (section 5.1.2).
         self._slots = self.core.max_peer_streams
         self.stream_closed()
 
@@ -167,6 +175,7 @@ class ClientConnection:
         """Open the streams that wait, as far as the server allows."""
         while self._waiting and len(self._streams) < self._slots and self.core.accepts_streams:
             stream = self._waiting.popleft()
+            # One that was cancelled while it waited never gets an id.
             if stream.state is not CLOSED:
                 self._enter(stream)
                 self._sender.begin(stream)
@@ -175,6 +184,7 @@ class ClientConnection:
 
     def goaway_received(self, last_stream_id: int) -> None:
         """Give back the streams that the server has not looked at and will not: section 6.8."""
+        # Whatever the reason is: the next streams need another connection.
         self.core.accepts_streams = False
         unprocessed = [stream for key, stream in self._streams.items() if key > last_stream_id]
         waiting = list(self._waiting)
@@ -224,6 +234,7 @@ class ClientConnection:
                 or stream is None
                 or not stream.unary
                 or stream.state is not HALF_CLOSED_LOCAL
+                # Nothing of its answer may have been read by the usual way so far.
                 or stream.headed
                 or stream.messages
                 or stream.joiner is not None
@@ -240,9 +251,12 @@ class ClientConnection:
                 or compressed
                 or size > max_bytes
                 or used + framed > window
+                # Our table is empty, so equal bytes mean equal fields.
                 or data[position + HEAD_BYTES : middle] not in usual
             ):
                 break
+            # Without them here all of it is left to the usual way, the head included: nothing is
+            # half done.
             behind = self._ok_trailers(stream_id, data, stop)
             if behind == stop:
                 break
@@ -257,6 +271,7 @@ class ClientConnection:
         if answered:
             self._events.append(CallsAnswered(answered))
             self._receiver.use_window(used)
+            # One look for all that have ended.
             if self._waiting:
                 self.stream_closed()
         return position
@@ -293,8 +308,10 @@ class ClientConnection:
             head = self._heads.read(block, core.blocks, trailers=stream.headed)
         except Malformed as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        # Even the first block: Trailers-Only in gRPC's words.
         if end_stream:
             self._take_trailers(stream, head)
+        # Between the head and the trailers come no other fields: section 8.1.
         elif stream.headed:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
         elif head.http_status >= 200:  # below are others that come before the one that counts
@@ -305,11 +322,14 @@ class ClientConnection:
 
     def _take_trailers(self, stream: Stream, head: ResponseHead) -> None:
         status, text = head.status, head.message
+        # As a rule it is a balancer that answers: its status of HTTP is all there is to go by, as
+        # in gRPC's mapping of those.
         if status < 0:
             http_status = head.http_status or 200
             status = status_of_http(http_status)
             text = f"HTTP status {http_status} without a gRPC status"
         elif status == OK:
+            # OK is the server's word on the call; half a message is no answer all the same.
             if stream.joiner is not None and not stream.joiner.idle:
                 status, text = INTERNAL, "the last message is incomplete"
             elif stream.unary and stream.messages != 1:
@@ -318,6 +338,7 @@ class ClientConnection:
 
     def _finish(self, stream: Stream, status: int, text: str) -> None:
         """End a stream that the server has ended, and this side with it."""
+        # The server wants no more of the request otherwise, so the rest is not sent: section 8.1.
         if stream.state is HALF_CLOSED_LOCAL:
             self.core.close(stream)
         else:

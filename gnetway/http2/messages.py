@@ -69,16 +69,20 @@ class MessageJoiner:
 
         :raises MessageFault: a message is too large or compressed.
         """
+        # A prefix that was cut by the end of a frame: rare, and joined by copying.
         if self._prefix:
             data = self._prefix + data[start:stop]
             start, stop = 0, len(data)
         messages: list[bytes] = []
+        # An empty message takes 5 bytes: one frame may bring thousands of them.
         while len(messages) < _MAX_MESSAGES:
             if self._missing < 0:
                 if stop - start < PREFIX_BYTES:
                     self._prefix = data[start:stop]
                     return messages, 0
                 self._prefix = b""
+                # Judged before anything of the message is kept: a length alone costs its sender
+                # nothing.
                 self._missing = self._length(data, start)
                 start += PREFIX_BYTES
             end = min(stop, start + self._missing)
@@ -101,6 +105,7 @@ class MessageJoiner:
 
     def _keep(self, data: bytes, start: int, end: int) -> None:
         size = end - start
+        # So little is copied for less than a view costs, which would keep all of the frame.
         if size < _SMALL_BYTES:
             self._parts.append(data[start:end])
             self.held_bytes += size
@@ -124,6 +129,7 @@ class MessageJoiner:
         self._viewed_bytes = 0
 
     def _length(self, data: bytes, start: int) -> int:
+        # The Compressed-Flag of gRPC's messages; no encoding is offered here.
         if data[start]:
             raise MessageFault(INTERNAL, "a compressed message, which was not agreed upon")
         length = int.from_bytes(data[start + 1 : start + PREFIX_BYTES], "big")

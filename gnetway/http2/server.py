@@ -122,6 +122,8 @@ class ServerConnection:
         sender = self._sender
         output = self._output
         if (
+            # What nearly all answers are: nothing waits, so head, message and trailers leave at
+            # once.
             size <= stream.send_window
             and size <= sender.window
             and size <= sender.max_frame_bytes
@@ -159,6 +161,7 @@ class ServerConnection:
         """End a stream at once with a status; no event follows on it."""
         if stream.state is CLOSED:
             return
+        # Where nothing was said yet one block is head and trailers: Trailers-Only in gRPC's words.
         block = b"" if stream.headed else _HEAD
         block += encode_field(b"grpc-status", b"%d" % status)
         if text:
@@ -175,6 +178,7 @@ class ServerConnection:
 
     def last_call(self) -> None:
         """Look at no stream that is not open by now, and tell the client so: section 6.8."""
+        # GOAWAY promises that those above it are not processed, so that they may be tried again.
         self._last_looked_at = self._ids.last
         self.core.go_away(self._ids.last)
 
@@ -191,6 +195,8 @@ class ServerConnection:
     def _close_local(self, stream: Stream) -> None:
         """End this side of a stream, and so all of it."""
         if stream.state is HALF_CLOSED_REMOTE:
+            # Ended on both sides: section 5.1 has it closed, and late frames are told from wrong
+            # ones by its number.
             stream.close()
             self._streams.pop(stream.id, None)
         else:
@@ -207,6 +213,7 @@ class ServerConnection:
 
     def remote_ended(self, stream: Stream) -> None:
         """Take the client's END_STREAM."""
+        # A content-length that does not agree with DATA makes a request malformed: section 8.1.1.
         if stream.missing_bytes > 0:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "less than content-length")
         stream.state = HALF_CLOSED_REMOTE
@@ -257,6 +264,7 @@ class ServerConnection:
             if (
                 word & 0xFF != HEADERS
                 or flags != END_HEADERS
+                # Only the next number: what a gap closes is noted by _opened.
                 or stream_id != ids.last + 2
                 or stream_id > self._last_looked_at
                 or start > end
@@ -279,6 +287,7 @@ class ServerConnection:
                 break
             used += framed
             position = start + size
+            # As _opened does it, so that the next HEADERS are held against it.
             ids.last = stream_id
             stream = self._make_stream(stream_id, head, unary=True)
             stream.state = HALF_CLOSED_REMOTE
@@ -321,8 +330,10 @@ class ServerConnection:
     def _opened(self, stream_id: int, block: bytes, *, end_stream: bool) -> None:
         if stream_id > self._ids.last + 2:
             self._skipped.append(range(self._ids.last + 1, stream_id))
+        # Before the head is looked at: a stream that is refused has used its number too.
         self._ids.last = stream_id
         try:
+            # Decoded whatever becomes of the stream: section 4.3.
             head = self._heads.read(block, self.core.blocks)
         except Malformed as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
@@ -330,6 +341,8 @@ class ServerConnection:
             # The client knows from GOAWAY, or will soon; its frames are discarded: section 6.8.
             self._ids.note_reset(stream_id)
             return
+        # Of the stream alone: the client may not have had our SETTINGS yet, and tries it again
+        # (section 5.1.2).
         if len(self._streams) >= self._max_streams:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
         stream = self._make_stream(stream_id, head, unary=head.path in self._unary_paths)
@@ -341,6 +354,7 @@ class ServerConnection:
             return
         if end_stream:
             stream.state = HALF_CLOSED_REMOTE
+        # What is no gRPC gets a status of HTTP, which a client of that can read.
         if head.refusal:
             refusal = encode_static(_STATUS, b"%d" % head.refusal)
             self._sender.send_fields(stream, refusal, end_stream=True)
@@ -354,6 +368,7 @@ class ServerConnection:
         stream.state = OPEN
         stream.send_window = self._sender.initial_window
         stream.receive_window = STREAM_WINDOW_BYTES
+        # Below 0 where none was named, as gRPC's clients do it.
         stream.missing_bytes = head.content_length
         stream.head = head
         self._streams[stream_id] = stream
@@ -367,6 +382,7 @@ class ServerConnection:
             read_trailers(fields)
         except Malformed as error:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        # A second block of fields can only be trailers, and those end a request: section 8.1.
         if not end_stream:
             raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers without an end")
         self.remote_ended(stream)

@@ -102,6 +102,7 @@ class Stream:
         self.unary = unary
         self.id = 0
         self.state: StreamState = IDLE
+        # Both windows are set when the stream opens: SETTINGS may change them until then.
         self.send_window = 0
         self.receive_window = 0
         #: Client: the field block that opens it. Server: nothing.
@@ -142,6 +143,7 @@ class Stream:
     @property
     def untouched_messages(self) -> int:
         """How many messages wait of which nothing has been put into a frame."""
+        # The peer has a part of that one: it cannot be taken back, and tried elsewhere.
         begun = self._begun or self._offset > 0
         return self.unsent_messages - 1 if begun else self.unsent_messages
 
@@ -151,6 +153,7 @@ class Stream:
         prefix = MESSAGE_PREFIX.pack(0, size)
         if self.pieces is None:
             self.pieces = deque()
+        # One piece less is worth more than the copy of a short message.
         if size <= _JOIN_BYTES:
             self.pieces.append((prefix + message, size))
         else:
@@ -169,6 +172,7 @@ class Stream:
             offset = self._offset
             available = len(piece) - offset
             if available > left:
+                # A view: narrow windows cut a long message into hundreds of pieces.
                 out.append(memoryview(piece)[offset : offset + left])
                 self._offset = offset + left
                 return limit
@@ -176,6 +180,7 @@ class Stream:
             pieces.popleft()
             self._offset = 0
             left -= available
+            # True behind a prefix that went alone: by its length the peer waits for the message.
             self._begun = size < 0
             if size >= 0:
                 self.unsent_messages -= 1
@@ -196,6 +201,8 @@ class Stream:
         self.state = CLOSED
         self.pieces = None
         self._offset = 0
+        # Half a message, and what is counted for it, go now and not when a collector finds the
+        # stream.
         self.joiner = None
         if self.holding is not None:
             self.holding.clear()
