@@ -113,11 +113,18 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(PROJECTS)
 	@if command -v go >/dev/null; then \
 	  set -ex; cd loadgen; test -z "$$(gofmt -l .)"; exec go vet ./...; \
 	else \
 	  echo "no go here: loadgen is not looked at"; \
 	fi
+
+# Projects of users, by the types that an installed gnetway has, outside of the checkout.
+PROJECTS := set -e; project=$$(mktemp -d); trap 'rm -rf "$$project"' EXIT; \
+  cp -R examples/chat examples/porting "$$project"; mypy="$(CURDIR)/$(BIN)/mypy"; \
+  mypy="$$mypy --cache-dir $(CURDIR)/.mypy_cache/projects --config-file $$project/chat/pyproject.toml"; \
+  cd "$$project/chat"; $$mypy chat tests; cd ../porting; $$mypy server.py adapter.py
 
 # $(call dotted,COMMAND): runs what is long and silent, and prints a dot every two seconds meanwhile.
 dotted = { while sleep 2; do printf .; done & dots=$$!; trap "kill $$dots" EXIT; \
