@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     """Print where the key is, and the shares."""
     try:
         # It hashes by mmh3; what asks etcd needs more packages.
-        from gnetway.dispatch.node import Ring  # noqa: PLC0415
+        from gnetway.dispatch.ring import Ring  # noqa: PLC0415
 
         nodes = _nodes(options.config)
     except ImportError as error:

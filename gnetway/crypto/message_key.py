@@ -23,8 +23,8 @@ from typing import Final
 
 from cryptg import decrypt_ige, encrypt_ige
 
-from gnetway.crypto.aes import MIN_BYTES, long_ige
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.long_ige import MIN_BYTES, long_ige
 from gnetway.errors import MessageError
 
 #: Drawn at a time, in bytes: enough for some 200 messages.

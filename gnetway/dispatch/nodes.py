@@ -15,16 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from gnetway.dispatch.node import (
-    BreakerState,
-    CircuitBreaker,
-    ConnectionState,
-    Listing,
-    Node,
-    Ring,
-)
+from gnetway.dispatch.node import BreakerState, CircuitBreaker, ConnectionState, Listing, Node
 from gnetway.dispatch.request import NodeChange, NodeNews, NodeOutput, NodeWish, Output, Request
 from gnetway.dispatch.retry import Fault, decide
+from gnetway.dispatch.ring import Ring
 from gnetway.rpc.status import Method, RpcStatus
 
 #: How long a redirect to a node that discovery does not name waits after a failure, in seconds.

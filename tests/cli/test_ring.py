@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest import TestCase
 
 from gnetway.cli.ring import auth_key_id
-from gnetway.dispatch.node import Ring
+from gnetway.dispatch.ring import Ring
 from tests.cli.fake_admin import run
 
 NODES = ["10.0.0.7:20120", "10.0.0.8:20120", "10.0.0.9:20120"]

@@ -9,8 +9,8 @@ from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from gnetway.crypto import message_key
-from gnetway.crypto.aes import MIN_BYTES, LongIge, find, long_ige, passes
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.crypto.long_ige import MIN_BYTES, LongIge, find, long_ige, passes
 from gnetway.crypto.message_key import SERVER_X, decrypt, encrypt
 from tests.crypto.chance import SeededBytes
 from tests.needs import missing

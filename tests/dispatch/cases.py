@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from gnetway.crypto.auth_key import AuthKey, KeyKind
 from gnetway.dispatch.dispatcher import Dispatcher
-from gnetway.dispatch.node import Node, Ring
+from gnetway.dispatch.node import Node
 from gnetway.dispatch.request import (
     DataRequest,
     Finished,
@@ -25,6 +25,7 @@ from gnetway.dispatch.request import (
     SessionLost,
 )
 from gnetway.dispatch.retry import TRUE_REPLY
+from gnetway.dispatch.ring import Ring
 from gnetway.dispatch.session_queue import SessionQueue
 from gnetway.dispatch.shared import STREAM_WINDOW, Announce, DispatchSettings, OutageLimits
 from gnetway.errors import GatewayError

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.dispatch import node as ring_module
-from gnetway.dispatch.node import POINTS_PER_NODE, Ring, RingEmpty, ring_hash
+from gnetway.dispatch import ring as ring_module
+from gnetway.dispatch.ring import POINTS_PER_NODE, Ring, RingEmpty, ring_hash
 from gnetway.errors import BackendUnavailable
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ring.json").read_text())

@@ -13,8 +13,8 @@ from gnetway.backends.remote.connections import (
     OutageLimits,
     RemoteSettings,
 )
-from gnetway.dispatch.node import Ring
 from gnetway.dispatch.request import Owner
+from gnetway.dispatch.ring import Ring
 from gnetway.dispatch.shared import OutageBuffer
 from gnetway.errors import BackendError
 from gnetway.rpc.calls import RpcOptions

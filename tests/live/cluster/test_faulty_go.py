@@ -9,7 +9,7 @@ from typing import Final
 from unittest import TestCase
 
 from gnetway.config.session import Carrier
-from gnetway.dispatch.node import Ring
+from gnetway.dispatch.ring import Ring
 from gnetway.testing import ClientSession, QuickAck
 from gnetway.tl.service_messages import Ping, Pong
 from tests.live.client import LinkEnded, LiveClient, now

@@ -3,7 +3,7 @@
 import time
 
 from gnetway.config.session import Carrier
-from gnetway.dispatch.node import Ring
+from gnetway.dispatch.ring import Ring
 from gnetway.tl.service_messages import Ping
 from tests.live.client import LinkEnded, LiveClient, now
 from tests.live.cluster.cluster import ClusterTestCase
