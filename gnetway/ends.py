@@ -108,6 +108,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "key_destroyed": Cause(
         _B, "the client's key was destroyed, or is known to the session service no more"
     ),
+    "closed_by_handler": Cause(_B, "the application's handler has ended it"),
     # Before the client has said anything.
     "handshake_timeout": Cause(
         _L,
@@ -294,6 +295,7 @@ SOUND: Final = frozenset(
         "stopped",
         "key_destroyed",
         "key_unregistered",
+        "closed_by_handler",
     }
 )
 

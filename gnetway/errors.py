@@ -38,6 +38,11 @@ class ProtocolError(GatewayError):
     transport_error: ClassVar[TransportErrorCode | None] = None
     cause: ClassVar[str] = "protocol"
 
+    def code_to_tell(self, tell_too_many: bool = True) -> TransportErrorCode | None:
+        """Return what the client is told: without ``tell_too_many`` no -429, which silences iOS."""
+        code = self.transport_error
+        return None if code is TransportErrorCode.FLOOD and not tell_too_many else code
+
 
 class FramingError(ProtocolError):
     """The bytes are no valid codec stream."""
@@ -134,6 +139,53 @@ class RpcError(GatewayError):
         super().__init__(f"{code} {text}")
         self.code = code
         self.text = text
+
+
+class TransportError(ProtocolError):
+    """What a handler raises to end the client's connections with a transport error.
+
+    ``code`` is 404 or -404, and so on: 404 has the client throw its key away and begin anew, 429
+    has it come back later (iOS never), 444 says that it is the wrong data centre.
+
+    :raises ValueError: another code.
+    """
+
+    cause = "closed_by_handler"
+
+    def __init__(self, code: int) -> None:
+        numbers = [-one.value for one in TransportErrorCode]
+        # True is an int to Python, and a mistake here.
+        if not isinstance(code, int) or isinstance(code, bool) or abs(code) not in numbers:
+            allowed = ", ".join(map(str, numbers))
+            raise ValueError(f"code of a TransportError is one of {allowed}, not {code!r}")
+        self.code = TransportErrorCode(-abs(code))
+        super().__init__(f"{self.code:d} by the handler")
+
+    def code_to_tell(self, tell_too_many: bool = True) -> TransportErrorCode:
+        """Return the code, whichever it is: the application has decided."""
+        return self.code
+
+
+class PushFailed(GatewayError):
+    """Nobody has acknowledged a push; ``reason`` is one of its constants."""
+
+    #: The session has no connection now, or its client has not spoken in it yet.
+    NOT_CONNECTED: ClassVar[str] = "not connected"
+    #: As many pushes of the session wait for their acknowledgement as may, or too much waits for
+    #: its next HTTP request.
+    TOO_MANY: ClassVar[str] = "too many"
+    #: No acknowledgement has come in time.
+    TIMED_OUT: ClassVar[str] = "timed out"
+    #: The session was destroyed, or away for too long, or the gateway has stopped.
+    SESSION_OVER: ClassVar[str] = "session over"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the push was not acknowledged: {reason}")
+        self.reason = reason
+
+
+class TooManyNames(GatewayError):
+    """There is no room for another name of a session or key."""
 
 
 def _rpc_error_code(code: object) -> int:

@@ -3,10 +3,8 @@
 Nothing here knows a provider. A test runs ``verifyObject`` on each, fakes included.
 """
 
-from asyncio import Future
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -20,9 +18,26 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import Attribute, Interface
 
+from gnetway.application import IRpcHandler, IRpcSession, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError
+from gnetway.errors import BackendError, ProtocolError
 from gnetway.metrics import Measures
+
+__all__ = [
+    "FutureSalt",
+    "IDiscovery",
+    "IGatewayReactor",
+    "IKeyLookup",
+    "ILinkTransport",
+    "IPushTarget",
+    "IRpcHandler",
+    "IRpcSession",
+    "IRpcSessions",
+    "ISessionBackend",
+    "RpcAnswer",
+    "RpcCall",
+    "SessionClient",
+]
 
 
 class FutureSalt(NamedTuple):
@@ -67,6 +82,9 @@ class SessionClient:
 
     def end_links(self, cause: str) -> None:
         """End the session's connections, without a code: the client comes back by itself."""
+
+    def fail_links(self, error: ProtocolError) -> None:
+        """End the session's connections for an error, whose code their client is told."""
 
 
 class ILinkTransport(ITCPTransport, IConsumer, IPushProducer):
@@ -159,7 +177,8 @@ class ISessionBackend(Interface):
     def send_http_data(client: SessionClient, salt: int, payload: bytes) -> Deferred[bytes]:
         """Like ``send_data``, for HTTP: fires with the plaintext that answers, maybe empty.
 
-        Not before a bind in it is decided.
+        Not before a bind in it is decided. It may also fail with a ProtocolError, whose code the
+        client is told.
         """
 
     def close_session(client: SessionClient) -> None:
@@ -218,63 +237,6 @@ class IKeyLookup(Interface):
         """Have ``listener`` called where the backend knows a key no more that was at hand.
 
         It is to call ``forget``.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class RpcCall:
-    """A client's call that the embedded backend does not answer by itself.
-
-    ``body`` is the TL object with all its wrappers (invokeWithLayer, gzip_packed…) taken off;
-    ``constructor`` its first four bytes as an unsigned number. ``layer`` is the one the client
-    last named by invokeWithLayer, in any session of the permanent key and before a restart too; 0
-    if it never did. ``local_ip`` is the address that the client came to, empty for a socket in the
-    file system. Ids are signed.
-    """
-
-    body: bytes
-    constructor: int
-    auth_key_id: int
-    perm_auth_key_id: int
-    session_id: int
-    msg_id: int
-    layer: int
-    client_ip: str
-    local_ip: str = ""
-
-
-class IRpcSessions(Interface):
-    """What a handler may do on its own: the sessions of the embedded backend."""
-
-    def push(auth_key_id: int, session_id: int, body: bytes) -> bool:
-        """Send a TL object, e.g. an updates object, to one session.
-
-        Returns False where the session has no connection now, or has too much that waits for its
-        next HTTP request.
-
-        :raises TypeError: ``body`` is no bytes.
-        :raises ValueError: ``body`` is no TL object of up to 16 MiB - 256 bytes.
-        """
-
-    def session_ids() -> list[tuple[int, int]]:
-        """Return (auth_key_id, session_id) of every open session."""
-
-
-#: The answer to a call: a TL object, or what gives one later. ``handle`` may be ``async def``.
-RpcAnswer = bytes | Deferred[bytes] | Coroutine[Any, Any, bytes] | Future[bytes]
-
-
-class IRpcHandler(Interface):
-    """Answers RPC calls; its class is called with an IRpcSessions provider."""
-
-    def handle(call: RpcCall) -> RpcAnswer:
-        """Return the TL object to put into rpc_result, at most 16 MiB - 256 bytes.
-
-        A Deferred or future, or what a coroutine awaits, is cancelled when nobody wants the answer
-        any more. Under the reactor over asyncio a coroutine is a task, and awaits what it likes.
-
-        :raises RpcError: the client gets it as rpc_error. Any other error, and an answer that is
-            no TL object, is logged and becomes 500 INTERNAL.
         """
 
 

@@ -5,12 +5,13 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from cryptography import x509
 
 import gnetway
-from gnetway.backends.embedded.handler import load_handler
+from gnetway.backends.embedded.handler import load_handler, load_middleware, load_store_class
 from gnetway.backends.embedded.sqlite_file import check_file
 from gnetway.backends.embedded.store import StoreUnusable
 from gnetway.cli.check_addresses import addresses, announced
@@ -22,7 +23,7 @@ from gnetway.errors import ConfigError
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from gnetway.runtime.clocks import wall_clock
 from gnetway.runtime.machine import left_for_clients
-from gnetway.service.backends import resolve_public
+from gnetway.service.backends import HANDLER, MIDDLEWARE, STORE_CLASS, resolve_public
 from gnetway.service.prepared import check_web_packages, open_files, remote_package_faults
 from gnetway.testing.dial import shown_fingerprint
 from gnetway.workers.pipe import processors
@@ -231,28 +232,35 @@ def embedded(report: Report, config: GatewayConfig) -> None:
     """Look at the store, the handler, and the addresses that clients are told."""
     backend = config.session.embedded
     assert backend is not None, "only for the embedded backend"
-    if not backend.in_memory:
+    if backend.store_file:
         try:
-            check_file(backend.store)
+            check_file(backend.store_file)
         except StoreUnusable as error:
             remedy = "an SQLite file of this program in Session.Embedded.Store, or none yet"
             report.fault("store", str(error), remedy)
         else:
-            is_new = "" if os.path.exists(backend.store) else " will be made"
-            report.ok("store", f"{backend.store}{is_new}")
+            is_new = "" if os.path.exists(backend.store_file) else " will be made"
+            report.ok("store", f"{backend.store_file}{is_new}")
+    store = backend.store_class
+    if store:
+        _attempt(report, "store", store, lambda: load_store_class(store), STORE_CLASS)
     if backend.handler is not None:
         handler = backend.handler
-        _attempt(report, "handler", handler, lambda: load_handler(handler))
+        _attempt(report, "handler", handler, lambda: load_handler(handler), HANDLER)
+    for middleware in backend.middleware or ():
+        load = partial(load_middleware, middleware)
+        _attempt(report, "middleware", middleware, load, MIDDLEWARE)
     _attempt(report, "PublicAddress", "", lambda: resolve_public(config))
 
 
-def _attempt(report: Report, step: str, name: str, work: Callable[[], object]) -> None:
+def _attempt(
+    report: Report, step: str, name: str, work: Callable[[], object], remedy: str = ""
+) -> None:
     try:
         with report.busy(f"looking at {step}"):
             work()
     except ConfigError as error:
-        if name:
-            remedy = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
+        if remedy:
             report.fault(step, str(error), remedy)
         else:
             report.faults(step, error.faults)

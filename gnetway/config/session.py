@@ -21,6 +21,7 @@ from gnetway.config.values import (
     class_name,
     described,
     described_as,
+    is_class_name,
     key,
     list_of,
     optional,
@@ -95,15 +96,22 @@ class RpcConfig:
 MEMORY: Final = "memory"
 
 
-_STORE: Final = "an SQLite file that can be written, or memory"
+#: What stands before the class of a store of an application's own.
+CLASS: Final = "class:"
+
+_STORE: Final = "an SQLite file that can be written, memory, or class:package.module.Class"
 
 
 @described(TEXT, _STORE)
 def store(node: Node, reading: Reading) -> str:
-    """Read a store: ``memory``, or the path of an SQLite file, which comes out absolute."""
+    """Read a store: ``memory``, a class, or the path of an SQLite file, made absolute."""
     name = text(node, reading)
     if name == MEMORY:
         return MEMORY
+    if name.startswith(CLASS):
+        if not is_class_name(name.removeprefix(CLASS)):
+            reading.reject(node, shown(name), _STORE)
+        return name
     path = output_path(name, reading.directory)
     problem = _problem(path)
     if problem:
@@ -201,13 +209,17 @@ class EmbeddedConfig:
     """Session.Embedded: the session backend in this process.
 
     ``store`` is the absolute path of an SQLite file, or ``memory``. ``handler`` names the class
-    that answers RPC calls; None for the stock one. ``this_dc`` is the number of the data centre
+    that answers RPC calls; None for the stock one. ``middleware`` are functions that stand before
+    it. ``this_dc`` is the number of the data centre
     that clients are told; None for that of Gnetway.StrictDC, or 2. ``max_keys`` is how many keys
     the store has at most, ``max_unacked_bytes`` what is kept to be sent again.
     """
 
     store: str = field(metadata=key("Store", store))
     handler: str | None = field(default=None, metadata=key("Handler", class_name))
+    middleware: tuple[str, ...] | None = field(
+        default=None, metadata=key("Middleware", optional(list_of(class_name)))
+    )
 
     max_keys: int = field(
         default=1_000_000, metadata=key("MaxKeys", whole(10_000, 1_000_000_000, "auth keys"))
@@ -221,6 +233,16 @@ class EmbeddedConfig:
     def in_memory(self) -> bool:
         """Whether keys and salts are lost at the end of the process."""
         return self.store == MEMORY
+
+    @property
+    def store_class(self) -> str:
+        """The dotted path of an application's store, empty for ours."""
+        return self.store.removeprefix(CLASS) if self.store.startswith(CLASS) else ""
+
+    @property
+    def store_file(self) -> str:
+        """The path of the SQLite file, empty where there is none."""
+        return "" if self.in_memory or self.store_class else self.store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,9 +259,14 @@ def flag(node: Node, reading: Reading) -> bool:
 @described({"type": "string", "pattern": f"^{_DOTTED.pattern}$"}, _CLASS)
 def class_name(node: Node, reading: Reading) -> str:
     """Read the name of a class, with its package and module."""
-    if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
+    if not isinstance(node.value, str) or not is_class_name(node.value):
         reading.reject(node, shown(node.value), _CLASS)
     return node.value
+
+
+def is_class_name(name: str) -> bool:
+    """Return whether a text is a name with a package and a module before it."""
+    return _DOTTED.fullmatch(name) is not None
 
 
 def is_whole(value: object, low: int, high: int) -> TypeGuard[int]:

@@ -111,7 +111,7 @@ class PacketOutput:
         """Tell the client why the connection ends, where the protocol has a code for it."""
         # Four bytes, little-endian and negative, in a packet of their own, unencrypted.
         # See core.telegram.org/mtproto/mtproto-transports#transport-errors.
-        code = error.transport_error
+        code = error.code_to_tell()
         if code is not None and self._codec is not None:
             self._send_framed(self._codec.frame(code.to_bytes(4, "little", signed=True)))
 

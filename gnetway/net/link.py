@@ -17,7 +17,7 @@ from gnetway.connection.events import (
     SliceTaken,
 )
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import Busy, ProtocolError, TransportErrorCode
+from gnetway.errors import Busy, ProtocolError
 from gnetway.handshake.exchange import KeyExchange
 from gnetway.net import waits
 from gnetway.net.link_output import NOTHING, OPEN, LinkOutput, LinkProtocol, LinkState, Unread
@@ -346,8 +346,7 @@ class GatewayLink:
             self._give_up()
             self._wait(waits.PendingEnd(self._services, self.end, error.cause))
             return
-        code, limits = error.transport_error, self._services.limits
-        told = code is not None and (code is not TransportErrorCode.FLOOD or limits.tell_too_many)
+        told = error.code_to_tell(self._services.limits.tell_too_many) is not None
         if told:
             self.output.packets.fail(error)
         self.end(error.cause, told, str(error))

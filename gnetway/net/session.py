@@ -6,6 +6,7 @@ Apart from the registry, which is compiled: a class that derives from SessionCli
 from typing import Protocol
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import ProtocolError
 from gnetway.interfaces import SessionClient
 
 
@@ -27,6 +28,9 @@ class Link(Protocol):
 
     def end(self, cause: str) -> None:
         """End the connection without a code; ``cause`` is what it is counted under."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """End the connection for an error, with its code if it has one."""
 
     def key_gone(self, key: AuthKey) -> None:
         """End the connection, as a key that it uses is known no more."""
@@ -65,6 +69,11 @@ class Session(SessionClient):
         """End the session's connections without a code."""
         for link in list(self.links):
             link.end(cause)
+
+    def fail_links(self, error: ProtocolError) -> None:
+        """End the session's connections for an error, whose code their client is told."""
+        for link in list(self.links):
+            link.fail(error)
 
     def key_gone(self) -> None:
         """End the session's connections, as its key is known no more."""

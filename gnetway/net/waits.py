@@ -34,7 +34,6 @@ from gnetway.errors import (
     BackendError,
     BackendRefused,
     BackendUnavailable,
-    Busy,
     KeyUnknown,
     ProtocolError,
 )
@@ -151,8 +150,8 @@ def end_by_failure(error: BaseException | None, services: LinkServices, asker: A
     """End ``asker`` for what the backend said in the place of an answer."""
     if isinstance(error, KeyUnknown):
         asker.fail(AuthKeyMissing("the session backend does not know the key"))
-    elif isinstance(error, Busy):
-        # It says nothing about the key: no code, which would end it.
+    elif isinstance(error, ProtocolError):
+        # A Busy says nothing about the key: no code, which would end it. Or the application's end.
         asker.fail(error)
     else:
         if not isinstance(error, BackendError):

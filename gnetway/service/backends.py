@@ -2,22 +2,32 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
+from gnetway.application import HandlerFactory, Middleware
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.handler import HandlerFactory, load_handler
+from gnetway.backends.embedded.handler import (
+    Embedding,
+    check_middleware,
+    check_store,
+    load_handler,
+    load_middleware,
+    load_store,
+)
 from gnetway.backends.embedded.help_config import DEFAULT_DC, DcAddress, HelpConfig
 from gnetway.backends.embedded.sqlite_file import StoreLock, check_file
 from gnetway.backends.embedded.sqlite_store import SQLiteStore
-from gnetway.backends.embedded.store import MemoryStore, StoreUnusable
+from gnetway.backends.embedded.store import IKeyStore, MemoryStore, StoreUnusable
 from gnetway.config.addresses import PublicAddressConfig
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig
 from gnetway.config.session import EmbeddedConfig
 from gnetway.errors import ConfigError
+from gnetway.events import Events
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.metrics import Measures
 from gnetway.runtime.clocks import TurnEnd, WallClock
@@ -25,6 +35,8 @@ from gnetway.service.listeners import Listener
 from gnetway.service.remote import RemoteLifecycle, beside_another
 from gnetway.service.sockets import InheritedSockets
 from gnetway.tl.unwrap import UnwrapLimits
+
+T = TypeVar("T")
 
 
 class BackendLifecycle(Protocol):
@@ -148,6 +160,11 @@ def _is_dialled(server: ServerConfig) -> bool:
     return server.speaks_tcp and not hidden and not server.public_addresses
 
 
+HANDLER: Final = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
+STORE_CLASS: Final = "class: and the dotted path of a class that makes an IKeyStore of the reactor"
+MIDDLEWARE: Final = "dotted paths of functions that take a call and what hands it on"
+
+
 class EmbeddedLifecycle:
     """The backend in this process: a BackendLifecycle."""
 
@@ -157,48 +174,70 @@ class EmbeddedLifecycle:
         embedded: EmbeddedConfig,
         reactor: IGatewayReactor,
         wall: WallClock,
-        handler: HandlerFactory | None,
+        given: Embedding,
         random_bytes: Callable[[int], bytes],
         inherited: InheritedSockets | None = None,
+        events: Events | None = None,
     ) -> None:
         self._config = config
         self._embedded = embedded
         self._inherited = inherited or InheritedSockets()
         self._reactor = reactor
         self._wall = wall
-        self._handler = handler
+        self._given = given
+        self._events = events
         self._random_bytes = random_bytes
         self._backend: EmbeddedBackend | None = None
         self._told: HelpConfig | None = None
         self._public: Resolved = {}
-        self._lock = StoreLock(embedded.store)
+        self._lock = StoreLock(embedded.store_file)
 
     def prepare(self) -> None:
         """See BackendLifecycle."""
-        self._find_handler()
-        self._check_store()
+        self._given = replace(
+            self._given,
+            handler=self._handler(),
+            store=self._store(),
+            middleware=self._middleware(),
+        )
+        self._check_file()
         self._public = resolve_public(self._config)
 
-    def _find_handler(self) -> None:
-        """Find the class that Session.Embedded.Handler names, unless code has given another."""
+    # What the configuration names counts, unless code has given another.
+
+    def _handler(self) -> HandlerFactory | None:
         name = self._embedded.handler
-        if self._handler is not None or name is None:
-            return
+        if self._given.handler is not None or name is None:
+            return self._given.handler
+        return self._found("Handler", lambda: load_handler(name), HANDLER)
+
+    def _store(self) -> IKeyStore | None:
+        store, path = self._given.store, self._embedded.store_class
+        if store is None and path:
+            return self._found("Store", lambda: load_store(path, self._reactor), STORE_CLASS)
+        return None if store is None else check_store(store)
+
+    def _middleware(self) -> Sequence[Middleware]:
+        names = self._embedded.middleware or ()
+        if self._given.middleware or not names:
+            return [check_middleware(one) for one in self._given.middleware]
+        return self._found("Middleware", lambda: list(map(load_middleware, names)), MIDDLEWARE)
+
+    def _found(self, key: str, load: Callable[[], T], allowed: str) -> T:
         try:
-            self._handler = load_handler(name)
+            return load()
         except ConfigError as error:
-            path = "Session.Embedded.Handler"
-            allowed = "the dotted path of a class that implements gnetway.interfaces.IRpcHandler"
+            path = f"Session.Embedded.{key}"
             raise ConfigError([self._config.fault(path, str(error), allowed)]) from error
 
-    def _check_store(self) -> None:
+    def _check_file(self) -> None:
         """See whether the file that Session.Embedded.Store names can be used.
 
         Here and not at the start, when a daemon has no terminal any more to tell it on.
         """
-        if self._embedded.in_memory:
+        store = self._embedded.store_file
+        if self._given.store is not None or not store:
             return
-        store = self._embedded.store
         try:
             # A missing one is made, and locked, at the start, by the user that it will belong to.
             if os.path.exists(store):
@@ -216,22 +255,26 @@ class EmbeddedLifecycle:
         """See BackendLifecycle."""
         this_dc = self._embedded.this_dc or self._config.gnetway.strict_dc or DEFAULT_DC
         told = self._told = HelpConfig(dc_addresses(listeners, self._public), this_dc)
-        store = (
-            MemoryStore(self._embedded.max_keys)
-            if self._embedded.in_memory
-            else SQLiteStore(
-                self._reactor, self._embedded.store, self._lock, self._embedded.max_keys
-            )
-        )
+        given, max_keys = self._given, self._embedded.max_keys
+        store: IKeyStore
+        if given.store is not None:
+            store = given.store
+        elif self._embedded.in_memory:
+            store = MemoryStore(max_keys)
+        else:
+            store = SQLiteStore(self._reactor, self._embedded.store, self._lock, max_keys)
         backend = EmbeddedBackend(
             self._reactor,
             self._wall,
             store,
             told,
-            self._handler,
+            given.handler,
             self._random_bytes,
             UnwrapLimits(max_unpacked_bytes=self._config.gnetway.limits.max_unpacked_bytes),
             self._embedded.max_unacked_bytes,
+            given.middleware,
+            given.context,
+            self._events,
         )
         self._backend = backend
         return succeed(backend)
@@ -289,21 +332,28 @@ def make_lifecycle(
     config: GatewayConfig,
     reactor: IGatewayReactor,
     wall: WallClock,
-    handler: HandlerFactory | None,
+    given: Embedding | HandlerFactory | None,
     random_bytes: Callable[[int], bytes],
     turn_end: TurnEnd,
     inherited: InheritedSockets | None = None,
+    events: Events | None = None,
 ) -> BackendLifecycle:
     """Return the lifecycle of the backend that Session asks for.
 
-    :raises ConfigError: ``handler``, which answers calls, is given for a remote backend.
+    ``given`` is what an application puts in: all of it, or a handler alone.
+
+    :raises ConfigError: something is given for a remote backend.
     """
+    if not isinstance(given, Embedding):
+        given = Embedding(handler=given)
     embedded = config.session.embedded
     if embedded is not None:
-        return EmbeddedLifecycle(config, embedded, reactor, wall, handler, random_bytes, inherited)
-    if handler is not None:
-        found = "a remote session backend, but a handler that is to answer calls"
-        raise ConfigError([config.fault("Session", found, "Session.Embedded with a handler")])
+        return EmbeddedLifecycle(
+            config, embedded, reactor, wall, given, random_bytes, inherited, events
+        )
+    if given != Embedding():
+        found = "a remote session backend, but a handler, store, middleware or context for calls"
+        raise ConfigError([config.fault("Session", found, "Session.Embedded with them")])
     if inherited is not None and inherited.of_another:
         config = beside_another(config)
     return RemoteLifecycle(config, reactor, random_bytes, os.environ, turn_end)

@@ -36,7 +36,7 @@ from zope.interface import Interface, directlyProvides, implementer, providedBy
 
 from gnetway.admission.accounts import Account, AddressDenied, NotAdmitted, TooManyNewConnections
 from gnetway.admission.place import Place
-from gnetway.backends.embedded.handler import HandlerFactory
+from gnetway.application import HandlerFactory
 from gnetway.config.addresses import Address
 from gnetway.config.model import GatewayConfig
 from gnetway.config.servers import Proto, ServerConfig

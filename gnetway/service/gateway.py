@@ -28,8 +28,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.admin.status import Status
-from gnetway.backends.embedded.handler import HandlerFactory
-from gnetway.config.load import load_mapping
+from gnetway.application import HandlerFactory
+from gnetway.backends.embedded.handler import Embedding
 from gnetway.config.model import GatewayConfig, share_out
 from gnetway.errors import ConfigError
 from gnetway.events import Events
@@ -64,7 +64,8 @@ T = TypeVar("T")
 class GatewayService(MultiService):
     """The gateway. Services of an embedder may be added as its children.
 
-    ``causes`` counts why connections have ended.
+    ``causes`` counts why connections have ended. ``application`` is what answers calls, and what
+    else an application puts into an embedded backend.
     ``own_process`` says that the process is the gateway's, so that what ``runtime.shortcuts``
     and ``runtime.machine`` do for speed may be done to it.
     ``worker`` has the sockets where the gateway is one of several processes. ``inherited`` are
@@ -77,7 +78,7 @@ class GatewayService(MultiService):
         self,
         config: GatewayConfig,
         reactor: IGatewayReactor,
-        handler: HandlerFactory | None = None,
+        application: Embedding | HandlerFactory | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         own_process: bool = False,
         worker: WorkerListeners | None = None,
@@ -98,7 +99,14 @@ class GatewayService(MultiService):
         self.events = Events(self._turn_end.call)
         self._inherited = inherited or InheritedSockets()
         self._lifecycle = make_lifecycle(
-            config, reactor, wall, handler, random_bytes, self._turn_end, self._inherited
+            config,
+            reactor,
+            wall,
+            application,
+            random_bytes,
+            self._turn_end,
+            self._inherited,
+            self.events,
         )
         self._worker = worker
         self._threads = WorkThreads(
@@ -372,28 +380,3 @@ class GatewayService(MultiService):
         self.events.tell_all()
         await maybeDeferred(super().stopService)
         uninstall_loop(self._reactor, self._turn_end)
-
-
-def make_gateway(
-    config: GatewayConfig | Mapping[str, object],
-    reactor: IGatewayReactor,
-    handler: HandlerFactory | None = None,
-    own_process: bool = False,
-) -> GatewayService:
-    """Build a gateway to run in a Twisted application.
-
-    ``config`` is a loaded configuration, or a mapping of the form of ``etc/gnetway.yaml``.
-    ``handler``, called with an IRpcSessions provider, makes the IRpcHandler that answers the
-    calls of clients; without it Session.Embedded.Handler counts. A remote session backend takes
-    none. ``own_process`` allows what the gateway does for speed to a process that is its own, see
-    GatewayService.
-
-    :raises ConfigError: with a line for each fault. Faults that show only at start, such as a
-        port that is taken, come from ``prepare()``.
-    """
-    if not isinstance(config, GatewayConfig):
-        config = load_mapping(config)
-    if config.workers is not None and config.workers > 1:
-        found = f"{config.workers} for a gateway inside of another application"
-        raise ConfigError([config.fault("Workers", found, "1 or auto, which is 1 here")])
-    return GatewayService(config, reactor, handler, own_process=own_process)

@@ -256,7 +256,7 @@ def _private_keys(config: GatewayConfig) -> Iterator[tuple[str, str]]:
 
 def _store_files(config: GatewayConfig) -> list[str]:
     embedded = config.session.embedded
-    return [] if embedded is None or embedded.in_memory else files_of(embedded.store)
+    return files_of(embedded.store_file) if embedded and embedded.store_file else []
 
 
 def _tls_keys(config: GatewayConfig) -> Iterator[PemFile | None]:

@@ -4,14 +4,16 @@ Each provides an interface of :mod:`gnetway.interfaces`, keeps its calls in publ
 answers at once unless a test says otherwise. Unlike the rest of the package they need Twisted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
+from gnetway.application import ACK_SECONDS, IRpcSession, IRpcSessions
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, KeyUnknown
+from gnetway.errors import BackendError, KeyUnknown, PushFailed
 from gnetway.interfaces import (
     FutureSalt,
     IKeyLookup,
@@ -20,6 +22,7 @@ from gnetway.interfaces import (
     SessionClient,
 )
 from gnetway.metrics import Measures
+from gnetway.tl.client_info import ClientInfo
 
 Done = Callable[[BackendError | None], None]
 
@@ -197,3 +200,129 @@ class FakeTarget:
     def doubt_key(self, auth_key_id: int) -> None:
         """Keep the id in ``doubted``."""
         self.doubted.append(auth_key_id)
+
+
+@implementer(IRpcSession)
+@dataclass(eq=False)
+class FakeSession:
+    """One session; ``pushed`` has what it was sent, ``acks`` what waits for the test to fire it.
+
+    ``ended`` has the codes that it was ended with.
+    """
+
+    auth_key_id: int = 1
+    session_id: int = 1
+    perm_auth_key_id: int = 1
+    client_ip: str = "192.0.2.1"
+    layer: int = 0
+    client: ClientInfo | None = None
+    is_open: bool = True
+    context: Any = None
+    pushed: list[bytes] = field(default_factory=list)
+    acks: list[Deferred[None]] = field(default_factory=list)
+    names: list[Hashable] = field(default_factory=list)
+    key_names: list[Hashable] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+
+    def push(self, body: bytes) -> bool:
+        """Keep the push in ``pushed`` if the session is open."""
+        if self.is_open:
+            self.pushed.append(body)
+        return self.is_open
+
+    def push_acked(self, body: bytes, seconds: float = ACK_SECONDS) -> Deferred[None]:
+        """Keep the push, and what is to be fired for it in ``acks``."""
+        if not self.push(body):
+            return fail(PushFailed(PushFailed.NOT_CONNECTED))
+        acked: Deferred[None] = Deferred()
+        self.acks.append(acked)
+        return acked
+
+    def attach(self, name: Hashable) -> None:
+        """Keep the name in ``names``."""
+        self.names.append(name)
+
+    def attach_key(self, name: Hashable) -> None:
+        """Keep the name in ``key_names``."""
+        self.key_names.append(name)
+
+    def end(self, code: int = 0) -> None:
+        """Keep the code in ``ended``."""
+        self.ended.append(code)
+
+
+@implementer(IRpcSessions)
+@dataclass(eq=False)
+class FakeSessions:
+    """The sessions that a test has given it; names of keys are kept by their first session."""
+
+    sessions: list[FakeSession] = field(default_factory=list)
+    destroyed: list[int] = field(default_factory=list)
+
+    def get(self, auth_key_id: int, session_id: int) -> FakeSession | None:
+        """Return an open session of those given."""
+        for one in self.sessions:
+            if one.is_open and (one.auth_key_id, one.session_id) == (auth_key_id, session_id):
+                return one
+        return None
+
+    def session_ids(self) -> list[tuple[int, int]]:
+        """Return the ids of the open ones."""
+        return [(one.auth_key_id, one.session_id) for one in self.sessions if one.is_open]
+
+    def push(self, auth_key_id: int, session_id: int, body: bytes) -> bool:
+        """Push to one of them."""
+        session = self.get(auth_key_id, session_id)
+        return session is not None and session.push(body)
+
+    def push_acked(
+        self, auth_key_id: int, session_id: int, body: bytes, seconds: float = ACK_SECONDS
+    ) -> Deferred[None]:
+        """Push to one of them."""
+        session = self.get(auth_key_id, session_id)
+        if session is None:
+            return fail(PushFailed(PushFailed.NOT_CONNECTED))
+        return session.push_acked(body, seconds)
+
+    def push_to(self, name: Hashable, body: bytes) -> int:
+        """Push to each of a name."""
+        return sum([session.push(body) for session in self.find(name)])
+
+    def find(self, name: Hashable) -> list[IRpcSession]:
+        """Return the open ones that have a name, or whose key has it."""
+        keys = {one.perm_auth_key_id for one in self.sessions if name in one.key_names}
+        return [
+            one
+            for one in self.sessions
+            if one.is_open and (name in one.names or one.perm_auth_key_id in keys)
+        ]
+
+    def attach(self, name: Hashable, auth_key_id: int, session_id: int = 0) -> None:
+        """Give a name to one of them, or to all of a key."""
+        self._names(auth_key_id, session_id).append(name)
+
+    def detach(self, name: Hashable, auth_key_id: int, session_id: int = 0) -> None:
+        """Take it back."""
+        names = self._names(auth_key_id, session_id)
+        if name in names:
+            names.remove(name)
+
+    def names(self, auth_key_id: int, session_id: int = 0) -> list[Hashable]:
+        """Return the names of one of them, or of a key."""
+        return list(self._names(auth_key_id, session_id))
+
+    def destroy_key(self, auth_key_id: int) -> Deferred[bool]:
+        """Keep the id in ``destroyed``; its sessions are open no more."""
+        self.destroyed.append(auth_key_id)
+        of_key = [one for one in self.sessions if one.perm_auth_key_id == auth_key_id]
+        for one in of_key:
+            one.is_open = False
+        return succeed(bool(of_key))
+
+    def _names(self, auth_key_id: int, session_id: int) -> list[Hashable]:
+        for one in self.sessions:
+            if not session_id and one.perm_auth_key_id == auth_key_id:
+                return one.key_names
+            if (one.auth_key_id, one.session_id) == (auth_key_id, session_id):
+                return one.names
+        raise ValueError(f"key {auth_key_id} has no session {session_id}")

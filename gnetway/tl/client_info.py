@@ -133,9 +133,12 @@ def _in_call(head: bytes) -> ClientInfo | None:
 def _read(reader: Reader, layer: int) -> ClientInfo:
     reader.uint32()  # flags
     reader.int32()  # api_id
-    device, system, version, system_language, pack, language = [
-        _shown(reader.string()) for _ in range(6)
-    ]
+    return info_of([reader.string() for _ in range(6)], layer)
+
+
+def info_of(texts: list[bytes], layer: int) -> ClientInfo:
+    """Return what the six texts of initConnection say."""
+    device, system, version, system_language, pack, language = [_shown(text) for text in texts]
     return ClientInfo(
         _APPLICATIONS.get(pack, ""), version, device, system, layer, language or system_language
     )

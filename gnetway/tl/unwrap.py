@@ -125,13 +125,15 @@ class Unwrapped(NamedTuple):
     """A call without its wrappers, and what they said.
 
     ``body`` is the boxed object; ``layer`` the innermost one named, 0 if there was none;
-    ``after_msg_ids`` the messages that have to be answered first.
+    ``after_msg_ids`` the messages that have to be answered first. ``init`` has the texts of the
+    innermost initConnection, as ``tl/client_info.py`` reads them; None where there was none.
     """
 
     body: bytes
     layer: int
     without_updates: bool
     after_msg_ids: list[int]
+    init: list[bytes] | None = None
 
 
 def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
@@ -149,6 +151,7 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
     layer = 0
     without_updates = False
     after_msg_ids: list[int] = []
+    init: list[bytes] | None = None
     for _ in range(budget.limits.max_depth + 1):
         start = reader.position
         kind = reader.uint32()
@@ -157,7 +160,7 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
         elif kind == Constructor.INVOKE_WITH_LAYER:
             layer = reader.int32()
         elif kind == Constructor.INIT_CONNECTION:
-            skip_init_connection(reader, budget)
+            init = read_init_connection(reader, budget)
         elif kind == Constructor.INVOKE_WITHOUT_UPDATES:
             without_updates = True
         elif kind == Constructor.INVOKE_AFTER_MSG:
@@ -169,7 +172,7 @@ def unwrap(body: bytes, budget: UnwrapBudget) -> Unwrapped:
         else:
             # Said outright, as compiled code copies even where the slice is the whole.
             inner = reader.data[start:] if start else reader.data
-            return Unwrapped(inner, layer, without_updates, after_msg_ids)
+            return Unwrapped(inner, layer, without_updates, after_msg_ids, init)
         budget.take_values(1)
     raise NestedTooDeep(budget.limits.max_depth)
 
@@ -224,8 +227,8 @@ def is_error_result(body: bytes) -> bool:
     return head[:4] == _RPC_RESULT and first_bytes(result, 4) == _RPC_ERROR
 
 
-def skip_init_connection(reader: Reader, budget: UnwrapBudget) -> None:
-    """Step from behind the constructor id to the wrapped call.
+def read_init_connection(reader: Reader, budget: UnwrapBudget) -> list[bytes]:
+    """Step from behind the constructor id to the wrapped call; return the texts on the way.
 
     ``budget`` bounds the JSON in ``params``, by its nesting and by the number of its values.
 
@@ -234,14 +237,14 @@ def skip_init_connection(reader: Reader, budget: UnwrapBudget) -> None:
     """
     flags = reader.uint32()
     reader.int32()  # api_id
-    for _ in range(_STRINGS):
-        reader.string()
+    texts = [reader.string() for _ in range(_STRINGS)]
     if flags & _HAS_PROXY:
         reader.expect(Constructor.INPUT_CLIENT_PROXY)
         reader.string()
         reader.int32()
     if flags & _HAS_PARAMS:
         skip_json(reader, budget)
+    return texts
 
 
 def skip_json(reader: Reader, budget: UnwrapBudget) -> None:

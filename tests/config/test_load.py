@@ -247,7 +247,7 @@ class FileFaultTests(ConfigCase):
         self.assert_faults(
             GOOD.replace("Store: memory", "Store: memory\n    Handlr: x"),
             "10: Session.Embedded.Handlr: found an unknown key; allowed: Handler,"
-            " MaxKeys, MaxUnackedBytes, Store, ThisDC;"
+            " MaxKeys, MaxUnackedBytes, Middleware, Store, ThisDC;"
             " did you mean 'Handler'?",
         )
 

@@ -4,7 +4,7 @@ from unittest.mock import patch
 from gnetway.config.load import load_file
 from tests.config.cases import GOOD, ConfigCase, embedded
 
-ALLOWED = "allowed: an SQLite file that can be written, or memory"
+ALLOWED = "allowed: an SQLite file that can be written, memory, or class:package.module.Class"
 
 
 class StoreTests(ConfigCase):
@@ -20,6 +20,17 @@ class StoreTests(ConfigCase):
     def test_memory(self) -> None:
         read = embedded(load_file(self.write("gnetway.yaml", self.file("memory"))))
         self.assertEqual((read.store, read.in_memory), ("memory", True))
+
+    def test_a_class(self) -> None:
+        read = embedded(load_file(self.write("gnetway.yaml", self.file("class:shop.keys.Keys"))))
+        self.assertEqual((read.store_class, read.store_file), ("shop.keys.Keys", ""))
+        self.assertFalse(read.in_memory)
+
+    def test_no_class(self) -> None:
+        self.assert_faults(
+            self.file("class:Keys"),
+            f"9: Session.Embedded.Store: found 'class:Keys'; {ALLOWED}",
+        )
 
     def test_new_file_beside_the_configuration(self) -> None:
         read = embedded(load_file(self.write("gnetway.yaml", self.file("./x.sqlite"))))

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.errors import ProtocolError
 from gnetway.interfaces import IPushTarget
 from gnetway.net.registry import SessionRegistry
 from gnetway.net.session import Session
@@ -33,6 +34,9 @@ class FakeLink:
 
     def end(self, cause: str) -> None:
         self.ended.append(cause)
+
+    def fail(self, error: ProtocolError) -> None:
+        self.ended.append(str(error.code_to_tell()))
 
     def key_gone(self, key: AuthKey) -> None:
         self.ended.append(f"key {key.auth_key_id} gone")

@@ -3,8 +3,9 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
+from gnetway.application import HandlerFactory
 from gnetway.backends.embedded.backend import EmbeddedBackend
-from gnetway.backends.embedded.handler import HandlerFactory
+from gnetway.backends.embedded.handler import Embedding
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor
@@ -49,7 +50,8 @@ class EmbeddedTests(ServiceCase):
         assert config.session.embedded is not None
         reactor = cast(IGatewayReactor, Clock())
         embedded, chance = config.session.embedded, SeededBytes(1)
-        return EmbeddedLifecycle(config, embedded, reactor, reactor.seconds, handler, chance)
+        given = Embedding(handler=handler)
+        return EmbeddedLifecycle(config, embedded, reactor, reactor.seconds, given, chance)
 
     def test_life(self) -> None:
         lifecycle = self.lifecycle()

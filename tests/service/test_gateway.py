@@ -14,12 +14,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from gnetway import make_gateway
 from gnetway.config.model import GatewayConfig
 from gnetway.crypto.rsa import generate_pem
 from gnetway.errors import ConfigError
 from gnetway.interfaces import IGatewayReactor, IPushTarget, ISessionBackend
 from gnetway.metrics import Measures
-from gnetway.service.gateway import GatewayService, make_gateway
+from gnetway.service.gateway import GatewayService
 from gnetway.service.listeners import Listener
 from gnetway.service.reload import Outcome
 from tests.fakes import FakeBackend

@@ -30,7 +30,7 @@ from gnetway.tl.unwrap import (
     TooManyValues,
     UnwrapBudget,
     UnwrapLimits,
-    skip_init_connection,
+    read_init_connection,
     skip_json,
 )
 from tests.tl.samples import accepted_cuts, known, refuses
@@ -43,7 +43,7 @@ FORMS = ("", " with proxy", " with params", " with both")
 def skipped(data: bytes, max_depth: int = 16) -> bytes:
     """What is left of ``data``, which begins with the constructor, behind the fields."""
     reader = Reader(data, position=4)
-    skip_init_connection(reader, UnwrapBudget(UnwrapLimits(max_depth=max_depth)))
+    read_init_connection(reader, UnwrapBudget(UnwrapLimits(max_depth=max_depth)))
     return data[reader.position :]
 
 

@@ -72,6 +72,9 @@ def init_connection(body: bytes) -> bytes:
     return known("initConnection with both")[: -len(CALL)] + body
 
 
+#: What it says.
+TEXTS = [b"Pixel", b"14", b"1.0", b"en", b"", b"en"]
+
 Wrapper = Callable[[bytes], bytes]
 WRAPPERS: list[Wrapper] = [
     gzipped,
@@ -160,7 +163,7 @@ class UnwrapTests(SynchronousTestCase):
 
     def test_known_bytes(self) -> None:
         """All wrappers in one another, plain and compressed."""
-        expected = Unwrapped(CALL, 214, True, [MSG_ID, -2, MSG_ID + 4])
+        expected = Unwrapped(CALL, 214, True, [MSG_ID, -2, MSG_ID + 4], TEXTS)
         self.assertEqual(unwrap(known("all wrappers"), budget()), expected)
         self.assertEqual(unwrap(known("gzip_packed of all wrappers"), budget()), expected)
 
@@ -174,7 +177,11 @@ class UnwrapTests(SynchronousTestCase):
         self.assertEqual(
             unwrap(body, budget(max_unpacked_bytes=1_000_000)),
             Unwrapped(
-                CALL, 214 if with_layer in wrappers else 0, without_updates in wrappers, waits
+                CALL,
+                214 if with_layer in wrappers else 0,
+                without_updates in wrappers,
+                waits,
+                TEXTS if init_connection in wrappers else None,
             ),
         )
 

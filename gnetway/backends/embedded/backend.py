@@ -5,7 +5,7 @@ gateway → open_session, send_data → MessageIntake → ServerSession
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,28 +15,25 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gnetway.application import ContextFactory, HandlerFactory, Middleware
 from gnetway.backends.embedded.directory import (
     DEFAULT_MAX_UNACKED_BYTES,
     Done,
     HttpPolls,
     LiveSession,
-    PendingWork,
     SessionDirectory,
 )
-from gnetway.backends.embedded.handler import (
-    HandlerFactory,
-    RpcSessions,
-    StockHandler,
-    check_handler,
-)
+from gnetway.backends.embedded.handler import StockHandler, check_handler, layered
 from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.intake import MessageIntake
 from gnetway.backends.embedded.key_state import KeyCache, make_salt
-from gnetway.backends.embedded.runner import SessionRunner
+from gnetway.backends.embedded.runner import PendingWork, SessionRunner
 from gnetway.backends.embedded.server_session import DEFAULT_LIMITS
+from gnetway.backends.embedded.sessions import RpcSessions
 from gnetway.backends.embedded.store import PURGED_KEYS, IKeyStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
+from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown, PushFailed
+from gnetway.events import Events
 from gnetway.interfaces import FutureSalt, IPushTarget, ISessionBackend, SessionClient
 from gnetway.metrics import Measures
 from gnetway.mtproto.http_answers import read_http_wants
@@ -58,6 +55,7 @@ class EmbeddedBackend:
     ``handler_factory``, where given, makes the handler of the calls that the backend does not
     know; ``config`` is what clients are told of this gateway. ``limits`` says how far a packet is
     followed; ``max_unacked_bytes`` how much all sessions keep together to be sent again.
+    ``middleware`` stands before the handler, ``make_context`` makes the contexts of sessions.
 
     :raises ConfigError: what ``handler_factory`` makes is no handler.
     """
@@ -76,6 +74,9 @@ class EmbeddedBackend:
         random_bytes: Callable[[int], bytes] = os.urandom,
         limits: UnwrapLimits = DEFAULT_LIMITS,
         max_unacked_bytes: int = DEFAULT_MAX_UNACKED_BYTES,
+        middleware: Sequence[Middleware] = (),
+        make_context: ContextFactory | None = None,
+        events: Events | None = None,
     ) -> None:
         self.description = f"embedded, {store.description}"
         self._clock = clock
@@ -85,7 +86,10 @@ class EmbeddedBackend:
         self._pending = PendingWork()
         self._directory = SessionDirectory(max_unacked_bytes)
         self._keys = KeyCache(store, random_bytes)
-        self._runner = SessionRunner(clock, wall, store, self._keys, self._directory, self._pending)
+        events = events or Events()
+        self._runner = SessionRunner(
+            clock, wall, store, self._keys, self._directory, self._pending, events
+        )
         self._intake = MessageIntake(
             clock,
             wall,
@@ -101,9 +105,10 @@ class EmbeddedBackend:
         #: Whether no other gateway uses the store any more when this one ends.
         self.is_last = True
         #: The sessions as a handler sees them.
-        self.sessions = RpcSessions(wall, self._directory, self._runner)
+        self.sessions = RpcSessions(clock, wall, self._directory, self._runner, make_context)
+        self._runner.calls.session_of = self.sessions.of
         other = None if handler_factory is None else check_handler(handler_factory(self.sessions))
-        self._runner.calls.handler = StockHandler(wall, config, other)
+        self._runner.calls.handler = StockHandler(wall, config, layered(other, middleware))
 
     def measures(self) -> Measures:
         """See ISessionBackend."""
@@ -130,6 +135,8 @@ class EmbeddedBackend:
         # The closed ones as well: when a gateway stops, its clients have gone before.
         for live in self._directory.all_known():
             live.cancel_calls()
+            if live.session is not None:
+                live.session.out.sent.await_nothing(PushFailed.SESSION_OVER)
             if live.polls is not None:
                 live.polls.end_all()
         self._intake.turns.stop()

@@ -19,11 +19,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gnetway.admission.shares import client_network
+from gnetway.application import IRpcHandler, IRpcSession, RpcCall
 from gnetway.backends.embedded.calls import CallWanted
 from gnetway.backends.embedded.directory import LiveSession
 from gnetway.backends.embedded.server_session import ServerSession
-from gnetway.errors import RpcError
-from gnetway.interfaces import IRpcHandler, RpcCall
+from gnetway.errors import RpcError, TransportError
 from gnetway.runtime.clocks import WallClock
 from gnetway.runtime.threads import as_deferred
 
@@ -53,6 +53,8 @@ class CallRunner:
         wall: WallClock,
         deliver: Callable[[LiveSession, ServerSession], None],
     ) -> None:
+        #: Gives a session as the application has it; set before the first call, too.
+        self.session_of: Callable[[LiveSession], IRpcSession]
         self._wall = wall
         self._deliver = deliver
         self._faults = FaultLog(clock)
@@ -87,6 +89,7 @@ class CallRunner:
             layer=wanted.layer or session.calls.layer.number,
             client_ip=client_ip,
             local_ip=live.client.local_ip,
+            session=live.known_as or self.session_of(live),
         )
         try:
             result: object = self.handler.handle(call)
@@ -103,7 +106,7 @@ class CallRunner:
         except BaseException:  # noqa: BLE001 (see the head of this file)
             live.calls.pop(wanted.msg_id, None)
             result = Failure()
-        self._tell_result(session, wanted, result)
+        self._tell_result(live, session, wanted, result)
 
     def stop(self) -> None:
         """Run nothing more; the calls that run are cancelled by their sessions."""
@@ -122,7 +125,7 @@ class CallRunner:
     ) -> None:
         if live.calls.pop(wanted.msg_id, None) is None:
             return  # cancelled from here: nobody wants the answer
-        self._tell_result(session, wanted, result)
+        self._tell_result(live, session, wanted, result)
         if live.session is session:
             self._deliver(live, session)
 
@@ -133,7 +136,9 @@ class CallRunner:
         except BaseException:  # noqa: BLE001 (as for the call itself)
             self._faults.failed(place, Failure())
 
-    def _tell_result(self, session: ServerSession, wanted: CallWanted, result: object) -> None:
+    def _tell_result(
+        self, live: LiveSession, session: ServerSession, wanted: CallWanted, result: object
+    ) -> None:
         if wanted.msg_id not in session.calls.running:
             return  # dropped by the client inside of this very call
         place = _place(wanted)
@@ -142,7 +147,11 @@ class CallRunner:
         except BaseException:  # noqa: BLE001 (attributes of errors can be properties, too)
             self._faults.failed(place, Failure())
             told = _INTERNAL
-        if isinstance(told, RpcError):
+        if isinstance(told, TransportError):
+            # The client may send the call again, on another connection: it has no answer.
+            session.calls.running.discard(wanted.msg_id)
+            live.end(told)
+        elif isinstance(told, RpcError):
             self._tell_error(session, wanted, told)
         else:
             session.calls.answered(wanted.msg_id, told, self._wall())
@@ -150,7 +159,7 @@ class CallRunner:
     def _tell_error(self, session: ServerSession, wanted: CallWanted, error: RpcError) -> None:
         session.calls.failed(wanted.msg_id, error.code, error.text, self._wall())
 
-    def _answer_of(self, place: str, result: object) -> bytes | RpcError:
+    def _answer_of(self, place: str, result: object) -> bytes | RpcError | TransportError:
         """Return what the client gets, and log what is the handler's fault."""
         try:
             if not isinstance(result, Failure):
@@ -158,6 +167,8 @@ class CallRunner:
             if isinstance(result.value, RpcError):
                 # Made anew: its attributes may have changed, and its class may not have set them.
                 return RpcError(result.value.code, result.value.text)
+            if isinstance(result.value, TransportError):
+                return TransportError(result.value.code)
         except (TypeError, ValueError) as error:
             self._faults.answered(place, error)
         else:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from gnetway.backends.embedded.key_state import KeyLayer
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.crypto.auth_key import AuthKey
+from gnetway.tl.client_info import ClientInfo
 from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import RpcAnswerDropped, RpcErrorObject, RpcResult
@@ -55,6 +56,12 @@ class LayerNamed(NamedTuple):
     """The client speaks another layer than it did: the store is to keep it."""
 
 
+class ClientTold(NamedTuple):
+    """The client has said of itself what it is."""
+
+    client: ClientInfo
+
+
 class CallDropped(NamedTuple):
     """The client wants no answer to this running call."""
 
@@ -79,7 +86,13 @@ class SessionDestroyWanted(NamedTuple):
 
 
 SessionEvent = (
-    CallWanted | LayerNamed | CallDropped | BindWanted | KeyDestroyWanted | SessionDestroyWanted
+    CallWanted
+    | LayerNamed
+    | ClientTold
+    | CallDropped
+    | BindWanted
+    | KeyDestroyWanted
+    | SessionDestroyWanted
 )
 
 

@@ -13,18 +13,19 @@ Source: core.telegram.org/mtproto/service_messages#http-wait-long-poll
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
+from gnetway.application import IRpcSession
+from gnetway.backends.embedded.names import SessionNames
 from gnetway.backends.embedded.outbox import MAX_HELD_BYTES
 from gnetway.backends.embedded.received import ReplayBound, Unacked, UnackedBudget
 from gnetway.backends.embedded.server_session import ServerSession
-from gnetway.errors import BackendError, BackendUnavailable
+from gnetway.errors import BackendError, BackendUnavailable, ProtocolError
 from gnetway.interfaces import SessionClient
 from gnetway.metrics import Series
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
@@ -114,11 +115,16 @@ class HttpPolls:
         """Return whether a request still waits."""
         return poll in self._waiting
 
-    def refuse(self, poll: Poll, error: BackendError) -> None:
+    def refuse(self, poll: Poll, error: BackendError | ProtocolError) -> None:
         """Fail one request, if it still waits."""
         if poll in self._waiting:
             self._leave(poll)
             poll.answer.errback(error)
+
+    def refuse_all(self, error: ProtocolError) -> None:
+        """Fail all requests."""
+        for poll in list(self._waiting):
+            self.refuse(poll, error)
 
     def end(self, poll: Poll) -> None:
         """Answer one request with nothing, once everything is decided."""
@@ -144,35 +150,6 @@ class HttpPolls:
             self._waiting.remove(poll)
         if poll.timer is not None and poll.timer.active():
             poll.timer.cancel()
-
-
-class PendingWork:
-    """Work under way that must be over before the backend is; its errors are logged."""
-
-    _log = Logger()
-
-    def __init__(self) -> None:
-        self._pending: set[Deferred[None]] = set()
-
-    def add(self, work: Coroutine[Deferred[object], object, None] | Deferred[None]) -> None:
-        """Begin a coroutine, or take over a Deferred."""
-        deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
-        self._pending.add(deferred)
-        deferred.addErrback(
-            lambda failure: self._log.failure("Work of the embedded backend failed", failure)
-        )
-        deferred.addBoth(lambda _: self._pending.discard(deferred))
-
-    def finished(self) -> Deferred[None]:
-        """Fire when all that was added before is over."""
-        return DeferredList([_follow(work) for work in self._pending]).addCallback(lambda _: None)
-
-
-def _follow(work: Deferred[None]) -> Deferred[None]:
-    # To be waited for in its place: cancelling a DeferredList would cancel the work itself.
-    follower: Deferred[None] = Deferred()
-    work.addBoth(lambda _: follower.callback(None))
-    return follower
 
 
 #: Messages of one session that may wait until its salts are loaded, or for its turn.
@@ -205,6 +182,7 @@ class LiveSession:
         "calls",
         "client",
         "corked",
+        "known_as",
         "loading",
         "packet",
         "paused",
@@ -234,6 +212,17 @@ class LiveSession:
         self.paused: SessionClient | None = None
         #: The packet whose messages are being taken.
         self.packet: PutOffPacket | None = None
+        #: The session as an application has it, once it has asked.
+        self.known_as: IRpcSession | None = None
+
+    def end(self, error: ProtocolError | None) -> None:
+        """End the session's connections: with the code of an error, or for None without one."""
+        if error is None:
+            self.client.end_links("closed_by_handler")
+            return
+        if self.polls is not None:
+            self.polls.refuse_all(error)
+        self.client.fail_links(error)
 
     def cancel_calls(self) -> None:
         """Stop the handler's work for this session."""
@@ -257,6 +246,10 @@ class SessionDirectory:
 
     def __init__(self, max_unacked_bytes: int = DEFAULT_MAX_UNACKED_BYTES) -> None:
         self._unacked = UnackedBudget(max_unacked_bytes, MAX_HELD_BYTES)
+        #: What an application calls sessions and keys.
+        self.names = SessionNames()
+        #: Hears that a session is kept no more; one that is open will begin anew.
+        self.when_forgotten: Callable[[LiveSession], object] = id
         #: What processes before this one may have taken, and what forgotten sessions of it have.
         self._before_start = 0
         self._forgotten = 0
@@ -305,6 +298,8 @@ class SessionDirectory:
             self.count(live)
         self._open[ids] = live
         client.backend_state = live
+        if self.names.is_used:
+            self.names.opened(client.key, client.session_id)
         return live
 
     def count(self, live: LiveSession) -> None:
@@ -331,11 +326,18 @@ class SessionDirectory:
         self._closed[ids] = (live, monotonic)
         if live.session is not None:
             live.session.out.trim()
+        if self.names.is_used:
+            self.names.closed(*ids)
         self.expire(monotonic)
 
     def find(self, auth_key_id: int, session_id: int) -> LiveSession | None:
         """Return an open session."""
         return self._open.get((auth_key_id, session_id))
+
+    def known(self, auth_key_id: int, session_id: int) -> LiveSession | None:
+        """Return a session, open or kept."""
+        ids = auth_key_id, session_id
+        return self._open.get(ids) or self._closed.get(ids, (None,))[0]
 
     def ids(self) -> list[tuple[int, int]]:
         """Return (auth_key_id, session_id) of every open session."""
@@ -364,6 +366,7 @@ class SessionDirectory:
         for ids in [*self._open, *self._closed]:
             if ids[0] == auth_key_id:
                 self.drop(*ids)
+        self.names.forget((auth_key_id, 0))
 
     def expire(self, monotonic: float) -> None:
         """Forget the closed sessions that were kept long enough."""
@@ -389,3 +392,6 @@ class SessionDirectory:
         if live.session is not None:
             self._forgotten = max(self._forgotten, live.session.received.newest)
             live.session.out.sent.leave()
+        live.known_as = None
+        self.names.forget((live.auth_key_id, live.session_id))
+        self.when_forgotten(live)

@@ -1,20 +1,29 @@
 """Handlers of calls: the stock one, the one that the configuration names, and what both may do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from inspect import getattr_static, signature
 from types import FunctionType
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from zope.interface import implementer
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import Invalid, implementer
+from zope.interface.verify import verifyObject
 
-from gnetway.backends.embedded.call_runner import tl_object
-from gnetway.backends.embedded.directory import SessionDirectory
+from gnetway.application import (
+    ContextFactory,
+    HandlerFactory,
+    IRpcHandler,
+    Middleware,
+    RpcAnswer,
+    RpcCall,
+)
 from gnetway.backends.embedded.help_config import HelpConfig
-from gnetway.backends.embedded.runner import SessionRunner
+from gnetway.backends.embedded.store import IKeyStore
 from gnetway.errors import ConfigError, RpcError
-from gnetway.interfaces import IRpcHandler, IRpcSessions, RpcAnswer, RpcCall
 from gnetway.runtime.clocks import WallClock
+from gnetway.runtime.threads import as_deferred
 from gnetway.tl.primitives import Constructor, pack_uint32
 
 _BOOL_TRUE: Final = pack_uint32(Constructor.BOOL_TRUE)
@@ -32,7 +41,7 @@ class StockHandler:
     ) -> None:
         self._wall = wall
         self._config = config
-        self._other = other
+        self._other = other or NotServed()
 
     def handle(self, call: RpcCall) -> RpcAnswer:
         """Return the answer.
@@ -50,44 +59,64 @@ class StockHandler:
         if call.constructor == Constructor.AUTH_DROP_TEMP_AUTH_KEYS:
             # They end by themselves. TDLib asks at its start, and logs out where it is refused.
             return _BOOL_TRUE
-        if self._other is None:
-            raise not_served(call.constructor)
         return self._other.handle(call)
 
 
-@implementer(IRpcSessions)
-class RpcSessions:
-    """What a handler may do on its own: push to the open sessions of the backend."""
+@implementer(IRpcHandler)
+class Layered:
+    """A middleware, and the handler behind it."""
 
-    def __init__(self, wall: WallClock, directory: SessionDirectory, runner: SessionRunner) -> None:
-        self._wall = wall
-        self._directory = directory
-        self._runner = runner
+    def __init__(self, middleware: Middleware, handler: IRpcHandler) -> None:
+        self._middleware = middleware
+        self._handler = handler
 
-    def push(self, auth_key_id: int, session_id: int, body: bytes) -> bool:
-        """Send a TL object to one session; it is kept until the client acknowledges it.
+    def handle(self, call: RpcCall) -> RpcAnswer:
+        """Return what the middleware makes of the call."""
+        return self._middleware(call, self._go_on)
 
-        Returns False where the session has no connection now, has not spoken yet, or has too much
-        that waits for its next HTTP request.
+    def _go_on(self, call: RpcCall) -> Deferred[bytes]:
+        # In one form, whatever the next one is: a middleware may await it, or add callbacks.
+        try:
+            answer = as_deferred(self._handler.handle(call))
+        except BaseException:  # noqa: BLE001 - it is for the middleware, and then for the log
+            return fail()
+        return answer if isinstance(answer, Deferred) else succeed(cast(bytes, answer))
 
-        :raises TypeError: ``body`` is no bytes.
-        :raises ValueError: ``body`` cannot be a TL object, or is too large for a packet.
+
+@implementer(IRpcHandler)
+class NotServed:
+    """Stands for an application's handler where there is none."""
+
+    def handle(self, call: RpcCall) -> RpcAnswer:
+        """Refuse the call.
+
+        :raises RpcError: always.
         """
-        body = tl_object(body)
-        live = self._directory.find(auth_key_id, session_id)
-        if live is None or live.session is None or live.session.out.is_full:
-            return False
-        live.session.push(body, self._wall())
-        self._runner.deliver(live, live.session)
-        return True
-
-    def session_ids(self) -> list[tuple[int, int]]:
-        """Return (auth_key_id, session_id) of every open session."""
-        return self._directory.ids()
+        raise not_served(call.constructor)
 
 
-#: Makes a handler that may use the given sessions.
-HandlerFactory = Callable[[IRpcSessions], IRpcHandler]
+def layered(handler: IRpcHandler | None, middleware: Sequence[Middleware]) -> IRpcHandler | None:
+    """Return a handler with middleware before it, the first of all outermost.
+
+    :raises ConfigError: see ``check_middleware``.
+    """
+    for one in reversed(middleware):
+        handler = Layered(check_middleware(one), handler or NotServed())
+    return handler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """What an application puts into its gateway; None where it leaves that to the configuration.
+
+    ``middleware`` stands before the handler, the first outermost; ``context`` makes the context
+    of a session when it is first asked for.
+    """
+
+    handler: HandlerFactory | None = None
+    store: IKeyStore | None = None
+    middleware: Sequence[Middleware] = ()
+    context: ContextFactory | None = None
 
 
 def load_handler(path: str) -> HandlerFactory:
@@ -96,19 +125,12 @@ def load_handler(path: str) -> HandlerFactory:
     :raises ConfigError: there is no such class, its module fails, it is no IRpcHandler, or its
         ``handle`` takes no call.
     """
-    module_name, _, class_name = path.rpartition(".")
-    if not module_name or not class_name:
-        raise _fault(path, "is no dotted path of the form package.module.Class")
-    found = getattr(_load_module(path, module_name), class_name, None)
-    if found is None:
-        raise _fault(path, f"module {module_name} has no {class_name}")
-    if not isinstance(found, type):
-        raise _fault(path, "is no class")
+    found = _load_class(path)
     if not IRpcHandler.implementedBy(found):
         raise _fault(path, "does not implement gnetway.interfaces.IRpcHandler")
     handle = getattr_static(found, "handle", None)
     if isinstance(handle, FunctionType):
-        _check_signature(path, handle, "self", "call")
+        _check_signature(path, handle, _TAKES_CALL, "self", "call")
     return cast(HandlerFactory, found)
 
 
@@ -117,26 +139,111 @@ def check_handler(handler: object) -> IRpcHandler:
 
     :raises ConfigError: it does not provide IRpcHandler, or its ``handle`` takes no call.
     """
-    name = f"{type(handler).__module__}.{type(handler).__qualname__}"
+    name = _name_of(handler)
     if not IRpcHandler.providedBy(handler):
         raise _fault(name, "does not provide gnetway.interfaces.IRpcHandler")
     handle = getattr(handler, "handle", None)
     if not callable(handle):
         raise _fault(name, "has no method handle")
-    _check_signature(name, handle, "call")
+    _check_signature(name, handle, _TAKES_CALL, "call")
     return handler
 
 
-def _check_signature(path: str, handle: Callable[..., object], *arguments: str) -> None:
+def load_middleware(path: str) -> Middleware:
+    """Return the function at ``path``.
+
+    :raises ConfigError: there is none, its module fails, or it takes no call and no next.
+    """
+    return check_middleware(_load(path), path)
+
+
+def check_middleware(middleware: object, name: str = "") -> Middleware:
+    """Return what is to stand before a handler.
+
+    :raises ConfigError: it cannot be called with a call and what hands it on.
+    """
+    name = name or getattr(middleware, "__qualname__", "") or _name_of(middleware)
+    if not callable(middleware) or isinstance(middleware, type):
+        raise _fault(name, "is no function, nor an object that can be called")
+    _check_signature(name, middleware, _TAKES_NEXT, "call", "next")
+    return middleware
+
+
+def load_store(path: str, reactor: object) -> IKeyStore:
+    """Return a store of the class at ``path``, which is called with the reactor.
+
+    :raises ConfigError: there is no such class, its module fails, or it makes no IKeyStore.
+    """
+    make = load_store_class(path)
     try:
-        takes = signature(handle)
+        store = make(reactor)
+    except Exception as error:
+        found = f"cannot be made with the reactor: {type(error).__name__}: {error}"
+        raise _fault(path, found) from error
+    return check_store(store)
+
+
+def load_store_class(path: str) -> type[Any]:
+    """Return the class at ``path``.
+
+    :raises ConfigError: there is no such class, its module fails, or it is no IKeyStore.
+    """
+    found = _load_class(path)
+    if not IKeyStore.implementedBy(found):
+        raise _fault(path, "does not implement gnetway.backends.embedded.store.IKeyStore")
+    return found
+
+
+def check_store(store: object) -> IKeyStore:
+    """Return an application's store.
+
+    :raises ConfigError: it does not provide IKeyStore, or lacks something of it.
+    """
+    try:
+        verifyObject(IKeyStore, store)
+    except Invalid as error:
+        found = " ".join(str(error).split())
+        raise _fault(_name_of(store), f"is no IKeyStore: {found}") from error
+    return cast(IKeyStore, store)
+
+
+_TAKES_CALL: Final = ("handle", "one argument, the call")
+_TAKES_NEXT: Final = ("", "two arguments, the call and what hands it on")
+
+
+def _name_of(thing: object) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _check_signature(
+    path: str, called: Callable[..., object], should: tuple[str, str], *arguments: str
+) -> None:
+    try:
+        takes = signature(called)
     except (TypeError, ValueError):
         return  # compiled, and does not say what it takes
     try:
         takes.bind(*arguments)
     except TypeError as error:
-        found = f"handle{takes} cannot be called with one argument, the call: {error}"
-        raise _fault(path, found) from error
+        name, given = should
+        raise _fault(path, f"{name}{takes} cannot be called with {given}: {error}") from error
+
+
+def _load_class(path: str) -> type[Any]:
+    found = _load(path)
+    if not isinstance(found, type):
+        raise _fault(path, "is no class")
+    return found
+
+
+def _load(path: str) -> object:
+    module_name, _, name = path.rpartition(".")
+    if not module_name or not name:
+        raise _fault(path, "is no dotted path of the form package.module.Class")
+    found = getattr(_load_module(path, module_name), name, None)
+    if found is None:
+        raise _fault(path, f"module {module_name} has no {name}")
+    return cast(object, found)
 
 
 def _load_module(path: str, module_name: str) -> object:

@@ -24,14 +24,13 @@ from gnetway.backends.embedded.directory import (
     MAX_WAITING_MESSAGES,
     Done,
     LiveSession,
-    PendingWork,
     Poll,
     PutOffPacket,
     SessionDirectory,
     WaitingMessage,
 )
 from gnetway.backends.embedded.key_state import KeyCache, KnownKey
-from gnetway.backends.embedded.runner import SessionRunner
+from gnetway.backends.embedded.runner import PendingWork, SessionRunner
 from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.errors import BackendError, BackendUnavailable, KeyUnknown
 from gnetway.runtime.clocks import WallClock

@@ -7,11 +7,12 @@ clients leave one at its first error. What follows it goes into the next, so all
 Source: core.telegram.org/mtproto/description#message-sequence-number-msg-seqno
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from gnetway.backends.embedded.key_state import SaltSchedule
 from gnetway.backends.embedded.received import Unacked
+from gnetway.errors import PushFailed
 from gnetway.mtproto.http_answers import MAX_CONTAINER_BYTES, MAX_CONTAINER_MESSAGES
 from gnetway.mtproto.message import MessageIdSource, pack_message
 from gnetway.tl.service_messages import ContainedMessage, MsgsAck, pack_container
@@ -44,16 +45,18 @@ class SentMessages:
 
     Bounded in number and in bytes: the oldest leaves. A client that never acknowledges therefore
     costs no more than any other. What all sessions keep together is bounded by ``counted``, if it
-    is there.
+    is there. ``awaited`` has who waits for an acknowledgement, by msg_id, whether the message is
+    kept or not: each hears once why there will be none, or an empty text when it is here.
     """
 
-    __slots__ = ("_answers", "_bytes", "_kept", "counted")
+    __slots__ = ("_answers", "_bytes", "_kept", "awaited", "counted")
 
     def __init__(self) -> None:
         self._kept: dict[int, SentMessage] = {}
         self._answers: dict[int, int] = {}
         self._bytes = 0
         self.counted: Unacked | None = None
+        self.awaited: dict[int, Callable[[str], None]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -84,11 +87,20 @@ class SentMessages:
         self._remove(msg_id)
         self._count()
 
-    def acknowledge(self, msg_ids: Iterable[int]) -> None:
+    def acknowledge(self, msg_ids: Collection[int]) -> None:
         """Forget what the client says it has got."""
         for msg_id in msg_ids:
             self._remove(msg_id)
         self._count()
+        if self.awaited:
+            for msg_id in msg_ids:
+                if msg_id in self.awaited:
+                    self.awaited.pop(msg_id)("")
+
+    def await_nothing(self, reason: str) -> None:
+        """Tell all who wait for an acknowledgement that there will be none."""
+        while self.awaited:
+            self.awaited.popitem()[1](reason)
 
     def clear(self) -> None:
         """Forget all."""
@@ -98,9 +110,10 @@ class SentMessages:
         self._count()
 
     def leave(self) -> None:
-        """Forget all, and be counted no more."""
+        """Forget all, and be counted no more: the session is over."""
         self.clear()
         self.counted = None
+        self.await_nothing(PushFailed.SESSION_OVER)
 
     def _remove(self, msg_id: int) -> None:
         message = self._kept.pop(msg_id, None)
@@ -179,8 +192,8 @@ class Outbox:
         self._out.append(ContainedMessage(msg_id, 2 * self._content_count, body))
         self._unsent_bytes += len(body)
 
-    def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> None:
-        """Add a message that is kept until the client acknowledges it.
+    def say_content(self, body: bytes, now: float, request_msg_id: int = 0) -> int:
+        """Add a message that is kept until the client acknowledges it; return its msg_id.
 
         ``request_msg_id`` is what it answers, which thereby is acknowledged.
         """
@@ -193,6 +206,7 @@ class Outbox:
         self.sent.add(SentMessage(msg_id, seq_no, body, request_msg_id))
         if request_msg_id:
             self.acks.pop(request_msg_id, None)
+        return msg_id
 
     def repeat(self, message: SentMessage) -> None:
         """Add a message that was said before, under its first msg_id and seq_no."""

@@ -2,14 +2,16 @@
 
 CallWanted           → CallRunner → rpc_result
 LayerNamed           → store
+ClientTold           → the key, and who wants to hear of it
 BindWanted           → permanent key from the store → check → store → true
 KeyDestroyWanted     → store, then the gateway forgets the key
 SessionDestroyWanted → directory
 """
 
+from collections.abc import Coroutine
 from typing import Final
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -20,6 +22,7 @@ from gnetway.backends.embedded.calls import (
     BindWanted,
     CallDropped,
     CallWanted,
+    ClientTold,
     KeyDestroyWanted,
     LayerNamed,
     SessionDestroyWanted,
@@ -28,7 +31,6 @@ from gnetway.backends.embedded.directory import (
     Done,
     HttpPolls,
     LiveSession,
-    PendingWork,
     Poll,
     SessionDirectory,
 )
@@ -36,9 +38,11 @@ from gnetway.backends.embedded.key_state import KeyCache
 from gnetway.backends.embedded.server_session import ServerSession
 from gnetway.backends.embedded.store import IKeyStore
 from gnetway.errors import BackendError, BackendRefused, BackendUnavailable, KeyUnknown
+from gnetway.events import ClientInited, Events, SessionForgotten
 from gnetway.interfaces import IPushTarget
 from gnetway.mtproto.binding import BIND_REFUSED, BindRefused, check_bind
 from gnetway.runtime.clocks import WallClock
+from gnetway.tl.client_info import ClientInfo
 from gnetway.tl.primitives import Constructor, pack_uint32
 from gnetway.tl.service_messages import DestroySessionNone, DestroySessionOk
 
@@ -51,6 +55,35 @@ _INTERNAL: Final = BackendRefused(500, "INTERNAL")
 
 #: What the gateway hears where a permanent key is gone that has proved a bind before.
 _UNPROVED: Final = BackendRefused(BIND_REFUSED.code, BIND_REFUSED.text)
+
+
+class PendingWork:
+    """Work under way that must be over before the backend is; its errors are logged."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._pending: set[Deferred[None]] = set()
+
+    def add(self, work: Coroutine[Deferred[object], object, None] | Deferred[None]) -> None:
+        """Begin a coroutine, or take over a Deferred."""
+        deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+        self._pending.add(deferred)
+        deferred.addErrback(
+            lambda failure: self._log.failure("Work of the embedded backend failed", failure)
+        )
+        deferred.addBoth(lambda _: self._pending.discard(deferred))
+
+    def finished(self) -> Deferred[None]:
+        """Fire when all that was added before is over."""
+        return DeferredList([_follow(work) for work in self._pending]).addCallback(lambda _: None)
+
+
+def _follow(work: Deferred[None]) -> Deferred[None]:
+    # To be waited for in its place: cancelling a DeferredList would cancel the work itself.
+    follower: Deferred[None] = Deferred()
+    work.addBoth(lambda _: follower.callback(None))
+    return follower
 
 
 class SessionRunner:
@@ -71,13 +104,16 @@ class SessionRunner:
         keys: KeyCache,
         directory: SessionDirectory,
         pending: PendingWork,
+        events: Events | None = None,
     ) -> None:
         self._clock = clock
+        self._events = events or Events()
         self._wall = wall
         self._store = store
         self._keys = keys
         self._directory = directory
         self._pending = pending
+        directory.when_forgotten = self._forgotten
         self.calls = CallRunner(clock, wall, self.deliver)
 
     def run(
@@ -102,6 +138,8 @@ class SessionRunner:
                 self.calls.begin(live, session, event)
             elif isinstance(event, LayerNamed):
                 self._pending.add(self._keys.save_layer(session.calls.layer))
+            elif isinstance(event, ClientTold):
+                self._note_client(live, session, event.client)
             elif isinstance(event, BindWanted):
                 self._pending.add(self._bind(live, session, event, done, poll))
                 done = None
@@ -167,6 +205,18 @@ class SessionRunner:
                 session.out.put_back()
                 return
 
+    def _forgotten(self, live: LiveSession) -> None:
+        if self._events.heard and live.session is not None:
+            perm_id = live.session.calls.perm_auth_key_id
+            self._events.tell(SessionForgotten(live.auth_key_id, perm_id, live.session_id))
+
+    def _note_client(self, live: LiveSession, session: ServerSession, client: ClientInfo) -> None:
+        key = live.client.key
+        key.client = client
+        if self._events.heard:
+            perm_id = session.calls.perm_auth_key_id
+            self._events.tell(ClientInited(key.auth_key_id, perm_id, live.session_id, client))
+
     # -- keys and sessions ---------------------------------------------------------------------
 
     async def _bind(
@@ -209,6 +259,8 @@ class SessionRunner:
             await self._store.bind(temp_key.auth_key_id, bind.perm_auth_key_id)
             await self._keys.bind_layer(session.calls.layer, perm)
             await (self._keys.note_use(perm.key, self._wall()) or succeed(None))
+            if self._directory.names.is_used:
+                self._directory.names.bound(temp_key.auth_key_id, bind.perm_auth_key_id)
         except (BindRefused, BackendError) as error:
             return error
         except Exception:  # noqa: BLE001 (whatever becomes of the store, somebody waits for this)
@@ -235,14 +287,28 @@ class SessionRunner:
         # The answer leaves first: afterwards nobody can encrypt it any more.
         self.decided(live, session, poll)
         for destroyed in gone:
-            self._keys.forget(destroyed)
-            self._directory.drop_key(destroyed)
+            self._forget_key(destroyed)
         if poll is not None:
             # The gateway hears of the answer when send_http_data has returned, and has to
             # encrypt it; whatever else comes meanwhile finds no key in the store.
             await deferLater(self._clock, 0)
         for destroyed in gone:
             self.target.forget_key(destroyed)
+
+    async def destroy_key(self, auth_key_id: int) -> bool:
+        """End a key, and the temporary keys bound to it; return whether it was there.
+
+        :raises BackendUnavailable: the store failed.
+        """
+        removed = await self._store.remove(auth_key_id)
+        for destroyed in removed:
+            self._forget_key(destroyed)
+            self.target.forget_key(destroyed)
+        return bool(removed)
+
+    def _forget_key(self, auth_key_id: int) -> None:
+        self._keys.forget(auth_key_id)
+        self._directory.drop_key(auth_key_id)
 
     def _destroy_session(self, live: LiveSession, session: ServerSession, session_id: int) -> None:
         # By the documents a session cannot destroy itself.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from gnetway.backends.embedded.calls import CallWanted, LayerNamed, SessionCalls
+from gnetway.backends.embedded.calls import CallWanted, ClientTold, LayerNamed, SessionCalls
 from gnetway.backends.embedded.key_state import KeyLayer, SaltSchedule, is_layer
 from gnetway.backends.embedded.outbox import Outbox
 from gnetway.backends.embedded.received import (
@@ -25,6 +25,7 @@ from gnetway.backends.embedded.services import SERVICES, ServiceMessages
 from gnetway.crypto.auth_key import AuthKey
 from gnetway.errors import TLError
 from gnetway.mtproto.message import PAYLOAD_HEADER_BYTES, judge_message_id
+from gnetway.tl.client_info import info_of
 from gnetway.tl.key_exchange import BindTempAuthKey
 from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import (
@@ -154,9 +155,9 @@ class ServerSession:
             self._say_created(self._greets_for, now)
             self._greets_for = 0
 
-    def push(self, body: bytes, now: float) -> None:
-        """Say something that the client has not asked for, e.g. updates."""
-        self.out.say_content(body, now)
+    def push(self, body: bytes, now: float) -> int:
+        """Say something that the client has not asked for, e.g. updates; return its msg_id."""
+        return self.out.say_content(body, now)
 
     def _receive_container(self, msg_id: int, seq_no: int, body: bytes, now: float) -> None:
         # A container is not acknowledged, and what is not has an even seq_no; see
@@ -227,6 +228,8 @@ class ServerSession:
         calls = self.calls
         if is_layer(unwrapped.layer) and calls.layer.name(unwrapped.layer):
             calls.events.append(LayerNamed())
+        if unwrapped.init is not None:
+            calls.events.append(ClientTold(info_of(unwrapped.init, unwrapped.layer)))
         body = unwrapped.body
         constructor = int.from_bytes(body[:4], "little")
         # Anything may be in gzip_packed, service messages and containers as well.

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from gnetway.admission.place import Facts
 from gnetway.codec.packet import DEFAULT_MAX_PACKET_BYTES
-from gnetway.errors import TransportErrorCode
+from gnetway.errors import ProtocolError, TransportErrorCode
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner
 from gnetway.net.peer import ANY_ORIGIN
 
@@ -173,6 +173,9 @@ class PollAsker(Protocol):
 
     def unavailable(self) -> None:
         """Give up: there will be no answer, and the client may try again."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """Answer with what an error says."""
 
 
 class PollState(Enum):

@@ -343,8 +343,9 @@ class HttpCall:
             self.refuse_too_many(error.cause)
             return
         self._note_failure(error.cause, str(error))
-        if error.transport_error is not None:
-            self._answer(transport_error(error.transport_error))
+        code = error.code_to_tell()
+        if code is not None:
+            self._answer(transport_error(code))
         else:
             self._answer(TOO_LARGE if isinstance(error, PacketTooLarge) else BAD_REQUEST)
 

@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 
 from gnetway.connection.events import MessageReceived
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendUnavailable, MessageError
+from gnetway.errors import BackendUnavailable, MessageError, ProtocolError
 from gnetway.keys.lookup import heed_key_news
 from gnetway.mtproto.http_answers import HttpWants, MessageJoiner, is_blank
 from gnetway.net.http.answers import (
@@ -244,6 +244,14 @@ class HttpSession:
         if self._joined is not None:
             self._services.causes.count(cause)
             self._close()
+
+    def fail(self, error: ProtocolError) -> None:
+        """End the session for an error; the requests that wait are answered with its code."""
+        polls, self._polls = self._polls, []
+        for poll in polls:
+            poll.end()
+            poll.asker.fail(error)
+        self._close()
 
     def key_gone(self, key: AuthKey) -> None:
         """End the session, as its key is known no more; the client hears so at its next request."""

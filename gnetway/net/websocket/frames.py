@@ -330,6 +330,7 @@ CLOSE_CODES: Final = {
     "handshake_unknown": _NORMAL,
     "handshake_wrong_dc": _NORMAL,
     "key_destroyed": _NORMAL,
+    "closed_by_handler": _NORMAL,
     "key_unknown": _NORMAL,
     "key_unregistered": _NORMAL,
     "packet_timeout": _NORMAL,

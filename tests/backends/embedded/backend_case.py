@@ -11,7 +11,7 @@ from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.backends.embedded.store import IKeyStore, MemoryStore, StoredKey
 from gnetway.crypto.auth_key import AuthKey
-from gnetway.errors import BackendError
+from gnetway.errors import BackendError, ProtocolError, TransportErrorCode
 from gnetway.interfaces import FutureSalt, IRpcSessions, SessionClient
 from gnetway.mtproto.message import MAX_FUTURE_SECONDS
 from gnetway.testing import ServerMessage
@@ -77,16 +77,20 @@ class SlowStore(MemoryStore):
 
 
 class WatchedClient(SessionClient):
-    """``ended`` is why its links were to end."""
+    """``ended`` is why its links were to end, ``failed`` the codes that their client was told."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("ended", "failed")
 
     def __init__(self, key: AuthKey, session_id: int, client_ip: str, local_ip: str) -> None:
         super().__init__(key, session_id, client_ip, local_ip)
         self.ended: list[str] = []
+        self.failed: list[TransportErrorCode | None] = []
 
     def end_links(self, cause: str) -> None:
         self.ended.append(cause)
+
+    def fail_links(self, error: ProtocolError) -> None:
+        self.failed.append(error.code_to_tell())
 
 
 class OneClient:

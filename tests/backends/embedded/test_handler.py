@@ -7,9 +7,9 @@ from gnetway.backends.embedded.handler import StockHandler, check_handler, load_
 from gnetway.backends.embedded.help_config import HelpConfig
 from gnetway.errors import ConfigError, RpcError
 from gnetway.interfaces import IRpcHandler, RpcCall
+from gnetway.testing.fakes import FakeSessions
 from gnetway.tl.primitives import Constructor, pack_uint32
 from tests.backends.embedded import handlers
-from tests.backends.embedded.fake_sessions import FakeSessions
 from tests.backends.embedded.handlers import Recorder
 from tests.backends.embedded.talk import NOW
 

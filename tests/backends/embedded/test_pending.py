@@ -1,7 +1,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gnetway.backends.embedded.directory import PendingWork
+from gnetway.backends.embedded.runner import PendingWork
 
 
 class PendingWorkTests(SynchronousTestCase):

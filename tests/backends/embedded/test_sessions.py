@@ -6,11 +6,11 @@ from gnetway.backends.embedded.directory import (
     LiveSession,
     SessionDirectory,
 )
-from gnetway.interfaces import IRpcSessions, SessionClient
+from gnetway.interfaces import IRpcSession, IRpcSessions, SessionClient
+from gnetway.testing.fakes import FakeSession, FakeSessions
 from gnetway.tl.primitives import Constructor
 from gnetway.tl.service_messages import Ping
 from tests.backends.embedded.backend_case import PERM, BackendCase
-from tests.backends.embedded.fake_sessions import FakeSessions
 from tests.backends.embedded.talk import NOW, SESSION_ID, kinds
 from tests.fakes import some_key
 
@@ -22,6 +22,11 @@ class RpcSessionsTests(BackendCase):
     def test_are_sessions(self) -> None:
         for provider in (self.backend.sessions, FakeSessions()):
             verifyObject(IRpcSessions, provider)
+
+    def test_is_a_session(self) -> None:
+        self.open()
+        for provider in (self.backend.sessions.get(KEY_ID, SESSION_ID), FakeSession()):
+            verifyObject(IRpcSession, provider)
 
     def test_handler_gets_them(self) -> None:
         self.assertIs(self.handler.sessions, self.backend.sessions)

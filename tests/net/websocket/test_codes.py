@@ -39,6 +39,7 @@ class CodeTests(WebSocketCase):
                 "handshake_unknown",
                 "handshake_wrong_dc",
                 "key_destroyed",
+                "closed_by_handler",
                 "key_unknown",
                 "key_unregistered",
             ),
