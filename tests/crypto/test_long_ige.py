@@ -72,7 +72,7 @@ class FindTests(LongIgeCase):
         self.assertIs(long_ige(), long_ige())
 
     def test_other_words_are_passed_over(self) -> None:
-        with patch("gnetway.crypto.aes._WORD", 4):
+        with patch("gnetway.crypto.long_ige._WORD", 4):
             self.assertIsNone(find(("libgmp.so.10",)))
 
     def test_a_wrong_result_is_found(self) -> None:
