@@ -1,4 +1,4 @@
-"""A server as there might be one: asyncio, and TL of its own.
+"""A server as there might be one: asyncio, TL of its own, keys in a table of its own.
 
 It stands for whatever is to be ported, and knows nothing of gnetway. It is made up, and so are its
 methods, which are answered by help.supportName, for clients have a class for that:
@@ -12,6 +12,7 @@ methods, which are answered by help.supportName, for clients have a class for th
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 LOG_IN, SAY, SAID, SAID_201, SUPPORT_NAME = (
     0x10910001,
@@ -34,10 +35,35 @@ class Refused(Exception):
         self.name = name
 
 
+class Table:
+    """Rows by number, in a database as far away as any."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    async def get(self, number: int) -> dict[str, Any] | None:
+        await asyncio.sleep(0)
+        row = self._rows.get(number)
+        return None if row is None else dict(row)
+
+    async def put(self, number: int, row: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+        self._rows[number] = dict(row)
+
+    async def delete(self, number: int) -> None:
+        await asyncio.sleep(0)
+        self._rows.pop(number, None)
+
+    async def where(self, is_wanted: Callable[[dict[str, Any]], bool]) -> list[int]:
+        await asyncio.sleep(0)
+        return [number for number, row in self._rows.items() if is_wanted(row)]
+
+
 class Server:
     """Answers calls; ``send`` and ``logged_in`` are for who brings them."""
 
     def __init__(self) -> None:
+        self.keys = Table()
         self._names: dict[int, str] = {}
         #: Sends an update to all clients of a user.
         self.send: Callable[[str, ForLayer], Awaitable[int]]

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from unittest import TestCase
 
 from gnetway.errors import RpcError
@@ -65,9 +66,11 @@ class PortingTests(TestCase):
                 client.call(method(LOG_IN, "bob"))
             self.assertEqual(texts(bob.call(method(SAY, "nobody", "Hm"))), ["0 have it"])
 
-            # Each hears it in its own layer.
-            self.assertEqual(texts(ada.call(method(SAY, "bob", "Hello"))), ["2 have it"])
-            old, new = bob.next_push(), bobs_other.next_push()
+            # Each hears it in its own layer, and the answer waits until they have it.
+            with ThreadPoolExecutor(2) as threads:
+                heard = [threads.submit(client.next_push) for client in (bob, bobs_other)]
+                self.assertEqual(texts(ada.call(method(SAY, "bob", "Hello"))), ["2 have it"])
+                old, new = (each.result() for each in heard)
             self.assertEqual(old, method(SAID, "ada", "Hello"))
             self.assertEqual(new, method(SAID_201, "Hello", "ada"))
         self.process.send_signal(signal.SIGTERM)

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from telethon.tl import functions, types
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from chat.store import Message, NameTaken, Store, User
 from gnetway.errors import RpcError
-from gnetway.events import Events, SessionClosed
-from gnetway.interfaces import IRpcSessions, RpcCall
+from gnetway.events import Events, SessionClosed, SessionOpened
+from gnetway.interfaces import IRpcSession, IRpcSessions, RpcCall
 from gnetway.routes import route
-
-#: auth_key_id and session_id.
-SessionIds = tuple[int, int]
 
 #: What a client may ask for at once.
 MAX_HISTORY = 100
@@ -20,49 +20,17 @@ MAX_HISTORY = 100
 MAX_TEXT = 4096
 
 
-class Presence:
-    """Which sessions a user has, and who comes and goes.
+class Chat:
+    """Everything that needs to know who is who.
 
-    A session is a user's from its first call on, until its client has left it.
+    Sessions are found by the id of their user: ``sessions.find(user.id)``.
     """
 
-    def __init__(self, sessions: IRpcSessions, events: Events, now: Callable[[], float]) -> None:
-        self._sessions = sessions
-        self._now = now
-        self._users: dict[SessionIds, int] = {}
-        events.subscribe(SessionClosed, self._closed)
+    _log = Logger()
 
-    def attach(self, user_id: int, call: RpcCall) -> None:
-        """Note whose session a call has come in."""
-        ids = (call.auth_key_id, call.session_id)
-        if self._users.get(ids) != user_id:
-            self._users[ids] = user_id
-            self._tell(user_id, lambda now: types.UserStatusOnline(int(now) + 300))
-
-    def push(self, user_id: int, body: bytes) -> int:
-        """Send an update to a user; returns how many sessions have taken it."""
-        ids = [ids for ids, user in self._users.items() if user == user_id]
-        return sum(self._sessions.push(*each, body) for each in ids)
-
-    def _closed(self, event: SessionClosed) -> None:
-        user_id = self._users.pop((event.auth_key_id, event.session_id), None)
-        if user_id is not None and user_id not in self._users.values():
-            self._tell(user_id, lambda now: types.UserStatusOffline(int(now)))
-
-    def _tell(self, user_id: int, status: Callable[[float], Any]) -> None:
-        now = self._now()
-        update = short_update(types.UpdateUserStatus(user_id, status(now)), now)
-        for ids, user in self._users.items():
-            if user != user_id:
-                self._sessions.push(*ids, update)
-
-
-class Chat:
-    """Everything that needs to know who is who."""
-
-    def __init__(self, store: Store, presence: Presence, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, sessions: IRpcSessions, now: Callable[[], float]) -> None:
         self._store = store
-        self._presence = presence
+        self._sessions = sessions
         self._now = now
 
     # -- who one is ----------------------------------------------------------------------------
@@ -78,7 +46,7 @@ class Chat:
             user = await self._store.name(call.perm_auth_key_id, name)
         except NameTaken:
             raise RpcError(400, "USERNAME_OCCUPIED") from None
-        self._presence.attach(user.id, call)
+        call.session.attach_key(user.id)
         return _user(user, is_self=True)
 
     @route("users.getUsers")
@@ -123,7 +91,7 @@ class Chat:
         if not 1 <= len(request.message) <= MAX_TEXT:
             raise RpcError(400, "MESSAGE_TOO_LONG" if request.message else "MESSAGE_EMPTY")
         sent = await self._store.write(me.id, other.id, int(self._now()), request.message)
-        await self._deliver(sent)
+        self._deliver(sent)
         return types.UpdateShortSentMessage(
             id=sent.id, pts=1, pts_count=1, date=sent.date, out=True
         )
@@ -143,11 +111,8 @@ class Chat:
             users=[_user(me, is_self=True), _user(other)],
         )
 
-    async def _deliver(self, message: Message) -> None:
-        """Tell every session of the receiver's; where there is one, the sender's too.
-
-        Who has none asks for the history when it comes back.
-        """
+    def _deliver(self, message: Message) -> None:
+        """Tell every session of the receiver's; once one of them has it, the sender's too."""
         told = types.UpdateShortMessage(
             id=message.id,
             user_id=message.sender,
@@ -156,12 +121,23 @@ class Chat:
             pts_count=1,
             date=message.date,
         )
-        if self._presence.push(message.receiver, bytes(told)):
-            await self._store.delivered(message.id)
-            read = types.UpdateReadHistoryOutbox(
-                peer=types.PeerUser(message.receiver), max_id=message.id, pts=1, pts_count=0
+        for session in self._sessions.find(message.receiver):
+            # Who does not acknowledge it asks for the history when it comes back.
+            acked = session.push_acked(bytes(told))
+            acked.addCallbacks(
+                lambda _: Deferred.fromCoroutine(self._delivered(message)), self._not_delivered
             )
-            self._presence.push(message.sender, short_update(read, self._now()))
+            acked.addErrback(lambda failure: self._log.failure("not noted", failure))
+
+    async def _delivered(self, message: Message) -> None:
+        await self._store.delivered(message.id)
+        read = types.UpdateReadHistoryOutbox(
+            peer=types.PeerUser(message.receiver), max_id=message.id, pts=1, pts_count=0
+        )
+        self._sessions.push_to(message.sender, _update(read, self._now()))
+
+    def _not_delivered(self, failure: Failure) -> None:
+        self._log.info("a message waits for its receiver: {why}", why=failure.getErrorMessage())
 
     # -- the rest ------------------------------------------------------------------------------
 
@@ -173,7 +149,8 @@ class Chat:
         user = await self._store.by_key(call.perm_auth_key_id)
         if user is None:
             raise RpcError(401, "AUTH_KEY_UNREGISTERED")
-        self._presence.attach(user.id, call)
+        # After a restart of this program nobody is attached.
+        call.session.attach_key(user.id)
         return user
 
     async def _peer(self, me: User, peer: object) -> User:
@@ -185,6 +162,40 @@ class Chat:
         if user is None:
             raise RpcError(400, "PEER_ID_INVALID")
         return user
+
+
+class Presence:
+    """Tells users who comes and goes, of those that have a name."""
+
+    def __init__(self, sessions: IRpcSessions, now: Callable[[], float]) -> None:
+        self._sessions = sessions
+        self._now = now
+
+    def watch(self, events: Events) -> None:
+        events.subscribe(SessionOpened, self._opened)
+        events.subscribe(SessionClosed, self._closed)
+
+    def _opened(self, event: SessionOpened) -> None:
+        self._tell(event.perm_auth_key_id, lambda now: types.UserStatusOnline(int(now) + 300))
+
+    def _closed(self, event: SessionClosed) -> None:
+        self._tell(event.perm_auth_key_id, lambda now: types.UserStatusOffline(int(now)))
+
+    def _tell(self, auth_key_id: int, status: Callable[[float], Any]) -> None:
+        now = self._now()
+        for user_id in self._sessions.names(auth_key_id):
+            update = types.UpdateUserStatus(user_id, status(now))
+            for session in self._others(user_id):
+                session.push(_update(update, now))
+
+    def _others(self, user_id: object) -> list[IRpcSession]:
+        """Return the sessions of all other users."""
+        open_ones = (self._sessions.get(*ids) for ids in self._sessions.session_ids())
+        return [
+            session
+            for session in open_ones
+            if session is not None and user_id not in self._sessions.names(session.perm_auth_key_id)
+        ]
 
 
 def _user(user: User, is_self: bool = False) -> types.User:
@@ -206,6 +217,5 @@ def _message(message: Message, me: int) -> types.Message:
     )
 
 
-def short_update(update: Any, now: float) -> bytes:
-    """Return an update as it is pushed."""
+def _update(update: Any, now: float) -> bytes:
     return bytes(types.UpdateShort(update, date=int(now)))

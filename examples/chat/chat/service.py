@@ -22,7 +22,8 @@ def make_chat(
     store = Store(database)
 
     def handler(sessions: IRpcSessions) -> Routes:
-        return Routes(Chat(store, Presence(sessions, gateway.events, time), time))
+        Presence(sessions, time).watch(gateway.events)
+        return Routes(Chat(store, sessions, time))
 
     config: dict[str, Any] = {
         "RSAKey": [{"KeyFile": key_file}],
