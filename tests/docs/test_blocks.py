@@ -21,6 +21,7 @@ RUN_BY = {
     "docs/embedding.md": "tests/docs/test_embedding_page.py",
     "docs/handler.md": "tests/live/commands/test_install.py",
     "docs/point-clients.md": "tests/live/web/test_point_page.py",
+    "docs/porting.md": "tests/live/test_porting_example.py",
     "docs/routes.md": "tests/test_routes.py",
     "docs/testing.md": "tests/docs/test_testing_page.py",
 }

@@ -46,6 +46,7 @@ RUN_BY = {
     "kill -HUP": "commands.test_install.InstalledTests",
     "twistd -n --pidfile= gnetway -c /etc/": "commands.test_install.InstalledTests",
     "twistd -n --pidfile= --reactor=asyncio gnetway -c etc/": "test_asyncio.AsyncioReactorTests",
+    "twistd -n --pidfile= --reactor=asyncio -y examples/": "test_porting_example.PortingTests",
     "export GNETWAY_LOG_FILE=": "commands.test_install.InstalledTests",
     "twistd --pidfile=/run/gnetway.pid --logger=": "commands.test_install.InstalledTests",
     "GNETWAY_COMPILED=1 pip install": "commands.test_install.CompiledTests",
