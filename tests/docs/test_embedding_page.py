@@ -14,6 +14,7 @@ from gnetway.events import Events, GatewayEvent, SessionOpened
 from gnetway.interfaces import RpcCall
 from gnetway.service.endpoints import MtprotoEndpoint
 from gnetway.testing.fakes import FakeSession, FakeSessions
+from gnetway.testing.stores import StoreConformance
 from tests.service.cases import rsa_pem
 
 PAGE = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
@@ -93,6 +94,12 @@ class ChatTests(SynchronousTestCase):
         self.mine.acks[0].callback(None)
         self.other.acks[0].errback(PushFailed(PushFailed.TIMED_OUT))
         self.assertEqual(self.successResultOf(told), 1)
+
+
+class KeyStoreTests(SynchronousTestCase):
+    def test_a_test_of_a_store(self) -> None:
+        """It runs for itself in tests/backends/embedded/test_stores.py."""
+        self.assertTrue(issubclass(example("class KeysTests")["KeysTests"], StoreConformance))
 
 
 class MiddlewareTests(SynchronousTestCase):
