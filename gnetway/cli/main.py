@@ -18,7 +18,6 @@ from gnetway.cli import (
     check,
     config,
     connections,
-    make,
     ring,
     run,
     running,
@@ -27,7 +26,7 @@ from gnetway.cli.terminal import printable, say
 from gnetway.errors import GatewayError
 
 #: In the order of the help.
-_SUBCOMMANDS: Final = (run, make, check, running, connections, config, ring)
+_SUBCOMMANDS: Final = (run, check, running, connections, config, ring)
 
 #: What shells say of a program that Ctrl-C has ended.
 _INTERRUPTED: Final = 130
