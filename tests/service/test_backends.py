@@ -3,12 +3,13 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
-from gnetway.application import HandlerFactory
+from gnetway.application import HandlerFactory, Middleware, NextHandler
 from gnetway.backends.embedded.backend import EmbeddedBackend
 from gnetway.backends.embedded.handler import Embedding
+from gnetway.backends.embedded.store import IKeyStore, MemoryStore
 from gnetway.config.model import GatewayConfig
 from gnetway.errors import ConfigError
-from gnetway.interfaces import IGatewayReactor
+from gnetway.interfaces import IGatewayReactor, RpcCall
 from gnetway.runtime.clocks import TurnEnd
 from gnetway.service import backends
 from gnetway.service.backends import BackendLifecycle, EmbeddedLifecycle, make_lifecycle
@@ -40,7 +41,7 @@ class MakeTests(ServiceCase):
         self.assertIn("app: Session: found a remote session backend, but a h", error.faults[0])
 
 
-class EmbeddedTests(ServiceCase):
+class EmbeddedCase(ServiceCase):
     def lifecycle(self, handler: HandlerFactory | None = None, **keys: object) -> EmbeddedLifecycle:
         return self.lifecycle_of(self.embedded(**keys), handler)
 
@@ -53,6 +54,8 @@ class EmbeddedTests(ServiceCase):
         given = Embedding(handler=handler)
         return EmbeddedLifecycle(config, embedded, reactor, reactor.seconds, given, chance)
 
+
+class EmbeddedTests(EmbeddedCase):
     def test_life(self) -> None:
         lifecycle = self.lifecycle()
         lifecycle.prepare()
@@ -127,3 +130,68 @@ class EmbeddedTests(ServiceCase):
         path.write_bytes(b"no database at all, by far" * 100)
         error = self.assertRaises(ConfigError, self.lifecycle(Store=str(path)).prepare)
         self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Store: found "))
+
+
+async def twice(call: RpcCall, go_on: NextHandler) -> bytes:
+    """A middleware that the configuration can name."""
+    return 2 * await go_on(call)
+
+
+def takes_one(call: RpcCall) -> bytes:
+    """No middleware."""
+    return call.body
+
+
+class OwnStore(MemoryStore):
+    """A store that the configuration can name; it is called with the reactor."""
+
+    def __init__(self, reactor: object) -> None:
+        super().__init__()
+        self.reactor = reactor
+
+
+class GivenTests(EmbeddedCase):
+    """What an application puts in, by the configuration or in code."""
+
+    HERE = "tests.service.test_backends"
+
+    def store_of(self, lifecycle: EmbeddedLifecycle) -> object:
+        lifecycle.prepare()
+        backend = self.successResultOf(lifecycle.begin([]))
+        assert isinstance(backend, EmbeddedBackend)
+        return backend._store
+
+    def test_a_store_by_its_class(self) -> None:
+        store = self.store_of(self.lifecycle(Store=f"class:{self.HERE}.OwnStore"))
+        assert isinstance(store, OwnStore)
+        self.assertIsInstance(store.reactor, Clock)
+
+    def test_a_store_in_code_comes_first(self) -> None:
+        store, lifecycle = MemoryStore(), self.lifecycle(Store="class:tests.no.Such")
+        lifecycle._given = Embedding(store=store)
+        self.assertIs(self.store_of(lifecycle), store)
+
+    def test_what_is_no_store(self) -> None:
+        for path in ("tests.no.Such", f"{self.HERE}.twice", f"{self.HERE}.GivenTests"):
+            error = self.assertRaises(ConfigError, self.lifecycle(Store=f"class:{path}").prepare)
+            self.assertTrue(
+                error.faults[0].startswith(f"app: Session.Embedded.Store: found {path}")
+            )
+        lifecycle = self.lifecycle()
+        lifecycle._given = Embedding(store=cast(IKeyStore, object()))
+        error = self.assertRaises(ConfigError, lifecycle.prepare)
+        self.assertIn("is no IKeyStore", error.faults[0])
+
+    def test_middleware_by_its_name(self) -> None:
+        lifecycle = self.lifecycle(Middleware=[f"{self.HERE}.twice"])
+        lifecycle.prepare()
+        self.assertEqual(lifecycle._given.middleware, [twice])
+
+    def test_what_is_no_middleware(self) -> None:
+        for name in ("takes_one", "OwnStore", "NoSuch"):
+            lifecycle = self.lifecycle(Middleware=[f"{self.HERE}.{name}"])
+            error = self.assertRaises(ConfigError, lifecycle.prepare)
+            self.assertTrue(error.faults[0].startswith("app: Session.Embedded.Middleware: found "))
+        lifecycle = self.lifecycle()
+        lifecycle._given = Embedding(middleware=[cast(Middleware, takes_one)])
+        self.assertRaises(ConfigError, lifecycle.prepare)
