@@ -228,7 +228,9 @@ class _Families:
                 {str(process.number): process.pid for process in status.processes if process.pid},
             )
         late = sum(counts.causes.get(cause, 0) for cause in TIMEOUTS)
-        yield _counter("conn_timeout", "Connections that a timeout has ended.", late)
+        yield CounterMetricFamily(
+            "gnetway_conn_timeout", "Connections that a timeout has ended.", value=late
+        )
         failed = sum(
             times for cause, times in counts.causes.items() if cause.startswith("handshake_")
         )
@@ -292,10 +294,6 @@ def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:
     metric = GaugeMetricFamily(f"gnetway_{name}", text, labels=list(labels))
     metric.add_metric(list(labels.values()), value)
     return metric
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(f"gnetway_{name}", text, value=value)
 
 
 def _counters(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:

@@ -203,11 +203,8 @@ def _look_at_address(
         who = f"by {owner}" if owner else "by a process of which only root sees the name"
         report.fault(step, f"{name} is taken {who}", f"end that, or change {place.path}")
     else:
-        report.fault(step, f"{name} cannot be bound: {_text(problem)}", _remedy(problem, place))
-
-
-def _text(error: OSError) -> str:
-    return error.strerror or str(error)
+        said = problem.strerror or str(problem)
+        report.fault(step, f"{name} cannot be bound: {said}", _remedy(problem, place))
 
 
 def _remedy(error: OSError, place: Address | UnixAddress) -> str:
@@ -275,7 +272,8 @@ def announced(
     own = {*machine_addresses(), "localhost"}
     etcds = [etcd for etcd in (config.etcd, config.session.etcd) if etcd is not None]
     peers = {*nodes, *(peer for etcd in etcds for peer in etcd.hosts)}
-    far = sorted(peer for peer in peers if not _is_here(_host_of(peer), own))
+    hosts = {peer: peer.rpartition(":")[0].strip("[]") for peer in peers}
+    far = sorted(peer for peer in peers if not _is_here(hosts[peer], own))
     if is_loopback(host) and far:
         text = f"{told}, which on another machine is that itself, and {', '.join(far)} is elsewhere"
         remedy = f"an address of this machine in ListenOn, or 0.0.0.0 with {POD_IP}"
@@ -288,10 +286,6 @@ def announced(
         report.warn("ListenOn", text, "Rpc.TLS with a CAFile, or at least Rpc.AllowedNetworks")
     else:
         report.ok("ListenOn", told)
-
-
-def _host_of(peer: str) -> str:
-    return peer.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
 def _is_here(host: str, own: set[str]) -> bool:

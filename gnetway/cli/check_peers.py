@@ -67,7 +67,8 @@ class _Peers:
             self._report.ok("etcd", f"{section}: {host} answers, {keys} below {etcd.prefix}/")
         for host, why in failed:
             tell = self._report.fault if found is None else self._report.warn
-            tell("etcd", f"{section}: {host}: {_without(host, why)}", etcd_remedy(section, why))
+            said = str(why).removeprefix(f"{host}: ")
+            tell("etcd", f"{section}: {host}: {said}", etcd_remedy(section, why))
         return found
 
     async def find_nodes(self, etcd: EtcdConfig) -> list[str]:
@@ -113,7 +114,8 @@ class _Peers:
         for node, status in answers:
             if node not in well:
                 tell = self._report.warn if well else self._report.fault
-                tell("session node", f"{node}: {_told(status)}", node_remedy(status))
+                # What a node says of itself may be long.
+                tell("session node", f"{node}: {str(status)[:200]}", node_remedy(status))
 
 
 async def read_etcd(
@@ -147,11 +149,6 @@ def _is_bad(status: object) -> bool:
     return fault in (Fault.CONNECTION, Fault.SLOW_NODE, Fault.NODE)
 
 
-def _told(status: object) -> str:
-    # What a node says of itself may be long.
-    return str(status)[:200]
-
-
 def node_remedy(status: object) -> str:
     """Return what to do about a node that answers so, or not at all."""
     code = status.code if isinstance(status, RpcStatus) else None
@@ -160,10 +157,6 @@ def node_remedy(status: object) -> str:
     if code in (StatusCode.PERMISSION_DENIED, StatusCode.UNAUTHENTICATED):
         return "what it asks for: compare Rpc.TLS with its own settings"
     return "start it, or see whether a firewall is between, and whether both or neither use TLS"
-
-
-def _without(host: str, error: EtcdError) -> str:
-    return str(error).removeprefix(f"{host}: ")
 
 
 def etcd_remedy(section: str, error: EtcdError) -> str:

@@ -173,7 +173,8 @@ def screen(
         for name, key, top, shown in _BOUNDED
         if key in gauges
     ]
-    lines += [_line("" if index else "now", text) for index, text in enumerate(_in_threes(there))]
+    for first in range(0, len(there), 3):
+        lines.append(_line("" if first else "now", ", ".join(there[first : first + 3])))
     if "resident_bytes" in gauges:
         lines.append(_line("memory", size(gauges["resident_bytes"])))
     if "loop_lag_seconds" in gauges:
@@ -202,10 +203,6 @@ def _node(node: Mapping[str, Any]) -> str:
     if "latency_ms" in node:
         told.append(f"{node['latency_ms']:.1f} ms")
     return ", ".join(told)
-
-
-def _in_threes(texts: list[str]) -> list[str]:
-    return [", ".join(texts[first : first + 3]) for first in range(0, len(texts), 3)]
 
 
 def _line(name: str, text: object) -> str:

@@ -51,10 +51,7 @@ class RandomPool:
         self._begin = end = begin + size
         if end <= len(self._pool):
             return self._pool[begin:end]
-        return self._refill(size)
-
-    def _refill(self, size: int) -> bytes:
-        """Draw anew; what was left is dropped, so that no draw is put together of two."""
+        # What is left is dropped, so that no draw is put together of two.
         self._pool = self._random_bytes(max(POOL_BYTES, size))
         self._begin = size
         return self._pool[:size]

@@ -255,9 +255,8 @@ class Reloads:
         return result
 
     def _not_taken(self, outcome: Outcome, faults: tuple[str, ...]) -> ReloadResult:
-        result = ReloadResult(
-            self._number, self._wall(), outcome, self._running_digest(), faults=faults
-        )
+        running = self._results[-1].digest if self._results else ""
+        result = ReloadResult(self._number, self._wall(), outcome, running, faults=faults)
         self._log.warn(
             "reload {number}: {outcome}, nothing has changed", number=self._number, outcome=outcome
         )
@@ -265,9 +264,6 @@ class Reloads:
             self._log.warn("reload {number}: {fault}", number=self._number, fault=fault)
         self._results.append(result)
         return result
-
-    def _running_digest(self) -> str:
-        return self._results[-1].digest if self._results else ""
 
 
 def _given(config: GatewayConfig | Mapping[str, object]) -> GatewayConfig:
