@@ -11,7 +11,7 @@ __version__: Final = "0.1.0"
 
 
 #: Any of the modules that setup.py compiles: it compiles all of them or none.
-_WITNESS: Final = "gnetway.tl.primitives"
+_WITNESS: Final = "gnetway.mtproto.message"
 
 
 def core_build() -> str:

@@ -93,7 +93,8 @@ class EtcdServer:
             timeout=30,
             check=False,
         )
-        if "all SubConns are in TransientFailure" in done.stderr and patience > 0:
+        not_yet = ("all SubConns are in TransientFailure", "context deadline exceeded")
+        if patience > 0 and any(text in done.stderr for text in not_yet):
             # It has asked while the server was starting, and waits longer than its own timeout
             # before it asks again.
             return self.ctl(*arguments, text=text, patience=patience - 1)

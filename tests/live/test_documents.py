@@ -83,7 +83,7 @@ class AllCommandsTests(TestCase):
         files = [ROOT / "Makefile", *(ROOT / name for name in documents())]
         files += [*ROOT.glob("etc/*"), *ROOT.glob("examples/*.py")]
         for file in files:
-            if file.suffix not in (".py", ".md", ".yaml", ""):
+            if file.is_dir() or file.suffix not in (".py", ".md", ".yaml", ""):
                 continue
             for line in file.read_text().splitlines():
                 for called in re.findall(r"twistd ([^`]*) (?:gnetway -c|-y) ", line):

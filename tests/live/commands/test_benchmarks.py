@@ -41,7 +41,7 @@ TOO_SHORT = ("nothing was done", "could be seen in so short a time", "ZeroDivisi
 
 #: What has to be compiled of the core for a measurement to call it so, and what that rests on.
 COMPILED = (
-    "gnetway/tl/primitives.py",
+    "gnetway/mtproto/message.py",
     "gnetway/connection/connection.py",
     "gnetway/connection/packets.py",
     "gnetway/http2/connection.py",

@@ -202,7 +202,7 @@ class CompiledTests(InstallTestCase):
         need_program("cc")
         if find_spec("mypyc") is None:
             missing("mypy is not installed (extra lint)")
-        self.prompt.compile_only("gnetway/tl/primitives.py")
+        self.prompt.compile_only("gnetway/mtproto/message.py")
         (install,) = shown(PAGE, "GNETWAY_COMPILED=1 pip install ")
         self.install(install)
         self.leave_the_checkout()
