@@ -8,8 +8,9 @@
 # make changelog   what changes/ will add to CHANGES.md at the next release
 # make clean  remove everything that the others have made, the key and the store of make run included
 #
-# The core is compiled where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run
-# goes without.
+# make run takes the compiled core where make compiled, or make test, has made it, and compiles
+# nothing by itself: a first answer is not to wait for that. GNETWAY_COMPILED=1 make run compiles first,
+# where a C compiler and Python's headers are; GNETWAY_COMPILED=0 make run goes without.
 #
 # Each does its own set-up. Needed are Python 3.11 or later, make, and a network to the package
 # registries the first time. Some tests need more: etcd, haproxy, nginx, Caddy, curl and Chromium,
@@ -45,8 +46,9 @@ PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reor
 .PHONY: run test unit coverage bench lint docs config changelog clean compiled compiler etcd \
   haproxy nginx caddy logrotate go chromium curl
 
-ifeq ($(GNETWAY_COMPILED),0)
+ifeq ($(if $(filter 0,$(GNETWAY_COMPILED)),,$(GNETWAY_COMPILED)$(wildcard $(CORE_STAMP))),)
 run: $(STAMP) etc/server_pkcs1.key
+	@echo "on pure Python; after make compiled, which takes some minutes, make run is faster"
 	exec $(BIN)/twistd -n --pidfile= gnetway -c etc/gnetway.yaml
 else
 run: compiled etc/server_pkcs1.key
@@ -152,7 +154,7 @@ compiled: $(CORE_STAMP)
 
 $(CORE_STAMP): $(CORE_SOURCES) setup.py setup.cfg $(STAMP)
 	@rm -rf build/core && mkdir -p build && touch build/.begun
-	@echo "compiling the core: some minutes the first time (GNETWAY_COMPILED=0 make run goes without)"
+	@echo "compiling the core: some minutes the first time"
 	@$(call dotted,GNETWAY_COMPILED=try $(BIN)/python setup.py --quiet build_ext \
 	  --build-lib build/core --build-temp build/temp) || \
 	  { rm -rf build/core; echo "the core could not be compiled"; }
