@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from gnetway.interfaces import IGatewayReactor
 
 
+#: Where `twistd gnetway` looks, too: its option is in ``gnetway.tap``.
+DEFAULT_CONFIG: Final = "etc/gnetway.yaml"
+
 #: Bytes of an answer: a page of 1000 connections has 1 MB.
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 
@@ -75,15 +78,21 @@ def place(text: str) -> Place:
     return Address(parts.hostname, port)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare how the gateway is found."""
+def add_config_option(parser: argparse.ArgumentParser, what: str = "the configuration") -> None:
+    """Declare ``-c FILE``; ``what`` is for its help."""
     parser.add_argument(
         "-c",
         "--config",
-        default="etc/gnetway.yaml",
+        default=DEFAULT_CONFIG,
         metavar="FILE",
-        help="the configuration of the gateway, whose Admin says where it is asked"
-        " (default: %(default)s)",
+        help=f"{what} (default: %(default)s)",
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how the gateway is found."""
+    add_config_option(
+        parser, "the configuration of the gateway, whose Admin says where it is asked"
     )
     parser.add_argument(
         "--admin",

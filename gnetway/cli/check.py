@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from gnetway.cli.asking import run_in_reactor
+from gnetway.cli.asking import add_config_option, run_in_reactor
 from gnetway.cli.terminal import Report
 from gnetway.config.addresses import Address
 from gnetway.testing.dial import HTTP, TRANSPORTS, WEBSOCKET, Trial, Way, address, load_server_key
@@ -30,13 +30,7 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         " make a key and ping over every transport of every listener. A gateway that runs is not"
         " disturbed: what is tried here listens on free ports of the loopback interface.",
     )
-    parser.add_argument(
-        "-c",
-        "--config",
-        default="etc/gnetway.yaml",
-        metavar="FILE",
-        help="the configuration (default: %(default)s)",
-    )
+    add_config_option(parser)
     parser.add_argument(
         "--against",
         type=address,

@@ -13,6 +13,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
 from typing import Final
 
+from gnetway.cli.asking import DEFAULT_CONFIG
 from gnetway.cli.terminal import Report
 from gnetway.config.addresses import Address, UnixAddress, is_loopback
 from gnetway.config.model import GatewayConfig
@@ -142,7 +143,7 @@ def _config_of(arguments: Sequence[str]) -> str | None:
             return own[number + 1] if number + 1 < len(own) else None
         if argument.startswith(("--config=", "-c")):
             return argument.removeprefix("--config=").removeprefix("-c")
-    return "etc/gnetway.yaml"
+    return DEFAULT_CONFIG
 
 
 # Whether an address can be bound.

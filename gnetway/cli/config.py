@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from gnetway.cli.asking import add_config_option
 from gnetway.cli.terminal import Column, printable, room, say, table
 
 if TYPE_CHECKING:
@@ -34,13 +35,7 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         description="Print every key with its value and where that is from: a line of the file, the"
         " default, or derived from this machine. Passwords and tokens are not shown.",
     )
-    parser.add_argument(
-        "-c",
-        "--config",
-        default="etc/gnetway.yaml",
-        metavar="FILE",
-        help="the configuration (default: %(default)s)",
-    )
+    add_config_option(parser)
     parser.add_argument(
         "--schema",
         action="store_true",

@@ -5,7 +5,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from gnetway.cli.asking import run_in_reactor
+from gnetway.cli.asking import add_config_option, run_in_reactor
 from gnetway.cli.terminal import Column, printable, room, say, table
 from gnetway.config.load import load_keys
 from gnetway.errors import GatewayError
@@ -39,13 +39,7 @@ def add_to(subcommands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="its auth_key_id: decimal, signed or not, or hexadecimal with 0x (without it where"
         " there is a letter); the shares alone without one",
     )
-    parser.add_argument(
-        "-c",
-        "--config",
-        default="etc/gnetway.yaml",
-        metavar="FILE",
-        help="the configuration (default: %(default)s)",
-    )
+    add_config_option(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run)
 

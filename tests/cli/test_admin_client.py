@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from gnetway.cli.asking import AdminClient, NotReached
+from gnetway.cli.asking import DEFAULT_CONFIG, AdminClient, NotReached
 from gnetway.config.addresses import Address
+from gnetway.tap import Options
 from tests.cli.fake_admin import TOKEN, AdminCase, FakeAdmin, run, write_config
 from tests.ports import free_port
 
@@ -25,6 +26,9 @@ class FindTests(AdminCase):
         super().setUp()
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.put("GET /api/failures", FAILURES)
+
+    def test_without_a_file_it_is_the_one_that_twistd_takes(self) -> None:
+        self.assertEqual(Options()["config"], DEFAULT_CONFIG)
 
     def test_by_the_configuration(self) -> None:
         for host in ("127.0.0.1", "0.0.0.0", "localhost"):
